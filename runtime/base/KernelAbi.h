@@ -1,5 +1,6 @@
 // The binary interface between generated machine code (the caller's side is
-// runtime/executor, the callee's side is compiler/codegen). Nothing else may be assumed by a kernel.
+// runtime/executor, the callee's side is compiler/codegen). Nothing else may be assumed by a
+// kernel.
 //
 // A kernel is one function `int32_t entry(const KernelContext *, void *const *args)` in a flat,
 // position-independent image: no imports, no relocations, no writable data. It returns 0, or a code
@@ -12,9 +13,11 @@
 // Guarantees of the caller, which generated code relies on instead of checking:
 //   - type, rank and extents agree with the kernel table and its preconditions were checked;
 //   - every extent, stride and element offset fits int32; min is 0;
-//   - extents are not 0 for a launch that has outputs: a launch whose outputs are all empty is skipped
+//   - extents are not 0 for a launch that has outputs: a launch whose outputs are all empty is
+//   skipped
 //     by the runtime (an *input* may be empty: a reduction over nothing);
-//   - `host` is aligned to kBufferAlignment for temporaries, variables, constants and buffers owned by
+//   - `host` is aligned to kBufferAlignment for temporaries, variables, constants and buffers owned
+//   by
 //     the runtime, and only to the element size for memory given by the user;
 //   - outputs do not overlap inputs unless the program says so (in-place), and never partly.
 //
@@ -85,9 +88,9 @@ typedef int32_t (*KernelTask)(const KernelContext *, int32_t index, uint8_t *clo
 struct KernelContext {
   uint32_t version; // kKernelAbiVersion
   uint32_t size;    // sizeof(KernelContext)
-  // Runs task(ctx, i, closure) for i in [min, min + extent), in any order, on any thread, and returns
-  // when all are done: 0, or the status of the failing task with the smallest index. A call from
-  // within a task runs serially.
+  // Runs task(ctx, i, closure) for i in [min, min + extent), in any order, on any thread, and
+  // returns when all are done: 0, or the status of the failing task with the smallest index. A call
+  // from within a task runs serially.
   int32_t (*parallelFor)(const KernelContext *, KernelTask task, int32_t min, int32_t extent,
                          uint8_t *closure);
   // Notes a KernelError (first one wins) that ends in the call's error message. May be called from
