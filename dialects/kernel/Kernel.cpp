@@ -1,0 +1,279 @@
+//===- Kernel.cpp - The kernel dialect --------------------------------------------===//
+#include "dialects/kernel/Kernel.h"
+
+#include "mlir/Dialect/Utils/IndexingUtils.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "mlir/Interfaces/FunctionImplementation.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+
+#include "dialects/kernel/KernelDialect.cpp.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "dialects/kernel/KernelAttrs.cpp.inc"
+
+#define GET_OP_CLASSES
+#include "dialects/kernel/KernelOps.cpp.inc"
+
+namespace tessera::kernel {
+
+void KernelDialect::initialize() {
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "dialects/kernel/KernelAttrs.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/kernel/KernelOps.cpp.inc"
+      >();
+}
+
+//===-- Stages -----------------------------------------------------------------===//
+
+StringRef getStageName(Operation *stage) {
+  auto name = stage->getAttrOfType<StringAttr>(KernelDialect::kStageAttr);
+  return name ? name.getValue() : StringRef();
+}
+
+SmallVector<std::string> getLoopNames(linalg::GenericOp stage) {
+  SmallVector<std::string> names;
+  if (auto loops = stage->getAttrOfType<ArrayAttr>(KernelDialect::kLoopsAttr)) {
+    for (auto name : loops.getAsRange<StringAttr>())
+      names.push_back(name.str());
+    return names;
+  }
+  unsigned parallel = 0, reduction = 0;
+  for (utils::IteratorType kind : stage.getIteratorTypesArray()) {
+    if (kind == utils::IteratorType::parallel)
+      names.push_back("i" + std::to_string(parallel++));
+    else
+      names.push_back("r" + std::to_string(reduction++));
+  }
+  return names;
+}
+
+void setStage(Operation *stage, StringRef name, ArrayRef<StringRef> loops) {
+  Builder builder(stage->getContext());
+  stage->setAttr(KernelDialect::kStageAttr, builder.getStringAttr(name));
+  if (!loops.empty())
+    stage->setAttr(KernelDialect::kLoopsAttr, builder.getStrArrayAttr(loops));
+}
+
+//===-- #kernel.packed -----------------------------------------------------------===//
+
+LogicalResult PackedAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                 ArrayRef<int64_t> innerDimsPos, ArrayRef<int64_t> innerTiles,
+                                 ArrayRef<int64_t> outerDimsPerm) {
+  // (C1)
+  if (innerDimsPos.size() != innerTiles.size() ||
+      llvm::any_of(innerTiles, [](int64_t tile) { return tile <= 0; }))
+    return emitError() << "expected one positive entry of inner_tiles per entry of inner_dims_pos";
+  int64_t rank = outerDimsPerm.size();
+  // (C2)
+  llvm::SmallVector<bool> seen(rank, false);
+  for (int64_t dim : innerDimsPos) {
+    if (dim < 0 || dim >= rank || seen[dim])
+      return emitError() << "expected inner_dims_pos to name dimensions below " << rank
+                         << ", each at most once";
+    seen[dim] = true;
+  }
+  // (C3)
+  if (!isPermutationVector(outerDimsPerm))
+    return emitError() << "expected outer_dims_perm to be a permutation of 0.." << rank - 1;
+  return success();
+}
+
+RankedTensorType PackedAttr::packedType(RankedTensorType logical) const {
+  SmallVector<int64_t> outer(logical.getShape());
+  for (auto [dim, tile] : llvm::zip_equal(getInnerDimsPos(), getInnerTiles()))
+    if (!ShapedType::isDynamic(outer[dim]))
+      outer[dim] = llvm::divideCeilSigned(outer[dim], tile);
+  SmallVector<int64_t> shape;
+  for (int64_t dim : getOuterDimsPerm())
+    shape.push_back(outer[dim]);
+  shape.append(getInnerTiles().begin(), getInnerTiles().end());
+  return RankedTensorType::get(shape, logical.getElementType());
+}
+
+//===-- kernel.func --------------------------------------------------------------===//
+
+void FuncOp::build(OpBuilder &builder, OperationState &state, StringRef name, FunctionType type) {
+  state.addAttribute(getSymNameAttrName(state.name), builder.getStringAttr(name));
+  state.addAttribute(getFunctionTypeAttrName(state.name), TypeAttr::get(type));
+  Region *body = state.addRegion();
+  Block *block = new Block();
+  body->push_back(block);
+  for (Type input : type.getInputs())
+    block->addArgument(input, state.location);
+}
+
+ParseResult FuncOp::parse(OpAsmParser &parser, OperationState &result) {
+  auto buildType = [](Builder &builder, ArrayRef<Type> inputs, ArrayRef<Type> results,
+                      function_interface_impl::VariadicFlag,
+                      std::string &) { return builder.getFunctionType(inputs, results); };
+  return function_interface_impl::parseFunctionOp(
+      parser, result, /*allowVariadic=*/false, getFunctionTypeAttrName(result.name), buildType,
+      getArgAttrsAttrName(result.name), getResAttrsAttrName(result.name));
+}
+
+void FuncOp::print(OpAsmPrinter &printer) {
+  function_interface_impl::printFunctionOp(printer, *this, /*isVariadic=*/false,
+                                           getFunctionTypeAttrName(), getArgAttrsAttrName(),
+                                           getResAttrsAttrName());
+}
+
+LogicalResult FuncOp::verify() {
+  // (C1)
+  bool sawIndex = false;
+  for (auto [number, type] : llvm::enumerate(getArgumentTypes())) {
+    if (type.isIndex())
+      sawIndex = true;
+    else if (!isa<RankedTensorType>(type) || sawIndex)
+      return emitOpError() << "expected ranked tensors, then index values as arguments, found "
+                           << type << " as argument " << number;
+  }
+  for (auto [number, type] : llvm::enumerate(getResultTypes()))
+    if (!isa<RankedTensorType>(type))
+      return emitOpError() << "expected ranked tensors as results, found " << type << " as result "
+                           << number;
+  // (C7)
+  for (auto [number, type] : llvm::enumerate(getArgumentTypes())) {
+    auto layout = getArgAttrOfType<PackedAttr>(number, KernelDialect::kLayoutAttr);
+    if (!layout)
+      continue;
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    int64_t rank = layout.getOuterDimsPerm().size() + layout.getInnerTiles().size();
+    if (!tensor || tensor.getRank() != rank)
+      return emitOpError() << "expected argument " << number << " to have the packed rank " << rank;
+  }
+  return success();
+}
+
+/// (C2) What may stand in a kernel, or in the body of one of its stages.
+static LogicalResult verifyLegal(FuncOp func, Operation *op) {
+  bool inStage = op->getParentOp() != func;
+  if (isa<arith::ArithDialect, math::MathDialect>(op->getDialect()))
+    return success();
+  if (inStage && isa<linalg::IndexOp, linalg::YieldOp, tensor::ExtractOp>(op))
+    return success();
+  if (!inStage && isa<tensor::EmptyOp, linalg::FillOp, linalg::GenericOp, ReturnOp>(op))
+    return success();
+  if (auto dim = dyn_cast<tensor::DimOp>(op))
+    if (auto argument = dyn_cast<BlockArgument>(dim.getSource());
+        argument && argument.getOwner()->getParentOp() == func)
+      return success();
+  // The scalar region of linalg.fill is generated, not written.
+  if (op->getParentOp() && isa<linalg::FillOp>(op->getParentOp()))
+    return success();
+  return op->emitOpError() << "may not stand " << (inStage ? "in a stage of" : "in")
+                           << " a kernel.func";
+}
+
+static LogicalResult verifyStage(linalg::LinalgOp stage, llvm::StringSet<> &names) {
+  // (C3)
+  StringRef name = getStageName(stage);
+  if (name.empty())
+    return stage->emitOpError() << "expected a stage name (" << KernelDialect::kStageAttr << ")";
+  if (!names.insert(name).second)
+    return stage->emitOpError() << "the stage name '" << name << "' is used twice";
+  auto generic = dyn_cast<linalg::GenericOp>(*stage);
+  if (!generic)
+    return success();
+  // (C4)
+  SmallVector<std::string> loops = getLoopNames(generic);
+  llvm::StringSet<> distinct;
+  for (const std::string &loop : loops)
+    if (!distinct.insert(loop).second)
+      return stage->emitOpError() << "the loop name '" << loop << "' is used twice";
+  if (loops.size() != generic.getNumLoops())
+    return stage->emitOpError() << "expected " << generic.getNumLoops() << " loop names, found "
+                                << loops.size();
+  // (C5)
+  AffineMap first;
+  for (OpOperand &init : generic.getDpsInitsMutable()) {
+    AffineMap map = generic.getMatchingIndexingMap(&init);
+    if (!map.isProjectedPermutation() || (first && map != first))
+      return stage->emitOpError()
+             << "expected one projected permutation as the map of all results, found "
+             << AffineMapAttr::get(map);
+    first = map;
+  }
+  return success();
+}
+
+LogicalResult FuncOp::verifyRegions() {
+  // (C6)
+  Block &body = getBody().front();
+  if (body.getArgumentTypes() != getArgumentTypes())
+    return emitOpError() << "expected the arguments of the body to have the types of the function";
+  auto yielded = cast<ReturnOp>(body.getTerminator());
+  if (TypeRange(yielded.getOperandTypes()) != TypeRange(getResultTypes()))
+    return yielded.emitOpError() << "expected operands of the types of the function's results";
+
+  llvm::StringSet<> names;
+  WalkResult result = getBody().walk([&](Operation *op) {
+    if (failed(verifyLegal(*this, op)))
+      return WalkResult::interrupt();
+    if (auto stage = dyn_cast<linalg::LinalgOp>(op))
+      if (failed(verifyStage(stage, names)))
+        return WalkResult::interrupt();
+    return WalkResult::advance();
+  });
+  return failure(result.wasInterrupted());
+}
+
+unsigned FuncOp::getNumTensorArguments() {
+  return llvm::count_if(getArgumentTypes(), llvm::IsaPred<RankedTensorType>);
+}
+
+SmallVector<Operation *> FuncOp::getStages() {
+  SmallVector<Operation *> stages;
+  for (Operation &op : getBody().front())
+    if (isa<linalg::LinalgOp>(op))
+      stages.push_back(&op);
+  return stages;
+}
+
+Operation *FuncOp::lookupStage(StringRef name) {
+  for (Operation *stage : getStages())
+    if (getStageName(stage) == name)
+      return stage;
+  return nullptr;
+}
+
+//===-- kernel.launch ------------------------------------------------------------===//
+
+LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  // (C1)
+  auto func = symbols.lookupNearestSymbolFrom<FuncOp>(*this, getKernelAttr());
+  if (!func)
+    return emitOpError() << "'" << getKernel() << "' is no kernel.func";
+  // (C2)
+  unsigned tensors = func.getNumTensorArguments();
+  unsigned extents = func.getNumArguments() - tensors;
+  if (getOperands().size() != tensors || getDims().size() != extents ||
+      getNumResults() != func.getNumResults())
+    return emitOpError() << "kernel '" << getKernel() << "' takes " << tensors << " tensors and "
+                         << extents << " extents and gives " << func.getNumResults()
+                         << " results; found " << getOperands().size() << ", " << getDims().size()
+                         << " and " << getNumResults();
+  auto rankDiffers = [](Type value, Type declared) {
+    auto shaped = dyn_cast<ShapedType>(value);
+    return shaped && shaped.hasRank() && shaped.getRank() != cast<ShapedType>(declared).getRank();
+  };
+  for (unsigned i = 0; i < tensors; ++i)
+    if (!func.getArgAttr(i, KernelDialect::kLayoutAttr) &&
+        rankDiffers(getOperand(i).getType(), func.getArgumentTypes()[i]))
+      return emitOpError() << "operand " << i << " has another rank than argument " << i
+                           << " of kernel '" << getKernel() << "'";
+  for (unsigned i = 0; i < getNumResults(); ++i)
+    if (rankDiffers(getResult(i).getType(), func.getResultTypes()[i]))
+      return emitOpError() << "result " << i << " has another rank than in kernel '" << getKernel()
+                           << "'";
+  return success();
+}
+
+} // namespace tessera::kernel

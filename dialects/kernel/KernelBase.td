@@ -1,0 +1,44 @@
+//===- KernelBase.td - The kernel dialect ----------------------------------------===//
+#ifndef TESSERA_DIALECTS_KERNEL_KERNELBASE_TD
+#define TESSERA_DIALECTS_KERNEL_KERNELBASE_TD
+
+include "mlir/IR/OpBase.td"
+include "mlir/IR/AttrTypeBase.td"
+
+def Kernel_Dialect : Dialect {
+  let name = "kernel";
+  let cppNamespace = "::tessera::kernel";
+  let summary = "One fused kernel: the algorithm, in named stages";
+  let description = [{
+    A `kernel.func` is what is computed together. Its body is built from upstream operations on
+    builtin tensors: every `linalg` operation is one *stage* with a name (`kernel.stage`) and named
+    loops (`kernel.loops`), by which schedules refer to it. How a kernel is computed (loops, tiles,
+    vectors, threads) is no part of it: see the schedule dialect.
+
+    Symbolic extents are explicit `index` arguments. Memory is no part of it either: values are
+    tensors, and results become output buffers.
+  }];
+  let useDefaultAttributePrinterParser = 1;
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
+    "::mlir::tensor::TensorDialect"
+  ];
+  let extraClassDeclaration = [{
+    /// Name of a stage, on every linalg operation of a kernel (string).
+    static constexpr llvm::StringLiteral kStageAttr = "kernel.stage";
+    /// Names of the loops of a stage, one per iterator (array of strings).
+    static constexpr llvm::StringLiteral kLoopsAttr = "kernel.loops";
+    /// Names of the model nodes that a kernel computes (array of strings), on kernel.func.
+    static constexpr llvm::StringLiteral kSourcesAttr = "kernel.sources";
+    /// Layout of a packed operand (#kernel.packed), on arguments of kernel.func.
+    static constexpr llvm::StringLiteral kLayoutAttr = "kernel.layout";
+    /// Marks a result that only holds an intermediate stage (unit), on results of kernel.func.
+    static constexpr llvm::StringLiteral kScratchAttr = "kernel.scratch";
+    /// Chooses the code generator, "halide" (default) or "loops" (string), on kernel.func.
+    static constexpr llvm::StringLiteral kCodegenAttr = "kernel.codegen";
+  }];
+}
+
+class Kernel_Op<string mnemonic, list<Trait> traits = []> : Op<Kernel_Dialect, mnemonic, traits>;
+
+#endif

@@ -1,0 +1,81 @@
+//===- KernelOps.td - Operations of the kernel dialect ----------------------------===//
+#ifndef TESSERA_DIALECTS_KERNEL_KERNELOPS_TD
+#define TESSERA_DIALECTS_KERNEL_KERNELOPS_TD
+
+include "dialects/kernel/KernelAttrs.td"
+include "mlir/IR/BuiltinAttributeInterfaces.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/CallInterfaces.td"
+include "mlir/Interfaces/ControlFlowInterfaces.td"
+include "mlir/Interfaces/FunctionInterfaces.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def Kernel_FuncOp : Kernel_Op<"func", [
+    FunctionOpInterface, IsolatedFromAbove, Symbol, SingleBlock,
+    SingleBlockImplicitTerminator<"ReturnOp">]> {
+  let summary = "A fused kernel";
+  let description = [{
+    - (C1) Arguments are ranked tensors, then `index` values (the symbolic extents); results are
+      ranked tensors.
+    - (C2) The body holds only `arith`, `math`, `tensor.empty`, `tensor.dim` of an argument,
+      `linalg.fill`, `linalg.generic` and `kernel.return`; bodies of stages also hold
+      `linalg.index` and `tensor.extract`.
+    - (C3) Every linalg operation carries `kernel.stage`, a name that is unique in the kernel.
+    - (C4) `kernel.loops` names every iterator of its stage, each name once.
+    - (C5) The output map of a `linalg.generic` is a projected permutation; every result of a stage
+      has the same map.
+    - (C6) The argument types are those of `function_type`, and `kernel.return` gives its results.
+    - (C7) An argument with `kernel.layout` has the rank of the packed type.
+  }];
+  let arguments = (ins
+    SymbolNameAttr:$sym_name,
+    TypeAttrOf<FunctionType>:$function_type,
+    OptionalAttr<DictArrayAttr>:$arg_attrs,
+    OptionalAttr<DictArrayAttr>:$res_attrs,
+    OptionalAttr<StrAttr>:$sym_visibility);
+  let regions = (region SizedRegion<1>:$body);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+  let hasRegionVerifier = 1;
+  let skipDefaultBuilders = 1;
+  let builders = [OpBuilder<(ins "::llvm::StringRef":$name, "::mlir::FunctionType":$type)>];
+  let extraClassDeclaration = [{
+    ::mlir::ArrayRef<::mlir::Type> getArgumentTypes() { return getFunctionType().getInputs(); }
+    ::mlir::ArrayRef<::mlir::Type> getResultTypes() { return getFunctionType().getResults(); }
+    ::mlir::Region *getCallableRegion() { return &getBody(); }
+
+    /// Number of leading tensor arguments; the `index` arguments follow.
+    unsigned getNumTensorArguments();
+    /// The stage with this name, or null.
+    ::mlir::Operation *lookupStage(::llvm::StringRef name);
+    /// All stages in program order.
+    ::llvm::SmallVector<::mlir::Operation *> getStages();
+  }];
+}
+
+def Kernel_ReturnOp : Kernel_Op<"return", [
+    Pure, Terminator, ReturnLike, HasParent<"FuncOp">]> {
+  let summary = "Gives the results of a kernel";
+  let arguments = (ins Variadic<AnyRankedTensor>:$operands);
+  let assemblyFormat = "attr-dict ($operands^ `:` type($operands))?";
+  let builders = [OpBuilder<(ins), [{ build($_builder, $_state, ::mlir::ValueRange()); }]>];
+}
+
+def Kernel_LaunchOp : Kernel_Op<"launch", [DeclareOpInterfaceMethods<SymbolUserOpInterface>, Pure]> {
+  let summary = "Computes values with a kernel";
+  let description = [{
+    Stands in the functions of the graph level after kernels were formed. `dims` gives the values of
+    the kernel's `index` arguments: integers or expressions over the symbols of the function.
+
+    - (C1) The symbol names a `kernel.func`.
+    - (C2) Operand and result counts and ranks are those of the kernel; there is one entry of `dims`
+      per `index` argument.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<AnyType>:$operands, ArrayAttr:$dims);
+  let results = (outs Variadic<AnyType>:$results);
+  let assemblyFormat = [{
+    $kernel `(` $operands `)` `dims` $dims attr-dict `:` functional-type($operands, $results)
+  }];
+}
+
+#endif
