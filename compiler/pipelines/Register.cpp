@@ -1,0 +1,21 @@
+//===- Register.cpp - Everything the tools know -----------------------------------===//
+#include "compiler/pipelines/Register.h"
+
+#include "dialects/kernel/Kernel.h"
+
+#include "mlir/Transforms/Passes.h"
+
+namespace tessera {
+
+void registerAllDialects(mlir::DialectRegistry &registry) {
+  registry.insert<kernel::KernelDialect, mlir::arith::ArithDialect, mlir::linalg::LinalgDialect,
+                  mlir::math::MathDialect, mlir::tensor::TensorDialect>();
+}
+
+void registerAllPasses() {
+  mlir::registerCanonicalizerPass();
+  mlir::registerCSEPass();
+  mlir::registerSymbolDCEPass();
+}
+
+} // namespace tessera

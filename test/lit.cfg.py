@@ -1,0 +1,24 @@
+"""Configuration of the lit suite: *.mlir and *.test files, run with the tools of the build tree."""
+
+import os
+
+import lit.formats
+
+config.name = "tessera"
+config.test_format = lit.formats.ShTest(execute_external=False)
+config.suffixes = [".mlir", ".test"]
+config.test_source_root = os.path.join(config.source, "test")
+config.test_exec_root = os.path.join(config.build, "test")
+config.excludes = ["Inputs"]
+config.environment["PATH"] = os.pathsep.join(
+    [os.path.join(config.build, "bin"), config.llvm_bin, os.environ["PATH"]])
+config.environment["TESSERA_CACHE"] = os.path.join(config.build, "test", "cache")
+
+with open("/proc/cpuinfo") as info:
+    flags = set(next((line for line in info if line.startswith("flags")), "").split())
+for feature in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile"):
+    if feature in flags:
+        config.available_features.add(feature)
+if any(os.access(os.path.join(folder, "ptxas"), os.X_OK)
+       for folder in os.environ["PATH"].split(os.pathsep) + ["/usr/local/cuda/bin"]):
+    config.available_features.add("ptxas")

@@ -1,0 +1,124 @@
+"""Runs every test suite and sums them up.
+
+The suites are lit (test/), GoogleTest binaries (BUILD/bin/unit) and the checks the repository makes
+on itself (test/repository). The last line printed is `N passed, N failed`, with `, N skipped` when
+tests were skipped; their reasons stand above it.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+class Totals:
+    def __init__(self):
+        self.passed = self.failed = 0
+        self.skipped = []
+
+    def add(self, suite, passed, failed, skipped=()):
+        self.passed += passed
+        self.failed += failed
+        self.skipped += [f"{suite}: {reason}" for reason in skipped]
+        print(f"{suite}: {passed} passed, {failed} failed, {len(skipped)} skipped", flush=True)
+
+
+def run_lit(build, totals, filter_):
+    with tempfile.NamedTemporaryFile(suffix=".json") as report:
+        command = ["lit", "-q", "-o", report.name, str(build / "test")]
+        if filter_:
+            command += ["--filter", filter_]
+        subprocess.run(command, check=False)
+        try:
+            tests = json.load(open(report.name))["tests"]
+        except (ValueError, KeyError):
+            return totals.add("lit", 0, 1)
+    codes = [test["code"] for test in tests]
+    skipped = [test["name"] + " (" + (test["output"].strip() or "unsupported here") + ")"
+               for test in tests if test["code"] in ("UNSUPPORTED", "SKIPPED")]
+    passed = sum(code in ("PASS", "XFAIL", "FLAKYPASS") for code in codes)
+    totals.add("lit", passed, len(codes) - passed - len(skipped), skipped)
+
+
+def run_unit(build, totals, filter_):
+    for binary in sorted((build / "bin" / "unit").glob("*")):
+        if not os.access(binary, os.X_OK) or binary.is_dir():
+            continue
+        with tempfile.NamedTemporaryFile(suffix=".json") as report:
+            command = [str(binary), "--gtest_brief=1", f"--gtest_output=json:{report.name}"]
+            if filter_:
+                command.append(f"--gtest_filter=*{filter_}*")
+            code = subprocess.run(command, check=False).returncode
+            try:
+                tests = [t for s in json.load(open(report.name))["testsuites"] for t in s["testsuite"]]
+            except (ValueError, KeyError):
+                totals.add(binary.name, 0, 1)
+                continue
+        skipped = [f"{t['classname']}.{t['name']} ({t['skipped'][0]['message'].splitlines()[-1]})"
+                   for t in tests if t.get("result") == "SKIPPED"]
+        failed = sum("failures" in t for t in tests)
+        done = sum(t.get("status") == "RUN" for t in tests)
+        if code and not failed:
+            failed = 1  # A crash after the last test is a failure as well.
+        totals.add(binary.name, max(done - failed - len(skipped), 0), failed, skipped)
+
+
+class Collector:
+    """A pytest plugin that counts."""
+
+    def __init__(self):
+        self.passed = self.failed = 0
+        self.skipped = []
+
+    def pytest_runtest_logreport(self, report):
+        if report.skipped:
+            self.skipped.append(f"{report.nodeid} ({report.longrepr[2]})")
+        elif report.failed:
+            self.failed += 1
+        elif report.when == "call":
+            self.passed += 1
+
+    def pytest_collectreport(self, report):
+        self.failed += report.failed
+
+
+def run_pytest(build, totals, filter_):
+    import pytest
+
+    os.environ["TESSERA_BUILD"] = str(build)
+    for suite in ("repository", "python"):
+        if not (ROOT / "test" / suite).is_dir():
+            continue
+        collector = Collector()
+        options = ["-q", "--no-header", "-p", "no:cacheprovider", str(ROOT / "test" / suite)]
+        pytest.main(options + (["-k", filter_] if filter_ else []), plugins=[collector])
+        totals.add(suite, collector.passed, collector.failed, collector.skipped)
+
+
+SUITES = {"lit": run_lit, "unit": run_unit, "pytest": run_pytest}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("build", type=pathlib.Path)
+    parser.add_argument("filter", nargs="?", default="")
+    parser.add_argument("--only", choices=SUITES, help="run one kind of suite")
+    options = parser.parse_args()
+    totals = Totals()
+    for name, run in SUITES.items():
+        if options.only in (None, name):
+            run(options.build.resolve(), totals, options.filter)
+    for reason in totals.skipped:
+        print(f"skipped: {reason}")
+    tail = f", {len(totals.skipped)} skipped" if totals.skipped else ""
+    print(f"{totals.passed} passed, {totals.failed} failed{tail}", flush=True)
+    return 0 if totals.passed and not totals.failed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
