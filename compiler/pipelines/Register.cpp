@@ -2,13 +2,14 @@
 #include "compiler/pipelines/Register.h"
 
 #include "dialects/kernel/Kernel.h"
+#include "dialects/schedule/Schedule.h"
 
 #include "mlir/Transforms/Passes.h"
 
 namespace tessera {
 
 void registerAllDialects(mlir::DialectRegistry &registry) {
-  registry.insert<kernel::KernelDialect, mlir::arith::ArithDialect, mlir::linalg::LinalgDialect,
+  registry.insert<kernel::KernelDialect, schedule::ScheduleDialect, mlir::arith::ArithDialect, mlir::linalg::LinalgDialect,
                   mlir::math::MathDialect, mlir::tensor::TensorDialect>();
 }
 

@@ -1,0 +1,36 @@
+// RUN: tessera-opt %s | tessera-opt | FileCheck %s
+
+// CHECK-LABEL: schedule.func @dense_s for @dense
+schedule.func @dense_s for @dense {
+  // CHECK: schedule.stage "out"
+  schedule.stage "out" {
+    // CHECK: schedule.split "m" into "mo", "mi" by 6 tail guard
+    schedule.split "m" into "mo", "mi" by 6 tail guard
+    // CHECK: schedule.split "n" into "no", "ni" by 16{{$}}
+    schedule.split "n" into "no", "ni" by 16
+    // CHECK: schedule.reorder ["ni", "mi", "no", "mo"]
+    schedule.reorder ["ni", "mi", "no", "mo"]
+    // CHECK: schedule.vectorize "ni" by 8
+    schedule.vectorize "ni" by 8
+    // CHECK: schedule.unroll "mi"
+    schedule.unroll "mi"
+    // CHECK: schedule.fuse "no", "mo" into "t"
+    schedule.fuse "no", "mo" into "t"
+    // CHECK: schedule.parallel "t"
+    schedule.parallel "t"
+  }
+  // CHECK: schedule.stage "acc"
+  schedule.stage "acc" {
+    // CHECK: schedule.compute_at "out" loop "t"
+    schedule.compute_at "out" loop "t"
+    // CHECK: schedule.store stack
+    schedule.store stack
+    // CHECK: schedule.bound_extent "n" 16
+    schedule.bound_extent "n" 16
+  }
+  // CHECK: schedule.update "acc"
+  schedule.update "acc" {
+    // CHECK: schedule.atomic
+    schedule.atomic
+  }
+}
