@@ -1,6 +1,7 @@
 //===- Register.cpp - Everything the tools know -----------------------------------===//
 #include "compiler/pipelines/Register.h"
 
+#include "compiler/scheduling/Passes.h"
 #include "dialects/kernel/Kernel.h"
 #include "dialects/schedule/Schedule.h"
 
@@ -17,6 +18,7 @@ void registerAllPasses() {
   mlir::registerCanonicalizerPass();
   mlir::registerCSEPass();
   mlir::registerSymbolDCEPass();
+  scheduling::registerSchedulingPasses();
 }
 
 } // namespace tessera

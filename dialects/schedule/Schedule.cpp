@@ -1,6 +1,7 @@
 //===- Schedule.cpp - The schedule dialect ------------------------------------------===//
 #include "dialects/schedule/Schedule.h"
 
+#include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "mlir/IR/Builders.h"
 
 using namespace mlir;
@@ -20,12 +21,56 @@ void ScheduleDialect::initialize() {
       >();
 }
 
+bool isRestructuring(Operation *op) {
+  return isa<PadToTileOp, PackOperandOp, CopyPackedOp, BlockReductionOp, CacheWriteOp, ScratchOp>(op);
+}
+
 LogicalResult FuncOp::verifyRegions() {
-  // (C1)
-  for (Operation &op : getBody().front())
-    if (!isa<StageOp, UpdateOp>(op))
-      return op.emitOpError() << "expected only schedule.stage and schedule.update here";
+  bool sawLoops = false;
+  for (Operation &op : getBody().front()) {
+    bool loops = isa<StageOp, UpdateOp>(op);
+    // (C1)
+    if (!loops && !isRestructuring(&op))
+      return op.emitOpError()
+             << "expected only restructuring directives, schedule.stage and schedule.update here";
+    // (C2)
+    if (!loops && sawLoops)
+      return op.emitOpError() << "expected restructuring directives before the loop directives";
+    sawLoops |= loops;
+  }
   return success();
+}
+
+// (C1)
+static LogicalResult verifyNames(Operation *op, StringRef outer, StringRef inner) {
+  if (outer == inner)
+    return op->emitOpError() << "expected different names for the outer and the inner loop";
+  return success();
+}
+
+LogicalResult PadToTileOp::verify() { return verifyNames(*this, getOuter(), getInner()); }
+LogicalResult BlockReductionOp::verify() { return verifyNames(*this, getOuter(), getInner()); }
+
+// (C1)
+static LogicalResult verifyPacking(Operation *op, ArrayRef<int64_t> positions,
+                                   ArrayRef<int64_t> tiles, ArrayRef<int64_t> permutation) {
+  if (positions.size() != tiles.size() || llvm::any_of(tiles, [](int64_t t) { return t <= 0; }))
+    return op->emitOpError() << "expected one positive entry of inner_tiles per entry of inner_dims_pos";
+  if (!isPermutationVector(permutation))
+    return op->emitOpError() << "expected outer_dims_perm to be a permutation";
+  llvm::SmallDenseSet<int64_t> seen;
+  for (int64_t dim : positions)
+    if (dim < 0 || dim >= static_cast<int64_t>(permutation.size()) || !seen.insert(dim).second)
+      return op->emitOpError() << "expected inner_dims_pos to name dimensions below "
+                               << permutation.size() << ", each at most once";
+  return success();
+}
+
+LogicalResult PackOperandOp::verify() {
+  return verifyPacking(*this, getInnerDimsPos(), getInnerTiles(), getOuterDimsPerm());
+}
+LogicalResult CopyPackedOp::verify() {
+  return verifyPacking(*this, getInnerDimsPos(), getInnerTiles(), getOuterDimsPerm());
 }
 
 } // namespace tessera::schedule

@@ -15,4 +15,11 @@
 #define GET_OP_CLASSES
 #include "dialects/schedule/ScheduleOps.h.inc"
 
+namespace tessera::schedule {
+
+/// Whether an operation in a schedule.func rewrites the kernel (and is no loop directive).
+bool isRestructuring(mlir::Operation *op);
+
+} // namespace tessera::schedule
+
 #endif

@@ -25,7 +25,11 @@ class Schedule_Op<string mnemonic, list<Trait> traits = []>
 def Schedule_FuncOp : Schedule_Op<"func", [Symbol, NoTerminator, SingleBlock, NoRegionArguments]> {
   let summary = "The schedule of one kernel";
   let description = [{
-    - (C1) The body holds only `schedule.stage` and `schedule.update`.
+    Directives that restructure the kernel come first, then the loop directives of stages, which
+    refer to the kernel as it was restructured.
+
+    - (C1) The body holds only restructuring directives, `schedule.stage` and `schedule.update`.
+    - (C2) Restructuring directives stand before `schedule.stage` and `schedule.update`.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, FlatSymbolRefAttr:$kernel);
   let regions = (region SizedRegion<1>:$body);
@@ -46,6 +50,112 @@ def Schedule_StageOp : Schedule_StageLikeOp<"stage"> {
 
 def Schedule_UpdateOp : Schedule_StageLikeOp<"update"> {
   let summary = "Directives on the reducing loops of a stage";
+}
+
+//===-- Restructuring directives ---------------------------------------------------===//
+
+class Schedule_Restructure<string mnemonic> : Schedule_Op<mnemonic, [HasParent<"FuncOp">]>;
+
+def Schedule_PadToTileOp : Schedule_Restructure<"pad_to_tile"> {
+  let summary = "Keeps a stage in full tiles of one of its parallel loops";
+  let description = [{
+    The loop becomes two: one over tiles and one inside a tile, whose extent is the constant factor. The
+    tensor of the stage gets the inner loop as a new last dimension. What the stage reads is clamped
+    to the extent, so that the last tile is computed in full; readers address tile and place in tile.
+
+    ```mlir
+    schedule.pad_to_tile "acc" loop "n" by 16 into "no", "ni"
+    // acc[m, n] = f(x[m, n])   =>   acc[m, no, ni] = f(x[m, min(16 no + ni, N - 1)])
+    // out[m, n] = g(acc[m, n]) =>   out[m, n] = g(acc[m, n / 16, n % 16])
+    ```
+    - (C1) The factor is positive; outer and inner loop have different names.
+  }];
+  let arguments = (ins StrAttr:$stage, StrAttr:$loop, ConfinedAttr<I64Attr, [IntPositive]>:$factor,
+                   StrAttr:$outer, StrAttr:$inner);
+  let assemblyFormat = "$stage `loop` $loop `by` $factor `into` $outer `,` $inner attr-dict";
+  let hasVerifier = 1;
+}
+
+class Schedule_PackingDirective<string mnemonic> : Schedule_Restructure<mnemonic> {
+  let hasVerifier = 1;
+}
+
+def Schedule_PackOperandOp : Schedule_PackingDirective<"pack_operand"> {
+  let summary = "Takes an argument of the kernel in tiles";
+  let description = [{
+    The argument gets the attribute `kernel.layout` (see `#kernel.packed`) and the packed type; whoever
+    launches the kernel hands it over in that layout.
+
+    - (C1) Tiles are positive, one per packed dimension; `outer_dims_perm` is a permutation, and
+      `inner_dims_pos` names each dimension at most once.
+  }];
+  let arguments = (ins ConfinedAttr<I64Attr, [IntNonNegative]>:$argument,
+                   DenseI64ArrayAttr:$inner_dims_pos, DenseI64ArrayAttr:$inner_tiles,
+                   DenseI64ArrayAttr:$outer_dims_perm);
+  let assemblyFormat = [{
+    $argument `inner_dims_pos` `=` $inner_dims_pos `inner_tiles` `=` $inner_tiles
+              `outer_dims_perm` `=` $outer_dims_perm attr-dict
+  }];
+}
+
+def Schedule_CopyPackedOp : Schedule_PackingDirective<"copy_packed"> {
+  let summary = "Lets a stage read a packed copy of an operand that the kernel makes itself";
+  let description = [{
+    As `pack_operand`, for what comes from other kernels: the copy is a new stage, which is kept
+    in scratch memory.
+
+    - (C1) as `pack_operand`.
+  }];
+  let arguments = (ins StrAttr:$stage, ConfinedAttr<I64Attr, [IntNonNegative]>:$operand, StrAttr:$copy,
+                   DenseI64ArrayAttr:$inner_dims_pos, DenseI64ArrayAttr:$inner_tiles,
+                   DenseI64ArrayAttr:$outer_dims_perm);
+  let assemblyFormat = [{
+    $stage `operand` $operand `as` $copy `inner_dims_pos` `=` $inner_dims_pos
+           `inner_tiles` `=` $inner_tiles `outer_dims_perm` `=` $outer_dims_perm attr-dict
+  }];
+}
+
+def Schedule_BlockReductionOp : Schedule_Restructure<"block_reduction"> {
+  let summary = "Reduces into several accumulators side by side";
+  let description = [{
+    Element `outer * factor + inner` of the reduction goes to accumulator `inner`; the accumulators are
+    merged at the end (stage `<stage>_merge`), and what is left of the extent is reduced one by one. This
+    reassociates: the reduction must be one of the known associative ones.
+
+    ```mlir
+    schedule.block_reduction "sum" loop "k" by 32 into "ko", "ki" as "sum_part"
+    // sum[m] += x[m, k]   =>   sum_part[m, ki] += x[m, 32 ko + ki]   for ko < K / 32
+    //                          sum_merge[m]    += sum_part[m, ki]
+    //                          sum[m] = sum_merge[m]; sum[m] += x[m, K / 32 * 32 + kt]
+    ```
+    - (C1) The factor is positive; outer and inner loop have different names.
+  }];
+  let arguments = (ins StrAttr:$stage, StrAttr:$loop, ConfinedAttr<I64Attr, [IntPositive]>:$factor,
+                   StrAttr:$outer, StrAttr:$inner, StrAttr:$partial);
+  let assemblyFormat = [{
+    $stage `loop` $loop `by` $factor `into` $outer `,` $inner `as` $partial attr-dict
+  }];
+  let hasVerifier = 1;
+}
+
+def Schedule_CacheWriteOp : Schedule_Restructure<"cache_write"> {
+  let summary = "Computes a result of the kernel in a place of its own and copies it";
+  let description = [{
+    A stage that is a result of the kernel has to be computed as a whole. With this directive
+    the result is a new stage that copies, and the stage can be computed inside of it.
+  }];
+  let arguments = (ins StrAttr:$stage, StrAttr:$copy);
+  let assemblyFormat = "$stage `as` $copy attr-dict";
+}
+
+def Schedule_ScratchOp : Schedule_Restructure<"scratch"> {
+  let summary = "Keeps a stage in memory that whoever launches the kernel provides";
+  let description = [{
+    The values of the stage become results of the kernel with the attribute `kernel.scratch`. Kernels never
+    allocate, so a stage that is computed as a whole and whose extents are not constant needs this.
+  }];
+  let arguments = (ins StrAttr:$stage);
+  let assemblyFormat = "$stage attr-dict";
 }
 
 //===-- Loop directives --------------------------------------------------------------===//
@@ -130,6 +240,16 @@ def Schedule_StoreOp : Schedule_Directive<"store"> {
 
 def Schedule_BoundExtentOp : Schedule_Directive<"bound_extent"> {
   let summary = "States how many values of a dimension are computed at a time";
+  let arguments = (ins StrAttr:$loop, ConfinedAttr<I64Attr, [IntPositive]>:$extent);
+  let assemblyFormat = "$loop $extent attr-dict";
+}
+
+def Schedule_BoundStorageOp : Schedule_Directive<"bound_storage"> {
+  let summary = "States how many values of a dimension are kept at most";
+  let description = [{
+    Unlike `bound_extent` it leaves open how many are computed. It makes the storage of a stage
+    constant, which a stage that is kept on the stack needs.
+  }];
   let arguments = (ins StrAttr:$loop, ConfinedAttr<I64Attr, [IntPositive]>:$extent);
   let assemblyFormat = "$loop $extent attr-dict";
 }

@@ -1,7 +1,7 @@
 // RUN: tessera-opt %s --split-input-file --verify-diagnostics
 
 schedule.func @func_c1 for @k {
-  // expected-error @+1 {{expected only schedule.stage and schedule.update here}}
+  // expected-error @+1 {{expected only restructuring directives, schedule.stage and schedule.update here}}
   %0 = arith.constant 0 : i32
 }
 
@@ -12,4 +12,47 @@ schedule.func @directive_place for @k {
     // expected-error @+1 {{attribute 'factor' failed to satisfy constraint: 64-bit signless integer attribute whose value is positive}}
     schedule.split "m" into "mo", "mi" by 0
   }
+}
+
+// -----
+
+schedule.func @func_c2 for @k {
+  schedule.stage "a" {}
+  // expected-error @+1 {{expected restructuring directives before the loop directives}}
+  schedule.scratch "a"
+}
+
+// -----
+
+schedule.func @pad_to_tile_c1 for @k {
+  // expected-error @+1 {{expected different names for the outer and the inner loop}}
+  schedule.pad_to_tile "a" loop "n" by 8 into "o", "o"
+}
+
+// -----
+
+schedule.func @block_reduction_c1 for @k {
+  // expected-error @+1 {{expected different names for the outer and the inner loop}}
+  schedule.block_reduction "a" loop "k" by 8 into "o", "o" as "p"
+}
+
+// -----
+
+schedule.func @pack_operand_c1_tiles for @k {
+  // expected-error @+1 {{expected one positive entry of inner_tiles per entry of inner_dims_pos}}
+  schedule.pack_operand 0 inner_dims_pos = [0] inner_tiles = [0] outer_dims_perm = [0]
+}
+
+// -----
+
+schedule.func @pack_operand_c1_dims for @k {
+  // expected-error @+1 {{expected inner_dims_pos to name dimensions below 1, each at most once}}
+  schedule.pack_operand 0 inner_dims_pos = [2] inner_tiles = [8] outer_dims_perm = [0]
+}
+
+// -----
+
+schedule.func @copy_packed_c1 for @k {
+  // expected-error @+1 {{expected outer_dims_perm to be a permutation}}
+  schedule.copy_packed "a" operand 0 as "c" inner_dims_pos = [0] inner_tiles = [8] outer_dims_perm = [1]
 }

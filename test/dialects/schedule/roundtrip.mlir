@@ -2,6 +2,18 @@
 
 // CHECK-LABEL: schedule.func @dense_s for @dense
 schedule.func @dense_s for @dense {
+  // CHECK: schedule.pack_operand 1 inner_dims_pos = [1] inner_tiles = [16] outer_dims_perm = [1, 0]
+  schedule.pack_operand 1 inner_dims_pos = [1] inner_tiles = [16] outer_dims_perm = [1, 0]
+  // CHECK: schedule.copy_packed "acc" operand 0 as "lhs" inner_dims_pos = [0] inner_tiles = [6] outer_dims_perm = [0, 1]
+  schedule.copy_packed "acc" operand 0 as "lhs" inner_dims_pos = [0] inner_tiles = [6] outer_dims_perm = [0, 1]
+  // CHECK: schedule.pad_to_tile "acc" loop "m" by 6 into "mo", "mi"
+  schedule.pad_to_tile "acc" loop "m" by 6 into "mo", "mi"
+  // CHECK: schedule.block_reduction "acc" loop "k" by 32 into "ko", "ki" as "part"
+  schedule.block_reduction "acc" loop "k" by 32 into "ko", "ki" as "part"
+  // CHECK: schedule.cache_write "acc" as "out"
+  schedule.cache_write "acc" as "out"
+  // CHECK: schedule.scratch "lhs"
+  schedule.scratch "lhs"
   // CHECK: schedule.stage "out"
   schedule.stage "out" {
     // CHECK: schedule.split "m" into "mo", "mi" by 6 tail guard
@@ -27,6 +39,8 @@ schedule.func @dense_s for @dense {
     schedule.store stack
     // CHECK: schedule.bound_extent "n" 16
     schedule.bound_extent "n" 16
+    // CHECK: schedule.bound_storage "m" 8
+    schedule.bound_storage "m" 8
   }
   // CHECK: schedule.update "acc"
   schedule.update "acc" {

@@ -1,0 +1,23 @@
+//===- Target.h - The machine a schedule is made for --------------------------*- C++ -*-===//
+#ifndef TESSERA_COMPILER_SCHEDULING_TARGET_H
+#define TESSERA_COMPILER_SCHEDULING_TARGET_H
+
+#include <cstdint>
+
+namespace tessera::scheduling {
+
+/// What the rules know of a machine: it describes a target variant (x86-64-v3, x86-64-v4), never the
+/// machine that compiles, so equal inputs give equal schedules everywhere.
+struct Target {
+  int64_t vectorBits = 256;
+  int64_t vectorRegisters = 16;
+  int64_t l1Bytes = 32 << 10;
+  int64_t l2Bytes = 512 << 10;
+  int64_t cores = 2;            ///< whether, not how finely, work is spread over threads
+  double flopsPerByte = 8;      ///< machine balance: f32 operations per byte read from memory
+  int64_t lanes(int64_t elementBits) const { return vectorBits / elementBits; }
+};
+
+} // namespace tessera::scheduling
+
+#endif

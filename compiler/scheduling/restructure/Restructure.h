@@ -1,0 +1,22 @@
+//===- Restructure.h - Directives that rewrite a kernel ------------------------*- C++ -*-===//
+#ifndef TESSERA_COMPILER_SCHEDULING_RESTRUCTURE_RESTRUCTURE_H
+#define TESSERA_COMPILER_SCHEDULING_RESTRUCTURE_RESTRUCTURE_H
+
+#include "dialects/kernel/Kernel.h"
+#include "dialects/schedule/Schedule.h"
+
+namespace tessera::scheduling {
+
+/// Applies one restructuring directive to a kernel, which stays legal. Errors stand on the directive.
+mlir::LogicalResult applyRestructuring(kernel::FuncOp kernel, mlir::Operation *directive);
+
+mlir::LogicalResult padToTile(kernel::FuncOp kernel, schedule::PadToTileOp directive);
+mlir::LogicalResult packOperand(kernel::FuncOp kernel, schedule::PackOperandOp directive);
+mlir::LogicalResult copyPacked(kernel::FuncOp kernel, schedule::CopyPackedOp directive);
+mlir::LogicalResult blockReduction(kernel::FuncOp kernel, schedule::BlockReductionOp directive);
+mlir::LogicalResult cacheWrite(kernel::FuncOp kernel, schedule::CacheWriteOp directive);
+mlir::LogicalResult keepInScratch(kernel::FuncOp kernel, schedule::ScratchOp directive);
+
+} // namespace tessera::scheduling
+
+#endif

@@ -1,0 +1,90 @@
+// RUN: tessera-opt %s --kernel-apply-restructure --split-input-file --verify-diagnostics
+
+kernel.func @k(%x: tensor<4x8xf32>) -> tensor<4xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<4xf32>
+  %init = linalg.fill {kernel.stage = "init"} ins(%zero : f32) outs(%e : tensor<4xf32>) -> tensor<4xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(m, k) -> (m, k)>, affine_map<(m, k) -> (m)>], iterator_types = ["parallel", "reduction"]}
+      ins(%x : tensor<4x8xf32>) outs(%init : tensor<4xf32>) attrs = {kernel.stage = "r", kernel.loops = ["m", "k"]} {
+  ^bb0(%v: f32, %o: f32):
+    %s = arith.subf %o, %v : f32
+    linalg.yield %s : f32
+  } -> tensor<4xf32>
+  kernel.return %r : tensor<4xf32>
+}
+schedule.func @s for @k {
+  // expected-error @+1 {{stage 'r' is not known to reduce associatively}}
+  schedule.block_reduction "r" loop "k" by 4 into "ko", "ki" as "p"
+}
+
+// -----
+
+kernel.func @k(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %e = tensor.empty() : tensor<4xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(m) -> (m)>, affine_map<(m) -> (m)>], iterator_types = ["parallel"]}
+      ins(%x : tensor<4xf32>) outs(%e : tensor<4xf32>) attrs = {kernel.stage = "r", kernel.loops = ["m"]} {
+  ^bb0(%v: f32, %o: f32):
+    linalg.yield %v : f32
+  } -> tensor<4xf32>
+  kernel.return %r : tensor<4xf32>
+}
+schedule.func @s for @k {
+  // expected-error @+1 {{names stage 'q'; kernel 'k' has r}}
+  schedule.scratch "q"
+}
+
+// -----
+
+kernel.func @k(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %e = tensor.empty() : tensor<4xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(m) -> (m)>, affine_map<(m) -> (m)>], iterator_types = ["parallel"]}
+      ins(%x : tensor<4xf32>) outs(%e : tensor<4xf32>) attrs = {kernel.stage = "r", kernel.loops = ["m"]} {
+  ^bb0(%v: f32, %o: f32):
+    linalg.yield %v : f32
+  } -> tensor<4xf32>
+  kernel.return %r : tensor<4xf32>
+}
+schedule.func @s for @k {
+  // expected-error @+1 {{stage 'r' is a result of the kernel; use cache_write first}}
+  schedule.pad_to_tile "r" loop "m" by 8 into "mo", "mi"
+}
+
+// -----
+
+kernel.func @k(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %e = tensor.empty() : tensor<4xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(m) -> (m)>, affine_map<(m) -> (m)>], iterator_types = ["parallel"]}
+      ins(%x : tensor<4xf32>) outs(%e : tensor<4xf32>) attrs = {kernel.stage = "r", kernel.loops = ["m"]} {
+  ^bb0(%v: f32, %o: f32):
+    linalg.yield %v : f32
+  } -> tensor<4xf32>
+  kernel.return %r : tensor<4xf32>
+}
+schedule.func @s for @k {
+  schedule.cache_write "r" as "copy"
+  // expected-error @+1 {{names loop 'n' of stage 'r', which has m}}
+  schedule.pad_to_tile "r" loop "n" by 8 into "no", "ni"
+}
+
+// -----
+
+kernel.func @k(%x: tensor<?xf32>) -> tensor<?xf32> {
+  %zero = arith.constant 0 : index
+  %N = tensor.dim %x, %zero : tensor<?xf32>
+  %e = tensor.empty(%N) : tensor<?xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(m) -> (m)>, affine_map<(m) -> (m)>], iterator_types = ["parallel"]}
+      ins(%x : tensor<?xf32>) outs(%e : tensor<?xf32>) attrs = {kernel.stage = "r", kernel.loops = ["m"]} {
+  ^bb0(%v: f32, %o: f32):
+    linalg.yield %v : f32
+  } -> tensor<?xf32>
+  kernel.return %r : tensor<?xf32>
+}
+schedule.func @s for @k {
+  // expected-error @+1 {{the kernel takes the extent of dimension 0 from argument 0, which does not tell it once packed}}
+  schedule.pack_operand 0 inner_dims_pos = [0] inner_tiles = [8] outer_dims_perm = [0]
+}
+
+// -----
+
+// expected-error @+1 {{'missing' is no kernel.func}}
+schedule.func @s for @missing {}
