@@ -12,7 +12,7 @@ config.test_exec_root = os.path.join(config.build, "test")
 config.excludes = ["Inputs"]
 config.environment["PATH"] = os.pathsep.join(
     [os.path.join(config.build, "bin"), config.llvm_bin, os.environ["PATH"]])
-config.environment["TESSERA_CACHE"] = os.path.join(config.build, "test", "cache")
+config.environment["TESSERA_CACHE_DIR"] = os.path.join(config.build, "test", "cache")
 
 with open("/proc/cpuinfo") as info:
     flags = set(next((line for line in info if line.startswith("flags")), "").split())

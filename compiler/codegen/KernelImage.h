@@ -1,0 +1,32 @@
+//===- KernelImage.h - Machine code of one kernel ---------------------------*- C++ -*-===//
+#ifndef TESSERA_COMPILER_CODEGEN_KERNELIMAGE_H
+#define TESSERA_COMPILER_CODEGEN_KERNELIMAGE_H
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tessera::codegen {
+
+/// Machine code as the runtime maps it: text and read-only data in one piece that may be placed at
+/// any address, without imports or relocations. The entry follows runtime/base/KernelAbi.h.
+struct KernelImage {
+  std::vector<uint8_t> bytes;
+  uint64_t entry = 0; ///< offset of the entry function
+};
+
+/// The machine that code is made for.
+struct CodeTarget {
+  std::string cpu = "x86-64-v3"; ///< LLVM's name of the processor or level
+  std::string features;          ///< LLVM's feature string on top of it, "+avx512bf16,..."
+};
+
+/// What a compilation should give besides the image.
+struct CodeListing {
+  bool wantLLVM = false, wantAssembly = false;
+  std::string llvm, assembly;
+};
+
+} // namespace tessera::codegen
+
+#endif

@@ -1,0 +1,450 @@
+//===- Build.cpp - From the plain description to Halide -------------------------------===//
+#include "compiler/codegen/halide/HalideProgram.h"
+
+#include "Halide.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <sys/mman.h>
+#include <unistd.h>
+
+namespace tessera::halide {
+namespace {
+
+using Halide::Expr;
+using Halide::Func;
+using Halide::RVar;
+using Halide::Var;
+using Halide::VarOrRVar;
+
+Halide::Type toHalide(Type type) {
+  switch (type.kind) {
+  case TypeKind::Int:
+    return Halide::Int(type.bits);
+  case TypeKind::UInt:
+    return Halide::UInt(type.bits);
+  case TypeKind::Float:
+    return Halide::Float(type.bits);
+  }
+  return {};
+}
+
+/// Loops of one definition (pure or update) by name; directives make new ones.
+using Loops = std::map<std::string, VarOrRVar>;
+
+struct BuiltStage {
+  Func func;
+  std::vector<Expr> loopExprs; ///< per loop of the description
+  Loops pure, update;
+};
+
+class Builder {
+public:
+  Builder(const HalideProgram &program, const HalideTarget &target)
+      : program(program), target(target) {}
+
+  std::string run() {
+    declareArguments();
+    for (const Stage &stage : program.stages)
+      buildStage(stage);
+    constrainOutputs();
+    for (const Directive &directive : program.directives)
+      apply(directive);
+    return compile();
+  }
+
+private:
+  void declareArguments() {
+    for (const TensorArgument &tensor : program.tensors) {
+      int rank = static_cast<int>(tensor.shape.size());
+      Halide::ImageParam param(toHalide(tensor.type), rank, tensor.name);
+      constrain(param, tensor.shape);
+      params.push_back(param);
+    }
+    for (uint32_t i = 0; i < program.extents; ++i)
+      extents.emplace_back("extent" + std::to_string(i));
+  }
+
+  /// Tensors are row-major and start at 0; whatever is static is told.
+  template <typename Param> static void constrain(Param param, const std::vector<int64_t> &shape) {
+    int rank = static_cast<int>(shape.size());
+    int64_t stride = 1;
+    for (int d = 0; d < rank; ++d) {
+      int64_t extent = shape[rank - 1 - d];
+      param.dim(d).set_min(0);
+      if (extent >= 0)
+        param.dim(d).set_bounds(0, static_cast<int>(extent));
+      if (stride >= 0 && stride <= INT32_MAX)
+        param.dim(d).set_stride(static_cast<int>(stride));
+      stride = extent >= 0 && stride >= 0 ? stride * std::max<int64_t>(extent, 1) : -1;
+    }
+  }
+
+  void constrainOutputs() {
+    for (const Output &output : program.outputs) {
+      Func func = built[output.stage].func;
+      if (func.dimensions() != 0)
+        for (Halide::OutputImageParam &buffer : func.output_buffers())
+          constrain(buffer, output.shape);
+    }
+  }
+
+  Expr expr(const Stage &stage, const BuiltStage &here, int32_t id, std::map<int32_t, Expr> &done) {
+    auto found = done.find(id);
+    if (found != done.end())
+      return found->second;
+    const Node &node = program.nodes[id];
+    std::vector<Expr> operands;
+    for (int32_t operand : node.operands)
+      operands.push_back(expr(stage, here, operand, done));
+    Expr value = combine(node, here, operands);
+    done.emplace(id, value);
+    return value;
+  }
+
+  static std::vector<Expr> innermostFirst(std::vector<Expr> coordinates) {
+    std::reverse(coordinates.begin(), coordinates.end());
+    return coordinates;
+  }
+
+  Expr combine(const Node &node, const BuiltStage &here, const std::vector<Expr> &x) {
+    Halide::Type type = toHalide(node.type);
+    switch (node.op) {
+    case Op::IntConst:
+      return type.is_bool() ? Halide::Internal::make_const(type, node.number != 0)
+                            : Halide::Internal::make_const(type, node.number);
+    case Op::FloatConst: {
+      double value;
+      std::memcpy(&value, &node.number, sizeof value);
+      return Halide::Internal::FloatImm::make(type, value);
+    }
+    case Op::Extent:
+      return extents[node.number];
+    case Op::ArgExtent: {
+      const Halide::ImageParam &param = params[node.number];
+      return param.dim(param.dimensions() - 1 - node.detail).extent();
+    }
+    case Op::Loop:
+      return here.loopExprs[node.number];
+    case Op::Carried: {
+      std::vector<Var> vars = here.func.args();
+      std::vector<Expr> place(vars.begin(), vars.end());
+      Halide::FuncRef ref = Func(here.func)(place);
+      return here.func.outputs() == 1 ? Expr(ref) : Expr(ref[static_cast<int>(node.number)]);
+    }
+    case Op::LoadArg:
+      return params[node.number](innermostFirst(x));
+    case Op::LoadStage: {
+      Func func = built[node.number].func;
+      Halide::FuncRef ref = func(innermostFirst(x));
+      return func.outputs() == 1 ? Expr(ref) : Expr(ref[node.detail]);
+    }
+    case Op::Add:
+      return x[0] + x[1];
+    case Op::Sub:
+      return x[0] - x[1];
+    case Op::Mul:
+      return x[0] * x[1];
+    case Op::Div:
+      return x[0] / x[1];
+    case Op::DivTrunc:
+      return Halide::div_round_to_zero(x[0], x[1]);
+    case Op::RemTrunc:
+      return Halide::mod_round_to_zero(x[0], x[1]);
+    case Op::DivFloor: // Halide's own division: floors for the positive divisors used in indices.
+      return x[0] / x[1];
+    case Op::RemFloor:
+      return x[0] % x[1];
+    case Op::Min:
+      return Halide::min(x[0], x[1]);
+    case Op::Max:
+      return Halide::max(x[0], x[1]);
+    case Op::And:
+      return type.is_bool() ? x[0] && x[1] : x[0] & x[1];
+    case Op::Or:
+      return type.is_bool() ? x[0] || x[1] : x[0] | x[1];
+    case Op::Xor:
+      return type.is_bool() ? x[0] != x[1] : x[0] ^ x[1];
+    case Op::Shl:
+      return x[0] << x[1];
+    case Op::Shr:
+      return x[0] >> x[1];
+    case Op::Less:
+      return x[0] < x[1];
+    case Op::LessEqual:
+      return x[0] <= x[1];
+    case Op::Equal:
+      return x[0] == x[1];
+    case Op::NotEqual:
+      return x[0] != x[1];
+    case Op::Select:
+      return Halide::select(x[0], x[1], x[2]);
+    case Op::Neg:
+      return -x[0];
+    case Op::Abs:
+      return Halide::abs(x[0]);
+    case Op::Floor:
+      return Halide::floor(x[0]);
+    case Op::Ceil:
+      return Halide::ceil(x[0]);
+    case Op::Trunc:
+      return Halide::trunc(x[0]);
+    case Op::RoundEven:
+      return Halide::round(x[0]);
+    case Op::Sqrt:
+      return Halide::sqrt(x[0]);
+    case Op::Convert:
+      return Halide::cast(type, x[0]);
+    case Op::Reinterpret:
+      return Halide::reinterpret(type, x[0]);
+    }
+    return {};
+  }
+
+  std::vector<Expr> exprs(const Stage &stage, const BuiltStage &here,
+                          const std::vector<int32_t> &ids) {
+    std::map<int32_t, Expr> done;
+    std::vector<Expr> values;
+    for (int32_t id : ids)
+      values.push_back(expr(stage, here, id, done));
+    return values;
+  }
+
+  static void define(Func func, const std::vector<Expr> &place, const std::vector<Expr> &values) {
+    if (values.size() == 1)
+      func(place) = values[0];
+    else
+      func(place) = Halide::Tuple(values);
+  }
+
+  void buildStage(const Stage &stage) {
+    BuiltStage here{Func(stage.name), {}, {}, {}};
+    // Parallel loops are variables; reduction loops get their place in one domain.
+    std::vector<Expr> loops(stage.loops.size());
+    for (size_t i = 0; i < loops.size(); ++i) {
+      if (stage.isReduction[i])
+        continue;
+      Var var(stage.loops[i]);
+      here.pure.emplace(stage.loops[i], var);
+      here.update.emplace(stage.loops[i], var);
+      loops[i] = var;
+    }
+    here.loopExprs = loops;
+    std::vector<Expr> place;
+    for (auto dim = stage.outputDims.rbegin(); dim != stage.outputDims.rend(); ++dim)
+      place.push_back(loops[*dim]);
+    if (!stage.reduces()) {
+      define(here.func, place, exprs(stage, here, stage.body));
+      built.push_back(std::move(here));
+      return;
+    }
+    define(here.func, place, exprs(stage, here, stage.init));
+
+    Halide::Region ranges;
+    std::vector<size_t> reductions;
+    for (size_t i = loops.size(); i-- > 0;) {
+      if (!stage.isReduction[i])
+        continue;
+      reductions.push_back(i);
+      ranges.emplace_back(0, exprs(stage, here, {stage.extents[i]})[0]);
+    }
+    Halide::RDom domain(ranges, stage.name + "_r");
+    for (size_t r = 0; r < reductions.size(); ++r) {
+      RVar var = domain[static_cast<int>(r)];
+      here.loopExprs[reductions[r]] = var;
+      here.update.insert_or_assign(stage.loops[reductions[r]], VarOrRVar(var));
+    }
+    define(here.func, place, exprs(stage, here, stage.body));
+    built.push_back(std::move(here));
+  }
+
+  //===-- Schedule ---------------------------------------------------------------===//
+
+  [[noreturn]] static void fail(const std::string &message) { throw std::runtime_error(message); }
+
+  BuiltStage &lookup(const std::string &name) {
+    std::string known;
+    for (size_t i = 0; i < program.stages.size(); ++i) {
+      if (program.stages[i].name == name)
+        return built[i];
+      known += (known.empty() ? "" : ", ") + program.stages[i].name;
+    }
+    fail("the schedule names stage '" + name + "'; the kernel has " + known);
+  }
+
+  static VarOrRVar loop(const Loops &loops, const std::string &name, const std::string &stage) {
+    auto found = loops.find(name);
+    if (found != loops.end())
+      return found->second;
+    std::string known;
+    for (auto &[other, var] : loops)
+      known += (known.empty() ? "" : ", ") + other;
+    fail("the schedule names loop '" + name + "' of stage '" + stage + "', which has " + known);
+  }
+
+  static Halide::TailStrategy tail(Directive::Tail tail) {
+    switch (tail) {
+    case Directive::Auto:
+      return Halide::TailStrategy::Auto;
+    case Directive::Guard:
+      return Halide::TailStrategy::GuardWithIf;
+    case Directive::ShiftInwards:
+      return Halide::TailStrategy::ShiftInwards;
+    case Directive::RoundUp:
+      return Halide::TailStrategy::RoundUp;
+    case Directive::Predicate:
+      return Halide::TailStrategy::Predicate;
+    }
+    return Halide::TailStrategy::Auto;
+  }
+
+  static VarOrRVar fresh(const VarOrRVar &like, const std::string &name) {
+    if (like.is_rvar)
+      return VarOrRVar(RVar(name));
+    return VarOrRVar(Var(name));
+  }
+
+  void apply(const Directive &directive) {
+    BuiltStage &stage = lookup(directive.stage);
+    if (directive.onUpdate && stage.func.num_update_definitions() == 0)
+      fail("stage '" + directive.stage + "' reduces nothing, so it has no update to schedule");
+    Loops &loops = directive.onUpdate ? stage.update : stage.pure;
+    auto at = [&](size_t i) { return loop(loops, directive.names[i], directive.stage); };
+    auto onStage = [&](auto &&action) {
+      if (directive.onUpdate) {
+        Halide::Stage update = stage.func.update();
+        action(update);
+      } else {
+        action(stage.func);
+      }
+    };
+    int number = static_cast<int>(directive.number);
+    switch (directive.kind) {
+    case Directive::Split: {
+      VarOrRVar old = at(0), outer = fresh(old, directive.names[1]),
+                inner = fresh(old, directive.names[2]);
+      onStage([&](auto &s) { s.split(old, outer, inner, number, tail(directive.tail)); });
+      loops.erase(directive.names[0]);
+      loops.insert_or_assign(directive.names[1], outer);
+      loops.insert_or_assign(directive.names[2], inner);
+      return;
+    }
+    case Directive::Fuse: {
+      VarOrRVar inner = at(0), outer = at(1), fused = fresh(inner, directive.names[2]);
+      onStage([&](auto &s) { s.fuse(inner, outer, fused); });
+      loops.erase(directive.names[0]);
+      loops.erase(directive.names[1]);
+      loops.insert_or_assign(directive.names[2], fused);
+      return;
+    }
+    case Directive::Reorder: {
+      std::vector<VarOrRVar> order;
+      for (size_t i = 0; i < directive.names.size(); ++i)
+        order.push_back(at(i));
+      return onStage([&](auto &s) { s.reorder(order); });
+    }
+    case Directive::Vectorize:
+      return onStage([&](auto &s) {
+        if (number)
+          s.vectorize(at(0), number, tail(directive.tail));
+        else
+          s.vectorize(at(0));
+      });
+    case Directive::Unroll:
+      return onStage([&](auto &s) {
+        if (number)
+          s.unroll(at(0), number, tail(directive.tail));
+        else
+          s.unroll(at(0));
+      });
+    case Directive::Parallel:
+      return onStage([&](auto &s) { s.parallel(at(0)); });
+    case Directive::Atomic:
+      return onStage([&](auto &s) { s.atomic(); });
+    case Directive::ComputeAt: {
+      BuiltStage &consumer = lookup(directive.names[0]);
+      const Loops &known =
+          consumer.func.num_update_definitions() > 0 &&
+                  !consumer.pure.count(directive.names[1])
+              ? consumer.update
+              : consumer.pure;
+      VarOrRVar where = loop(known, directive.names[1], directive.names[0]);
+      if (where.is_rvar)
+        stage.func.compute_at(consumer.func, where.rvar);
+      else
+        stage.func.compute_at(consumer.func, where.var);
+      return;
+    }
+    case Directive::ComputeRoot:
+      stage.func.compute_root();
+      return;
+    case Directive::StoreStack:
+      stage.func.store_in(Halide::MemoryType::Stack);
+      return;
+    case Directive::StoreRegister:
+      stage.func.store_in(Halide::MemoryType::Register);
+      return;
+    case Directive::BoundExtent:
+      stage.func.bound_extent(at(0).var, number);
+      return;
+    }
+  }
+
+  //===-- Compilation ---------------------------------------------------------------===//
+
+  std::string compile() {
+    using T = Halide::Target;
+    std::vector<T::Feature> features = {T::SSE41,        T::AVX,       T::AVX2,
+                                        T::FMA,          T::F16C,      T::NoRuntime,
+                                        T::NoAsserts,    T::NoBoundsQuery,
+                                        T::UserContext,  T::StrictFloat};
+    if (target.avx512) {
+      features.push_back(T::AVX512);
+      features.push_back(T::AVX512_Skylake);
+    }
+    T halideTarget(T::Linux, T::X86, 64, features);
+    std::vector<Halide::Argument> arguments(params.begin(), params.end());
+    for (const Halide::Param<int32_t> &extent : extents)
+      arguments.push_back(extent);
+    std::vector<Func> outputs;
+    for (const Output &output : program.outputs)
+      outputs.push_back(built[output.stage].func);
+
+    // Halide only writes files; this one lives in memory.
+    int file = memfd_create("tessera-kernel", MFD_CLOEXEC);
+    if (file < 0)
+      fail("no memory for the bitcode of kernel '" + program.name + "'");
+    std::string path = "/proc/self/fd/" + std::to_string(file);
+    Halide::Pipeline(outputs).compile_to_bitcode(path, arguments, program.name, halideTarget);
+    std::ifstream in(path, std::ios::binary);
+    std::stringstream bytes;
+    bytes << in.rdbuf();
+    close(file);
+    return bytes.str();
+  }
+
+  const HalideProgram &program;
+  const HalideTarget &target;
+  std::vector<Halide::ImageParam> params;
+  std::vector<Halide::Param<int32_t>> extents;
+  std::vector<BuiltStage> built;
+};
+
+} // namespace
+
+std::string buildBitcode(const HalideProgram &program, const HalideTarget &target,
+                         std::string &error) {
+  try {
+    return Builder(program, target).run();
+  } catch (const Halide::Error &e) {
+    error = e.what();
+  } catch (const std::exception &e) {
+    error = e.what();
+  }
+  return {};
+}
+
+} // namespace tessera::halide

@@ -1,0 +1,92 @@
+//===- FromSchedule.cpp - From the schedule dialect to directives ----------------------===//
+#include "compiler/codegen/halide/FromKernel.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+
+namespace tessera::halide {
+
+static Directive::Tail convert(schedule::Tail tail) {
+  switch (tail) {
+  case schedule::Tail::Auto:
+    return Directive::Auto;
+  case schedule::Tail::Guard:
+    return Directive::Guard;
+  case schedule::Tail::ShiftInwards:
+    return Directive::ShiftInwards;
+  case schedule::Tail::RoundUp:
+    return Directive::RoundUp;
+  case schedule::Tail::Predicate:
+    return Directive::Predicate;
+  }
+  llvm_unreachable("unknown tail");
+}
+
+static LogicalResult describe(Operation *op, Directive &to) {
+  auto set = [&](Directive::Kind kind, std::initializer_list<StringRef> names, int64_t number = 0) {
+    to.kind = kind;
+    for (StringRef name : names)
+      to.names.push_back(name.str());
+    to.number = number;
+    return success();
+  };
+  using namespace schedule;
+  return llvm::TypeSwitch<Operation *, LogicalResult>(op)
+      .Case([&](SplitOp op) {
+        to.tail = convert(op.getTail());
+        return set(Directive::Split, {op.getLoop(), op.getOuter(), op.getInner()}, op.getFactor());
+      })
+      .Case([&](FuseOp op) {
+        return set(Directive::Fuse, {op.getInner(), op.getOuter(), op.getFused()});
+      })
+      .Case([&](ReorderOp op) {
+        for (auto name : op.getLoops().getAsRange<StringAttr>())
+          to.names.push_back(name.str());
+        return set(Directive::Reorder, {});
+      })
+      .Case([&](VectorizeOp op) {
+        to.tail = convert(op.getTail());
+        return set(Directive::Vectorize, {op.getLoop()}, op.getWidth().value_or(0));
+      })
+      .Case([&](UnrollOp op) {
+        to.tail = convert(op.getTail());
+        return set(Directive::Unroll, {op.getLoop()}, op.getWidth().value_or(0));
+      })
+      .Case([&](ParallelOp op) { return set(Directive::Parallel, {op.getLoop()}); })
+      .Case([&](AtomicOp op) { return set(Directive::Atomic, {}); })
+      .Case([&](ComputeAtOp op) {
+        return set(Directive::ComputeAt, {op.getConsumer(), op.getLoop()});
+      })
+      .Case([&](ComputeRootOp op) { return set(Directive::ComputeRoot, {}); })
+      .Case([&](StoreOp op) {
+        return set(op.getStorage() == Storage::Stack ? Directive::StoreStack
+                                                     : Directive::StoreRegister,
+                   {});
+      })
+      .Case([&](BoundExtentOp op) {
+        return set(Directive::BoundExtent, {op.getLoop()}, op.getExtent());
+      })
+      .Default([&](Operation *op) {
+        return op->emitOpError() << "is no directive that the Halide generator knows";
+      });
+}
+
+LogicalResult describeSchedule(schedule::FuncOp schedule, HalideProgram &program) {
+  for (Operation &container : schedule.getBody().front()) {
+    bool onUpdate = isa<schedule::UpdateOp>(container);
+    StringRef stage = onUpdate ? cast<schedule::UpdateOp>(container).getStage()
+                               : cast<schedule::StageOp>(container).getStage();
+    for (Operation &op : container.getRegion(0).front()) {
+      Directive directive;
+      directive.stage = stage.str();
+      directive.onUpdate = onUpdate;
+      if (failed(describe(&op, directive)))
+        return failure();
+      program.directives.push_back(std::move(directive));
+    }
+  }
+  return success();
+}
+
+} // namespace tessera::halide

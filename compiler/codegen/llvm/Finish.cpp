@@ -1,0 +1,240 @@
+//===- Finish.cpp - From LLVM IR to the object file of a kernel -----------------------===//
+#include "compiler/codegen/llvm/Finish.h"
+
+#include "llvm/Analysis/TargetLibraryInfo.h"
+#include "llvm/Analysis/TargetTransformInfo.h"
+#include "llvm/Bitcode/BitcodeReader.h"
+#include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/IntrinsicInst.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Module.h"
+#include "llvm/IR/Operator.h"
+#include "llvm/IR/Verifier.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/Transforms/Utils/Cloning.h"
+#include "llvm/Transforms/Utils/LowerMemIntrinsics.h"
+
+using namespace llvm;
+
+namespace tessera::codegen {
+
+Expected<std::unique_ptr<Module>> readBitcode(StringRef bitcode, LLVMContext &context) {
+  return parseBitcodeFile(MemoryBufferRef(bitcode, "kernel"), context);
+}
+
+static Expected<std::unique_ptr<TargetMachine>> makeMachine(const CodeTarget &target) {
+  static const bool initialised = [] {
+    InitializeNativeTarget();
+    InitializeNativeTargetAsmPrinter();
+    return true;
+  }();
+  (void)initialised;
+  Triple triple("x86_64-unknown-linux-gnu");
+  std::string problem;
+  const Target *backend = TargetRegistry::lookupTarget(triple, problem);
+  if (!backend)
+    return createStringError(problem);
+  TargetOptions options;
+  options.AllowFPOpFusion = FPOpFusion::Standard; // as the contract flags say
+  options.NoTrappingFPMath = true;
+  std::unique_ptr<TargetMachine> machine(
+      backend->createTargetMachine(triple, target.cpu, target.features, options, Reloc::PIC_,
+                                   CodeModel::Small, CodeGenOptLevel::Aggressive));
+  if (!machine)
+    return createStringError("LLVM makes no code for " + target.cpu);
+  return std::move(machine);
+}
+
+/// Defines what kernels ask of the runtime by going through the table they are handed
+/// (runtime/base/KernelAbi.h).
+static void bindRuntime(Module &module) {
+  Function *parallel = module.getFunction("halide_do_par_for");
+  if (!parallel)
+    return;
+  constexpr uint64_t kParallelForOffset = 8;
+  parallel->deleteBody();
+  IRBuilder<> builder(BasicBlock::Create(module.getContext(), "", parallel));
+  Type *pointer = builder.getPtrTy();
+  Value *slot = builder.CreateConstInBoundsGEP1_64(builder.getInt8Ty(), parallel->getArg(0),
+                                                   kParallelForOffset);
+  Value *callee = builder.CreateLoad(pointer, slot);
+  SmallVector<Value *> arguments;
+  for (Argument &argument : parallel->args())
+    arguments.push_back(&argument);
+  CallInst *call = builder.CreateCall(parallel->getFunctionType(), callee, arguments);
+  call->setTailCall();
+  builder.CreateRet(call);
+  parallel->setLinkage(GlobalValue::InternalLinkage);
+}
+
+/// Makes `int32_t tessera_kernel(const KernelContext *, void *const *args)`.
+static Error addEntry(Module &module, const KernelFunction &kernel) {
+  Function *function = module.getFunction(kernel.name);
+  if (!function || function->isDeclaration())
+    return createStringError("the generator made no function '" + kernel.name + "'");
+  if (function->arg_size() != kernel.isExtent.size() + 1)
+    return createStringError("the generator made a function with " +
+                             Twine(function->arg_size()) + " parameters; expected " +
+                             Twine(kernel.isExtent.size() + 1));
+  IRBuilder<> builder(module.getContext());
+  Type *pointer = builder.getPtrTy();
+  Function *entry = Function::Create(
+      FunctionType::get(builder.getInt32Ty(), {pointer, pointer}, false),
+      GlobalValue::ExternalLinkage, kEntryName, module);
+  builder.SetInsertPoint(BasicBlock::Create(module.getContext(), "", entry));
+  SmallVector<Value *> arguments{entry->getArg(0)};
+  for (auto [i, isExtent] : enumerate(kernel.isExtent)) {
+    Value *argument =
+        builder.CreateLoad(pointer, builder.CreateConstInBoundsGEP1_64(pointer, entry->getArg(1), i));
+    if (isExtent) {
+      argument = builder.CreateLoad(builder.getInt64Ty(), argument);
+      argument = builder.CreateTrunc(argument, function->getArg(i + 1)->getType());
+    }
+    arguments.push_back(argument);
+  }
+  builder.CreateRet(builder.CreateCall(function, arguments));
+  return Error::success();
+}
+
+/// Nothing but the entry stays visible, and what only described the kernel to Halide's own callers
+/// goes.
+static void hideEverythingElse(Module &module, const KernelFunction &kernel) {
+  for (StringRef suffix : {"_argv", "_metadata"})
+    if (Function *function = module.getFunction((kernel.name + suffix).str()))
+      function->eraseFromParent();
+  for (GlobalValue &global : module.global_values())
+    if (!global.isDeclaration() && global.getName() != kEntryName) {
+      global.setLinkage(GlobalValue::InternalLinkage);
+      global.setVisibility(GlobalValue::DefaultVisibility);
+      if (auto *object = dyn_cast<GlobalObject>(&global))
+        object->setComdat(nullptr);
+    }
+}
+
+static void applyFloatRules(Function &function) {
+  for (BasicBlock &block : function)
+    for (Instruction &instruction : block) {
+      unsigned opcode = instruction.getOpcode();
+      if (opcode == Instruction::FAdd || opcode == Instruction::FSub ||
+          opcode == Instruction::FMul || opcode == Instruction::FNeg)
+        instruction.setHasAllowContract(true);
+    }
+}
+
+static void retarget(Function &function, const CodeTarget &target) {
+  for (StringRef attribute : {"target-cpu", "target-features", "tune-cpu", "reciprocal-estimates",
+                              "no-trapping-math", "frame-pointer"})
+    function.removeFnAttr(attribute);
+  function.removeFnAttr(Attribute::StrictFP);
+  function.removeFnAttr(Attribute::UWTable);
+  function.addFnAttr(Attribute::NoUnwind);
+  function.addFnAttr("target-cpu", target.cpu);
+  if (!target.features.empty())
+    function.addFnAttr("target-features", target.features);
+  if (!function.isDeclaration())
+    function.addFnAttr("no-builtins");
+}
+
+/// There is no memset or memcpy to call: what would not be expanded in place becomes a loop.
+static void expandMemoryIntrinsics(Module &module, TargetMachine &machine) {
+  SmallVector<MemIntrinsic *> found;
+  for (Function &function : module)
+    for (BasicBlock &block : function)
+      for (Instruction &instruction : block)
+        if (auto *memory = dyn_cast<MemIntrinsic>(&instruction))
+          found.push_back(memory);
+  for (MemIntrinsic *memory : found) {
+    TargetTransformInfo info = machine.getTargetTransformInfo(*memory->getFunction());
+    if (auto *set = dyn_cast<MemSetInst>(memory)) {
+      expandMemSetAsLoop(set);
+    } else if (auto *copy = dyn_cast<MemCpyInst>(memory)) {
+      expandMemCpyAsLoop(copy, info);
+    } else if (!expandMemMoveAsLoop(cast<MemMoveInst>(memory), info)) {
+      continue; // The linker names what is left.
+    }
+    memory->eraseFromParent();
+  }
+}
+
+static void optimise(Module &module, TargetMachine &machine) {
+  PipelineTuningOptions tuning;
+  // The schedule has decided about vectors and unrolling; what it left scalar is to stay small.
+  tuning.LoopVectorization = false;
+  tuning.LoopInterleaving = false;
+  tuning.LoopUnrolling = false;
+  tuning.SLPVectorization = true;
+  PassBuilder builder(&machine, tuning);
+  LoopAnalysisManager loops;
+  FunctionAnalysisManager functions;
+  CGSCCAnalysisManager graphs;
+  ModuleAnalysisManager modules;
+  functions.registerPass([&] {
+    TargetLibraryInfoImpl library(machine.getTargetTriple());
+    library.disableAllFunctions();
+    return TargetLibraryAnalysis(library);
+  });
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(graphs);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, graphs, modules);
+  builder.buildPerModuleDefaultPipeline(OptimizationLevel::O3).run(module, modules);
+}
+
+static Expected<SmallVector<char, 0>> emit(Module &module, TargetMachine &machine,
+                                           CodeGenFileType type) {
+  SmallVector<char, 0> bytes;
+  raw_svector_ostream out(bytes);
+  legacy::PassManager passes;
+  TargetLibraryInfoImpl library(machine.getTargetTriple());
+  library.disableAllFunctions();
+  passes.add(new TargetLibraryInfoWrapperPass(library));
+  if (machine.addPassesToEmitFile(passes, out, nullptr, type))
+    return createStringError("LLVM cannot emit this file type");
+  passes.run(module);
+  return std::move(bytes);
+}
+
+Expected<SmallVector<char, 0>> finishKernel(Module &module, const KernelFunction &kernel,
+                                            const CodeTarget &target, CodeListing &listing) {
+  Expected<std::unique_ptr<TargetMachine>> machine = makeMachine(target);
+  if (!machine)
+    return machine.takeError();
+  module.setTargetTriple((*machine)->getTargetTriple());
+  module.setDataLayout((*machine)->createDataLayout());
+  module.setModuleIdentifier("kernel");
+  module.setSourceFileName("kernel");
+
+  bindRuntime(module);
+  if (Error error = addEntry(module, kernel))
+    return error;
+  hideEverythingElse(module, kernel);
+  for (Function &function : module) {
+    applyFloatRules(function);
+    retarget(function, target);
+  }
+  std::string broken;
+  raw_string_ostream report(broken);
+  if (verifyModule(module, &report))
+    return createStringError("the generator made invalid LLVM IR: " + broken);
+
+  optimise(module, **machine);
+  expandMemoryIntrinsics(module, **machine);
+  if (listing.wantLLVM) {
+    raw_string_ostream out(listing.llvm);
+    module.print(out, nullptr);
+  }
+  if (listing.wantAssembly) {
+    std::unique_ptr<Module> copy = CloneModule(module);
+    Expected<SmallVector<char, 0>> text = emit(*copy, **machine, CodeGenFileType::AssemblyFile);
+    if (!text)
+      return text.takeError();
+    listing.assembly.assign(text->data(), text->size());
+  }
+  return emit(module, **machine, CodeGenFileType::ObjectFile);
+}
+
+} // namespace tessera::codegen

@@ -1,0 +1,49 @@
+//===- Finish.h - From LLVM IR to the object file of a kernel ---------------*- C++ -*-===//
+#ifndef TESSERA_COMPILER_CODEGEN_LLVM_FINISH_H
+#define TESSERA_COMPILER_CODEGEN_LLVM_FINISH_H
+
+#include "compiler/codegen/KernelImage.h"
+
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
+
+#include <memory>
+
+namespace llvm {
+class LLVMContext;
+class Module;
+} // namespace llvm
+
+namespace tessera::codegen {
+
+/// The function that a generator left in the module, and how it takes what a kernel is given. Its
+/// parameters are, in order: the context; per input a buffer pointer, or an extent passed by
+/// value; the output buffers. It returns i32, 0 when all went well.
+struct KernelFunction {
+  std::string name;
+  std::vector<bool> isExtent; ///< per argument after the context
+};
+
+/// Name of the entry function in every object.
+inline constexpr llvm::StringLiteral kEntryName = "tessera_kernel";
+
+/// Reads bitcode that a generator made.
+llvm::Expected<std::unique_ptr<llvm::Module>>
+readBitcode(llvm::StringRef bitcode, llvm::LLVMContext &context);
+
+/// Optimises the module for the target and gives a relocatable object whose only visible function is
+/// `kEntryName`. Our floating-point rules are applied here: products and sums may be contracted to
+/// fused multiply-adds, nothing else may be reassociated or assumed.
+llvm::Expected<llvm::SmallVector<char, 0>> finishKernel(llvm::Module &module,
+                                                        const KernelFunction &function,
+                                                        const CodeTarget &target,
+                                                        CodeListing &listing);
+
+/// Lays the sections of an object out as one image and applies all relocations. Fails, naming the
+/// symbol, when the code needs anything that is not in the object, or has writable data.
+llvm::Expected<KernelImage> linkKernel(llvm::ArrayRef<char> object);
+
+} // namespace tessera::codegen
+
+#endif
