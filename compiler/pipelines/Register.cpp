@@ -2,6 +2,7 @@
 #include "compiler/pipelines/Register.h"
 
 #include "compiler/scheduling/Passes.h"
+#include "dialects/graph/Graph.h"
 #include "dialects/kernel/Kernel.h"
 #include "dialects/schedule/Schedule.h"
 
@@ -10,7 +11,7 @@
 namespace tessera {
 
 void registerAllDialects(mlir::DialectRegistry &registry) {
-  registry.insert<kernel::KernelDialect, schedule::ScheduleDialect, mlir::arith::ArithDialect, mlir::linalg::LinalgDialect,
+  registry.insert<graph::GraphDialect, kernel::KernelDialect, schedule::ScheduleDialect, mlir::arith::ArithDialect, mlir::linalg::LinalgDialect,
                   mlir::math::MathDialect, mlir::tensor::TensorDialect>();
 }
 

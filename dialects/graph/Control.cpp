@@ -1,0 +1,141 @@
+//===- Control.cpp - Branches and loops -------------------------------------------------===//
+
+#include "dialects/graph/TextForms.h"
+
+#include "mlir/IR/PatternMatch.h"
+
+using namespace mlir;
+
+#define GET_OP_CLASSES
+#include "dialects/graph/Control.cpp.inc"
+
+namespace tessera::graph {
+
+void GraphDialect::registerControlOps() {
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/graph/Control.cpp.inc"
+      >();
+}
+
+static bool isBoolScalar(Value value) {
+  TensorType type = getTensorType(value);
+  return type.rank() == 0 && isBool(type.getElementType());
+}
+
+//===----------------------------------------------------------------------===//
+// if
+//===----------------------------------------------------------------------===//
+
+LogicalResult IfOp::verify() {
+  if (!isBoolScalar(getCond()))
+    return emitOpError("(C1) the condition is ") << getCond().getType() << ", not a bool scalar";
+  for (Region *region : {&getThenRegion(), &getElseRegion()}) {
+    auto yield = llvm::dyn_cast<YieldOp>(region->front().back());
+    if (!yield || !llvm::equal(yield.getOperandTypes(), getResultTypes()))
+      return emitOpError("(C2) a region does not yield values of the result types");
+  }
+  return success();
+}
+
+void IfOp::getSuccessorRegions(RegionBranchPoint point,
+                               SmallVectorImpl<RegionSuccessor> &successors) {
+  if (!point.isParent()) {
+    successors.push_back(RegionSuccessor(getOperation(), getResults()));
+    return;
+  }
+  successors.push_back(RegionSuccessor(&getThenRegion()));
+  successors.push_back(RegionSuccessor(&getElseRegion()));
+}
+
+/// An if whose condition is known becomes the region that runs.
+static LogicalResult inlineKnownBranch(IfOp op, PatternRewriter &rewriter) {
+  auto condition = llvm::dyn_cast_or_null<IntegerAttr>(getSplat(op.getCond()));
+  if (!condition)
+    return failure();
+  Block &block =
+      condition.getValue().isZero() ? op.getElseRegion().front() : op.getThenRegion().front();
+  Operation *yield = block.getTerminator();
+  SmallVector<Value> results(yield->getOperands());
+  rewriter.inlineBlockBefore(&block, op);
+  rewriter.eraseOp(yield);
+  rewriter.replaceOp(op, results);
+  return success();
+}
+
+void IfOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *) {
+  patterns.add(inlineKnownBranch);
+}
+
+//===----------------------------------------------------------------------===//
+// while
+//===----------------------------------------------------------------------===//
+
+LogicalResult ConditionOp::verify() {
+  if (!isBoolScalar(getValue()))
+    return emitOpError("(C1) the condition is ") << getValue().getType() << ", not a bool scalar";
+  return success();
+}
+
+LogicalResult WhileOp::verify() {
+  TypeRange types = getInits().getTypes();
+  Block &condition = getCondRegion().front(), &body = getBodyRegion().front();
+  if (!llvm::equal(condition.getArgumentTypes(), types) ||
+      !llvm::equal(body.getArgumentTypes(), types) || !llvm::equal(getResultTypes(), types))
+    return emitOpError("(C1) the regions' arguments and the results need the operands' types");
+  auto yield = llvm::dyn_cast<YieldOp>(body.back());
+  if (!yield || !llvm::isa<ConditionOp>(condition.back()))
+    return emitOpError("(C2) the first region ends with graph.condition, the second with "
+                       "graph.yield");
+  if (!llvm::equal(yield.getOperandTypes(), types))
+    return emitOpError("(C1) the body yields other types than the operands'");
+  return success();
+}
+
+ParseResult WhileOp::parse(OpAsmParser &parser, OperationState &state) {
+  SmallVector<OpAsmParser::Argument> arguments, bodyArguments;
+  SmallVector<OpAsmParser::UnresolvedOperand> inits;
+  SmallVector<Type> types;
+  llvm::SMLoc loc = parser.getCurrentLocation();
+  auto parsePair = [&]() -> ParseResult {
+    return failure(parser.parseArgument(arguments.emplace_back()) || parser.parseEqual() ||
+                   parser.parseOperand(inits.emplace_back()));
+  };
+  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Paren, parsePair) ||
+      parser.parseOptionalAttrDict(state.attributes))
+    return failure();
+  if (!inits.empty() && (parser.parseColon() || parser.parseTypeList(types)))
+    return failure();
+  if (parser.resolveOperands(inits, types, loc, state.operands))
+    return failure();
+  state.addTypes(types);
+  Region *condition = state.addRegion(), *body = state.addRegion();
+  for (auto [argument, type] : llvm::zip(arguments, types))
+    argument.type = type;
+  if (parser.parseRegion(*condition, arguments) || parser.parseKeyword("do") ||
+      parser.parseArgumentList(bodyArguments, AsmParser::Delimiter::Paren))
+    return failure();
+  if (bodyArguments.size() != types.size())
+    return parser.emitError(loc, "the body needs ") << types.size() << " arguments";
+  for (auto [argument, type] : llvm::zip(bodyArguments, types))
+    argument.type = type;
+  return parser.parseRegion(*body, bodyArguments);
+}
+
+void WhileOp::print(OpAsmPrinter &printer) {
+  printer << " (";
+  llvm::interleaveComma(llvm::zip(getCondRegion().getArguments(), getInits()), printer,
+                        [&](auto pair) { printer << std::get<0>(pair) << " = " << std::get<1>(pair); });
+  printer << ")";
+  printer.printOptionalAttrDict((*this)->getAttrs());
+  if (!getInits().empty())
+    printer << " : " << getInits().getTypes();
+  printer << ' ';
+  printer.printRegion(getCondRegion(), /*printEntryBlockArgs=*/false);
+  printer << " do (";
+  llvm::interleaveComma(getBodyRegion().getArguments(), printer);
+  printer << ") ";
+  printer.printRegion(getBodyRegion(), /*printEntryBlockArgs=*/false);
+}
+
+} // namespace tessera::graph

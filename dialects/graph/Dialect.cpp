@@ -1,0 +1,38 @@
+//===- Dialect.cpp - What the dialect is made of --------------------------------===//
+
+#include "dialects/graph/Graph.h"
+#include "dialects/graph/WeightStore.h"
+
+using namespace mlir;
+using namespace tessera::graph;
+
+#include "dialects/graph/GraphDialect.cpp.inc"
+#include "dialects/graph/GraphEnums.cpp.inc"
+#include "dialects/graph/GraphInterfaces.cpp.inc"
+
+void GraphDialect::initialize() {
+  weightStore = std::make_shared<WeightStore>();
+  registerAttributes();
+  registerTypes();
+  registerElementwiseOps();
+  registerMovementOps();
+  registerReductionOps();
+  registerContractionOps();
+  registerWindowOps();
+  registerControlOps();
+  registerStateOps();
+  registerQuantizationOps();
+  registerShapeOps();
+  registerStreamOps();
+  registerCompositeOps();
+}
+
+Operation *GraphDialect::materializeConstant(OpBuilder &builder, Attribute value, Type type,
+                                             Location loc) {
+  if (auto dim = llvm::dyn_cast<DimAttr>(value))
+    return DimValueOp::create(builder, loc, type, dim);
+  auto typed = llvm::dyn_cast<TypedAttr>(value);
+  if (!typed || typed.getType() != type)
+    return nullptr;
+  return ConstantOp::create(builder, loc, type, typed);
+}

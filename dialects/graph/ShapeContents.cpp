@@ -1,0 +1,304 @@
+//===- ShapeContents.cpp - Integer tensors as expressions over symbols -------------------===//
+
+#include "dialects/graph/ShapeContents.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+
+namespace tessera::graph {
+
+using Contents = std::optional<DimList>;
+using OperandContents = ArrayRef<std::optional<SmallVector<DimAttr>>>;
+
+//===----------------------------------------------------------------------===//
+// The interface
+//===----------------------------------------------------------------------===//
+
+Contents ConstantOp::getShapeContents(OperandContents) {
+  auto dense = llvm::dyn_cast<DenseIntElementsAttr>(getValue());
+  if (!dense)
+    return std::nullopt;
+  bool isUnsigned = getType().getElementType().isUnsignedInteger() ||
+                    isBool(getType().getElementType());
+  DimList dims;
+  for (const llvm::APInt &value : dense.getValues<llvm::APInt>()) {
+    if (isUnsigned && value.getActiveBits() > 63)
+      return std::nullopt;
+    dims.push_back(graph::getDim(getContext(),
+                                 isUnsigned ? int64_t(value.getZExtValue()) : value.getSExtValue()));
+  }
+  return dims;
+}
+
+Contents DimValueOp::getShapeContents(OperandContents) { return DimList{getDim()}; }
+
+Contents ShapeOfOp::getShapeContents(OperandContents) {
+  return DimList(getTensorType(getX()).getDims());
+}
+
+Contents ReshapeOp::getShapeContents(OperandContents operands) { return operands[0]; }
+
+/// Row-major index to one index per dim, and back.
+static SmallVector<int64_t> unravel(int64_t index, ArrayRef<int64_t> shape) {
+  SmallVector<int64_t> indices(shape.size());
+  for (size_t i = shape.size(); i-- > 0;) {
+    indices[i] = index % shape[i];
+    index /= shape[i];
+  }
+  return indices;
+}
+static int64_t ravel(ArrayRef<int64_t> indices, ArrayRef<int64_t> shape) {
+  int64_t index = 0;
+  for (auto [i, extent] : llvm::zip(indices, shape))
+    index = index * extent + i;
+  return index;
+}
+
+Contents SliceOp::getShapeContents(OperandContents operands) {
+  auto starts = getStarts().getConstants(), steps = getSteps().getConstants();
+  if (!operands[0] || !starts || !steps)
+    return std::nullopt;
+  ArrayRef<int64_t> from = getTensorType(getX()).getShape(), to = getType().getShape();
+  DimList dims;
+  for (int64_t i = 0, e = *getType().getElementCount(); i < e; ++i) {
+    SmallVector<int64_t> indices = unravel(i, to);
+    for (size_t d = 0; d < indices.size(); ++d)
+      indices[d] = (*starts)[d] + indices[d] * (*steps)[d];
+    dims.push_back((*operands[0])[ravel(indices, from)]);
+  }
+  return dims;
+}
+
+Contents ConcatOp::getShapeContents(OperandContents operands) {
+  if (!llvm::all_of(operands, [](auto &contents) { return contents.has_value(); }))
+    return std::nullopt;
+  DimList dims;
+  for (int64_t i = 0, e = *getType().getElementCount(); i < e; ++i) {
+    SmallVector<int64_t> indices = unravel(i, getType().getShape());
+    for (auto [input, contents] : llvm::zip(getInputs(), operands)) {
+      int64_t extent = getTensorType(input).getShape()[getAxis()];
+      if (indices[getAxis()] < extent) {
+        dims.push_back((*contents)[ravel(indices, getTensorType(input).getShape())]);
+        break;
+      }
+      indices[getAxis()] -= extent;
+    }
+  }
+  return dims;
+}
+
+Contents GatherOp::getShapeContents(OperandContents operands) {
+  if (!operands[0] || !operands[1])
+    return std::nullopt;
+  TensorType x = getTensorType(getX());
+  int64_t axis = getAxis(), indexRank = getTensorType(getIndices()).rank();
+  if (!x.hasStaticShape())
+    return std::nullopt;
+  int64_t extent = x.getShape()[axis];
+  DimList dims;
+  for (int64_t i = 0, e = *getType().getElementCount(); i < e; ++i) {
+    SmallVector<int64_t> out = unravel(i, getType().getShape());
+    ArrayRef<int64_t> all = out;
+    int64_t which = ravel(all.slice(axis, indexRank), getTensorType(getIndices()).getShape());
+    std::optional<int64_t> index = (*operands[1])[which].getConstant();
+    if (!index)
+      return std::nullopt;
+    SmallVector<int64_t> indices(all.take_front(axis));
+    int64_t wrapped = *index < 0 ? *index + extent : *index;
+    indices.push_back(std::clamp<int64_t>(wrapped, 0, extent - 1));
+    llvm::append_range(indices, all.drop_front(axis + indexRank));
+    dims.push_back((*operands[0])[ravel(indices, x.getShape())]);
+  }
+  return dims;
+}
+
+Contents IotaOp::getShapeContents(OperandContents) {
+  DimList dims;
+  for (int64_t i = 0, e = *getType().getElementCount(); i < e; ++i)
+    dims.push_back(graph::getDim(getContext(), unravel(i, getType().getShape())[getAxis()]));
+  return dims;
+}
+
+//===----------------------------------------------------------------------===//
+// Elementwise arithmetic
+//===----------------------------------------------------------------------===//
+
+static DimExpr makeBool(MLIRContext *context, bool value) {
+  return DimExpr::constant(context, value);
+}
+
+static DimExpr compare(CompareKind kind, DimAttr a, DimAttr b) {
+  MLIRContext *context = a.getContext();
+  bool equal = a == b, different = isKnownDifferent(a, b);
+  switch (kind) {
+  case CompareKind::eq:
+  case CompareKind::ne:
+    if (!equal && !different)
+      return {};
+    return makeBool(context, equal == (kind == CompareKind::eq));
+  case CompareKind::lt:
+    return isKnownLess(a, b) ? makeBool(context, true)
+           : isKnownLessEqual(b, a) ? makeBool(context, false) : DimExpr();
+  case CompareKind::le:
+    return isKnownLessEqual(a, b) ? makeBool(context, true)
+           : isKnownLess(b, a) ? makeBool(context, false) : DimExpr();
+  case CompareKind::gt:
+    return compare(CompareKind::lt, b, a);
+  case CompareKind::ge:
+    return compare(CompareKind::le, b, a);
+  }
+  return {};
+}
+
+/// One element of an elementwise op; invalid when nothing is known. The element type is si64 (exact), or
+/// narrower: then only constants that fit are believed.
+static DimExpr computeElement(Operation *op, ArrayRef<DimAttr> x) {
+  MLIRContext *context = op->getContext();
+  auto positiveDivisor = [&] { return isKnownPositive(x[1]); };
+  return llvm::TypeSwitch<Operation *, DimExpr>(op)
+      .Case([&](AddOp) { return DimExpr(x[0]) + DimExpr(x[1]); })
+      .Case([&](SubOp) { return DimExpr(x[0]) - DimExpr(x[1]); })
+      .Case([&](MulOp) { return DimExpr(x[0]) * DimExpr(x[1]); })
+      .Case([&](MinOp) { return DimExpr::min(x[0], x[1]); })
+      .Case([&](MaxOp) { return DimExpr::max(x[0], x[1]); })
+      .Case([&](NegOp) { return DimExpr(x[0]) * -1; })
+      .Case([&](DivOp) {
+        // Truncation is floor where the dividend is not negative.
+        return positiveDivisor() && isKnownNonNegative(x[0]) ? DimExpr(x[0]).floorDiv(x[1])
+                                                             : DimExpr();
+      })
+      .Case([&](RemOp) {
+        return positiveDivisor() && isKnownNonNegative(x[0]) ? DimExpr(x[0]).mod(x[1]) : DimExpr();
+      })
+      .Case([&](ModOp) { return positiveDivisor() ? DimExpr(x[0]).mod(x[1]) : DimExpr(); })
+      .Case([&](AbsOp) { return isKnownNonNegative(x[0]) ? DimExpr(x[0]) : DimExpr(); })
+      .Case([&](CompareOp compareOp) { return compare(compareOp.getKind(), x[0], x[1]); })
+      .Case([&](SelectOp) {
+        std::optional<int64_t> condition = x[0].getConstant();
+        return condition ? DimExpr(x[*condition ? 1 : 2]) : DimExpr();
+      })
+      .Case([&](NotOp) {
+        std::optional<int64_t> value = x[0].getConstant();
+        bool isBoolOp = isBool(getTensorType(op->getResult(0)).getElementType());
+        return value && isBoolOp ? makeBool(context, !*value) : DimExpr();
+      })
+      .Case([&](ConvertOp) { return DimExpr(x[0]); })
+      .Default([](Operation *) { return DimExpr(); });
+}
+
+/// Narrow integers wrap: only constants in their range are the same number as in 64 bits. Extents in
+/// si32 are believed (no tensor has 2^31 of anything along an axis that a model computes in 32 bits).
+static bool isRepresentable(DimAttr value, Type element) {
+  if (isBool(element))
+    return value.getConstant() == 0 || value.getConstant() == 1;
+  auto type = llvm::dyn_cast<IntegerType>(element);
+  if (!type)
+    return false;
+  std::optional<int64_t> constant = value.getConstant();
+  if (!constant)
+    return type.getWidth() >= 32 && type.isSigned();
+  if (type.getWidth() == 64)
+    return type.isSigned() || *constant >= 0;
+  return type.isSigned() ? llvm::isIntN(type.getWidth(), *constant)
+                         : *constant >= 0 && llvm::isUIntN(type.getWidth(), *constant);
+}
+
+static Contents computeElementwise(Operation *op, OperandContents operands) {
+  if (!llvm::all_of(operands, [](auto &contents) { return contents.has_value(); }))
+    return std::nullopt;
+  Type element = getTensorType(op->getResult(0)).getElementType();
+  DimList dims;
+  for (size_t i = 0, e = operands[0]->size(); i < e; ++i) {
+    DimList elements;
+    for (auto &contents : operands)
+      elements.push_back((*contents)[i]);
+    DimExpr result = computeElement(op, elements);
+    if (!result || !isRepresentable(result, element))
+      return std::nullopt;
+    dims.push_back(result);
+  }
+  return dims;
+}
+
+static Contents computeReduce(ReduceOp op, const Contents &operand) {
+  // Whole-tensor reductions cover what models do with shapes (the number of elements).
+  if (!operand || int64_t(op.getAxes().size()) != getTensorType(op.getX()).rank())
+    return std::nullopt;
+  MLIRContext *context = op.getContext();
+  bool product = op.getKind() == ReduceKind::prod;
+  if (!product && op.getKind() != ReduceKind::sum)
+    return std::nullopt;
+  DimExpr total = DimExpr::constant(context, product);
+  for (DimAttr dim : *operand)
+    total = product ? total * DimExpr(dim) : total + DimExpr(dim);
+  if (!total)
+    return std::nullopt;
+  return DimList{total};
+}
+
+static Contents computeBroadcast(BroadcastOp op, const Contents &operand) {
+  if (!operand)
+    return std::nullopt;
+  ArrayRef<int64_t> from = getTensorType(op.getX()).getShape(), to = op.getType().getShape();
+  DimList dims;
+  for (int64_t i = 0, e = *op.getType().getElementCount(); i < e; ++i) {
+    SmallVector<int64_t> out = unravel(i, to), in;
+    for (auto [d, extent] : llvm::zip(op.getDims(), from))
+      in.push_back(extent == 1 ? 0 : out[d]);
+    dims.push_back((*operand)[ravel(in, from)]);
+  }
+  return dims;
+}
+
+//===----------------------------------------------------------------------===//
+// The analysis
+//===----------------------------------------------------------------------===//
+
+static bool isSmallInteger(Value value) {
+  TensorType type = llvm::dyn_cast<TensorType>(value.getType());
+  if (!type || !(isInteger(type.getElementType()) || isBool(type.getElementType())))
+    return false;
+  std::optional<int64_t> count = type.getElementCount();
+  return count && *count <= kMaxShapeContents;
+}
+
+static Contents compute(Value value, llvm::DenseMap<Value, Contents> &known, int depth) {
+  // Shape arithmetic is shallow; the bound keeps hostile chains off the stack.
+  constexpr int kMaxDepth = 200;
+  if (auto it = known.find(value); it != known.end())
+    return it->second;
+  Operation *op = value.getDefiningOp();
+  bool reads = op && (isSmallInteger(value) || llvm::isa<ShapeOfOp>(op));
+  if (!reads || op->getNumResults() != 1 || depth > kMaxDepth)
+    return std::nullopt;
+  SmallVector<Contents> operands;
+  if (!llvm::isa<ShapeOfOp>(op))
+    for (Value operand : op->getOperands())
+      operands.push_back(compute(operand, known, depth + 1));
+  else
+    operands.emplace_back();
+  Contents result;
+  if (auto shaped = llvm::dyn_cast<ShapeContentsOpInterface>(op))
+    result = shaped.getShapeContents(operands);
+  else if (op->hasTrait<Elementwise>())
+    result = computeElementwise(op, operands);
+  else if (auto reduce = llvm::dyn_cast<ReduceOp>(op))
+    result = computeReduce(reduce, operands[0]);
+  else if (auto broadcast = llvm::dyn_cast<BroadcastOp>(op))
+    result = computeBroadcast(broadcast, operands[0]);
+  known[value] = result;
+  return result;
+}
+
+Contents getShapeContents(Value value) {
+  llvm::DenseMap<Value, Contents> known;
+  return compute(value, known, 0);
+}
+
+DimAttr getShapeScalar(Value value) {
+  Contents contents = getShapeContents(value);
+  return contents && contents->size() == 1 ? contents->front() : DimAttr();
+}
+
+} // namespace tessera::graph

@@ -1,0 +1,46 @@
+//===- TextForms.h - custom<...> directives of the assembly formats -----------------===//
+#ifndef TESSERA_DIALECTS_GRAPH_TEXTFORMS_H
+#define TESSERA_DIALECTS_GRAPH_TEXTFORMS_H
+
+#include "dialects/graph/Graph.h"
+
+#include "mlir/IR/Builders.h"
+
+namespace tessera::graph {
+
+inline mlir::ParseResult parseDims(mlir::OpAsmParser &parser, DimArrayAttr &dims) {
+  llvm::SmallVector<DimAttr> list;
+  if (parseDimList(parser, list))
+    return mlir::failure();
+  dims = DimArrayAttr::get(parser.getContext(), llvm::ArrayRef<DimAttr>(list));
+  return mlir::success();
+}
+inline void printDims(mlir::OpAsmPrinter &printer, mlir::Operation *, DimArrayAttr dims) {
+  printDimList(printer.getStream(), dims.getDims());
+}
+
+inline mlir::ParseResult parseInt(mlir::OpAsmParser &parser, mlir::IntegerAttr &attr) {
+  int64_t value;
+  if (parser.parseInteger(value))
+    return mlir::failure();
+  attr = parser.getBuilder().getI64IntegerAttr(value);
+  return mlir::success();
+}
+inline void printInt(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::IntegerAttr attr) {
+  printer << attr.getInt();
+}
+
+inline mlir::ParseResult parseDimExpr(mlir::OpAsmParser &parser, DimAttr &dim) {
+  mlir::FailureOr<DimAttr> parsed = parseDimExpr(static_cast<mlir::AsmParser &>(parser));
+  if (mlir::failed(parsed))
+    return mlir::failure();
+  dim = *parsed;
+  return mlir::success();
+}
+inline void printDimExpr(mlir::OpAsmPrinter &printer, mlir::Operation *, DimAttr dim) {
+  dim.printExpr(printer.getStream());
+}
+
+} // namespace tessera::graph
+
+#endif // TESSERA_DIALECTS_GRAPH_TEXTFORMS_H

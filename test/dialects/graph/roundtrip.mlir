@@ -1,0 +1,69 @@
+// RUN: tessera-opt %s | tessera-opt | FileCheck %s
+
+// CHECK-LABEL: graph.func @dense
+// CHECK-SAME: dims = {B = #graph.range<1, 64>}
+graph.func @dense(%x: !graph.tensor<[B, 128], f32> {graph.name = "input"}, %w: !graph.tensor<[128, 64], f32>)
+    -> (!graph.tensor<[B, 64], f32> {graph.name = "output"}) attributes {dims = {B = #graph.range<1, 64>}} {
+  // CHECK: graph.contract "mk,kn->mn"
+  %0 = graph.contract "mk,kn->mn" %x, %w : (!graph.tensor<[B, 128], f32>, !graph.tensor<[128, 64], f32>) -> !graph.tensor<[B, 64], f32>
+  // CHECK: graph.relu
+  %1 = graph.relu %0 : !graph.tensor<[B, 64], f32>
+  graph.return %1 : !graph.tensor<[B, 64], f32>
+}
+
+// Symbols of arguments need no declaration in text.
+// CHECK-LABEL: graph.func @shapes
+// CHECK-SAME: attributes {dims = {H = #graph.range<0, ?>, W = #graph.range<0, ?>}}
+graph.func @shapes(%x: !graph.tensor<[2, 3, H, W], f32>, %w: !graph.tensor<[8, 3, 3, 3], f32>) -> !graph.tensor<[2, 8, floordiv(H + 1, 2), W - 2], f32> {
+  // CHECK: graph.conv %{{.*}}, %{{.*}}, strides = [2, 1], dilations = [1, 1], lo = [1, 0], hi = [1, 0] :
+  %0 = graph.conv %x, %w, strides = [2, 1], dilations = [1, 1], lo = [1, 0], hi = [1, 0]
+      : (!graph.tensor<[2, 3, H, W], f32>, !graph.tensor<[8, 3, 3, 3], f32>) -> !graph.tensor<[2, 8, floordiv(H - 1, 2) + 1, W - 2], f32>
+  graph.return %0 : !graph.tensor<[2, 8, floordiv(H + 1, 2), W - 2], f32>
+}
+
+// CHECK-LABEL: graph.func @movement
+graph.func @movement(%x: !graph.tensor<[B, S], si32>, %i: !graph.tensor<[4], si64>, %v: !graph.tensor<[], si32>)
+    -> (!graph.tensor<[4, S], si32>, !graph.tensor<[2 * S, 5], i1>) {
+  %c = graph.constant dense<[1, 2]> : !graph.tensor<[2], si64>
+  %t = graph.transpose %x, perm = [1, 0] : !graph.tensor<[B, S], si32> -> !graph.tensor<[S, B], si32>
+  %g = graph.gather %x, %i, axis = 0 : (!graph.tensor<[B, S], si32>, !graph.tensor<[4], si64>) -> !graph.tensor<[4, S], si32>
+  // CHECK: graph.pad constant %{{.*}}, %{{.*}}, lo = [0, 1], hi = [0, 0]
+  %p = graph.pad constant %g, %v, lo = [0, 1], hi = [0, 0] : (!graph.tensor<[4, S], si32>, !graph.tensor<[], si32>) -> !graph.tensor<[4, S + 1], si32>
+  // CHECK: graph.slice %{{.*}}, starts = [0, 1], steps = [1, 1]
+  %s = graph.slice %p, starts = [0, 1], steps = [1, 1] : !graph.tensor<[4, S + 1], si32> -> !graph.tensor<[4, S], si32>
+  %r = graph.reshape %s : !graph.tensor<[4, S], si32> -> !graph.tensor<[2 * S, 2], si32>
+  %iota = graph.iota axis = 1 : !graph.tensor<[2 * S, 3], si32>
+  %cat = graph.concat %r, %iota axis = 1 : (!graph.tensor<[2 * S, 2], si32>, !graph.tensor<[2 * S, 3], si32>) -> !graph.tensor<[2 * S, 5], si32>
+  %z = graph.broadcast %v, dims = [] : !graph.tensor<[], si32> -> !graph.tensor<[2 * S, 5], si32>
+  // CHECK: graph.compare lt
+  %cmp = graph.compare lt %cat, %z : !graph.tensor<[2 * S, 5], si32>
+  graph.return %s, %cmp : !graph.tensor<[4, S], si32>, !graph.tensor<[2 * S, 5], i1>
+}
+
+// CHECK: graph.variable @h : !graph.tensor<[2], f32> = dense<0.000000e+00>
+graph.variable @h : !graph.tensor<[2], f32> = dense<0.0> : !graph.tensor<[2], f32>
+
+// CHECK-LABEL: graph.func @control
+graph.func @control(%c: !graph.tensor<[], i1>, %n: !graph.tensor<[], si64>) -> !graph.tensor<[2], f32> {
+  %h = graph.read_variable @h : !graph.tensor<[2], f32>
+  // CHECK: graph.if
+  %r = graph.if %c : !graph.tensor<[], i1> -> !graph.tensor<[2], f32> {
+    %d = graph.add %h, %h : !graph.tensor<[2], f32>
+    graph.yield %d : !graph.tensor<[2], f32>
+  } else {
+    graph.yield %h : !graph.tensor<[2], f32>
+  }
+  // CHECK: graph.while (%{{.*}} = %{{.*}}, %{{.*}} = %{{.*}}) : !graph.tensor<[], si64>, !graph.tensor<[2], f32>
+  %zero = graph.constant dense<0> : !graph.tensor<[], si64>
+  %w:2 = graph.while (%i = %zero, %acc = %r) : !graph.tensor<[], si64>, !graph.tensor<[2], f32> {
+    %go = graph.compare lt %i, %n : !graph.tensor<[], si64>
+    graph.condition %go : !graph.tensor<[], i1>
+  } do (%j, %a) {
+    %one = graph.constant dense<1> : !graph.tensor<[], si64>
+    %next = graph.add %j, %one : !graph.tensor<[], si64>
+    %b = graph.mul %a, %a : !graph.tensor<[2], f32>
+    graph.yield %next, %b : !graph.tensor<[], si64>, !graph.tensor<[2], f32>
+  }
+  graph.write_variable @h, %w#1 : !graph.tensor<[2], f32>
+  graph.return %w#1 : !graph.tensor<[2], f32>
+}
