@@ -1,7 +1,9 @@
 //===- Register.cpp - Everything the tools know -----------------------------------===//
 #include "compiler/pipelines/Register.h"
 
+#include "compiler/conversion/graph_to_kernel/GraphToKernel.h"
 #include "compiler/scheduling/Passes.h"
+#include "compiler/transforms/graph/Passes.h"
 #include "dialects/graph/Graph.h"
 #include "dialects/kernel/Kernel.h"
 #include "dialects/schedule/Schedule.h"
@@ -13,13 +15,16 @@ namespace tessera {
 void registerAllDialects(mlir::DialectRegistry &registry) {
   registry.insert<graph::GraphDialect, kernel::KernelDialect, schedule::ScheduleDialect, mlir::arith::ArithDialect, mlir::linalg::LinalgDialect,
                   mlir::math::MathDialect, mlir::tensor::TensorDialect>();
+  registerGraphToKernel(registry);
 }
 
 void registerAllPasses() {
   mlir::registerCanonicalizerPass();
   mlir::registerCSEPass();
   mlir::registerSymbolDCEPass();
+  registerGraphToKernelPasses();
   scheduling::registerSchedulingPasses();
+  transforms::registerGraphTransformsPasses();
 }
 
 } // namespace tessera

@@ -1,0 +1,220 @@
+//===- Groups.cpp - Which ops of a block share a kernel ------------------------------------===//
+
+#include "compiler/conversion/graph_to_kernel/Groups.h"
+
+#include "mlir/Transforms/RegionUtils.h"
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+using namespace tessera;
+
+bool tessera::isRecomputed(Operation *op) {
+  if (auto constant = llvm::dyn_cast<graph::ConstantOp>(op)) {
+    auto dense = llvm::dyn_cast<DenseElementsAttr>(constant.getValue());
+    return dense && dense.isSplat() && !llvm::isa<graph::StringType>(dense.getElementType());
+  }
+  if (llvm::isa<graph::IotaOp, graph::DimValueOp, graph::ShapeOfOp>(op))
+    return true;
+  if (llvm::isa<graph::BroadcastOp>(op)) {
+    Operation *source = op->getOperand(0).getDefiningOp();
+    return source && isRecomputed(source);
+  }
+  return false;
+}
+
+namespace {
+class Partition {
+public:
+  explicit Partition(Block &block) : block(block) {}
+  std::vector<SmallVector<Operation *>> run();
+
+private:
+  using Group = unsigned;
+  static constexpr size_t kMaxGroupOps = 64;
+
+  bool isMember(Operation *op) const { return groupOf.count(op); }
+  void start(Operation *op);
+  void merge(Group into, Group from);
+  bool contains(Group group, FusionClass fusionClass) const;
+  bool hasAnchor(Group group) const {
+    return contains(group, FusionClass::Reduction) || contains(group, FusionClass::Contraction);
+  }
+  bool isWorthwhile(Group producers, Operation *consumer) const;
+  bool isConvex(Group a, Group b);
+  SmallVector<Value> inputsOf(Operation *op) const;
+
+  Block &block;
+  DenseMap<Operation *, Group> groupOf;
+  DenseMap<Operation *, unsigned> segmentOf;
+  std::vector<SmallVector<Operation *>> groups;
+};
+} // namespace
+
+static FusionClass classOf(Operation *op) {
+  return llvm::cast<KernelLoweringOpInterface>(op).getFusionClass();
+}
+
+bool Partition::contains(Group group, FusionClass fusionClass) const {
+  return llvm::any_of(groups[group], [&](Operation *op) { return classOf(op) == fusionClass; });
+}
+
+void Partition::start(Operation *op) {
+  groupOf[op] = groups.size();
+  groups.push_back({op});
+}
+
+void Partition::merge(Group into, Group from) {
+  for (Operation *op : groups[from])
+    groupOf[op] = into;
+  llvm::append_range(groups[into], groups[from]);
+  llvm::sort(groups[into], [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+  groups[from].clear();
+}
+
+/// What an op needs, captured values of its regions included.
+SmallVector<Value> Partition::inputsOf(Operation *op) const {
+  SmallVector<Value> inputs(op->getOperands());
+  if (op->getNumRegions()) {
+    llvm::SetVector<Value> captured;
+    getUsedValuesDefinedAbove(op->getRegions(), captured);
+    llvm::append_range(inputs, captured);
+  }
+  return inputs;
+}
+
+/// Whether the union of two groups would be convex: nothing outside lies on a path between its ops.
+bool Partition::isConvex(Group a, Group b) {
+  DenseSet<Operation *> visited;
+  SmallVector<Operation *> work;
+  auto isInside = [&](Operation *op) {
+    auto it = groupOf.find(op);
+    return it != groupOf.end() && (it->second == a || it->second == b);
+  };
+  auto push = [&](Operation *op) {
+    for (Value input : inputsOf(op)) {
+      Operation *producer = input.getDefiningOp();
+      if (producer && producer->getBlock() == &block && visited.insert(producer).second)
+        work.push_back(producer);
+    }
+  };
+  // From the inputs of the union backwards, through whole groups: they run as one.
+  for (Group group : {a, b})
+    for (Operation *op : groups[group])
+      for (Value input : inputsOf(op)) {
+        Operation *producer = input.getDefiningOp();
+        if (producer && producer->getBlock() == &block && !isInside(producer) &&
+            visited.insert(producer).second)
+          work.push_back(producer);
+      }
+  while (!work.empty()) {
+    Operation *op = work.pop_back_val();
+    if (isInside(op))
+      return false;
+    auto it = groupOf.find(op);
+    if (it == groupOf.end()) {
+      push(op);
+      continue;
+    }
+    for (Operation *member : groups[it->second])
+      push(member);
+  }
+  return true;
+}
+
+static ArrayRef<graph::DimAttr> dimsOf(Operation *op) {
+  return graph::getTensorType(op->getResult(0)).getDims();
+}
+
+/// Whether an element of the op may be asked for more than once by its reader.
+static bool repeatsReads(Operation *reader) {
+  return llvm::isa<graph::BroadcastOp, graph::GatherOp, graph::ConcatOp>(reader) ||
+         (llvm::isa<graph::PadOp>(reader) &&
+          llvm::cast<graph::PadOp>(reader).getMode() != graph::PadMode::constant);
+}
+
+/// Whether a consumer saves memory traffic by joining the group it reads from.
+bool Partition::isWorthwhile(Group group, Operation *consumer) const {
+  ArrayRef<Operation *> members = groups[group];
+  FusionClass consumerClass = classOf(consumer);
+  if (members.size() >= kMaxGroupOps || consumerClass == FusionClass::Contraction)
+    return false;
+  if (segmentOf.lookup(members.front()) != segmentOf.lookup(consumer))
+    return false;
+  // What the rest of the graph reads too is stored anyway; then only its own domain may be extended.
+  bool onlyReader = llvm::all_of(members, [&](Operation *member) {
+    return llvm::all_of(member->getUsers(), [&](Operation *user) {
+      auto it = groupOf.find(user);
+      return user == consumer || (it != groupOf.end() && it->second == group);
+    });
+  });
+  bool sameDomain = llvm::all_of(members, [&](Operation *member) {
+    bool stored = llvm::any_of(member->getUsers(), [&](Operation *user) {
+      auto it = groupOf.find(user);
+      return user != consumer && (it == groupOf.end() || it->second != group);
+    });
+    return !stored || dimsOf(member) == dimsOf(consumer);
+  });
+  if (consumerClass == FusionClass::Reduction)
+    return onlyReader && !hasAnchor(group) && !llvm::isa<graph::WindowReduceOp>(consumer);
+  if (llvm::isa<graph::ConcatOp>(consumer))
+    return false;
+  if (hasAnchor(group)) {
+    // Epilogues: every element of the anchor is computed once and used at its place.
+    return llvm::all_of(members, [&](Operation *member) {
+      FusionClass memberClass = classOf(member);
+      bool isAnchor =
+          memberClass == FusionClass::Reduction || memberClass == FusionClass::Contraction;
+      return !isAnchor || (dimsOf(member) == dimsOf(consumer) && consumer->hasTrait<graph::Elementwise>());
+    }) && sameDomain;
+  }
+  if (repeatsReads(consumer) && contains(group, FusionClass::Costly))
+    return false;
+  if (llvm::any_of(members, [](Operation *op) { return llvm::isa<graph::ConcatOp>(op); }))
+    return onlyReader && dimsOf(consumer) == dimsOf(members.back());
+  return onlyReader || sameDomain;
+}
+
+std::vector<SmallVector<Operation *>> Partition::run() {
+  unsigned segment = 0;
+  for (Operation &op : block) {
+    // Writes to variables stay in order with everything else.
+    segmentOf[&op] = llvm::isa<graph::WriteVariableOp>(op) ? segment++ : segment;
+    bool inKernel = llvm::isa<KernelLoweringOpInterface>(op) &&
+                    !llvm::isa<graph::ConstantOp, graph::ReshapeOp>(op);
+    if (!inKernel)
+      continue;
+    if (isRecomputed(&op)) {
+      // Its own kernel only where something that is no kernel needs it in memory.
+      bool stored = llvm::any_of(op.getUsers(), [&](Operation *user) {
+        return !llvm::isa<KernelLoweringOpInterface>(user) || llvm::isa<graph::ReshapeOp>(user) ||
+               user->getBlock() != &block;
+      });
+      if (stored)
+        start(&op);
+      continue;
+    }
+    start(&op);
+    Group own = groupOf[&op];
+    llvm::SetVector<Group> producers;
+    for (Value operand : op.getOperands())
+      if (Operation *producer = operand.getDefiningOp();
+          producer && isMember(producer) && !isRecomputed(producer))
+        producers.insert(groupOf[producer]);
+    bool anchored = hasAnchor(own);
+    for (Group group : producers) {
+      bool both = anchored && hasAnchor(group);
+      if (both || !isWorthwhile(group, &op) || !isConvex(group, own))
+        continue;
+      merge(own, group);
+      anchored = hasAnchor(own);
+    }
+  }
+  llvm::erase_if(groups, [](auto &group) { return group.empty(); });
+  llvm::sort(groups,
+             [](auto &a, auto &b) { return a.front()->isBeforeInBlock(b.front()); });
+  return std::move(groups);
+}
+
+std::vector<SmallVector<Operation *>> tessera::formGroups(Block &block) {
+  return Partition(block).run();
+}

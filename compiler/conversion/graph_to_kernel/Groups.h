@@ -1,0 +1,19 @@
+//===- Groups.h - Which ops of a block share a kernel ---------------------------*- C++ -*-===//
+#ifndef TESSERA_COMPILER_CONVERSION_GRAPH_TO_KERNEL_GROUPS_H
+#define TESSERA_COMPILER_CONVERSION_GRAPH_TO_KERNEL_GROUPS_H
+
+#include "compiler/conversion/graph_to_kernel/Emitter.h"
+
+namespace tessera {
+
+/// Ops that every kernel computes for itself instead of reading them from memory: splats, counters,
+/// extents, and broadcasts of splats.
+bool isRecomputed(mlir::Operation *op);
+
+/// Partitions the ops of a block that kernels can compute. Every group is convex: no path leaves it and
+/// comes back. Ops of a group are in program order, groups in the order of their first op.
+std::vector<llvm::SmallVector<mlir::Operation *>> formGroups(mlir::Block &block);
+
+} // namespace tessera
+
+#endif

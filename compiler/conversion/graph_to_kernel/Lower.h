@@ -1,0 +1,37 @@
+//===- Lower.h - Attaches the lowering of every category of ops -----------------*- C++ -*-===//
+#ifndef TESSERA_COMPILER_CONVERSION_GRAPH_TO_KERNEL_LOWER_H
+#define TESSERA_COMPILER_CONVERSION_GRAPH_TO_KERNEL_LOWER_H
+
+#include "compiler/conversion/graph_to_kernel/Emitter.h"
+
+namespace tessera::lower {
+
+/// Attaches a lowering function to an op.
+template <typename OpType, FusionClass fusionClass,
+          llvm::FailureOr<llvm::SmallVector<mlir::Value>> (*lower)(OpType, KernelEmitter &)>
+struct Model : KernelLoweringOpInterface::ExternalModel<Model<OpType, fusionClass, lower>, OpType> {
+  FusionClass getFusionClass(mlir::Operation *) const { return fusionClass; }
+  llvm::FailureOr<llvm::SmallVector<mlir::Value>> lowerToStages(mlir::Operation *op,
+                                                                KernelEmitter &emitter) const {
+    return lower(llvm::cast<OpType>(op), emitter);
+  }
+};
+
+using Tensors = llvm::FailureOr<llvm::SmallVector<mlir::Value>>;
+
+void attachElementwise(mlir::MLIRContext &context);
+void attachMovement(mlir::MLIRContext &context);
+void attachReductions(mlir::MLIRContext &context);
+void attachContractions(mlir::MLIRContext &context);
+void attachWindows(mlir::MLIRContext &context);
+
+/// A scalar in another element type by the rules of graph.convert; the element types are the graph's.
+mlir::Value convertScalar(mlir::ImplicitLocOpBuilder &b, mlir::Value x, mlir::Type from,
+                          mlir::Type to);
+
+/// Scalar constants and comparisons in bodies.
+mlir::Value scalarNumber(mlir::ImplicitLocOpBuilder &b, mlir::Type type, double value);
+
+} // namespace tessera::lower
+
+#endif

@@ -1,0 +1,287 @@
+//===- LowerReduction.cpp - Reductions, contractions and windows ---------------------------===//
+
+#include "compiler/conversion/graph_to_kernel/Lower.h"
+
+using namespace mlir;
+using namespace tessera;
+using namespace tessera::lower;
+using graph::DimAttr;
+
+using BodyBuilder = ImplicitLocOpBuilder;
+
+static ArrayRef<DimAttr> dimsOf(Value graphValue) {
+  return graph::getTensorType(graphValue).getDims();
+}
+static Type elementOf(Value graphValue) { return graph::getTensorType(graphValue).getElementType(); }
+
+/// The neutral element of a kind as a scalar of the builtin type.
+static Value neutral(KernelEmitter &emitter, StringRef kind, Type graphElement) {
+  TypedAttr value = graph::getNeutralElement(kind, graphElement);
+  if (auto integer = llvm::dyn_cast<IntegerAttr>(value))
+    value = IntegerAttr::get(getKernelElementType(graphElement), integer.getValue());
+  return emitter.constant(value);
+}
+
+/// One step of a reduction, in the accumulator's type.
+static Value combine(BodyBuilder &b, StringRef kind, Type graphElement, Value x, Value y) {
+  bool real = isFloat(graphElement), isSigned = graphElement.isSignedInteger();
+  if (kind == "sum")
+    return real ? Value(arith::AddFOp::create(b, x, y)) : Value(arith::AddIOp::create(b, x, y));
+  if (kind == "prod")
+    return real ? Value(arith::MulFOp::create(b, x, y)) : Value(arith::MulIOp::create(b, x, y));
+  if (kind == "and")
+    return arith::AndIOp::create(b, x, y);
+  if (kind == "or")
+    return arith::OrIOp::create(b, x, y);
+  if (kind == "max")
+    return real       ? Value(arith::MaximumFOp::create(b, x, y))
+           : isSigned ? Value(arith::MaxSIOp::create(b, x, y))
+                      : Value(arith::MaxUIOp::create(b, x, y));
+  return real       ? Value(arith::MinimumFOp::create(b, x, y))
+         : isSigned ? Value(arith::MinSIOp::create(b, x, y))
+                    : Value(arith::MinUIOp::create(b, x, y));
+}
+
+/// A stage that converts, when the accumulator has another type than the result.
+static Value finish(KernelEmitter &emitter, Value accumulated, ArrayRef<DimAttr> dims, Type from,
+                    Type to) {
+  if (from == to)
+    return accumulated;
+  AffineMap identity = emitter.getBuilder().getMultiDimIdentityMap(dims.size());
+  return emitter.map("rounded", dims, getKernelElementType(to), {{accumulated, identity}},
+                     [&](BodyBuilder &b, ValueRange x) { return convertScalar(b, x[0], from, to); });
+}
+
+/// Sums and products of small floats accumulate in f32; maxima are exact in any type.
+static Type accumulatorOf(StringRef kind, Type element) {
+  bool rounds = kind == "sum" || kind == "prod";
+  return rounds && isSmallFloat(element) ? graph::getDefaultAccumulator(element) : element;
+}
+
+//===----------------------------------------------------------------------===//
+// reduce, arg_reduce
+//===----------------------------------------------------------------------===//
+
+/// Operand dims at loops: kept dims first, then the axes.
+static AffineMap readAlongAxes(OpBuilder &builder, int64_t rank, ArrayRef<int64_t> axes) {
+  SmallVector<AffineExpr> exprs;
+  unsigned kept = 0, reduced = rank - axes.size();
+  for (int64_t i = 0; i < rank; ++i)
+    exprs.push_back(
+        builder.getAffineDimExpr(llvm::is_contained(axes, i) ? reduced++ : kept++));
+  return AffineMap::get(rank, 0, exprs, builder.getContext());
+}
+
+static Tensors lowerReduce(graph::ReduceOp op, KernelEmitter &emitter) {
+  OpBuilder &builder = emitter.getBuilder();
+  StringRef kind = stringifyReduceKind(op.getKind());
+  Type element = elementOf(op.getX()), acc = accumulatorOf(kind, element);
+  ArrayRef<DimAttr> dims = dimsOf(op.getResult());
+  int64_t rank = graph::getTensorType(op.getX()).rank(), kept = dims.size();
+  Value init = emitter.fill("init", dims, neutral(emitter, kind, acc));
+  AffineMap output = builder.getMultiDimIdentityMap(rank).getMajorSubMap(kept);
+  Value sum = emitter.reduce(
+      kind, kept, rank - kept,
+      {{emitter.lookup(op.getX()), readAlongAxes(builder, rank, op.getAxes())}}, init, output,
+      [&](BodyBuilder &b, ValueRange x, ValueRange running) {
+        Value value = convertScalar(b, x[0], element, acc);
+        return SmallVector<Value>{combine(b, kind, acc, running[0], value)};
+      })[0];
+  return SmallVector<Value>{finish(emitter, sum, dims, acc, element)};
+}
+
+/// Carries (value, index): a new element wins when it is better, or NaN where the best is none yet.
+static Tensors lowerArgReduce(graph::ArgReduceOp op, KernelEmitter &emitter) {
+  OpBuilder &builder = emitter.getBuilder();
+  bool isMax = op.getKind() == graph::ArgReduceKind::max;
+  Type element = elementOf(op.getX());
+  Type index = getKernelElementType(elementOf(op.getResult()));
+  ArrayRef<DimAttr> dims = dimsOf(op.getResult());
+  int64_t rank = graph::getTensorType(op.getX()).rank(), kept = dims.size();
+  Value best = emitter.fill("best_init", dims, neutral(emitter, isMax ? "max" : "min", element));
+  Value none = emitter.fill("index_init", dims, emitter.number(index, -1));
+  AffineMap output = builder.getMultiDimIdentityMap(rank).getMajorSubMap(kept);
+  bool real = isFloat(element), isSigned = element.isSignedInteger();
+  SmallVector<Value> pair = emitter.reduce(
+      "arg", kept, 1,
+      {{emitter.lookup(op.getX()), readAlongAxes(builder, rank, {int64_t(op.getAxis())})}},
+      {best, none}, output, [&](BodyBuilder &b, ValueRange x, ValueRange running) {
+        Value at = arith::IndexCastOp::create(b, index, linalg::IndexOp::create(b, kept));
+        bool last = op.getSelectLast();
+        Value wins;
+        if (real) {
+          using P = arith::CmpFPredicate;
+          P predicate = isMax ? (last ? P::OGE : P::OGT) : (last ? P::OLE : P::OLT);
+          Value better = arith::CmpFOp::create(b, predicate, x[0], running[0]);
+          Value isNan = arith::CmpFOp::create(b, P::UNO, x[0], x[0]);
+          Value wasNan = arith::CmpFOp::create(b, P::UNO, running[0], running[0]);
+          Value one = scalarNumber(b, b.getI1Type(), 1);
+          Value first = arith::AndIOp::create(b, isNan, arith::XOrIOp::create(b, wasNan, one));
+          wins = arith::OrIOp::create(b, better, last ? isNan : first);
+        } else {
+          using P = arith::CmpIPredicate;
+          P strict = isMax ? (isSigned ? P::sgt : P::ugt) : (isSigned ? P::slt : P::ult);
+          P loose = isMax ? (isSigned ? P::sge : P::uge) : (isSigned ? P::sle : P::ule);
+          wins = arith::CmpIOp::create(b, last ? loose : strict, x[0], running[0]);
+        }
+        // The first element wins against nothing, whatever it is.
+        Value empty = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, running[1],
+                                            scalarNumber(b, index, 0));
+        wins = arith::OrIOp::create(b, wins, empty);
+        return SmallVector<Value>{arith::SelectOp::create(b, wins, x[0], running[0]),
+                                  arith::SelectOp::create(b, wins, at, running[1])};
+      });
+  return SmallVector<Value>{pair[1]};
+}
+
+void tessera::lower::attachReductions(MLIRContext &context) {
+  graph::ReduceOp::attachInterface<Model<graph::ReduceOp, FusionClass::Reduction, lowerReduce>>(
+      context);
+  graph::ArgReduceOp::attachInterface<
+      Model<graph::ArgReduceOp, FusionClass::Reduction, lowerArgReduce>>(context);
+}
+
+//===----------------------------------------------------------------------===//
+// contract
+//===----------------------------------------------------------------------===//
+
+/// Products in the accumulator's type.
+static SmallVector<Value> multiplyAdd(BodyBuilder &b, ValueRange x, Value running, Type lhs, Type rhs,
+                                      Type acc) {
+  Value p = convertScalar(b, x[0], lhs, acc), q = convertScalar(b, x[1], rhs, acc);
+  if (isFloat(acc))
+    return {arith::AddFOp::create(b, running, arith::MulFOp::create(b, p, q))};
+  return {arith::AddIOp::create(b, running, arith::MulIOp::create(b, p, q))};
+}
+
+static Tensors lowerContract(graph::ContractOp op, KernelEmitter &emitter) {
+  OpBuilder &builder = emitter.getBuilder();
+  std::string letters = op.getResultLetters().str();
+  size_t kept = letters.size();
+  for (char letter : (op.getLhsLetters() + op.getRhsLetters()).str())
+    if (letters.find(letter) == std::string::npos)
+      letters += letter;
+  auto mapOf = [&](StringRef operand) {
+    SmallVector<AffineExpr> exprs;
+    for (char letter : operand)
+      exprs.push_back(builder.getAffineDimExpr(letters.find(letter)));
+    return AffineMap::get(letters.size(), 0, exprs, builder.getContext());
+  };
+  Type lhs = elementOf(op.getLhs()), rhs = elementOf(op.getRhs()), acc = op.getAccumulatorType();
+  ArrayRef<DimAttr> dims = dimsOf(op.getResult());
+  Value init = emitter.fill("acc_init", dims, emitter.number(getKernelElementType(acc), 0));
+  Value sum = emitter.reduce(
+      "acc", kept, letters.size() - kept,
+      {{emitter.lookup(op.getLhs()), mapOf(op.getLhsLetters())},
+       {emitter.lookup(op.getRhs()), mapOf(op.getRhsLetters())}},
+      init, mapOf(op.getResultLetters()), [&](BodyBuilder &b, ValueRange x, ValueRange running) {
+        return multiplyAdd(b, x, running[0], lhs, rhs, acc);
+      })[0];
+  return SmallVector<Value>{finish(emitter, sum, dims, acc, elementOf(op.getResult()))};
+}
+
+//===----------------------------------------------------------------------===//
+// conv and window_reduce. Padding was made explicit before.
+//===----------------------------------------------------------------------===//
+
+static bool hasPadding(graph::DimArrayAttr lo, graph::DimArrayAttr hi) {
+  auto isZero = [](DimAttr dim) { return dim.getConstant() == 0; };
+  return !llvm::all_of(lo, isZero) || !llvm::all_of(hi, isZero);
+}
+
+static Tensors lowerConv(graph::ConvOp op, KernelEmitter &emitter) {
+  if (hasPadding(op.getLo(), op.getHi())) {
+    op.emitError("the padding of a convolution must be explicit before kernels are formed");
+    return failure();
+  }
+  OpBuilder &builder = emitter.getBuilder();
+  graph::ConvLayout layout = op.getConvLayout();
+  size_t spatial = layout.spatialRank(), rank = spatial + 2;
+  // Loops: the result's dims in their order, then input channels of a group, then the window.
+  auto loop = [&](size_t i) { return builder.getAffineDimExpr(i); };
+  AffineExpr channel = loop(rank);
+  SmallVector<AffineExpr> x(rank), weight(rank);
+  x[layout.xBatch] = loop(layout.resultBatch);
+  weight[layout.weightOutput] = loop(layout.resultChannel);
+  weight[layout.weightInput] = channel;
+  int64_t groups = op.getGroups();
+  x[layout.xChannel] = channel;
+  if (groups > 1) {
+    DimAttr outputs = dimsOf(op.getWeight())[layout.weightOutput];
+    DimAttr inputs = dimsOf(op.getWeight())[layout.weightInput];
+    if (!outputs.isConstant() || !inputs.isConstant()) {
+      op.emitError("a grouped convolution needs constant channel counts");
+      return failure();
+    }
+    int64_t perGroup = outputs.getValue() / groups;
+    AffineExpr output = loop(layout.resultChannel);
+    AffineExpr group = perGroup == 1 ? output : output.floorDiv(perGroup);
+    x[layout.xChannel] = inputs.getValue() == 1 ? group : group * inputs.getValue() + channel;
+  }
+  for (size_t i = 0; i < spatial; ++i) {
+    AffineExpr window = loop(rank + 1 + i);
+    weight[layout.weightSpatial[i]] = window;
+    x[layout.xSpatial[i]] =
+        loop(layout.resultSpatial[i]) * op.getStrides()[i] + window * op.getDilations()[i];
+  }
+  unsigned loops = rank + 1 + spatial;
+  auto mapOf = [&](ArrayRef<AffineExpr> exprs) {
+    return AffineMap::get(loops, 0, exprs, builder.getContext());
+  };
+  Type lhs = elementOf(op.getX()), rhs = elementOf(op.getWeight()), acc = op.getAccumulatorType();
+  ArrayRef<DimAttr> dims = dimsOf(op.getResult());
+  Value init = emitter.fill("acc_init", dims, emitter.number(getKernelElementType(acc), 0));
+  Value sum = emitter.reduce("acc", rank, 1 + spatial,
+                             {{emitter.lookup(op.getX()), mapOf(x)},
+                              {emitter.lookup(op.getWeight()), mapOf(weight)}},
+                             init, builder.getMultiDimIdentityMap(loops).getMajorSubMap(rank),
+                             [&](BodyBuilder &b, ValueRange v, ValueRange running) {
+                               return multiplyAdd(b, v, running[0], lhs, rhs, acc);
+                             })[0];
+  return SmallVector<Value>{finish(emitter, sum, dims, acc, elementOf(op.getResult()))};
+}
+
+/// The window's extents are no operand's: an empty tensor of them gives the reduction loops their range.
+static Tensors lowerWindowReduce(graph::WindowReduceOp op, KernelEmitter &emitter) {
+  if (hasPadding(op.getLo(), op.getHi())) {
+    op.emitError("the padding of a window must be explicit before kernels are formed");
+    return failure();
+  }
+  OpBuilder &builder = emitter.getBuilder();
+  StringRef kind = stringifyWindowKind(op.getKind());
+  Type element = elementOf(op.getX()), acc = accumulatorOf(kind, element);
+  ArrayRef<DimAttr> dims = dimsOf(op.getResult());
+  size_t rank = dims.size(), windows = op.getAxes().size();
+  SmallVector<AffineExpr> x, window;
+  for (size_t i = 0; i < rank; ++i)
+    x.push_back(builder.getAffineDimExpr(i));
+  for (auto [i, axis] : llvm::enumerate(op.getAxes())) {
+    window.push_back(builder.getAffineDimExpr(rank + i));
+    x[axis] = x[axis] * op.getStrides()[i] + window.back() * op.getDilations()[i];
+  }
+  auto mapOf = [&](ArrayRef<AffineExpr> exprs) {
+    return AffineMap::get(rank + windows, 0, exprs, builder.getContext());
+  };
+  SmallVector<DimAttr> windowDims = graph::getDims(op.getContext(), op.getWindow());
+  Value extents = emitter.empty(windowDims, getKernelElementType(element));
+  Value init = emitter.fill("init", dims, neutral(emitter, kind, acc));
+  Value result = emitter.reduce(
+      kind, rank, windows, {{emitter.lookup(op.getX()), mapOf(x)}, {extents, mapOf(window)}}, init,
+      builder.getMultiDimIdentityMap(rank + windows).getMajorSubMap(rank),
+      [&](BodyBuilder &b, ValueRange v, ValueRange running) {
+        Value value = convertScalar(b, v[0], element, acc);
+        return SmallVector<Value>{combine(b, kind, acc, running[0], value)};
+      })[0];
+  return SmallVector<Value>{finish(emitter, result, dims, acc, element)};
+}
+
+void tessera::lower::attachContractions(MLIRContext &context) {
+  graph::ContractOp::attachInterface<
+      Model<graph::ContractOp, FusionClass::Contraction, lowerContract>>(context);
+}
+void tessera::lower::attachWindows(MLIRContext &context) {
+  graph::ConvOp::attachInterface<Model<graph::ConvOp, FusionClass::Contraction, lowerConv>>(
+      context);
+  graph::WindowReduceOp::attachInterface<
+      Model<graph::WindowReduceOp, FusionClass::Reduction, lowerWindowReduce>>(context);
+}

@@ -1,0 +1,26 @@
+#ifndef TESSERA_GRAPH_TRANSFORMS_PASSES
+#define TESSERA_GRAPH_TRANSFORMS_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def GraphDecompose : Pass<"graph-decompose", "::mlir::ModuleOp"> {
+  let summary = "Replaces composites by the ops they stand for";
+}
+
+def GraphExplicitPadding : Pass<"graph-explicit-padding", "::mlir::ModuleOp"> {
+  let summary = "Turns the padding of convolutions and windows into graph.pad";
+  let description = [{
+    Convolutions are padded with zeros, windows with the neutral element of their kind. A kernel
+    that reads a padded tensor has no bounds to test in its inner loops.
+  }];
+}
+
+def GraphFoldTransposes : Pass<"graph-fold-transposes", "::mlir::ModuleOp"> {
+  let summary = "Lets contractions read transposed operands in place";
+  let description = [{
+    The letters of a contraction's equation say where each dim of an operand is, so a transpose
+    before or after it is a change of letters.
+  }];
+}
+
+#endif
