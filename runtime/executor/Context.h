@@ -1,0 +1,137 @@
+// One user of a module: memory, variables, threads, and the calls.
+#ifndef TESSERA_RUNTIME_EXECUTOR_CONTEXT_H
+#define TESSERA_RUNTIME_EXECUTOR_CONTEXT_H
+
+#include "runtime/executor/ThreadPool.h"
+#include "runtime/module/Module.h"
+
+namespace tessera::rt {
+
+struct ContextOptions {
+  uint32_t threads = 0;                 // 0: as many as CPUs are usable
+  const Allocator *allocator = nullptr; // null: the module's
+  uint64_t memoryLimit = 0;             // 0: none
+  uint32_t maxPlans = 64;               // shapes remembered per function
+};
+
+// Memory seen as a tensor, dims outermost first, strides in elements.
+struct TensorView {
+  void *data = nullptr;
+  ElementType type = ElementType::F32;
+  uint32_t rank = 0;
+  int64_t dims[kMaxRank] = {};
+  int64_t strides[kMaxRank] = {};
+};
+
+enum class RecordKind : uint32_t { Launch = 0, Copy = 1, Fill = 2, Plan = 3, Run = 4 };
+
+struct Record {
+  RecordKind kind;
+  uint32_t function, instruction;
+  int32_t kernel;
+  int64_t start, duration, operations, bytes;
+};
+
+class Context {
+public:
+  static Result<Context *> make(Module &module, const ContextOptions &options);
+  ~Context();
+
+  Status setInput(uint32_t function, uint32_t input, const TensorView &tensor);
+  Status setOutput(uint32_t function, uint32_t output, const TensorView *tensor);
+  Status run(uint32_t function, uint64_t timeout);
+  Status getOutput(uint32_t function, uint32_t output, TensorView &tensor) const;
+  void cancel() { cancelled = 1; }
+
+  uint8_t *variable(uint32_t index) const { return variables[index].data(); }
+  void resetVariables();
+  uint64_t memoryBytes() const { return heldBytes; }
+
+  Status startProfile(uint64_t capacity);
+
+  Module &module;
+  const Allocator allocator;
+  ThreadPool pool;
+  List<Record> records;
+  uint64_t recordCapacity = 0, recordsDropped = 0;
+
+  Context(Module &module, const Allocator &allocator)
+      : module(module), allocator(allocator), pool(this->allocator), records(this->allocator),
+        arena(this->allocator) {}
+
+private:
+  // A buffer as it is bound now.
+  struct Bound {
+    KernelBuffer buffer;
+    int64_t elements;
+  };
+  // Where the temporaries of a segment lie, for one tuple of its key registers.
+  struct Plan {
+    int64_t *keys;
+    uint64_t *offsets; // one per buffer of the segment
+    uint64_t bytes;
+  };
+  struct SegmentState {
+    explicit SegmentState(const Allocator &allocator) : memory(allocator) {}
+    Block memory;
+    Plan *plans = nullptr;
+    uint32_t count = 0, oldest = 0;
+  };
+  struct FunctionState {
+    TensorView *inputs;
+    bool *isSet;
+    TensorView *outputs; // the caller's, data null when owned
+    bool *isGiven;
+    Block *staging;      // of inputs that are not dense
+    Block *owned;        // of outputs
+    int64_t *registers;
+    Bound *bound;
+    SegmentState *segments;
+    void **arguments;    // of one launch
+    bool hasRun;
+  };
+
+  Status initialize(const ContextOptions &options);
+  Status initialize(const Function &function, FunctionState &state);
+  Status reserve(Block &block, uint64_t bytes);
+  Status bindInputs(const Function &function, FunctionState &state);
+  Status checkInputs(const Function &function, FunctionState &state);
+  Status planSegment(const Function &function, FunctionState &state, uint32_t segment);
+  Status findPlan(const Function &function, FunctionState &state, uint32_t segment, Plan *&plan);
+  void place(const Function &function, FunctionState &state, uint32_t segment, Plan &plan);
+  Status bindShape(const Function &function, FunctionState &state, uint32_t buffer);
+  Status bindMemory(const Function &function, FunctionState &state, uint32_t buffer,
+                    uint8_t *segmentMemory, uint64_t offset);
+  Status execute(uint32_t functionIndex, FunctionState &state, uint32_t begin, uint32_t end);
+  Status scalar(const Instruction &x, int64_t *registers);
+  Status launch(uint32_t functionIndex, FunctionState &state, uint32_t index);
+  Status loadScalar(FunctionState &state, const Instruction &x, const Buffer &buffer);
+  Status storeScalar(FunctionState &state, const Instruction &x, const Buffer &buffer);
+  Status copy(FunctionState &state, const Function &function, const Instruction &x);
+  void fill(FunctionState &state, const Function &function, const Instruction &x);
+  Status checkStop();
+  void record(RecordKind kind, uint32_t function, uint32_t instruction, int32_t kernel,
+              int64_t start, int64_t operations, int64_t bytes);
+
+  static int32_t parallelFor(const KernelContext *context, KernelTask task, int32_t min,
+                             int32_t extent, uint8_t *closure);
+  static void report(const KernelContext *context, int32_t code);
+  static bool shouldStop(const KernelContext *context);
+
+  Arena arena;
+  Block *variables = nullptr;
+  FunctionState *functions = nullptr;
+  KernelContext kernelContext{};
+  uint64_t memoryLimit = 0, heldBytes = 0;
+  uint32_t maxPlans = 64;
+  volatile int32_t cancelled = 0;
+  std::atomic<int32_t> reported{0};
+  std::atomic<bool> busy{false};
+  int64_t deadline = 0; // CLOCK_MONOTONIC nanoseconds; 0: none
+};
+
+int64_t monotonicNanoseconds();
+
+} // namespace tessera::rt
+
+#endif // TESSERA_RUNTIME_EXECUTOR_CONTEXT_H

@@ -1,0 +1,318 @@
+// The interpreter of programs.
+#include "runtime/base/Checked.h"
+#include "runtime/base/ElementType.h"
+#include "runtime/executor/Context.h"
+
+#include <cstring>
+
+namespace tessera::rt {
+
+//===----------------------------------------------------------------------===//
+// What kernels see
+//===----------------------------------------------------------------------===//
+
+int32_t Context::parallelFor(const KernelContext *context, KernelTask task, int32_t min,
+                             int32_t extent, uint8_t *closure) {
+  auto *self = static_cast<Context *>(context->runtime);
+  return self->pool.run(context, task, min, extent, closure, shouldStop);
+}
+
+void Context::report(const KernelContext *context, int32_t code) {
+  auto *self = static_cast<Context *>(context->runtime);
+  int32_t none = 0;
+  self->reported.compare_exchange_strong(none, code);
+}
+
+bool Context::shouldStop(const KernelContext *context) {
+  auto *self = static_cast<Context *>(context->runtime);
+  return self->cancelled || (self->deadline && monotonicNanoseconds() >= self->deadline);
+}
+
+Status Context::checkStop() {
+  if (cancelled) {
+    cancelled = 0;
+    return Status::error(Code::Cancelled, "the call was cancelled");
+  }
+  if (deadline && monotonicNanoseconds() >= deadline)
+    return Status::error(Code::DeadlineExceeded, "the call took longer than its timeout");
+  return {};
+}
+
+void Context::record(RecordKind kind, uint32_t function, uint32_t instruction, int32_t kernel,
+                     int64_t start, int64_t operations, int64_t bytes) {
+  if (!recordCapacity)
+    return;
+  if (records.size() >= recordCapacity) {
+    ++recordsDropped;
+    return;
+  }
+  // Within the room that startProfile made.
+  (void)records.push_back({kind, function, instruction, kernel, start,
+                           monotonicNanoseconds() - start, operations, bytes});
+}
+
+//===----------------------------------------------------------------------===//
+// Instructions
+//===----------------------------------------------------------------------===//
+
+Status Context::scalar(const Instruction &x, int64_t *r) {
+  bool ok = true;
+  switch (x.op) {
+  case Opcode::Const:
+    r[x.dst] = x.imm;
+    break;
+  case Opcode::Move:
+    r[x.dst] = r[x.a];
+    break;
+  case Opcode::Add:
+    ok = checkedAdd(r[x.a], r[x.b], r[x.dst]);
+    break;
+  case Opcode::Sub:
+    ok = checkedSub(r[x.a], r[x.b], r[x.dst]);
+    break;
+  case Opcode::Mul:
+    ok = checkedMul(r[x.a], r[x.b], r[x.dst]);
+    break;
+  case Opcode::FloorDiv:
+    ok = checkedFloorDiv(r[x.a], r[x.b], r[x.dst]);
+    break;
+  case Opcode::CeilDiv:
+    ok = checkedCeilDiv(r[x.a], r[x.b], r[x.dst]);
+    break;
+  case Opcode::Mod:
+    ok = checkedMod(r[x.a], r[x.b], r[x.dst]);
+    break;
+  case Opcode::Min:
+    r[x.dst] = r[x.a] < r[x.b] ? r[x.a] : r[x.b];
+    break;
+  case Opcode::Max:
+    r[x.dst] = r[x.a] > r[x.b] ? r[x.a] : r[x.b];
+    break;
+  case Opcode::Compare: {
+    const int64_t a = r[x.a], b = r[x.b];
+    const bool results[] = {a == b, a != b, a < b, a <= b, a > b, a >= b};
+    r[x.dst] = results[uint16_t(x.kind)];
+    break;
+  }
+  case Opcode::Select:
+    r[x.dst] = r[x.c] != 0 ? r[x.a] : r[x.b];
+    break;
+  default:
+    return Status::error(Code::Internal, "opcode %u is no scalar operation", unsigned(x.op));
+  }
+  if (!ok)
+    return Status::error(Code::ArithmeticOverflow,
+                         "computing a size overflows 64 bits or divides by zero");
+  return {};
+}
+
+namespace {
+
+template <typename T> int64_t load(const void *at) {
+  T value;
+  std::memcpy(&value, at, sizeof(T));
+  return int64_t(value);
+}
+template <typename T> void store(void *at, int64_t value) {
+  const T narrow = T(value);
+  std::memcpy(at, &narrow, sizeof(T));
+}
+
+} // namespace
+
+Status Context::loadScalar(FunctionState &state, const Instruction &x, const Buffer &buffer) {
+  const Bound &bound = state.bound[x.a];
+  const int64_t index = state.registers[x.b];
+  if (index < 0 || index >= bound.elements)
+    return Status::error(Code::IndexOutOfRange, "element %lld of a tensor of %lld is read",
+                         (long long)index, (long long)bound.elements);
+  const uint8_t *at = bound.buffer.host + index * info(buffer.type).bytes;
+  int64_t &value = state.registers[x.dst];
+  switch (buffer.type) {
+  case ElementType::I8: value = load<int8_t>(at); break;
+  case ElementType::I16: value = load<int16_t>(at); break;
+  case ElementType::I32: value = load<int32_t>(at); break;
+  case ElementType::I64: value = load<int64_t>(at); break;
+  case ElementType::U8: value = load<uint8_t>(at); break;
+  case ElementType::U16: value = load<uint16_t>(at); break;
+  case ElementType::U32: value = load<uint32_t>(at); break;
+  case ElementType::U64: value = load<uint64_t>(at); break;
+  case ElementType::Bool: value = load<uint8_t>(at) != 0; break;
+  default: return Status::error(Code::Internal, "a size is read from a tensor of floats");
+  }
+  return {};
+}
+
+Status Context::storeScalar(FunctionState &state, const Instruction &x, const Buffer &buffer) {
+  const Bound &bound = state.bound[x.dst];
+  const int64_t index = state.registers[x.b];
+  if (index < 0 || index >= bound.elements)
+    return Status::error(Code::IndexOutOfRange, "element %lld of a tensor of %lld is written",
+                         (long long)index, (long long)bound.elements);
+  uint8_t *at = bound.buffer.host + index * info(buffer.type).bytes;
+  const int64_t value = state.registers[x.a];
+  switch (info(buffer.type).bytes) {
+  case 1: store<uint8_t>(at, buffer.type == ElementType::Bool ? value != 0 : value); break;
+  case 2: store<uint16_t>(at, value); break;
+  case 4: store<uint32_t>(at, value); break;
+  default: store<uint64_t>(at, value); break;
+  }
+  return {};
+}
+
+Status Context::copy(FunctionState &state, const Function &function, const Instruction &x) {
+  const Bound &to = state.bound[x.dst], &from = state.bound[x.a];
+  if (to.elements != from.elements)
+    return Status::error(Code::WrongShape, "a copy between tensors of %lld and %lld elements",
+                         (long long)from.elements, (long long)to.elements);
+  if (to.elements)
+    std::memmove(to.buffer.host, from.buffer.host,
+                 uint64_t(to.elements) * info(function.buffers[x.dst].type).bytes);
+  return {};
+}
+
+void Context::fill(FunctionState &state, const Function &function, const Instruction &x) {
+  const Bound &to = state.bound[x.dst];
+  const size_t bytes = info(function.buffers[x.dst].type).bytes;
+  for (int64_t i = 0; i < to.elements; ++i)
+    std::memcpy(to.buffer.host + i * int64_t(bytes), &x.imm, bytes);
+}
+
+static bool holds(const Precondition &condition, int64_t extent) {
+  switch (condition.kind) {
+  case PreconditionKind::MinExtent: return extent >= condition.value;
+  case PreconditionKind::MaxExtent: return extent <= condition.value;
+  case PreconditionKind::MultipleOf: return extent % condition.value == 0;
+  case PreconditionKind::EqualTo: return extent == condition.value;
+  }
+  return false;
+}
+
+Status Context::launch(uint32_t functionIndex, FunctionState &state, uint32_t index) {
+  const Function &function = module.variant().functions[functionIndex];
+  const Instruction &x = function.instructions[index];
+  const Kernel &kernel = module.variant().kernels[x.a];
+  bool writesNothing = true;
+  for (size_t i = 0; i < kernel.args.size; ++i) {
+    const uint32_t operand = function.operands[x.b + i];
+    if (kernel.args[i].kind == KernelArgKind::Scalar) {
+      state.arguments[i] = &state.registers[operand];
+      continue;
+    }
+    Bound &bound = state.bound[operand];
+    state.arguments[i] = &bound.buffer;
+    writesNothing &= kernel.args[i].kind != KernelArgKind::Output || bound.elements == 0;
+  }
+  for (const Precondition &condition : kernel.preconditions) {
+    const auto *buffer = static_cast<const KernelBuffer *>(state.arguments[condition.arg]);
+    const int64_t extent = buffer->dim[buffer->dimensions - 1 - int32_t(condition.dim)].extent;
+    if (!holds(condition, extent))
+      return Status::error(Code::WrongShape,
+                           "extent %lld of dimension %u of operand %u is not what the kernel was "
+                           "compiled for",
+                           (long long)extent, condition.dim, condition.arg)
+          .at("%s", kernel.name);
+  }
+  if (writesNothing)
+    return {};
+  const int64_t start = recordCapacity ? monotonicNanoseconds() : 0;
+  reported = 0;
+  const int32_t status = module.device->launch(kernel.function, &kernelContext, state.arguments);
+  record(RecordKind::Launch, functionIndex, index, int32_t(x.a), start,
+         x.dst == kNoRegister ? -1 : state.registers[x.dst],
+         x.d == kNoRegister ? -1 : state.registers[x.d]);
+  if (status == 0)
+    return {};
+  TESSERA_TRY(checkStop());
+  const char *source = kernel.sources.empty() ? kernel.name : kernel.sources[0];
+  if (reported == kKernelBadIndex)
+    return Status::error(Code::IndexOutOfRange, "an index is out of range in '%s'", source);
+  return Status::error(Code::KernelFailed, "kernel '%s' of '%s' failed with status %d",
+                       kernel.name, source, status);
+}
+
+//===----------------------------------------------------------------------===//
+// Calls
+//===----------------------------------------------------------------------===//
+
+Status Context::execute(uint32_t functionIndex, FunctionState &state, uint32_t begin,
+                        uint32_t end) {
+  const Function &function = module.variant().functions[functionIndex];
+  uint32_t next = begin;
+  while (next < end) {
+    const uint32_t index = next++;
+    const Instruction &x = function.instructions[index];
+    switch (x.op) {
+    case Opcode::LoadScalar:
+      TESSERA_TRY(loadScalar(state, x, function.buffers[x.a]));
+      break;
+    case Opcode::StoreScalar:
+      TESSERA_TRY(storeScalar(state, x, function.buffers[x.dst]));
+      break;
+    case Opcode::Launch:
+      TESSERA_TRY(checkStop());
+      TESSERA_TRY(launch(functionIndex, state, index));
+      break;
+    case Opcode::Copy:
+      TESSERA_TRY(copy(state, function, x));
+      break;
+    case Opcode::Fill:
+      fill(state, function, x);
+      break;
+    case Opcode::Assert:
+      if (state.registers[x.a] == 0)
+        return Status::error(Code::AssertionFailed, "%s", function.messages[x.b]);
+      break;
+    case Opcode::Jump:
+      // Loops jump back: the place where an endless one can be stopped.
+      TESSERA_TRY(checkStop());
+      next = x.a;
+      break;
+    case Opcode::Branch:
+      TESSERA_TRY(checkStop());
+      next = state.registers[x.a] != 0 ? x.b : x.c;
+      break;
+    case Opcode::Return:
+      return {};
+    case Opcode::Plan:
+      TESSERA_TRY(planSegment(function, state, x.a));
+      break;
+    case Opcode::BindView:
+      TESSERA_TRY(bindShape(function, state, x.a));
+      TESSERA_TRY(bindMemory(function, state, x.a, nullptr, 0));
+      break;
+    default:
+      TESSERA_TRY(scalar(x, state.registers));
+      break;
+    }
+  }
+  return {};
+}
+
+Status Context::run(uint32_t functionIndex, uint64_t timeout) {
+  if (busy.exchange(true))
+    return Status::error(Code::Busy, "the context is running in another thread; use one context "
+                                     "for each thread");
+  struct Release {
+    std::atomic<bool> &flag;
+    ~Release() { flag = false; }
+  } release{busy};
+  const Function &function = module.variant().functions[functionIndex];
+  FunctionState &state = functions[functionIndex];
+  const int64_t start = monotonicNanoseconds();
+  deadline = timeout ? start + int64_t(timeout) : 0;
+  state.hasRun = false;
+  for (size_t i = 0; i < function.registers; ++i)
+    state.registers[i] = 0;
+  TESSERA_TRY(bindInputs(function, state));
+  TESSERA_TRY(execute(functionIndex, state, 0, function.prologue));
+  TESSERA_TRY(checkInputs(function, state));
+  TESSERA_TRY(planSegment(function, state, 0));
+  TESSERA_TRY(execute(functionIndex, state, function.prologue,
+                      uint32_t(function.instructions.size)));
+  state.hasRun = true;
+  record(RecordKind::Run, functionIndex, 0, -1, start, -1, -1);
+  return {};
+}
+
+} // namespace tessera::rt

@@ -1,0 +1,131 @@
+#include "runtime/executor/ThreadPool.h"
+
+#include <immintrin.h>
+
+namespace tessera::rt {
+namespace {
+
+// About 20 microseconds: kernels of one call follow each other faster than that.
+constexpr int kSpins = 1000;
+
+thread_local bool insideTask = false;
+
+} // namespace
+
+ThreadPool::~ThreadPool() {
+  quit.store(true);
+  epoch.fetch_add(1);
+  epoch.notify_all();
+  for (uint32_t i = 0; i < workers; ++i)
+    pthread_join(handles[i], nullptr);
+  if (handles)
+    allocator.release(allocator.user, handles, capacity * sizeof(pthread_t), alignof(pthread_t));
+}
+
+Status ThreadPool::start(uint32_t threads) {
+  if (threads <= 1)
+    return {};
+  capacity = threads - 1;
+  handles = static_cast<pthread_t *>(
+      allocator.allocate(allocator.user, capacity * sizeof(pthread_t), alignof(pthread_t)));
+  if (!handles)
+    return Status::outOfMemory();
+  for (; workers < capacity; ++workers)
+    if (pthread_create(&handles[workers], nullptr, enter, this) != 0)
+      return Status::error(Code::SystemError, "cannot start thread %u of %u", workers + 2, threads);
+  return {};
+}
+
+void *ThreadPool::enter(void *self) {
+  static_cast<ThreadPool *>(self)->work();
+  return nullptr;
+}
+
+void ThreadPool::work() {
+  insideTask = true; // A parallel loop inside a task runs serially.
+  uint32_t seen = 0;
+  while (!quit.load(std::memory_order_acquire)) {
+    uint32_t now = epoch.load(std::memory_order_acquire);
+    for (int spin = 0; now == seen && spin < kSpins; ++spin) {
+      _mm_pause();
+      now = epoch.load(std::memory_order_acquire);
+    }
+    if (now == seen) {
+      sleepers.fetch_add(1);
+      epoch.wait(seen);
+      sleepers.fetch_sub(1);
+      continue;
+    }
+    seen = now;
+    uint32_t state = gate.load(std::memory_order_acquire);
+    while ((state & kOpen) && !gate.compare_exchange_weak(state, state + 1))
+      ;
+    if (!(state & kOpen))
+      continue; // Too late: the others are done.
+    takeTasks();
+    gate.fetch_sub(1, std::memory_order_release);
+  }
+}
+
+void ThreadPool::takeTasks() {
+  for (;;) {
+    const int32_t i = next.fetch_add(1, std::memory_order_relaxed);
+    // Past the end, also after very many threads each took one more.
+    if (uint32_t(i) >= uint32_t(extent))
+      return;
+    if (stopped.load(std::memory_order_relaxed))
+      return;
+    if (shouldStop(context)) {
+      stopped.store(true, std::memory_order_relaxed);
+      return;
+    }
+    const int32_t status = task(context, min + i, closure);
+    if (status == 0)
+      continue;
+    const uint64_t mine = uint64_t(uint32_t(i)) << 32 | uint32_t(status);
+    uint64_t first = failure.load();
+    while (mine < first && !failure.compare_exchange_weak(first, mine))
+      ;
+  }
+}
+
+int32_t ThreadPool::run(const KernelContext *jobContext, KernelTask jobTask, int32_t jobMin,
+                        int32_t jobExtent, uint8_t *jobClosure,
+                        bool (*jobShouldStop)(const KernelContext *)) {
+  if (jobExtent <= 0)
+    return 0;
+  if (insideTask || workers == 0 || jobExtent == 1) {
+    for (int32_t i = 0; i < jobExtent; ++i) {
+      if (jobShouldStop(jobContext))
+        return kKernelCancelled;
+      if (const int32_t status = jobTask(jobContext, jobMin + i, jobClosure))
+        return status;
+    }
+    return 0;
+  }
+  context = jobContext;
+  task = jobTask;
+  closure = jobClosure;
+  shouldStop = jobShouldStop;
+  min = jobMin;
+  extent = jobExtent;
+  next.store(0, std::memory_order_relaxed);
+  stopped.store(false, std::memory_order_relaxed);
+  failure.store(~0ull, std::memory_order_relaxed);
+  gate.store(kOpen, std::memory_order_release);
+  epoch.fetch_add(1);
+  if (sleepers.load())
+    epoch.notify_all();
+  insideTask = true;
+  takeTasks();
+  insideTask = false;
+  gate.fetch_and(~kOpen);
+  while (gate.load(std::memory_order_acquire) != 0)
+    _mm_pause();
+  const uint64_t first = failure.load();
+  if (first != ~0ull)
+    return int32_t(uint32_t(first));
+  return stopped.load() ? int32_t(kKernelCancelled) : 0;
+}
+
+} // namespace tessera::rt

@@ -1,0 +1,59 @@
+// Threads that compute parallel loops. A launch wakes nobody when the workers still spin from the last
+// one, which is what makes it cheap; idle workers sleep.
+#ifndef TESSERA_RUNTIME_EXECUTOR_THREADPOOL_H
+#define TESSERA_RUNTIME_EXECUTOR_THREADPOOL_H
+
+#include "runtime/base/Allocator.h"
+#include "runtime/base/KernelAbi.h"
+
+#include <atomic>
+#include <pthread.h>
+
+namespace tessera::rt {
+
+class ThreadPool {
+public:
+  explicit ThreadPool(const Allocator &allocator) : allocator(allocator) {}
+  ThreadPool(const ThreadPool &) = delete;
+  ThreadPool &operator=(const ThreadPool &) = delete;
+  ~ThreadPool();
+
+  // `threads` that compute, the caller of run included.
+  Status start(uint32_t threads);
+  uint32_t threads() const { return workers + 1; }
+
+  // Runs task(context, i, closure) for i in [min, min + extent); from one thread at a time. `shouldStop`
+  // is asked before each task; once it says yes the rest is left out and the result is kKernelCancelled.
+  // Otherwise 0 or the status of the failing task with the smallest index. From within a task: serially.
+  int32_t run(const KernelContext *context, KernelTask task, int32_t min, int32_t extent,
+              uint8_t *closure, bool (*shouldStop)(const KernelContext *));
+
+private:
+  static void *enter(void *self);
+  void work();
+  void takeTasks();
+
+  static constexpr uint32_t kOpen = 0x80000000u;
+  const Allocator &allocator;
+  pthread_t *handles = nullptr;
+  uint32_t workers = 0, capacity = 0;
+
+  // The job. Written only while the gate is closed and nobody is inside.
+  const KernelContext *context = nullptr;
+  KernelTask task = nullptr;
+  uint8_t *closure = nullptr;
+  bool (*shouldStop)(const KernelContext *) = nullptr;
+  int32_t min = 0, extent = 0;
+
+  alignas(64) std::atomic<int32_t> next{0};
+  std::atomic<bool> stopped{false};       // by shouldStop
+  std::atomic<uint64_t> failure{~0ull};   // index << 32 | status of the first failing task
+  alignas(64) std::atomic<uint32_t> gate{0}; // kOpen | workers inside
+  alignas(64) std::atomic<uint32_t> epoch{0}; // one more for every job, and for the end
+  std::atomic<uint32_t> sleepers{0};
+  std::atomic<bool> quit{false};
+};
+
+} // namespace tessera::rt
+
+#endif // TESSERA_RUNTIME_EXECUTOR_THREADPOOL_H

@@ -1,0 +1,288 @@
+// From a file to a module that may run. Steps, each of which trusts only what came before:
+//  1. map the file; header: magic, version, own hash, sizes;
+//  2. copy the metadata (a mapped file can change under the reader), check its hash;
+//  3. FlatBuffers' verifier, then every number in it (Decode.cpp, VerifyFunction.cpp);
+//  4. segments: places, zero padding, hashes of their chunks;
+//  5. choose the variant, map its code executable.
+#include "runtime/base/Checked.h"
+#include "runtime/base/Hash.h"
+#include "runtime/module/CpuFeatures.h"
+#include "runtime/module/Module.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace tessera::rt {
+namespace {
+
+bool isZero(const uint8_t *data, uint64_t size) {
+  for (uint64_t i = 0; i < size; ++i)
+    if (data[i])
+      return false;
+  return true;
+}
+
+uint64_t chunkCount(uint64_t size) { return (size + kChunkBytes - 1) / kChunkBytes; }
+
+} // namespace
+
+Module::~Module() {
+  if (code)
+    ::munmap(code, codeBytes);
+  if (file)
+    ::munmap(const_cast<uint8_t *>(file), fileBytes);
+}
+
+void Module::release() {
+  if (references.fetch_sub(1, std::memory_order_acq_rel) != 1)
+    return;
+  const Allocator copy = allocator;
+  destroy(copy, this);
+}
+
+Status Module::map(const char *path) {
+  const auto failed = [&](const char *what) {
+    return Status::error(Code::FileError, "cannot %s '%s': %s", what, path, std::strerror(errno));
+  };
+  const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    return failed("open");
+  struct stat info;
+  Status status;
+  if (::fstat(fd, &info) != 0)
+    status = failed("read");
+  else if (!S_ISREG(info.st_mode))
+    status = Status::error(Code::FileError, "cannot read '%s': it is not a regular file", path);
+  else if (uint64_t(info.st_size) < sizeof(FileHeader))
+    status = Status::error(Code::NotAModule,
+                           "'%s' is not a Tessera module: it has %lld bytes, a module at least %zu",
+                           path, (long long)info.st_size, sizeof(FileHeader));
+  else {
+    void *memory = ::mmap(nullptr, size_t(info.st_size), PROT_READ, MAP_PRIVATE, fd, 0);
+    if (memory == MAP_FAILED)
+      status = failed("map");
+    else {
+      file = static_cast<const uint8_t *>(memory);
+      fileBytes = uint64_t(info.st_size);
+    }
+  }
+  ::close(fd);
+  return status;
+}
+
+Status Module::mapCopy(const void *data, uint64_t size) {
+  if (!data || size < sizeof(FileHeader))
+    return Status::error(Code::NotAModule,
+                         "the memory is not a Tessera module: it has %llu bytes, a module at least "
+                         "%zu",
+                         (unsigned long long)size, sizeof(FileHeader));
+  void *memory =
+      ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED)
+    return Status::outOfMemory();
+  file = static_cast<const uint8_t *>(memory);
+  fileBytes = size;
+  std::memcpy(memory, data, size);
+  if (::mprotect(memory, size, PROT_READ) != 0)
+    return Status::error(Code::SystemError, "cannot protect memory: %s", std::strerror(errno));
+  return {};
+}
+
+Status Module::readHeader(FileHeader &header) const {
+  std::memcpy(&header, file, sizeof(header));
+  if (std::memcmp(header.magic, kFileMagic, sizeof(kFileMagic)) != 0)
+    return Status::error(Code::NotAModule, "not a Tessera module: the first bytes are not those of "
+                                           "a .tsm file");
+  // The version first: a newer header may look different from here on.
+  if (header.version > kModuleVersion)
+    return Status::error(Code::NewerVersion,
+                         "the module has format version %u, this runtime reads up to %u; use a "
+                         "newer runtime or compile the model again",
+                         header.version, kModuleVersion);
+  if (header.version < kOldestModuleVersion)
+    return Status::error(Code::OlderVersion,
+                         "the module has format version %u, this runtime reads from %u on; compile "
+                         "the model again",
+                         header.version, kOldestModuleVersion);
+  if (header.headerHash != hashBytes(&header, offsetof(FileHeader, headerHash)))
+    return Status::error(Code::Corrupt, "the module is damaged: the checksum of its header differs");
+  if (header.headerBytes != sizeof(FileHeader) || header.metadataOffset != sizeof(FileHeader) ||
+      header.reserved != 0)
+    return Status::error(Code::Malformed, "the module's header has unexpected sizes");
+  if (fileBytes < header.fileBytes)
+    return Status::error(Code::Truncated, "the module is cut short: it has %llu of %llu bytes",
+                         (unsigned long long)fileBytes, (unsigned long long)header.fileBytes);
+  if (fileBytes > header.fileBytes)
+    return Status::error(Code::Corrupt, "the module has %llu bytes, its header says %llu",
+                         (unsigned long long)fileBytes, (unsigned long long)header.fileBytes);
+  if (header.metadataBytes > kMaxMetadataBytes)
+    return Status::error(Code::LimitExceeded, "the module's metadata has %llu bytes, the limit is "
+                                              "%llu (kMaxMetadataBytes)",
+                         (unsigned long long)header.metadataBytes,
+                         (unsigned long long)kMaxMetadataBytes);
+  if (header.metadataBytes > fileBytes - sizeof(FileHeader))
+    return Status::error(Code::Malformed, "the module's metadata is larger than the file");
+  return {};
+}
+
+Status Module::checkSegments(uint64_t metadataEnd, bool verifyAll) {
+  uint64_t end = metadataEnd, hashIndex = 0;
+  for (size_t i = 0; i < segments.size; ++i) {
+    Segment &segment = segments[i];
+    uint64_t begin;
+    if (!checkedAlignUp(end, kPageBytes, begin) || segment.offset != begin || begin > fileBytes ||
+        segment.size > fileBytes - begin)
+      return Status::error(Code::Malformed, "segment %zu lies at an unexpected place", i);
+    if (!isZero(file + end, begin - end))
+      return Status::error(Code::Corrupt,
+                           "the module is damaged: the padding before segment %zu is not zero", i);
+    const uint64_t chunks = chunkCount(segment.size);
+    if (chunks > chunkHashes.size - hashIndex)
+      return Status::error(Code::Malformed, "checksums of segment %zu are missing", i);
+    segment.firstHash = hashIndex;
+    if (segment.kind == SegmentKind::Code || segment.size <= kAlwaysHashedBytes || verifyAll)
+      for (uint64_t c = 0; c < chunks; ++c) {
+        const uint64_t at = c * kChunkBytes;
+        const uint64_t size = segment.size - at < kChunkBytes ? segment.size - at : kChunkBytes;
+        if (hashBytes(file + begin + at, size) != chunkHashes[hashIndex + c])
+          return Status::error(Code::Corrupt,
+                               "the module is damaged: the checksum of segment %zu, chunk %llu "
+                               "differs",
+                               i, (unsigned long long)c);
+      }
+    hashIndex += chunks;
+    end = begin + segment.size;
+  }
+  if (end != fileBytes || hashIndex != chunkHashes.size)
+    return Status::error(Code::Malformed, "the module does not end with its last segment");
+  return {};
+}
+
+Status Module::chooseVariant(const char *level) {
+  char missing[512] = "";
+  size_t used = 0;
+  const auto note = [&](const char *separator, const char *text) {
+    const int size = std::snprintf(missing + used, sizeof(missing) - used, "%s%s", separator, text);
+    used = size < 0 ? used : used + size_t(size) < sizeof(missing) ? used + size_t(size)
+                                                                    : sizeof(missing) - 1;
+  };
+  bool found = false;
+  for (size_t i = 0; i < variants.size; ++i) {
+    const Variant &variant = variants[i];
+    if (std::strcmp(variant.family, device->family) != 0 ||
+        (level && std::strcmp(variant.level, level) != 0))
+      continue;
+    bool fits = true;
+    for (const char *feature : variant.features)
+      if (device->runsCode && !hasCpuFeature(feature)) {
+        note(fits ? (used ? "; " : "") : " ", fits ? variant.level : "");
+        if (fits)
+          note(" needs ", "");
+        note("", feature);
+        fits = false;
+      }
+    found = true;
+    if (!fits)
+      continue;
+    for (const char *feature : variant.features)
+      if (device->runsCode && !enableCpuFeature(feature))
+        return Status::error(Code::UnsupportedCpu,
+                             "the operating system does not let this process use '%s'", feature);
+    active = uint32_t(i);
+    return {};
+  }
+  if (!found && level)
+    return Status::error(Code::UnsupportedCpu, "the module has no variant '%s' for device '%s'",
+                         level, device->name);
+  if (!found)
+    return Status::error(Code::UnsupportedCpu, "the module has no code for device '%s'",
+                         device->name);
+  return Status::error(Code::UnsupportedCpu,
+                       "this CPU cannot run the module: %s; compile the model for this machine",
+                       missing);
+}
+
+Status Module::makeExecutable() {
+  Variant &variant = variants[active];
+  const Segment &segment = segments[variant.codeSegment];
+  if (!device->runsCode || !segment.size)
+    return {};
+  // Never writable and executable at once. A copy, not a second mapping of the file: what runs is
+  // what was hashed, whatever happens to the file, and a noexec file system does not matter.
+  void *memory =
+      ::mmap(nullptr, segment.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED)
+    return Status::outOfMemory();
+  code = memory;
+  codeBytes = segment.size;
+  std::memcpy(memory, file + segment.offset, segment.size);
+  if (::mprotect(memory, segment.size, PROT_READ | PROT_EXEC) != 0)
+    return Status::error(Code::SystemError, "cannot make code executable: %s",
+                         std::strerror(errno));
+  for (Kernel &kernel : variant.kernels)
+    kernel.function =
+        reinterpret_cast<KernelEntry>(static_cast<uint8_t *>(memory) + kernel.entry);
+  return {};
+}
+
+Status Module::load(const LoadOptions &options) {
+  device = options.device ? options.device : &cpuDevice();
+  FileHeader header;
+  TESSERA_TRY(readHeader(header));
+  version = header.version;
+  auto *metadata = static_cast<uint8_t *>(arena.bytes(header.metadataBytes, 16));
+  if (!metadata)
+    return Status::outOfMemory();
+  std::memcpy(metadata, file + header.metadataOffset, header.metadataBytes);
+  if (hashBytes(metadata, header.metadataBytes) != header.metadataHash)
+    return Status::error(Code::Corrupt,
+                         "the module is damaged: the checksum of its metadata differs");
+  TESSERA_TRY(decode(metadata, header.metadataBytes));
+  TESSERA_TRY(checkSegments(header.metadataOffset + header.metadataBytes, options.verifyAll));
+  for (Constant &constant : constants)
+    constant.data = file + segments[constant.segment].offset + constant.offset;
+  TESSERA_TRY(chooseVariant(options.variant));
+  return makeExecutable();
+}
+
+Result<Module *> Module::finishLoad(Module *module, const LoadOptions &options) {
+  if (Status status = module->load(options); !status.ok()) {
+    module->release();
+    return status;
+  }
+  return module;
+}
+
+Result<Module *> Module::loadFile(const char *path, const LoadOptions &options) {
+  const Allocator &allocator = options.allocator ? *options.allocator : systemAllocator();
+  Module *module = create<Module>(allocator, allocator);
+  if (!module)
+    return Status::outOfMemory();
+  if (Status status = module->map(path); !status.ok()) {
+    module->release();
+    return status;
+  }
+  Result<Module *> result = finishLoad(module, options);
+  if (!result.ok())
+    return result.takeStatus().at("'%s'", path);
+  return result;
+}
+
+Result<Module *> Module::loadMemory(const void *data, uint64_t size, const LoadOptions &options) {
+  const Allocator &allocator = options.allocator ? *options.allocator : systemAllocator();
+  Module *module = create<Module>(allocator, allocator);
+  if (!module)
+    return Status::outOfMemory();
+  if (Status status = module->mapCopy(data, size); !status.ok()) {
+    module->release();
+    return status;
+  }
+  return finishLoad(module, options);
+}
+
+} // namespace tessera::rt

@@ -1,0 +1,161 @@
+// A loaded program: the tables of a module after every number in them was checked, as plain structs
+// that point into the module's memory. The executor relies on what VerifyFunction.cpp promises.
+#ifndef TESSERA_RUNTIME_MODULE_PROGRAM_H
+#define TESSERA_RUNTIME_MODULE_PROGRAM_H
+
+#include "runtime/base/Allocator.h"
+#include "runtime/base/KernelAbi.h"
+#include "runtime/schema/ModuleFormat.h"
+
+namespace tessera::rt {
+
+// A number, or the register that holds it.
+struct Dim {
+  int64_t value;
+  bool isRegister;
+
+  bool operator==(const Dim &) const = default;
+  int64_t get(const int64_t *registers) const { return isRegister ? registers[value] : value; }
+};
+
+struct Symbol {
+  const char *name;
+  int64_t min, max;
+};
+
+struct TensorSignature {
+  const char *name;
+  ElementType type;
+  Span<Dim> dims;
+  Span<const char *> dimText;
+};
+
+struct Constant {
+  const char *name;
+  const char *layout; // "" = row-major
+  ElementType type;
+  uint32_t segment;
+  Span<int64_t> dims;
+  uint64_t offset, bytes;
+  const uint8_t *data;
+};
+
+struct Variable {
+  const char *name;
+  ElementType type;
+  Span<int64_t> dims;
+  int32_t initial; // constant, -1 = zero
+  uint64_t bytes;
+};
+
+struct KernelArg {
+  KernelArgKind kind;
+  ElementType type;
+  uint8_t rank;
+  StrideRule strides;
+};
+
+struct Precondition {
+  uint32_t arg, dim;
+  PreconditionKind kind;
+  int64_t value;
+};
+
+struct Kernel {
+  const char *name;
+  uint64_t entry; // offset in the code segment
+  Span<KernelArg> args;
+  Span<Precondition> preconditions;
+  Span<const char *> sources;
+  KernelEntry function; // null unless the variant is active on a device that runs code
+};
+
+struct Buffer {
+  BufferKind kind;
+  ElementType type;
+  uint32_t source;
+  Span<Dim> dims;
+  Span<Dim> strides; // views; empty = row-major
+  Dim offset;        // views, bytes from the start of the source
+  uint32_t segment;
+  uint32_t first, last;
+  uint32_t root;     // the buffer below a chain of views, itself otherwise
+  bool isRebound;    // a view with a BindView instruction: bound by that only
+};
+
+struct Instruction {
+  Opcode op;
+  CompareKind kind;
+  uint32_t dst, a, b, c, d;
+  int64_t imm;
+};
+
+// Buffers of one plan segment, and the registers that fix their dims and places.
+struct PlanSegment {
+  Span<uint32_t> buffers; // ascending
+  Span<uint32_t> keys;    // registers; of segment 0: the symbols
+};
+
+struct Function {
+  const char *name;
+  Span<Symbol> symbols;
+  Span<TensorSignature> inputs, outputs;
+  uint32_t registers;
+  uint32_t prologue;
+  Span<PlanSegment> segments;
+  Span<Buffer> buffers;
+  Span<Instruction> instructions;
+  Span<uint32_t> operands;
+  Span<const char *> messages;
+  uint32_t maxArgs; // of any launch
+};
+
+struct Variant {
+  const char *family, *level;
+  Span<const char *> features;
+  uint32_t codeSegment;
+  Span<Kernel> kernels;
+  Span<Function> functions;
+};
+
+struct Segment {
+  SegmentKind kind;
+  uint64_t offset, size;
+  uint64_t firstHash; // index of its first chunk's hash
+};
+
+// Elements of a shape; false on negative extents or more than kMaxElements. 0 extents are fine.
+[[nodiscard]] inline bool countElements(const int64_t *dims, size_t rank, int64_t &count) {
+  count = 1;
+  bool isEmpty = false;
+  for (size_t i = 0; i < rank; ++i) {
+    if (dims[i] < 0 || dims[i] > kMaxElements)
+      return false;
+    isEmpty |= dims[i] == 0;
+  }
+  for (size_t i = 0; i < rank && !isEmpty; ++i)
+    if (__builtin_mul_overflow(count, dims[i], &count) || count > kMaxElements)
+      return false;
+  if (isEmpty)
+    count = 0;
+  return true;
+}
+
+// Checks one function against its module and fills root, isRebound, segments and maxArgs. After it:
+//  - every register, buffer, kernel, message and jump target exists; control never runs off the end;
+//  - the prologue is straight scalar code that writes all that segment 0 reads;
+//  - a launch passes what its kernel takes, and writes only outputs, temporaries and variables;
+//  - a temporary is used only within its live range, and lives through loops that it enters;
+//  - every output has exactly one buffer; inputs, outputs, constants and variables agree with theirs.
+Status verifyFunction(Function &function, Span<Kernel> kernels, Span<Constant> constants,
+                      Span<Variable> variables, Arena &arena);
+
+// Listings; like snprintf.
+size_t formatBuffer(const Function &function, uint32_t buffer, char *text, size_t size);
+size_t formatInstruction(const Variant &variant, const Function &function, uint32_t instruction,
+                         char *text, size_t size);
+size_t formatKernelArg(const KernelArg &arg, char *text, size_t size);
+
+} // namespace tessera::rt
+
+#endif // TESSERA_RUNTIME_MODULE_PROGRAM_H
