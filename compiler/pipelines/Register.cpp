@@ -2,6 +2,7 @@
 #include "compiler/pipelines/Register.h"
 
 #include "compiler/conversion/graph_to_kernel/GraphToKernel.h"
+#include "compiler/conversion/kernel_to_program/KernelToProgram.h"
 #include "compiler/scheduling/Passes.h"
 #include "compiler/transforms/graph/Passes.h"
 #include "dialects/graph/Graph.h"
@@ -13,7 +14,7 @@
 namespace tessera {
 
 void registerAllDialects(mlir::DialectRegistry &registry) {
-  registry.insert<graph::GraphDialect, kernel::KernelDialect, schedule::ScheduleDialect, mlir::arith::ArithDialect, mlir::linalg::LinalgDialect,
+  registry.insert<graph::GraphDialect, kernel::KernelDialect, program::ProgramDialect, schedule::ScheduleDialect, mlir::arith::ArithDialect, mlir::linalg::LinalgDialect,
                   mlir::math::MathDialect, mlir::tensor::TensorDialect>();
   registerGraphToKernel(registry);
 }
@@ -23,6 +24,7 @@ void registerAllPasses() {
   mlir::registerCSEPass();
   mlir::registerSymbolDCEPass();
   registerGraphToKernelPasses();
+  registerKernelToProgramPasses();
   scheduling::registerSchedulingPasses();
   transforms::registerGraphTransformsPasses();
 }

@@ -1,0 +1,174 @@
+//===- EmitModule.cpp - Programs and kernel images become a module --------------------------===//
+
+#include "compiler/module/EmitModule.h"
+
+#include "compiler/module/EmitFunction.h"
+#include "dialects/graph/Graph.h"
+#include "dialects/graph/WeightStore.h"
+
+#include "llvm/ADT/MapVector.h"
+
+using namespace mlir;
+using namespace tessera;
+
+namespace {
+class ModuleEmitter {
+public:
+  llvm::Error addVariant(const EmittedVariant &variant);
+  EmittedModule result;
+
+private:
+  llvm::Expected<uint32_t> constantOf(Attribute value, Type element, ArrayRef<int64_t> shape);
+  llvm::Error addVariables(ModuleOp module);
+  llvm::Error addKernel(program::LaunchOp launch, const EmittedVariant &variant,
+                        module::Variant &out);
+
+  llvm::MapVector<Attribute, uint32_t> constants;
+  llvm::StringMap<uint32_t> variables;
+};
+} // namespace
+
+static llvm::Error fail(const llvm::Twine &message) {
+  return llvm::createStringError(llvm::inconvertibleErrorCode(), message);
+}
+
+/// Row-major bytes of a dense attribute, bools as one byte each.
+static std::vector<char> layOut(DenseElementsAttr dense) {
+  std::vector<char> bytes;
+  int64_t size = getElementByteSize(dense.getElementType());
+  auto append = [&](const llvm::APInt &value) {
+    const auto *data = reinterpret_cast<const char *>(value.getRawData());
+    bytes.insert(bytes.end(), data, data + size); // Little-endian, as the module is.
+  };
+  bytes.reserve(dense.getNumElements() * size);
+  if (isFloat(dense.getElementType()))
+    for (const llvm::APFloat &value : dense.getValues<llvm::APFloat>())
+      append(value.bitcastToAPInt());
+  else
+    for (const llvm::APInt &value : dense.getValues<llvm::APInt>())
+      append(value.zext(64));
+  return bytes;
+}
+
+llvm::Expected<uint32_t> ModuleEmitter::constantOf(Attribute value, Type element,
+                                                   ArrayRef<int64_t> shape) {
+  auto [it, isNew] = constants.insert({value, result.description.constants.size()});
+  if (!isNew)
+    return it->second;
+  module::Constant constant;
+  constant.name = "c" + std::to_string(it->second);
+  constant.type = getRuntimeType(element);
+  constant.dims.assign(shape.begin(), shape.end());
+  if (auto weight = llvm::dyn_cast<graph::WeightAttr>(value)) {
+    auto *dialect = value.getContext()->getLoadedDialect<graph::GraphDialect>();
+    llvm::Expected<ArrayRef<char>> bytes = dialect->getWeightStore().getBytes(weight);
+    if (!bytes)
+      return bytes.takeError();
+    constant.data = bytes->data();
+    constant.bytes = bytes->size();
+  } else if (auto dense = llvm::dyn_cast<DenseElementsAttr>(value)) {
+    result.storage.push_back(layOut(dense));
+    constant.data = result.storage.back().data();
+    constant.bytes = result.storage.back().size();
+  } else {
+    return fail("a constant of the program has no bytes");
+  }
+  result.description.constants.push_back(std::move(constant));
+  return it->second;
+}
+
+llvm::Error ModuleEmitter::addVariables(ModuleOp module) {
+  for (auto op : module.getOps<graph::VariableOp>()) {
+    if (variables.count(op.getSymName()))
+      continue;
+    auto type = llvm::cast<graph::TensorType>(op.getType());
+    llvm::Expected<uint32_t> initial =
+        constantOf(op.getInitial(), type.getElementType(), type.getShape());
+    if (!initial)
+      return initial.takeError();
+    variables[op.getSymName()] = result.description.variables.size();
+    module::Variable variable;
+    variable.name = op.getSymName().str();
+    variable.type = getRuntimeType(type.getElementType());
+    variable.dims.assign(type.getShape().begin(), type.getShape().end());
+    variable.initial = int32_t(*initial);
+    result.description.variables.push_back(std::move(variable));
+  }
+  return llvm::Error::success();
+}
+
+llvm::Error ModuleEmitter::addKernel(program::LaunchOp launch, const EmittedVariant &variant,
+                                     module::Variant &out) {
+  auto it = variant.kernels.find(launch.getKernel());
+  if (it == variant.kernels.end())
+    return fail("kernel '" + launch.getKernel() + "' has no code");
+  module::Kernel kernel;
+  kernel.name = launch.getKernel().str();
+  kernel.image = it->second.image;
+  kernel.entry = it->second.entry;
+  auto addBuffers = [&](ValueRange buffers, module::KernelArgKind kind) {
+    for (Value buffer : buffers) {
+      auto type = llvm::cast<program::BufferType>(buffer.getType());
+      kernel.args.push_back({kind, getRuntimeType(type.getElementType()), uint8_t(type.getRank())});
+    }
+  };
+  addBuffers(launch.getInputs(), module::KernelArgKind::Input);
+  for (size_t i = 0; i < launch.getScalars().size(); ++i)
+    kernel.args.push_back({module::KernelArgKind::Scalar});
+  addBuffers(launch.getOutputs(), module::KernelArgKind::Output);
+  Operation *definition = SymbolTable::lookupSymbolIn(variant.module, launch.getKernelAttr());
+  if (auto sources = definition ? definition->getAttrOfType<ArrayAttr>("kernel.sources")
+                                : ArrayAttr())
+    for (Attribute source : sources)
+      kernel.sources.push_back(llvm::cast<StringAttr>(source).str());
+  out.kernels.push_back(std::move(kernel));
+  return llvm::Error::success();
+}
+
+llvm::Error ModuleEmitter::addVariant(const EmittedVariant &variant) {
+  if (llvm::Error error = addVariables(variant.module))
+    return error;
+  module::Variant out;
+  out.level = variant.level;
+  out.features = module::featuresOfLevel(variant.level);
+  llvm::StringMap<uint32_t> kernels;
+  llvm::Error error = llvm::Error::success();
+  ModuleOp source = variant.module;
+  for (auto function : source.getOps<program::FuncOp>()) {
+    DenseMap<Operation *, uint32_t> numbers;
+    WalkResult walk = function.walk([&](Operation *op) {
+      if (auto launch = llvm::dyn_cast<program::LaunchOp>(op)) {
+        auto [it, isNew] = kernels.try_emplace(launch.getKernel(), out.kernels.size());
+        if (isNew)
+          error = addKernel(launch, variant, out);
+        numbers[op] = it->second;
+      } else if (auto constant = llvm::dyn_cast<program::ConstantOp>(op)) {
+        auto type = llvm::cast<program::BufferType>(constant.getType());
+        llvm::Expected<uint32_t> number =
+            constantOf(constant.getValue(), type.getElementType(), constant.getShape());
+        if (!number)
+          error = number.takeError();
+        else
+          numbers[op] = *number;
+      }
+      return error ? WalkResult::interrupt() : WalkResult::advance();
+    });
+    if (walk.wasInterrupted())
+      return error;
+    auto lookup = [&](Operation *op) { return numbers.lookup(op); };
+    auto variableOf = [&](program::VariableOp op) { return variables.lookup(op.getVariable()); };
+    out.functions.push_back(emitFunction(function, {lookup, lookup, variableOf}));
+  }
+  result.description.variants.push_back(std::move(out));
+  return error;
+}
+
+llvm::Expected<EmittedModule> tessera::emitModule(ArrayRef<EmittedVariant> variants,
+                                                  StringRef compilerVersion) {
+  ModuleEmitter emitter;
+  emitter.result.description.compiler = compilerVersion.str();
+  for (const EmittedVariant &variant : variants)
+    if (llvm::Error error = emitter.addVariant(variant))
+      return std::move(error);
+  return std::move(emitter.result);
+}

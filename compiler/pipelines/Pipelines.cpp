@@ -1,0 +1,25 @@
+//===- Pipelines.cpp - The order of passes -----------------------------------------------===//
+#include "compiler/pipelines/Pipelines.h"
+
+#include "compiler/conversion/graph_to_kernel/GraphToKernel.h"
+#include "compiler/conversion/kernel_to_program/KernelToProgram.h"
+#include "compiler/transforms/graph/Passes.h"
+
+#include "mlir/Transforms/Passes.h"
+
+void tessera::addGraphPasses(mlir::OpPassManager &passes) {
+  passes.addPass(transforms::createGraphDecompose());
+  passes.addPass(mlir::createCanonicalizerPass());
+  passes.addPass(transforms::createGraphFoldTransposes());
+  passes.addPass(transforms::createGraphExplicitPadding());
+  passes.addPass(mlir::createCanonicalizerPass());
+  passes.addPass(mlir::createCSEPass());
+}
+
+void tessera::addKernelPasses(mlir::OpPassManager &passes) {
+  passes.addPass(createGraphFormKernels());
+}
+
+void tessera::addProgramPasses(mlir::OpPassManager &passes) {
+  passes.addPass(createKernelToProgram());
+}

@@ -1,0 +1,175 @@
+//===- ProgramOps.td - The program dialect ------------------------------------------===//
+
+#ifndef TESSERA_DIALECTS_PROGRAM_PROGRAMOPS
+#define TESSERA_DIALECTS_PROGRAM_PROGRAMOPS
+
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/IR/OpBase.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def Program_Dialect : Dialect {
+  let name = "program";
+  let cppNamespace = "::tessera::program";
+  let summary = "When and where in memory: buffers, launches, sizes, control flow";
+  let description = [{
+    A `program.func` is what the runtime executes, one op per instruction. Sizes are `i64` registers;
+    buffers are memory with extents in registers. Everything before `program.body` computes sizes from
+    symbols alone: it runs once for each shape.
+  }];
+  let useDefaultTypePrinterParser = 1;
+}
+
+def Program_BufferType : TypeDef<Program_Dialect, "Buffer"> {
+  let mnemonic = "buffer";
+  let summary = "Memory of elements; the extents are registers of its definition";
+  let description = "`!program.buffer<f32, 2>`: element type (integers with their sign, i1 = bool) and rank.";
+  let parameters = (ins "::mlir::Type":$elementType, "int64_t":$rank);
+  let assemblyFormat = "`<` $elementType `,` $rank `>`";
+}
+
+class Program_Op<string mnemonic, list<Trait> traits = []> : Op<Program_Dialect, mnemonic, traits>;
+
+//===----------------------------------------------------------------------===//
+// Functions
+//===----------------------------------------------------------------------===//
+
+def Program_FuncOp : Program_Op<"func", [Symbol, IsolatedFromAbove, SingleBlock, NoTerminator,
+                                          NoRegionArguments]> {
+  let summary = "A function of the model as the runtime executes it";
+  let arguments = (ins SymbolNameAttr:$sym_name);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$sym_name attr-dict-with-keyword $body";
+}
+
+def Program_BodyOp : Program_Op<"body"> {
+  let summary = "Ends the prologue: what follows runs at every call";
+  let assemblyFormat = "attr-dict";
+}
+
+//===----------------------------------------------------------------------===//
+// Registers
+//===----------------------------------------------------------------------===//
+
+def Program_SymbolOp : Program_Op<"symbol", [Pure]> {
+  let summary = "A symbol of the function, bound by the input extents that are this symbol alone";
+  let arguments = (ins StrAttr:$name, I64Attr:$min, I64Attr:$max);
+  let results = (outs I64:$result);
+  let assemblyFormat = "$name `range` `[` $min `,` $max `]` attr-dict";
+}
+
+def Program_NumberOp : Program_Op<"number", [Pure]> {
+  let summary = "A register that holds a number";
+  let arguments = (ins I64Attr:$value);
+  let results = (outs I64:$result);
+  let assemblyFormat = "$value attr-dict";
+}
+
+def Program_BinaryKind : I32EnumAttr<"BinaryKind", "operation on registers", [
+    I32EnumAttrCase<"add", 0>, I32EnumAttrCase<"sub", 1>, I32EnumAttrCase<"mul", 2>,
+    I32EnumAttrCase<"floordiv", 3>, I32EnumAttrCase<"mod", 4>, I32EnumAttrCase<"min", 5>,
+    I32EnumAttrCase<"max", 6>, I32EnumAttrCase<"eq", 7>, I32EnumAttrCase<"le", 8>]> {
+  let cppNamespace = "::tessera::program";
+}
+
+def Program_BinaryOp : Program_Op<"binary", [Pure]> {
+  let summary = "Arithmetic on registers; overflow and division by zero end the call with an error";
+  let arguments = (ins Program_BinaryKind:$kind, I64:$x, I64:$y);
+  let results = (outs I64:$result);
+  let assemblyFormat = "$kind $x `,` $y attr-dict";
+}
+
+def Program_LoadOp : Program_Op<"load"> {
+  let summary = "A register from an element of integers or bools (row-major index)";
+  let arguments = (ins Program_BufferType:$buffer, I64:$index);
+  let results = (outs I64:$result);
+  let assemblyFormat = "$buffer `[` $index `]` attr-dict `:` type($buffer)";
+}
+
+def Program_AssertOp : Program_Op<"assert"> {
+  let summary = "Ends the call with a message when the register is 0";
+  let arguments = (ins I64:$condition, StrAttr:$message);
+  let assemblyFormat = "$condition `,` $message attr-dict";
+}
+
+//===----------------------------------------------------------------------===//
+// Buffers
+//===----------------------------------------------------------------------===//
+
+class Program_BufferOp<string mnemonic, list<Trait> traits = []>
+    : Program_Op<mnemonic, !listconcat([Pure], traits)> {
+  let results = (outs Program_BufferType:$result);
+}
+
+def Program_InputOp : Program_BufferOp<"input"> {
+  let summary = "Memory of an input; dim_text is for people";
+  let arguments = (ins I64Attr:$index, StrAttr:$name, Variadic<I64>:$dims, StrArrayAttr:$dim_text);
+  let assemblyFormat = "$index $name `[` $dims `]` `text` $dim_text attr-dict `:` type($result)";
+}
+def Program_OutputOp : Program_BufferOp<"output"> {
+  let summary = "Memory of an output";
+  let arguments = (ins I64Attr:$index, StrAttr:$name, Variadic<I64>:$dims, StrArrayAttr:$dim_text);
+  let assemblyFormat = "$index $name `[` $dims `]` `text` $dim_text attr-dict `:` type($result)";
+}
+def Program_ConstantOp : Program_BufferOp<"constant"> {
+  let summary = "Memory of a constant of the module; shared by content";
+  let arguments = (ins AnyAttr:$value, DenseI64ArrayAttr:$shape);
+  let assemblyFormat = "$value `shape` $shape attr-dict `:` type($result)";
+}
+def Program_VariableOp : Program_BufferOp<"variable"> {
+  let summary = "Memory of a variable of the module";
+  let arguments = (ins FlatSymbolRefAttr:$variable, DenseI64ArrayAttr:$shape);
+  let assemblyFormat = "$variable `shape` $shape attr-dict `:` type($result)";
+}
+def Program_TempOp : Program_BufferOp<"temp"> {
+  let summary = "Memory that is used between its first and last use";
+  let arguments = (ins Variadic<I64>:$dims);
+  let assemblyFormat = "`[` $dims `]` attr-dict `:` type($result)";
+}
+def Program_ViewOp : Program_BufferOp<"view"> {
+  let summary = "The same memory from its start, row-major with other extents";
+  let arguments = (ins Program_BufferType:$source, Variadic<I64>:$dims);
+  let assemblyFormat = "$source `[` $dims `]` attr-dict `:` type($source) `->` type($result)";
+}
+
+//===----------------------------------------------------------------------===//
+// Work
+//===----------------------------------------------------------------------===//
+
+def Program_LaunchOp : Program_Op<"launch", [AttrSizedOperandSegments]> {
+  let summary = "Runs a kernel: tensors, extents, then the buffers it writes";
+  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<Program_BufferType>:$inputs,
+                       Variadic<I64>:$scalars, Variadic<Program_BufferType>:$outputs);
+  let assemblyFormat = [{
+    $kernel `(` $inputs `)` `dims` `[` $scalars `]` `into` `(` $outputs `)` attr-dict
+    `:` type($inputs) `->` type($outputs)
+  }];
+}
+
+def Program_CopyOp : Program_Op<"copy"> {
+  let summary = "Copies all elements; the extents may differ, their number may not";
+  let arguments = (ins Program_BufferType:$source, Program_BufferType:$target);
+  let assemblyFormat = "$source `to` $target attr-dict `:` type($source) `,` type($target)";
+}
+
+def Program_IfOp : Program_Op<"if", [NoRegionArguments, NoTerminator, SingleBlock]> {
+  let summary = "One of two bodies; results are buffers written in both";
+  let arguments = (ins I64:$condition);
+  let regions = (region SizedRegion<1>:$thenRegion, SizedRegion<1>:$elseRegion);
+  let assemblyFormat = "$condition attr-dict-with-keyword $thenRegion `else` $elseRegion";
+}
+
+def Program_WhileOp : Program_Op<"while", [NoRegionArguments, NoTerminator, SingleBlock]> {
+  let summary = "Repeats the body while the condition region ends with a register that is not 0";
+  let regions = (region SizedRegion<1>:$condRegion, SizedRegion<1>:$bodyRegion);
+  let assemblyFormat = "attr-dict-with-keyword $condRegion `do` $bodyRegion";
+}
+
+def Program_ConditionOp : Program_Op<"condition"> {
+  let summary = "The last op of a while's condition region";
+  let arguments = (ins I64:$value);
+  let assemblyFormat = "$value attr-dict";
+}
+
+#endif

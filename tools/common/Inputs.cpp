@@ -1,0 +1,203 @@
+#include "tools/common/Inputs.h"
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+
+namespace tessera::tools {
+namespace {
+
+// f16 and bf16 by their bits (IEEE 754 binary16; bf16 is the upper half of binary32).
+float halfToFloat(uint16_t bits) {
+  const int exponent = bits >> 10 & 31, mantissa = bits & 1023;
+  const float sign = bits & 0x8000 ? -1.0f : 1.0f;
+  if (exponent == 31)
+    return mantissa ? NAN : sign * INFINITY;
+  if (exponent == 0)
+    return sign * std::ldexp(float(mantissa), -24);
+  return sign * std::ldexp(float(1024 + mantissa), exponent - 25);
+}
+uint16_t floatToHalf(float value) {
+  const uint16_t sign = std::signbit(value) ? 0x8000 : 0;
+  const float magnitude = std::fabs(value);
+  if (std::isnan(value))
+    return 0x7e00;
+  if (magnitude >= 65520.0f)
+    return sign | 0x7c00;
+  int exponent;
+  std::frexp(magnitude, &exponent);
+  const int shift = exponent < -13 ? 24 : 11 - exponent;
+  const auto mantissa = uint32_t(std::nearbyint(std::ldexp(magnitude, shift)));
+  if (exponent < -13)
+    return uint16_t(sign | mantissa);
+  return uint16_t(sign | (uint32_t(exponent + 14) << 10) + (mantissa - 1024));
+}
+float bfloatToFloat(uint16_t bits) {
+  const uint32_t wide = uint32_t(bits) << 16;
+  float value;
+  std::memcpy(&value, &wide, 4);
+  return value;
+}
+uint16_t floatToBfloat(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, 4);
+  if (std::isnan(value))
+    return 0x7fc0;
+  return uint16_t((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+template <typename T> T read(const Array &array, size_t index) {
+  T value;
+  std::memcpy(&value, array.data.data() + index * sizeof(T), sizeof(T));
+  return value;
+}
+template <typename T> void write(Array &array, size_t index, T value) {
+  std::memcpy(array.data.data() + index * sizeof(T), &value, sizeof(T));
+}
+
+const char *typeNames[] = {"f64", "f32", "f16", "bf16", "f8e4m3fn", "f8e5m2", "f8e4m3fnuz",
+                           "f8e5m2fnuz", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64",
+                           "bool"};
+
+} // namespace
+
+size_t elementCount(const Array &array) {
+  size_t count = 1;
+  for (int64_t extent : array.dims)
+    count *= size_t(extent);
+  return count;
+}
+
+double elementOf(const Array &array, size_t i) {
+  switch (array.type) {
+  case TESSERA_F64: return read<double>(array, i);
+  case TESSERA_F32: return read<float>(array, i);
+  case TESSERA_F16: return halfToFloat(read<uint16_t>(array, i));
+  case TESSERA_BF16: return bfloatToFloat(read<uint16_t>(array, i));
+  case TESSERA_I8: return read<int8_t>(array, i);
+  case TESSERA_I16: return read<int16_t>(array, i);
+  case TESSERA_I32: return read<int32_t>(array, i);
+  case TESSERA_I64: return double(read<int64_t>(array, i));
+  case TESSERA_U16: return read<uint16_t>(array, i);
+  case TESSERA_U32: return read<uint32_t>(array, i);
+  case TESSERA_U64: return double(read<uint64_t>(array, i));
+  default: return read<uint8_t>(array, i);
+  }
+}
+
+void setElement(Array &array, size_t i, double value) {
+  switch (array.type) {
+  case TESSERA_F64: return write<double>(array, i, value);
+  case TESSERA_F32: return write<float>(array, i, float(value));
+  case TESSERA_F16: return write<uint16_t>(array, i, floatToHalf(float(value)));
+  case TESSERA_BF16: return write<uint16_t>(array, i, floatToBfloat(float(value)));
+  case TESSERA_I8: return write<int8_t>(array, i, int8_t(value));
+  case TESSERA_I16: return write<int16_t>(array, i, int16_t(value));
+  case TESSERA_I32: return write<int32_t>(array, i, int32_t(value));
+  case TESSERA_I64: return write<int64_t>(array, i, int64_t(value));
+  case TESSERA_U16: return write<uint16_t>(array, i, uint16_t(value));
+  case TESSERA_U32: return write<uint32_t>(array, i, uint32_t(value));
+  case TESSERA_U64: return write<uint64_t>(array, i, uint64_t(value));
+  case TESSERA_BOOL: return write<uint8_t>(array, i, value != 0);
+  default: return write<uint8_t>(array, i, uint8_t(value));
+  }
+}
+
+void generate(Array &array) {
+  const size_t count = elementCount(array);
+  array.data.assign(count * tessera_type_bytes(array.type), 0);
+  // A linear congruential generator (Knuth's MMIX constants), high bits.
+  uint64_t state = 0x9e3779b97f4a7c15 + count;
+  const bool real = array.type <= TESSERA_BF16;
+  for (size_t i = 0; i < count; ++i) {
+    state = state * 6364136223846793005 + 1442695040888963407;
+    const double unit = double(state >> 40) / double(1 << 24);
+    setElement(array, i, real ? unit * 2 - 1 : array.type == TESSERA_BOOL ? unit < 0.5 : std::floor(unit * 8));
+  }
+}
+
+std::string parseInput(const std::string &text, Array &array) {
+  if (!text.empty() && text[0] == '@')
+    return readNpy(text.substr(1), array);
+  array = {};
+  const size_t equals = text.find('=');
+  std::string shape = text.substr(0, equals);
+  const auto bad = [&] {
+    return "'" + text + "' is no value; expected @file.npy, or extents, type and numbers such as "
+                        "2x3xf32=1 or 4xi64=1,2,3,4";
+  };
+  for (size_t x = shape.find('x'); x != std::string::npos; x = shape.find('x')) {
+    char *end = nullptr;
+    const long long extent = std::strtoll(shape.c_str(), &end, 10);
+    if (end != shape.c_str() + x || x == 0 || extent < 0 || extent > INT32_MAX ||
+        array.dims.size() == TESSERA_MAX_RANK)
+      return bad();
+    array.dims.push_back(extent);
+    shape = shape.substr(x + 1);
+  }
+  bool isKnown = false;
+  for (tessera_type type = 0; type < sizeof(typeNames) / sizeof(*typeNames); ++type)
+    if (shape == typeNames[type]) {
+      array.type = type;
+      isKnown = true;
+    }
+  if (!isKnown)
+    return bad();
+  double total = 1;
+  for (int64_t extent : array.dims)
+    total *= double(extent);
+  if (total > double(INT32_MAX))
+    return "'" + text + "' has more than 2^31 - 1 elements";
+  if (equals == std::string::npos) {
+    generate(array);
+    return "";
+  }
+  const size_t count = elementCount(array);
+  std::vector<double> numbers;
+  const char *at = text.c_str() + equals + 1;
+  for (;;) {
+    char *end = nullptr;
+    numbers.push_back(std::strtod(at, &end));
+    if (end == at || (*end && *end != ','))
+      return bad();
+    if (!*end)
+      break;
+    at = end + 1;
+  }
+  if (numbers.size() != 1 && numbers.size() != count)
+    return "'" + text + "' has " + std::to_string(numbers.size()) + " numbers for " +
+           std::to_string(count) + " elements";
+  array.data.assign(count * tessera_type_bytes(array.type), 0);
+  for (size_t i = 0; i < count; ++i)
+    setElement(array, i, numbers[numbers.size() == 1 ? 0 : i]);
+  return "";
+}
+
+std::string summarize(const Array &array, size_t elements) {
+  std::string text = tessera_type_name(array.type);
+  text += "[";
+  for (size_t d = 0; d < array.dims.size(); ++d)
+    text += (d ? "x" : "") + std::to_string(array.dims[d]);
+  text += "]";
+  const size_t count = elementCount(array);
+  double low = INFINITY, high = -INFINITY, sum = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const double value = elementOf(array, i);
+    low = std::fmin(low, value);
+    high = std::fmax(high, value);
+    sum += value;
+  }
+  char buffer[128];
+  if (count) {
+    std::snprintf(buffer, sizeof(buffer), " min %.6g max %.6g mean %.6g", low, high,
+                  sum / double(count));
+    text += buffer;
+  }
+  for (size_t i = 0; i < count && i < elements; ++i) {
+    std::snprintf(buffer, sizeof(buffer), "%s%.6g", i ? " " : "\n  ", elementOf(array, i));
+    text += buffer;
+  }
+  return count > elements && elements ? text + " ..." : text;
+}
+
+} // namespace tessera::tools
