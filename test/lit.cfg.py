@@ -1,4 +1,4 @@
-"""Configuration of the lit suite: *.mlir and *.test files, run with the tools of the build tree."""
+"""Configuration of the lit suite: *.mlir, *.test and *.py files, run with the tools of the build tree."""
 
 import os
 
@@ -6,10 +6,10 @@ import lit.formats
 
 config.name = "tessera"
 config.test_format = lit.formats.ShTest(execute_external=False)
-config.suffixes = [".mlir", ".test"]
+config.suffixes = [".mlir", ".test", ".py"]
 config.test_source_root = os.path.join(config.source, "test")
 config.test_exec_root = os.path.join(config.build, "test")
-config.excludes = ["Inputs"]
+config.excludes = ["Inputs", "lit.cfg.py"]
 config.environment["PATH"] = os.pathsep.join(
     [os.path.join(config.build, "bin"), config.llvm_bin, os.environ["PATH"]])
 config.environment["TESSERA_CACHE_DIR"] = os.path.join(config.build, "test", "cache")

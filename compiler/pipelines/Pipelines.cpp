@@ -4,6 +4,7 @@
 #include "compiler/conversion/graph_to_kernel/GraphToKernel.h"
 #include "compiler/conversion/kernel_to_program/KernelToProgram.h"
 #include "compiler/transforms/graph/Passes.h"
+#include "compiler/transforms/kernel/Passes.h"
 
 #include "mlir/Transforms/Passes.h"
 
@@ -18,6 +19,7 @@ void tessera::addGraphPasses(mlir::OpPassManager &passes) {
 
 void tessera::addKernelPasses(mlir::OpPassManager &passes) {
   passes.addPass(createGraphFormKernels());
+  passes.addPass(transforms::createKernelExpandMath());
 }
 
 void tessera::addProgramPasses(mlir::OpPassManager &passes) {

@@ -5,6 +5,7 @@
 #include "compiler/conversion/kernel_to_program/KernelToProgram.h"
 #include "compiler/scheduling/Passes.h"
 #include "compiler/transforms/graph/Passes.h"
+#include "compiler/transforms/kernel/Passes.h"
 #include "dialects/graph/Graph.h"
 #include "dialects/kernel/Kernel.h"
 #include "dialects/schedule/Schedule.h"
@@ -27,6 +28,7 @@ void registerAllPasses() {
   registerKernelToProgramPasses();
   scheduling::registerSchedulingPasses();
   transforms::registerGraphTransformsPasses();
+  transforms::registerKernelTransformsPasses();
 }
 
 } // namespace tessera

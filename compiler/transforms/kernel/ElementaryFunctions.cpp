@@ -1,0 +1,385 @@
+//===- ElementaryFunctions.cpp - exp, log, sin, ... as arithmetic ---------------------------===//
+
+#include "compiler/transforms/kernel/ElementaryFunctions.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace tessera;
+
+using E = ElementaryFunctions;
+
+//===----------------------------------------------------------------------===//
+// Words
+//===----------------------------------------------------------------------===//
+
+Value E::number(double value) {
+  return arith::ConstantOp::create(b, FloatAttr::get(type, value));
+}
+Value E::integer(int64_t value) {
+  return arith::ConstantOp::create(b, b.getIntegerAttr(b.getIntegerType(type.getWidth()), value));
+}
+Value E::infinity(bool negative) {
+  return arith::ConstantOp::create(
+      b, FloatAttr::get(type, llvm::APFloat::getInf(type.getFloatSemantics(), negative)));
+}
+Value E::nan() {
+  return arith::ConstantOp::create(
+      b, FloatAttr::get(type, llvm::APFloat::getQNaN(type.getFloatSemantics())));
+}
+Value E::add(Value x, Value y) { return arith::AddFOp::create(b, x, y); }
+Value E::sub(Value x, Value y) { return arith::SubFOp::create(b, x, y); }
+Value E::mul(Value x, Value y) { return arith::MulFOp::create(b, x, y); }
+Value E::div(Value x, Value y) { return arith::DivFOp::create(b, x, y); }
+Value E::fma(Value x, Value y, Value z) { return math::FmaOp::create(b, x, y, z); }
+Value E::neg(Value x) { return arith::NegFOp::create(b, x); }
+Value E::abs(Value x) { return math::AbsFOp::create(b, x); }
+Value E::sqrt(Value x) { return math::SqrtOp::create(b, x); }
+Value E::withSignOf(Value magnitude, Value sign) {
+  return math::CopySignOp::create(b, magnitude, sign);
+}
+Value E::choose(Value condition, Value x, Value y) {
+  return arith::SelectOp::create(b, condition, x, y);
+}
+Value E::less(Value x, Value y) {
+  return arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, x, y);
+}
+Value E::equal(Value x, Value y) {
+  return arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, x, y);
+}
+Value E::isNan(Value x) { return arith::CmpFOp::create(b, arith::CmpFPredicate::UNO, x, x); }
+Value E::both(Value x, Value y) { return arith::AndIOp::create(b, x, y); }
+
+Value E::polynomial(Value x, ArrayRef<double> coefficients) {
+  Value result = number(coefficients.front());
+  for (double coefficient : coefficients.drop_front())
+    result = fma(result, x, number(coefficient));
+  return result;
+}
+
+Value E::toInteger(Value x) {
+  Value safe = choose(isNan(x), number(0), x);
+  return arith::FPToSIOp::create(b, b.getIntegerType(type.getWidth()), safe);
+}
+
+Value E::powerOfTwo(Value n) {
+  Value biased = arith::AddIOp::create(b, n, integer(isDouble ? 1023 : 127));
+  Value bits = arith::ShLIOp::create(b, biased, integer(isDouble ? 52 : 23));
+  return arith::BitcastOp::create(b, type, bits);
+}
+
+Value E::scale(Value x, Value n) {
+  Value half = arith::ShRSIOp::create(b, n, integer(1));
+  Value rest = arith::SubIOp::create(b, n, half);
+  return mul(mul(x, powerOfTwo(half)), powerOfTwo(rest));
+}
+
+//===----------------------------------------------------------------------===//
+// Exponentials
+//===----------------------------------------------------------------------===//
+
+/// ln 2 in two parts: products of the first with integers of 11 bits are exact.
+static constexpr double kLn2High = 0x1.62e42fefap-1, kLn2Low = 0x1.cf79abc9e3b3ap-40;
+static constexpr double kLn2HighF = 0x1.62ep-1, kLn2LowF = 0x1.0bfbe8p-15;
+
+Value E::expReduced(Value r) {
+  // Taylor: the next term is below a quarter of an ulp for |r| <= ln 2 / 2.
+  SmallVector<double> coefficients;
+  double factorial = 1;
+  for (int i = 1; i <= (isDouble ? 13 : 7); ++i)
+    coefficients.push_back(factorial *= 1.0 / i);
+  std::reverse(coefficients.begin(), coefficients.end());
+  coefficients.push_back(1.0);
+  return polynomial(r, coefficients);
+}
+
+Value E::exp(Value x) {
+  // Beyond these the result is infinite or zero whatever the argument.
+  Value low = number(isDouble ? -746 : -104.5), high = number(isDouble ? 710 : 89);
+  Value clamped = choose(less(x, low), low, choose(less(high, x), high, x));
+  Value n = math::RoundEvenOp::create(b, mul(clamped, number(1.44269504088896340736)));
+  Value r = fma(n, number(isDouble ? -kLn2High : -kLn2HighF), clamped);
+  r = fma(n, number(isDouble ? -kLn2Low : -kLn2LowF), r);
+  return scale(expReduced(r), toInteger(n));
+}
+
+Value E::exp2(Value x) {
+  Value low = number(isDouble ? -1076 : -151), high = number(isDouble ? 1025 : 129);
+  Value clamped = choose(less(x, low), low, choose(less(high, x), high, x));
+  Value n = math::RoundEvenOp::create(b, clamped);
+  Value r = mul(sub(clamped, n), number(0.69314718055994530942));
+  return scale(expReduced(r), toInteger(n));
+}
+
+Value E::expm1(Value x) {
+  SmallVector<double> coefficients;
+  double factorial = 1;
+  for (int i = 2; i <= (isDouble ? 17 : 9); ++i)
+    coefficients.push_back(factorial *= 1.0 / i);
+  std::reverse(coefficients.begin(), coefficients.end());
+  // x + x^2 * (1/2 + x/6 + ...)
+  Value small = fma(mul(x, x), polynomial(x, coefficients), x);
+  Value large = sub(exp(x), number(1));
+  Value result = choose(less(abs(x), number(0.5)), small, large);
+  return choose(equal(x, number(0)), x, result);
+}
+
+//===----------------------------------------------------------------------===//
+// Logarithms
+//===----------------------------------------------------------------------===//
+
+Value E::log(Value x) {
+  int mantissaBits = isDouble ? 52 : 23;
+  // Subnormals are scaled into the normal range first.
+  Value isTiny = less(x, number(isDouble ? 0x1p-1022 : 0x1p-126));
+  Value scaled = choose(isTiny, mul(x, number(std::ldexp(1.0, mantissaBits))), x);
+  Value bits = arith::BitcastOp::create(b, b.getIntegerType(type.getWidth()), scaled);
+  // m in [sqrt(1/2), sqrt(2)): subtract the bits of sqrt(1/2), so that the exponent rounds there.
+  int64_t rootBits = isDouble ? 0x3fe6a09e667f3bcd : 0x3f3504f3;
+  Value shifted = arith::SubIOp::create(b, bits, integer(rootBits));
+  Value k = arith::ShRSIOp::create(b, shifted, integer(mantissaBits));
+  Value exponentBits = arith::ShLIOp::create(b, k, integer(mantissaBits));
+  Value m = arith::BitcastOp::create(b, type, arith::SubIOp::create(b, bits, exponentBits));
+  Value correction = arith::SelectOp::create(b, isTiny, integer(-mantissaBits), integer(0));
+  Value e = arith::SIToFPOp::create(b, type, arith::AddIOp::create(b, k, correction));
+  // log m = f - (f^2/2 - s (f^2/2 + R)), s = f / (2 + f), R = 2/3 s^2 + 2/5 s^4 + ... (fdlibm).
+  Value f = sub(m, number(1));
+  Value s = div(f, add(f, number(2)));
+  Value z = mul(s, s);
+  SmallVector<double> coefficients;
+  for (int i = isDouble ? 25 : 11; i >= 3; i -= 2)
+    coefficients.push_back(2.0 / i);
+  Value r = mul(z, polynomial(z, coefficients));
+  Value half = mul(number(0.5), mul(f, f));
+  Value low = fma(e, number(isDouble ? kLn2Low : kLn2LowF), mul(s, add(half, r)));
+  Value result = fma(e, number(isDouble ? kLn2High : kLn2HighF), sub(f, sub(half, low)));
+  // inf, 0, negative and NaN.
+  result = choose(equal(x, infinity()), x, result);
+  result = choose(equal(x, number(0)), infinity(true), result);
+  result = choose(less(x, number(0)), nan(), result);
+  return choose(isNan(x), x, result);
+}
+
+Value E::log1p(Value x) {
+  // log(u) x / (u - 1) repairs the rounding of u = 1 + x (Kahan; Goldberg 1991, theorem 4).
+  Value u = add(x, number(1));
+  Value result = mul(log(u), div(x, sub(u, number(1))));
+  result = choose(equal(u, number(1)), x, result);
+  return choose(equal(x, infinity()), x, result);
+}
+
+Value E::pow(Value x, Value y) {
+  // In f64, where the error of y log x does not matter for f32. For f64 it does: some ulp for large results.
+  if (!isDouble) {
+    auto wide = llvm::cast<FloatType>(Type(b.getF64Type()));
+    E functions(b, wide);
+    Value wideX = arith::ExtFOp::create(b, wide, x), wideY = arith::ExtFOp::create(b, wide, y);
+    return arith::TruncFOp::create(b, type, functions.pow(wideX, wideY));
+  }
+  Value magnitude = abs(x), one = number(1), zero = number(0);
+  Value result = exp(mul(y, log(magnitude)));
+  // Negative bases: integer exponents only; odd ones keep the sign.
+  Value isWhole = equal(math::TruncOp::create(b, y), y);
+  Value halved = mul(y, number(0.5));
+  Value isEven = equal(math::TruncOp::create(b, halved), halved);
+  Value isNegative = arith::CmpIOp::create(
+      b, arith::CmpIPredicate::slt,
+      arith::BitcastOp::create(b, b.getI64Type(), x), integer(0));
+  Value isOdd = both(isWhole, arith::XOrIOp::create(
+                                  b, isEven, arith::ConstantOp::create(b, b.getBoolAttr(true))));
+  result = choose(both(isNegative, isOdd), neg(result), result);
+  Value isFinite = less(magnitude, infinity());
+  Value undefined = both(both(less(x, zero), isFinite),
+                         arith::CmpFOp::create(b, arith::CmpFPredicate::ONE,
+                                               math::TruncOp::create(b, y), y));
+  result = choose(undefined, nan(), result);
+  result = choose(isNan(x), x, choose(isNan(y), y, result));
+  // |x| = 1 with an infinite exponent; then x^0 and 1^y, also for NaN.
+  Value isInfinite = equal(abs(y), infinity());
+  result = choose(both(equal(magnitude, one), isInfinite), one, result);
+  result = choose(equal(y, zero), one, result);
+  return choose(equal(x, one), one, result);
+}
+
+//===----------------------------------------------------------------------===//
+// Circular functions
+//===----------------------------------------------------------------------===//
+
+Value E::reduceQuarterTurns(Value x, Value &quadrant) {
+  Value n = math::RoundEvenOp::create(b, mul(x, number(0.63661977236758134308)));
+  // pi / 2 in three parts of 53 bits (here of f64: f32 arguments are reduced in f64).
+  Value r = fma(n, number(-0x1.921fb54442d18p+0), x);
+  r = fma(n, number(-0x1.1a62633145c07p-54), r);
+  r = fma(n, number(0x1.f1976b7ed8fbcp-110), r);
+  // n mod 4 without leaving the range of integers for huge arguments.
+  Value turns = mul(math::FloorOp::create(b, mul(n, number(0.25))), number(4));
+  Value rest = sub(n, turns);
+  // Infinite and NaN arguments are NaN by r; the integer only has to exist.
+  Value isSmall = both(less(number(-1), rest), less(rest, number(4)));
+  quadrant = toInteger(choose(isSmall, rest, number(0)));
+  return r;
+}
+
+Value E::sinReduced(Value r) {
+  SmallVector<double> coefficients;
+  double factorial = 1;
+  for (int i = 3; i <= 19; i += 2)
+    coefficients.push_back(factorial *= -1.0 / (double(i - 1) * i));
+  std::reverse(coefficients.begin(), coefficients.end());
+  Value z = mul(r, r);
+  return fma(mul(r, z), polynomial(z, coefficients), r);
+}
+
+Value E::cosReduced(Value r) {
+  SmallVector<double> coefficients;
+  double factorial = 1;
+  for (int i = 2; i <= 18; i += 2)
+    coefficients.push_back(factorial *= -1.0 / (double(i - 1) * i));
+  std::reverse(coefficients.begin(), coefficients.end());
+  Value z = mul(r, r);
+  return fma(z, polynomial(z, coefficients), number(1));
+}
+
+Value E::sinOrCos(Value x, int quarterTurns) {
+  if (!isDouble) {
+    auto wide = llvm::cast<FloatType>(Type(b.getF64Type()));
+    E functions(b, wide);
+    Value result = functions.sinOrCos(arith::ExtFOp::create(b, wide, x), quarterTurns);
+    return arith::TruncFOp::create(b, type, result);
+  }
+  Value quadrant;
+  Value r = reduceQuarterTurns(x, quadrant);
+  Value turned = arith::AddIOp::create(b, quadrant, integer(quarterTurns));
+  auto hasBit = [&](int64_t bit) -> Value {
+    return arith::CmpIOp::create(b, arith::CmpIPredicate::ne,
+                                 arith::AndIOp::create(b, turned, integer(bit)), integer(0));
+  };
+  Value result = choose(hasBit(1), cosReduced(r), sinReduced(r));
+  result = choose(hasBit(2), neg(result), result);
+  return result;
+}
+
+Value E::sin(Value x) { return choose(equal(x, number(0)), x, sinOrCos(x, 0)); }
+Value E::cos(Value x) { return sinOrCos(x, 1); }
+Value E::tan(Value x) { return choose(equal(x, number(0)), x, div(sin(x), cos(x))); }
+
+Value E::atan(Value x) {
+  constexpr double kPi = 3.14159265358979323846;
+  Value a = abs(x);
+  // Above tan(3 pi / 8): pi/2 - atan(1/x). Above tan(pi / 8): pi/4 + atan((x - 1) / (x + 1)).
+  Value isLarge = less(number(2.41421356237309504880), a);
+  Value isMiddle = less(number(0.41421356237309504880), a);
+  Value numerator = choose(isLarge, number(-1), choose(isMiddle, sub(a, number(1)), a));
+  Value denominator = choose(isLarge, a, choose(isMiddle, add(a, number(1)), number(1)));
+  Value z = div(numerator, denominator);
+  Value offset = choose(isLarge, number(kPi / 2), choose(isMiddle, number(kPi / 4), number(0)));
+  SmallVector<double> coefficients;
+  for (int i = isDouble ? 43 : 19; i >= 3; i -= 2)
+    coefficients.push_back((i / 2 % 2 ? -1.0 : 1.0) / i);
+  Value square = mul(z, z);
+  Value series = fma(mul(z, square), polynomial(square, coefficients), z);
+  Value result = withSignOf(add(offset, series), x);
+  return choose(isNan(x), x, result);
+}
+
+Value E::atan2(Value y, Value x) {
+  constexpr double kPi = 3.14159265358979323846;
+  Value ax = abs(x), ay = abs(y), zero = number(0);
+  // The angle in the first quadrant; both zero or both infinite have no quotient.
+  Value swap = less(ax, ay);
+  Value quotient = div(choose(swap, ax, ay), choose(swap, ay, ax));
+  Value bothZero = both(equal(ax, zero), equal(ay, zero));
+  Value bothInfinite = both(equal(ax, infinity()), equal(ay, infinity()));
+  quotient = choose(bothZero, zero, choose(bothInfinite, number(1), quotient));
+  Value angle = atan(quotient);
+  angle = choose(swap, sub(number(kPi / 2), angle), angle);
+  Value isNegative = arith::CmpIOp::create(
+      b, arith::CmpIPredicate::slt,
+      arith::BitcastOp::create(b, b.getIntegerType(type.getWidth()), x), integer(0));
+  angle = choose(isNegative, sub(number(kPi), angle), angle);
+  angle = withSignOf(angle, y);
+  return choose(isNan(x), x, choose(isNan(y), y, angle));
+}
+
+Value E::asin(Value x) {
+  Value one = number(1);
+  Value root = sqrt(mul(sub(one, x), add(one, x)));
+  return choose(equal(x, number(0)), x, atan(div(x, root)));
+}
+Value E::acos(Value x) {
+  Value one = number(1);
+  return mul(number(2), atan(sqrt(div(sub(one, x), add(one, x)))));
+}
+
+//===----------------------------------------------------------------------===//
+// Hyperbolic functions, erf
+//===----------------------------------------------------------------------===//
+
+Value E::sinh(Value x) {
+  Value a = abs(x);
+  Value e = expm1(a);
+  Value usual = mul(number(0.5), add(e, div(e, add(e, number(1)))));
+  Value h = exp(mul(a, number(0.5)));
+  Value large = mul(mul(number(0.5), h), h);
+  Value result = choose(less(number(isDouble ? 30 : 15), a), large, usual);
+  return withSignOf(choose(isNan(x), x, result), x);
+}
+Value E::cosh(Value x) {
+  Value a = abs(x);
+  Value h = exp(mul(a, number(0.5)));
+  Value e = exp(a);
+  Value usual = mul(number(0.5), add(e, div(number(1), e)));
+  return choose(less(number(isDouble ? 30 : 15), a), mul(mul(number(0.5), h), h), usual);
+}
+Value E::tanh(Value x) {
+  Value a = abs(x);
+  Value bound = number(isDouble ? 22 : 10);
+  Value bounded = choose(less(bound, a), bound, a);
+  Value e = expm1(add(bounded, bounded));
+  Value result = div(e, add(e, number(2)));
+  return withSignOf(result, x);
+}
+Value E::asinh(Value x) {
+  Value a = abs(x), one = number(1);
+  Value square = mul(a, a);
+  Value usual = log1p(add(a, div(square, add(one, sqrt(add(square, one))))));
+  Value large = add(log(a), number(0.69314718055994530942));
+  return withSignOf(choose(less(number(isDouble ? 0x1p28 : 0x1p13), a), large, usual), x);
+}
+Value E::acosh(Value x) {
+  Value t = sub(x, number(1));
+  Value usual = log1p(add(t, sqrt(mul(t, add(t, number(2))))));
+  Value large = add(log(x), number(0.69314718055994530942));
+  Value result = choose(less(number(isDouble ? 0x1p28 : 0x1p13), x), large, usual);
+  return choose(less(x, number(1)), nan(), result);
+}
+Value E::atanh(Value x) {
+  Value a = abs(x);
+  Value result = mul(number(0.5), log1p(div(add(a, a), sub(number(1), a))));
+  return withSignOf(result, x);
+}
+
+Value E::erf(Value x) {
+  Value a = abs(x);
+  // Below 1: 2/sqrt(pi) (x - x^3/3 + x^5/(5 2!) - ...).
+  constexpr double kTwoOverRootPi = 1.12837916709551257390;
+  SmallVector<double> coefficients;
+  double factorial = 1;
+  for (int n = 0; n <= 12; ++n) {
+    coefficients.push_back(kTwoOverRootPi * factorial / (2 * n + 1));
+    factorial *= -1.0 / (n + 1);
+  }
+  std::reverse(coefficients.begin(), coefficients.end());
+  Value small = mul(x, polynomial(mul(x, x), coefficients));
+  // Above: 1 - erfc with a Chebyshev fit of fractional error 1.2e-7 (Press et al., Numerical Recipes,
+  // second edition, section 6.2); relative to erf >= 0.84 that is below half an ulp of f32.
+  Value bounded = choose(less(number(6), a), number(6), a);
+  Value t = div(number(1), fma(bounded, number(0.5), number(1)));
+  Value exponent = polynomial(t, {0.17087277, -0.82215223, 1.48851587, -1.13520398, 0.27886807,
+                                  -0.18628806, 0.09678418, 0.37409196, 1.00002368, -1.26551223});
+  Value complement = mul(t, exp(fma(neg(bounded), bounded, exponent)));
+  Value large = withSignOf(sub(number(1), complement), x);
+  return choose(less(a, number(1)), small, choose(isNan(x), x, large));
+}
+
+Value E::rsqrt(Value x) { return div(number(1), sqrt(x)); }

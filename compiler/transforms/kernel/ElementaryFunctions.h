@@ -1,0 +1,84 @@
+//===- ElementaryFunctions.h - exp, log, sin, ... as arithmetic ------------------*- C++ -*-===//
+#ifndef TESSERA_COMPILER_TRANSFORMS_KERNEL_ELEMENTARYFUNCTIONS_H
+#define TESSERA_COMPILER_TRANSFORMS_KERNEL_ELEMENTARYFUNCTIONS_H
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+
+namespace tessera {
+
+/// Builds scalar arithmetic for f32 or f64. Series are Taylor's or those of fdlibm's argument reductions
+/// (Sun Microsystems, 1993), with as many terms as the type needs.
+class ElementaryFunctions {
+public:
+  using Value = mlir::Value;
+  ElementaryFunctions(mlir::ImplicitLocOpBuilder &builder, mlir::FloatType type)
+      : b(builder), type(type), isDouble(type.getWidth() == 64) {}
+
+  Value exp(Value x);
+  Value exp2(Value x);
+  Value expm1(Value x);
+  Value log(Value x);
+  Value log1p(Value x);
+  Value pow(Value x, Value y);
+  Value sin(Value x);
+  Value cos(Value x);
+  Value tan(Value x);
+  Value asin(Value x);
+  Value acos(Value x);
+  Value atan(Value x);
+  Value atan2(Value y, Value x);
+  Value sinh(Value x);
+  Value cosh(Value x);
+  Value tanh(Value x);
+  Value asinh(Value x);
+  Value acosh(Value x);
+  Value atanh(Value x);
+  Value erf(Value x); ///< f32 only
+  Value rsqrt(Value x);
+
+private:
+  Value number(double value);
+  Value integer(int64_t value);
+  Value infinity(bool negative = false);
+  Value nan();
+  Value add(Value x, Value y);
+  Value sub(Value x, Value y);
+  Value mul(Value x, Value y);
+  Value div(Value x, Value y);
+  Value fma(Value x, Value y, Value z);
+  Value neg(Value x);
+  Value abs(Value x);
+  Value sqrt(Value x);
+  Value withSignOf(Value magnitude, Value sign);
+  Value choose(Value condition, Value x, Value y);
+  Value less(Value x, Value y);
+  Value equal(Value x, Value y);
+  Value isNan(Value x);
+  Value both(Value x, Value y);
+  /// Horner's scheme, highest coefficient first.
+  Value polynomial(Value x, llvm::ArrayRef<double> coefficients);
+
+  /// The nearest integer to x (finite after clamping) as an integer; 0 for NaN.
+  Value toInteger(Value x);
+  /// 2^n for n in the range of normal exponents.
+  Value powerOfTwo(Value n);
+  /// e^r for |r| <= ln 2 / 2.
+  Value expReduced(Value r);
+  /// x * 2^n in two steps, so that results may overflow and be subnormal.
+  Value scale(Value x, Value n);
+  /// x - n * pi / 2 and n mod 4.
+  Value reduceQuarterTurns(Value x, Value &quadrant);
+  Value sinReduced(Value r);
+  Value cosReduced(Value r);
+  Value sinOrCos(Value x, int quarterTurns);
+
+  mlir::ImplicitLocOpBuilder &b;
+  mlir::FloatType type;
+  bool isDouble;
+};
+
+} // namespace tessera
+
+#endif

@@ -1,0 +1,85 @@
+//===- ExpandMath.cpp - Elementary functions in kernels become arithmetic --------------------===//
+
+#include "compiler/transforms/kernel/ElementaryFunctions.h"
+#include "compiler/transforms/kernel/Passes.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+namespace tessera::transforms {
+#define GEN_PASS_DEF_KERNELEXPANDMATH
+#include "compiler/transforms/kernel/Passes.h.inc"
+} // namespace tessera::transforms
+
+using namespace mlir;
+using namespace tessera;
+
+using E = ElementaryFunctions;
+
+/// The expansion of an op on f32 or f64; null when it is no elementary function.
+static Value expand(Operation *op, E &f, ValueRange x) {
+  return llvm::TypeSwitch<Operation *, Value>(op)
+      .Case([&](math::ExpOp) { return f.exp(x[0]); })
+      .Case([&](math::Exp2Op) { return f.exp2(x[0]); })
+      .Case([&](math::ExpM1Op) { return f.expm1(x[0]); })
+      .Case([&](math::LogOp) { return f.log(x[0]); })
+      .Case([&](math::Log1pOp) { return f.log1p(x[0]); })
+      .Case([&](math::PowFOp) { return f.pow(x[0], x[1]); })
+      .Case([&](math::SinOp) { return f.sin(x[0]); })
+      .Case([&](math::CosOp) { return f.cos(x[0]); })
+      .Case([&](math::TanOp) { return f.tan(x[0]); })
+      .Case([&](math::AsinOp) { return f.asin(x[0]); })
+      .Case([&](math::AcosOp) { return f.acos(x[0]); })
+      .Case([&](math::AtanOp) { return f.atan(x[0]); })
+      .Case([&](math::Atan2Op) { return f.atan2(x[0], x[1]); })
+      .Case([&](math::SinhOp) { return f.sinh(x[0]); })
+      .Case([&](math::CoshOp) { return f.cosh(x[0]); })
+      .Case([&](math::TanhOp) { return f.tanh(x[0]); })
+      .Case([&](math::AsinhOp) { return f.asinh(x[0]); })
+      .Case([&](math::AcoshOp) { return f.acosh(x[0]); })
+      .Case([&](math::AtanhOp) { return f.atanh(x[0]); })
+      .Case([&](math::ErfOp) { return f.erf(x[0]); })
+      .Case([&](math::RsqrtOp) { return f.rsqrt(x[0]); })
+      .Default([](Operation *) { return Value(); });
+}
+
+static LogicalResult expandOp(Operation *op) {
+  auto type = llvm::dyn_cast<FloatType>(op->getResult(0).getType());
+  if (!type)
+    return success();
+  ImplicitLocOpBuilder b(op->getLoc(), op);
+  if (type.getWidth() > 64 || (type.isF64() && llvm::isa<math::ErfOp>(op)))
+    return op->emitError("has no expansion for ") << type << " yet";
+  auto compute = type.getWidth() < 32 ? llvm::cast<FloatType>(Type(b.getF32Type())) : type;
+  SmallVector<Value> operands(op->getOperands());
+  if (compute != type)
+    for (Value &operand : operands)
+      operand = arith::ExtFOp::create(b, compute, operand);
+  E functions(b, compute);
+  Value result = expand(op, functions, operands);
+  if (!result)
+    return success();
+  if (compute != type)
+    result = arith::TruncFOp::create(b, type, result);
+  op->replaceAllUsesWith(ValueRange(result));
+  op->erase();
+  return success();
+}
+
+namespace {
+struct KernelExpandMath : transforms::impl::KernelExpandMathBase<KernelExpandMath> {
+  void runOnOperation() override {
+    for (auto kernel : getOperation().getOps<kernel::FuncOp>()) {
+      SmallVector<Operation *> ops;
+      kernel.walk([&](Operation *op) {
+        bool kept = llvm::isa<math::FloorOp, math::CeilOp, math::TruncOp, math::RoundEvenOp,
+                              math::SqrtOp, math::FmaOp, math::AbsFOp, math::CopySignOp>(op);
+        if (llvm::isa_and_present<math::MathDialect>(op->getDialect()) && !kept)
+          ops.push_back(op);
+      });
+      for (Operation *op : ops)
+        if (failed(expandOp(op)))
+          return signalPassFailure();
+    }
+  }
+};
+} // namespace
