@@ -9,8 +9,10 @@
 #include "dialects/graph/Graph.h"
 #include "dialects/graph/WeightStore.h"
 #include "dialects/schedule/Schedule.h"
+#include "frontends/onnx/Import.h"
 
 #include "mlir/IR/MLIRContext.h"
+#include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -97,17 +99,22 @@ LogicalResult Compilation::load() {
   if (!file)
     return fail("cannot read '" + path + "': " + file.getError().message());
   StringRef text = (*file)->getBuffer();
-  // Text has no zero bytes and begins with an op, an alias or a comment.
-  if (text.contains('\0') || text.trim().empty())
-    return fail("'" + path + "' is no model that Tessera reads: expected the textual IR (graph.func ...)");
   context.loadDialect<graph::GraphDialect>();
   auto *dialect = context.getLoadedDialect<graph::GraphDialect>();
   StringRef folder = llvm::sys::path::parent_path(path);
   dialect->getWeightStore().setFolder(folder.empty() ? "." : folder);
-  llvm::SourceMgr sources;
-  sources.AddNewSourceBuffer(std::move(*file), llvm::SMLoc());
-  module = parseSourceFile<ModuleOp>(sources, &context);
-  if (!module)
+  if (onnx::looksLikeOnnx(text)) {
+    module = onnx::importOnnx(text, path, context);
+  } else if (text.contains('\0') || text.trim().empty()) {
+    // Text has no zero bytes.
+    return fail("'" + path + "' is no model that Tessera reads: expected ONNX or the textual IR "
+                "(graph.func ...)");
+  } else {
+    llvm::SourceMgr sources;
+    sources.AddNewSourceBuffer(std::move(*file), llvm::SMLoc());
+    module = parseSourceFile<ModuleOp>(sources, &context);
+  }
+  if (!module || failed(verify(*module)))
     return failure();
   if (module->getOps<graph::FuncOp>().empty())
     return fail("'" + path + "' has no graph.func");

@@ -1,0 +1,357 @@
+//===- Import.cpp - ONNX models to the graph dialect -----------------------------------------===//
+
+#include "frontends/onnx/Import.h"
+#include "frontends/onnx/Importer.h"
+
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "llvm/ADT/StringSet.h"
+
+using namespace mlir;
+using namespace tessera;
+using namespace tessera::onnx;
+
+namespace {
+/// Subgraphs within subgraphs: hostile files nest deeper than any model.
+constexpr unsigned kMaxNesting = 32;
+constexpr int kMaxMessageDepth = 64;
+/// The newest operator set whose specification was read.
+constexpr int64_t kNewestOpset = 23;
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Nodes
+//===----------------------------------------------------------------------===//
+
+const ::onnx::AttributeProto *Node::attribute(StringRef name) const {
+  for (const ::onnx::AttributeProto &attribute : proto.attribute())
+    if (name == StringRef(attribute.name()))
+      return &attribute;
+  return nullptr;
+}
+int64_t Node::getInt(StringRef name, int64_t otherwise) const {
+  const ::onnx::AttributeProto *found = attribute(name);
+  return found && found->type() == ::onnx::AttributeProto::INT ? found->i() : otherwise;
+}
+double Node::getFloat(StringRef name, double otherwise) const {
+  const ::onnx::AttributeProto *found = attribute(name);
+  return found && found->type() == ::onnx::AttributeProto::FLOAT ? found->f() : otherwise;
+}
+std::string Node::getString(StringRef name, StringRef otherwise) const {
+  const ::onnx::AttributeProto *found = attribute(name);
+  return found && found->type() == ::onnx::AttributeProto::STRING ? found->s() : otherwise.str();
+}
+std::optional<SmallVector<int64_t>> Node::getInts(StringRef name) const {
+  const ::onnx::AttributeProto *found = attribute(name);
+  if (!found || found->type() != ::onnx::AttributeProto::INTS)
+    return std::nullopt;
+  return SmallVector<int64_t>(found->ints().begin(), found->ints().end());
+}
+
+LogicalResult Node::error(const Twine &message) {
+  return emitError(getLoc()) << "node '" << proto.name() << "' (" << proto.op_type()
+                             << "): " << message;
+}
+
+LogicalResult Node::normalizeAxis(int64_t &axis, int64_t rank) {
+  if (axis < -rank || axis >= rank)
+    return error("axis " + Twine(axis) + " is not below the rank, " + Twine(rank));
+  axis += axis < 0 ? rank : 0;
+  return success();
+}
+
+LogicalResult Node::normalizeAxes(SmallVectorImpl<int64_t> &axes, int64_t rank) {
+  for (int64_t &axis : axes)
+    if (failed(normalizeAxis(axis, rank)))
+      return failure();
+  llvm::sort(axes);
+  if (std::adjacent_find(axes.begin(), axes.end()) != axes.end())
+    return error("an axis is listed twice");
+  return success();
+}
+
+LogicalResult Node::extentsOf(size_t i, StringRef what, DimList &dims) {
+  std::optional<DimList> contents = graph::getShapeContents(input(i));
+  if (!contents)
+    return error(what + " depends on data: Tessera needs it to follow from the inputs' extents");
+  dims = *contents;
+  return success();
+}
+
+LogicalResult Node::constantInts(size_t i, StringRef what, SmallVectorImpl<int64_t> &values) {
+  DimList dims;
+  if (failed(extentsOf(i, what, dims)))
+    return failure();
+  for (DimAttr dim : dims) {
+    if (!dim.isConstant())
+      return error(what + " is not constant: " + dim.str());
+    values.push_back(dim.getValue());
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Broadcasting
+//===----------------------------------------------------------------------===//
+
+LogicalResult Node::broadcastDims(ArrayRef<DimAttr> a, ArrayRef<DimAttr> b, DimList &result) {
+  if (a.size() < b.size())
+    std::swap(a, b);
+  DimList merged(a);
+  size_t shift = a.size() - b.size();
+  for (size_t i = 0; i < b.size(); ++i) {
+    DimAttr x = a[shift + i], y = b[i];
+    if (x == y || y.getConstant() == 1)
+      continue;
+    if (x.getConstant() == 1) {
+      merged[shift + i] = y;
+      continue;
+    }
+    if (graph::isKnownDifferent(x, y) && x.isConstant() && y.isConstant())
+      return error("extents " + x.str() + " and " + y.str() + " do not broadcast");
+    // A constant says more than an expression.
+    merged[shift + i] = y.isConstant() ? y : x;
+  }
+  result = merged;
+  return success();
+}
+
+Value Node::broadcastTo(Value x, ArrayRef<DimAttr> dims) {
+  graph::TensorType type = graph::getTensorType(x);
+  if (type.getDims() == dims)
+    return x;
+  DimList own(type.getDims());
+  size_t shift = dims.size() - own.size();
+  for (size_t i = 0; i < own.size(); ++i)
+    if (own[i] != dims[shift + i] && own[i].getConstant() != 1)
+      own[i] = dims[shift + i];
+  x = reshape(x, own);
+  return own == DimList(dims) ? x : create<graph::BroadcastOp>(x, dims);
+}
+
+LogicalResult Node::broadcastAll(SmallVectorImpl<Value> &values) {
+  DimList dims(graph::getTensorType(values[0]).getDims());
+  for (Value value : ArrayRef<Value>(values).drop_front())
+    if (failed(broadcastDims(dims, graph::getTensorType(value).getDims(), dims)))
+      return failure();
+  for (Value &value : values)
+    value = broadcastTo(value, dims);
+  return success();
+}
+
+Value Node::keepDims(Value reduced, Value x, ArrayRef<int64_t> axes) {
+  DimList dims(graph::getTensorType(x).getDims());
+  for (int64_t axis : axes)
+    dims[axis] = dim(1);
+  return reshape(reduced, dims);
+}
+
+//===----------------------------------------------------------------------===//
+// Graphs
+//===----------------------------------------------------------------------===//
+
+LogicalResult Importer::define(StringRef name, Value value, Location loc) {
+  if (name.empty())
+    return success();
+  if (!values.try_emplace(name, value).second)
+    return emitError(loc) << "the model defines '" << name << "' twice";
+  return success();
+}
+
+static const Operator *findOperator(StringRef name) {
+  for (ArrayRef<Operator> table : {elementwiseOperators(), mathOperators(), reduceOperators(),
+                                   shapeOperators(), windowOperators()})
+    for (const Operator &row : table)
+      if (name == row.name)
+        return &row;
+  return nullptr;
+}
+
+LogicalResult Importer::importNode(const ::onnx::NodeProto &proto, OpBuilder &builder) {
+  std::string label = !proto.name().empty()         ? proto.name()
+                      : proto.output_size() ? proto.op_type() + ":" + proto.output(0)
+                                                    : proto.op_type();
+  Location loc = NameLoc::get(builder.getStringAttr(label));
+  Node node(*this, builder, loc, proto, opset);
+  if (!proto.domain().empty() && proto.domain() != "ai.onnx")
+    return node.error("operators of domain '" + proto.domain() + "' are not supported");
+  const Operator *found = findOperator(proto.op_type());
+  if (!found || opset < found->since)
+    return node.error("operator '" + proto.op_type() + "' of version " + Twine(opset) +
+                      " is not supported");
+  for (const std::string &name : proto.input()) {
+    if (name.empty()) {
+      node.inputs.push_back({});
+      continue;
+    }
+    Value value = values.lookup(name);
+    if (!value)
+      return node.error("its input '" + name +
+                        "' is defined nowhere before it (the graph may have a cycle)");
+    node.inputs.push_back(value);
+  }
+  // The specification's required inputs: every operator here reads its first one.
+  bool needsInput = proto.op_type() != "Constant";
+  if (needsInput && !node.input(0))
+    return node.error("has no first input");
+  if (failed(found->import(node)))
+    return failure();
+  if (int(node.outputs.size()) < proto.output_size())
+    return node.error("has " + Twine(proto.output_size()) + " outputs, " +
+                      Twine(node.outputs.size()) + " are supported");
+  for (int i = 0; i < proto.output_size(); ++i)
+    if (failed(define(proto.output(i), node.outputs[i], loc)))
+      return failure();
+  return success();
+}
+
+LogicalResult Importer::importNodes(const ::onnx::GraphProto &graph, OpBuilder &builder) {
+  for (const ::onnx::NodeProto &node : graph.node())
+    if (failed(importNode(node, builder)))
+      return failure();
+  return success();
+}
+
+LogicalResult Importer::importInitializers(const ::onnx::GraphProto &graph, OpBuilder &builder) {
+  if (graph.sparse_initializer_size())
+    return module.emitError("sparse initializers are not supported");
+  for (const ::onnx::TensorProto &tensor : graph.initializer()) {
+    graph::GraphBuilder b(builder, NameLoc::get(builder.getStringAttr(tensor.name())));
+    Value value = importTensor(b, tensor, tensor.name());
+    if (!value || failed(define(tensor.name(), value, b.getLoc())))
+      return failure();
+  }
+  return success();
+}
+
+LogicalResult Importer::importInputs(const ::onnx::GraphProto &graph) {
+  MLIRContext *context = module.getContext();
+  llvm::StringSet<> initialized;
+  for (const ::onnx::TensorProto &tensor : graph.initializer())
+    initialized.insert(tensor.name());
+  SmallVector<Type> types;
+  SmallVector<std::string> names;
+  NamedAttrList symbols;
+  auto any = graph::RangeAttr::get(context, 1, std::nullopt);
+  auto symbolFor = [&](std::string name) {
+    symbols.set(name, any);
+    return DimExpr::symbol(context, name);
+  };
+  for (const ::onnx::ValueInfoProto &input : graph.input()) {
+    if (initialized.count(input.name()))
+      continue;
+    const ::onnx::TypeProto_Tensor &tensor = input.type().tensor_type();
+    Type element = getElementType(context, tensor.elem_type());
+    if (!input.type().has_tensor_type() || !element || !tensor.has_shape())
+      return module.emitError("input '")
+             << input.name() << "' is no tensor of a known element type and rank";
+    DimList dims;
+    for (const auto &[i, extent] : llvm::enumerate(tensor.shape().dim())) {
+      // Converters write "?" and negative numbers for extents that they know nothing of.
+      bool isNamed = extent.has_dim_param() && !extent.dim_param().empty() && extent.dim_param() != "?";
+      if (isNamed)
+        dims.push_back(symbolFor(extent.dim_param()));
+      else if (extent.has_dim_value() && extent.dim_value() >= 0)
+        dims.push_back(graph::getDim(context, extent.dim_value()));
+      else
+        dims.push_back(symbolFor(input.name() + "_" + std::to_string(i)));
+    }
+    types.push_back(graph::TensorType::get(dims, element));
+    names.push_back(input.name());
+  }
+  OpBuilder builder(module.getBodyRegion());
+  function = graph::FuncOp::create(builder, module.getLoc(), "main",
+                                   builder.getFunctionType(types, {}),
+                                   symbols.getDictionary(context));
+  for (auto [i, name] : llvm::enumerate(names)) {
+    function.setArgAttr(i, "graph.name", builder.getStringAttr(name));
+    if (failed(define(name, function.getBody().getArgument(i), module.getLoc())))
+      return failure();
+  }
+  return success();
+}
+
+LogicalResult Importer::importMain(const ::onnx::GraphProto &graph) {
+  if (failed(importInputs(graph)))
+    return failure();
+  OpBuilder builder = OpBuilder::atBlockBegin(&function.getBody().front());
+  if (failed(importInitializers(graph, builder)) || failed(importNodes(graph, builder)))
+    return failure();
+  SmallVector<Value> results;
+  SmallVector<DictionaryAttr> attributes;
+  for (const ::onnx::ValueInfoProto &output : graph.output()) {
+    Value value = values.lookup(output.name());
+    if (!value)
+      return module.emitError("output '") << output.name() << "' is defined nowhere";
+    results.push_back(value);
+    attributes.push_back(builder.getDictionaryAttr(
+        builder.getNamedAttr("graph.name", builder.getStringAttr(output.name()))));
+  }
+  graph::ReturnOp::create(builder, module.getLoc(), results);
+  function.setFunctionType(
+      builder.getFunctionType(function.getArgumentTypes(), ValueRange(results).getTypes()));
+  function.setAllResultAttrs(attributes);
+  return success();
+}
+
+LogicalResult Importer::importBranch(const ::onnx::GraphProto &graph, OpBuilder &builder,
+                                     SmallVectorImpl<Value> &results) {
+  if (++depth > kMaxNesting)
+    return module.emitError("subgraphs are nested more than ") << kMaxNesting << " deep";
+  // Names of a branch end with it.
+  llvm::StringMap<Value> outer = values;
+  if (failed(importInitializers(graph, builder)) || failed(importNodes(graph, builder)))
+    return failure();
+  for (const ::onnx::ValueInfoProto &output : graph.output()) {
+    Value value = values.lookup(output.name());
+    if (!value)
+      return module.emitError("output '") << output.name() << "' of a branch is defined nowhere";
+    results.push_back(value);
+  }
+  values = std::move(outer);
+  --depth;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Models
+//===----------------------------------------------------------------------===//
+
+bool tessera::onnx::looksLikeOnnx(StringRef bytes) {
+  // Field 1 (ir_version, varint) comes first in every writer's output, then strings or the graph.
+  return bytes.size() > 8 && bytes[0] == 0x08 && uint8_t(bytes[1]) > 0 && uint8_t(bytes[1]) < 64 &&
+         (bytes[2] == 0x12 || bytes[2] == 0x1a || bytes[2] == 0x22 || bytes[2] == 0x3a ||
+          bytes[2] == 0x42);
+}
+
+OwningOpRef<ModuleOp> tessera::onnx::importOnnx(StringRef bytes, StringRef fileName,
+                                                MLIRContext &context) {
+  context.loadDialect<graph::GraphDialect>();
+  Location loc = NameLoc::get(StringAttr::get(&context, fileName));
+  ::onnx::ModelProto model;
+  google::protobuf::io::ArrayInputStream stream(bytes.data(), int(bytes.size()));
+  google::protobuf::io::CodedInputStream coded(&stream);
+  coded.SetRecursionLimit(kMaxMessageDepth);
+  if (bytes.size() > INT32_MAX || !model.ParseFromCodedStream(&coded) ||
+      !coded.ConsumedEntireMessage() || !model.has_graph()) {
+    emitError(loc) << "'" << fileName << "' is no complete ONNX model: the file is truncated or damaged";
+    return nullptr;
+  }
+  int64_t opset = 0;
+  for (const ::onnx::OperatorSetIdProto &import : model.opset_import())
+    if (import.domain().empty() || import.domain() == "ai.onnx")
+      opset = import.version();
+  if (opset < 7 || opset > kNewestOpset) {
+    emitError(loc) << "the model uses operator set " << opset << "; versions 7 to " << kNewestOpset
+                   << " are supported";
+    return nullptr;
+  }
+  if (model.functions_size()) {
+    emitError(loc) << "the model has functions of its own, which are not supported yet";
+    return nullptr;
+  }
+  OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
+  if (failed(Importer(*module, opset).importMain(model.graph())) )
+    return nullptr;
+  return module;
+}

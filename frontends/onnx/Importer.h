@@ -1,0 +1,116 @@
+//===- Importer.h - What the operators of ONNX are imported with ----------------*- C++ -*-===//
+#ifndef TESSERA_FRONTENDS_ONNX_IMPORTER_H
+#define TESSERA_FRONTENDS_ONNX_IMPORTER_H
+
+#include "dialects/graph/GraphBuilder.h"
+#include "dialects/graph/ShapeContents.h"
+
+#include "frontends/onnx/onnx-ml.pb.h"
+
+#include "llvm/ADT/StringMap.h"
+
+namespace tessera::onnx {
+
+using graph::DimAttr;
+using graph::DimExpr;
+using graph::DimList;
+using graph::TensorType;
+using mlir::failed;
+using mlir::failure;
+using mlir::LogicalResult;
+using mlir::success;
+using mlir::Value;
+
+class Importer;
+
+/// One node while it is imported.
+class Node : public graph::GraphBuilder {
+public:
+  Node(Importer &importer, mlir::OpBuilder &builder, mlir::Location loc,
+       const ::onnx::NodeProto &proto, int64_t opset)
+      : GraphBuilder(builder, loc), importer(importer), proto(proto), opset(opset) {}
+
+  Importer &importer;
+  const ::onnx::NodeProto &proto;
+  int64_t opset;
+
+  size_t inputCount() const { return inputs.size(); }
+  /// Null when the optional input is absent.
+  Value input(size_t i) const { return i < inputs.size() ? inputs[i] : Value(); }
+  TensorType type(size_t i) const { return graph::getTensorType(inputs[i]); }
+  void setOutput(Value value) { outputs.push_back(value); }
+
+  const ::onnx::AttributeProto *attribute(llvm::StringRef name) const;
+  int64_t getInt(llvm::StringRef name, int64_t otherwise) const;
+  double getFloat(llvm::StringRef name, double otherwise) const;
+  std::string getString(llvm::StringRef name, llvm::StringRef otherwise) const;
+  std::optional<llvm::SmallVector<int64_t>> getInts(llvm::StringRef name) const;
+
+  /// "node 'name' (Operator): message".
+  LogicalResult error(const llvm::Twine &message);
+  /// Axis in [-rank, rank) to [0, rank); fails with an error.
+  LogicalResult normalizeAxis(int64_t &axis, int64_t rank);
+  LogicalResult normalizeAxes(llvm::SmallVectorImpl<int64_t> &axes, int64_t rank);
+  /// The constant integers of an input; fails with an error when they depend on data or symbols.
+  LogicalResult constantInts(size_t input, llvm::StringRef what,
+                             llvm::SmallVectorImpl<int64_t> &values);
+  /// The extents an input holds.
+  LogicalResult extentsOf(size_t input, llvm::StringRef what, DimList &dims);
+
+  /// NumPy's broadcasting of extents. Where nothing is known of two extents they are taken to be equal.
+  LogicalResult broadcastDims(llvm::ArrayRef<DimAttr> a, llvm::ArrayRef<DimAttr> b, DimList &result);
+  /// x at the result's dims; extents that were taken to be equal become a checked assumption.
+  Value broadcastTo(Value x, llvm::ArrayRef<DimAttr> dims);
+  LogicalResult broadcastAll(llvm::SmallVectorImpl<Value> &values);
+  /// Keeps reduced axes as extents of 1.
+  Value keepDims(Value reduced, Value x, llvm::ArrayRef<int64_t> axes);
+  DimAttr dim(int64_t value) { return graph::getDim(getBuilder().getContext(), value); }
+
+  llvm::SmallVector<Value> inputs, outputs;
+};
+
+/// An operator: its name, the first version of its specification that is read, and how.
+struct Operator {
+  const char *name;
+  int64_t since;
+  LogicalResult (*import)(Node &);
+};
+llvm::ArrayRef<Operator> elementwiseOperators();
+llvm::ArrayRef<Operator> mathOperators();
+llvm::ArrayRef<Operator> reduceOperators();
+llvm::ArrayRef<Operator> shapeOperators();
+llvm::ArrayRef<Operator> windowOperators();
+
+/// The element type of TensorProto.DataType; null when Tessera has none.
+mlir::Type getElementType(mlir::MLIRContext *context, int64_t dataType);
+/// A constant of a TensorProto; null after an error.
+Value importTensor(graph::GraphBuilder &builder, const ::onnx::TensorProto &tensor,
+                   llvm::StringRef name);
+
+/// Imports the nodes of one graph and its subgraphs.
+class Importer {
+public:
+  Importer(mlir::ModuleOp module, int64_t opset) : module(module), opset(opset) {}
+
+  LogicalResult importMain(const ::onnx::GraphProto &graph);
+  /// The nodes of a branch at the builder's place; its outputs.
+  LogicalResult importBranch(const ::onnx::GraphProto &graph, mlir::OpBuilder &builder,
+                             llvm::SmallVectorImpl<Value> &results);
+
+private:
+  LogicalResult importInputs(const ::onnx::GraphProto &graph);
+  LogicalResult importInitializers(const ::onnx::GraphProto &graph, mlir::OpBuilder &builder);
+  LogicalResult importNodes(const ::onnx::GraphProto &graph, mlir::OpBuilder &builder);
+  LogicalResult importNode(const ::onnx::NodeProto &node, mlir::OpBuilder &builder);
+  LogicalResult define(llvm::StringRef name, Value value, mlir::Location loc);
+
+  mlir::ModuleOp module;
+  int64_t opset;
+  graph::FuncOp function;
+  llvm::StringMap<Value> values;
+  unsigned depth = 0;
+};
+
+} // namespace tessera::onnx
+
+#endif

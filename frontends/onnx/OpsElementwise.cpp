@@ -1,0 +1,209 @@
+//===- OpsElementwise.cpp - Elementwise operators ------------------------------------------------===//
+
+#include "frontends/onnx/Importer.h"
+
+using namespace mlir;
+using namespace tessera;
+using namespace tessera::onnx;
+
+using graph::CompareKind;
+
+template <typename OpType>
+static LogicalResult unary(Node &node) {
+  node.setOutput(node.create<OpType>(node.input(0)));
+  return success();
+}
+
+/// Two operands or more, folded from the left after broadcasting.
+template <typename OpType>
+static LogicalResult binary(Node &node) {
+  SmallVector<Value> values(node.inputs);
+  for (Value value : values)
+    if (!value || graph::getTensorType(value).getElementType() != node.type(0).getElementType())
+      return node.error("its inputs must be present and of one element type");
+  if (failed(node.broadcastAll(values)))
+    return failure();
+  Value result = values[0];
+  for (Value value : ArrayRef<Value>(values).drop_front())
+    result = node.create<OpType>(result, value);
+  node.setOutput(result);
+  return success();
+}
+
+template <CompareKind kind>
+static LogicalResult compare(Node &node) {
+  SmallVector<Value> values(node.inputs);
+  if (values.size() != 2 || !values[1])
+    return node.error("needs two inputs");
+  if (failed(node.broadcastAll(values)))
+    return failure();
+  node.setOutput(node.compare(kind, values[0], values[1]));
+  return success();
+}
+
+static LogicalResult importPow(Node &node) {
+  SmallVector<Value> values(node.inputs);
+  if (values.size() != 2 || !values[1])
+    return node.error("needs two inputs");
+  // The exponent may have another type; the result has the base's.
+  values[1] = node.convert(values[1], node.type(0).getElementType());
+  if (failed(node.broadcastAll(values)))
+    return failure();
+  auto splat = llvm::dyn_cast_or_null<FloatAttr>(graph::getSplat(values[1]));
+  if (splat && splat.getValueAsDouble() == 2.0)
+    node.setOutput(node.mul(values[0], values[0])); // Exact, as C pow is for squares.
+  else
+    node.setOutput(node.create<graph::PowOp>(values[0], values[1]));
+  return success();
+}
+
+static LogicalResult importMean(Node &node) {
+  SmallVector<Value> values(node.inputs);
+  if (failed(node.broadcastAll(values)))
+    return failure();
+  Value sum = values[0];
+  for (Value value : ArrayRef<Value>(values).drop_front())
+    sum = node.add(sum, value);
+  node.setOutput(node.div(sum, node.fillLike(sum, double(values.size()))));
+  return success();
+}
+
+static LogicalResult importWhere(Node &node) {
+  SmallVector<Value> values(node.inputs);
+  if (values.size() != 3)
+    return node.error("needs three inputs");
+  if (failed(node.broadcastAll(values)))
+    return failure();
+  node.setOutput(node.create<graph::SelectOp>(values[0], values[1], values[2]));
+  return success();
+}
+
+static LogicalResult importMod(Node &node) {
+  return node.getInt("fmod", 0) ? binary<graph::RemOp>(node) : binary<graph::ModOp>(node);
+}
+
+static LogicalResult importCast(Node &node) {
+  Type element = getElementType(node.getBuilder().getContext(), node.getInt("to", 0));
+  if (!element)
+    return node.error("casts to an element type that is not supported");
+  node.setOutput(node.convert(node.input(0), element));
+  return success();
+}
+
+static LogicalResult importClip(Node &node) {
+  Value x = node.input(0);
+  if (node.opset < 11) {
+    if (node.attribute("min"))
+      x = node.max(x, node.getFloat("min", 0));
+    if (node.attribute("max"))
+      x = node.min(x, node.getFloat("max", 0));
+    node.setOutput(x);
+    return success();
+  }
+  ArrayRef<DimAttr> dims = node.type(0).getDims();
+  auto bound = [&](Value value) {
+    Value scalar = node.reshape(value, {});
+    return node.broadcast(scalar, {}, dims);
+  };
+  if (node.input(1))
+    x = node.max(x, bound(node.input(1)));
+  if (node.input(2))
+    x = node.min(x, bound(node.input(2)));
+  node.setOutput(x);
+  return success();
+}
+
+static LogicalResult importHardSigmoid(Node &node) {
+  Builder &b = node.getBuilder();
+  node.setOutput(node.create<graph::HardSigmoidOp>(
+      node.type(0), node.input(0), b.getF64FloatAttr(node.getFloat("alpha", 0.2f)),
+      b.getF64FloatAttr(node.getFloat("beta", 0.5f))));
+  return success();
+}
+static LogicalResult importLeakyRelu(Node &node) {
+  Builder &b = node.getBuilder();
+  node.setOutput(node.create<graph::LeakyReluOp>(
+      node.type(0), node.input(0), b.getF64FloatAttr(node.getFloat("alpha", 0.01f))));
+  return success();
+}
+static LogicalResult importElu(Node &node) {
+  Builder &b = node.getBuilder();
+  node.setOutput(node.create<graph::EluOp>(node.type(0), node.input(0),
+                                           b.getF64FloatAttr(node.getFloat("alpha", 1))));
+  return success();
+}
+static LogicalResult importGelu(Node &node) {
+  Builder &b = node.getBuilder();
+  bool tanh = node.getString("approximate", "none") == "tanh";
+  node.setOutput(node.create<graph::GeluOp>(node.type(0), node.input(0),
+                                            tanh ? b.getUnitAttr() : UnitAttr()));
+  return success();
+}
+static LogicalResult identity(Node &node) {
+  node.setOutput(node.input(0));
+  return success();
+}
+
+ArrayRef<Operator> tessera::onnx::elementwiseOperators() {
+  static const Operator table[] = {
+      {"Abs", 6, unary<graph::AbsOp>},
+      {"Acos", 7, unary<graph::AcosOp>},
+      {"Acosh", 9, unary<graph::AcoshOp>},
+      {"Add", 7, binary<graph::AddOp>},
+      {"And", 7, binary<graph::AndOp>},
+      {"Asin", 7, unary<graph::AsinOp>},
+      {"Asinh", 9, unary<graph::AsinhOp>},
+      {"Atan", 7, unary<graph::AtanOp>},
+      {"Atanh", 9, unary<graph::AtanhOp>},
+      {"Cast", 6, importCast},
+      {"Ceil", 6, unary<graph::CeilOp>},
+      {"Clip", 6, importClip},
+      {"Cos", 7, unary<graph::CosOp>},
+      {"Cosh", 9, unary<graph::CoshOp>},
+      {"Div", 7, binary<graph::DivOp>},
+      {"Dropout", 7, identity}, // Inference: the identity.
+      {"Elu", 6, importElu},
+      {"Equal", 7, compare<CompareKind::eq>},
+      {"Erf", 9, unary<graph::ErfOp>},
+      {"Exp", 6, unary<graph::ExpOp>},
+      {"Floor", 6, unary<graph::FloorOp>},
+      {"Gelu", 20, importGelu},
+      {"Greater", 7, compare<CompareKind::gt>},
+      {"GreaterOrEqual", 12, compare<CompareKind::ge>},
+      {"HardSigmoid", 6, importHardSigmoid},
+      {"HardSwish", 14, unary<graph::HardSwishOp>},
+      {"Identity", 1, identity},
+      {"IsNaN", 9, unary<graph::IsNanOp>},
+      {"LeakyRelu", 6, importLeakyRelu},
+      {"Less", 7, compare<CompareKind::lt>},
+      {"LessOrEqual", 12, compare<CompareKind::le>},
+      {"Log", 6, unary<graph::LogOp>},
+      {"Max", 6, binary<graph::MaxOp>},
+      {"Mean", 6, importMean},
+      {"Min", 6, binary<graph::MinOp>},
+      {"Mish", 18, unary<graph::MishOp>},
+      {"Mod", 10, importMod},
+      {"Mul", 7, binary<graph::MulOp>},
+      {"Neg", 6, unary<graph::NegOp>},
+      {"Not", 1, unary<graph::NotOp>},
+      {"Or", 7, binary<graph::OrOp>},
+      {"Pow", 7, importPow},
+      {"Reciprocal", 6, unary<graph::ReciprocalOp>},
+      {"Relu", 6, unary<graph::ReluOp>},
+      {"Round", 11, unary<graph::RoundOp>},
+      {"Sigmoid", 6, unary<graph::SigmoidOp>},
+      {"Sign", 9, unary<graph::SignOp>},
+      {"Sin", 7, unary<graph::SinOp>},
+      {"Sinh", 9, unary<graph::SinhOp>},
+      {"Softplus", 1, unary<graph::SoftplusOp>},
+      {"Softsign", 1, unary<graph::SoftsignOp>},
+      {"Sqrt", 6, unary<graph::SqrtOp>},
+      {"Sub", 7, binary<graph::SubOp>},
+      {"Sum", 6, binary<graph::AddOp>},
+      {"Tan", 7, unary<graph::TanOp>},
+      {"Tanh", 6, unary<graph::TanhOp>},
+      {"Where", 9, importWhere},
+      {"Xor", 7, binary<graph::XorOp>},
+  };
+  return table;
+}

@@ -1,0 +1,465 @@
+//===- OpsShape.cpp - Shapes, movement, control ------------------------------------------------------===//
+
+#include "frontends/onnx/Importer.h"
+
+using namespace mlir;
+using namespace tessera;
+using namespace tessera::onnx;
+
+//===----------------------------------------------------------------------===//
+// Constants and shapes
+//===----------------------------------------------------------------------===//
+
+static LogicalResult importConstant(Node &node) {
+  MLIRContext *context = node.getBuilder().getContext();
+  if (const ::onnx::AttributeProto *value = node.attribute("value")) {
+    Value constant = importTensor(node, value->t(), node.proto.output(0));
+    if (!constant)
+      return failure();
+    node.setOutput(constant);
+    return success();
+  }
+  Type f32 = Float32Type::get(context);
+  Type si64 = IntegerType::get(context, 64, IntegerType::Signed);
+  auto dense = [&](ArrayRef<int64_t> shape, Type element, ArrayRef<Attribute> values) {
+    auto type = graph::TensorType::get(shape, element);
+    node.setOutput(node.create<graph::ConstantOp>(
+        type, DenseElementsAttr::get(llvm::cast<ShapedType>(type), values)));
+    return success();
+  };
+  if (const auto *a = node.attribute("value_float"))
+    return dense({}, f32, {FloatAttr::get(f32, a->f())});
+  if (const auto *a = node.attribute("value_int"))
+    return dense({}, si64, {IntegerAttr::get(si64, a->i())});
+  SmallVector<Attribute> values;
+  if (const auto *a = node.attribute("value_floats")) {
+    for (float value : a->floats())
+      values.push_back(FloatAttr::get(f32, value));
+    return dense({a->floats_size()}, f32, values);
+  }
+  if (const auto *a = node.attribute("value_ints")) {
+    for (int64_t value : a->ints())
+      values.push_back(IntegerAttr::get(si64, value));
+    return dense({a->ints_size()}, si64, values);
+  }
+  return node.error("has no value of a supported kind");
+}
+
+static LogicalResult importConstantOfShape(Node &node) {
+  DimList dims;
+  if (failed(node.extentsOf(0, "the shape", dims)))
+    return failure();
+  Value scalar;
+  if (const ::onnx::AttributeProto *value = node.attribute("value")) {
+    Value constant = importTensor(node, value->t(), "value");
+    if (!constant)
+      return failure();
+    scalar = node.reshape(constant, {});
+  } else {
+    scalar = node.scalar(node.getBuilder().getF32Type(), 0);
+  }
+  node.setOutput(node.broadcast(scalar, {}, dims));
+  return success();
+}
+
+static LogicalResult importShape(Node &node) {
+  int64_t rank = node.type(0).rank();
+  int64_t start = node.getInt("start", 0), end = node.getInt("end", rank);
+  auto clamp = [&](int64_t at) { return std::clamp<int64_t>(at < 0 ? at + rank : at, 0, rank); };
+  start = clamp(start);
+  end = std::max(clamp(end), start);
+  node.setOutput(node.extents(node.type(0).getDims().slice(start, end - start)));
+  return success();
+}
+
+static LogicalResult importSize(Node &node) {
+  DimExpr count = graph::multiplyDims(node.getBuilder().getContext(), node.type(0).getDims());
+  if (!count)
+    return node.error("the number of elements overflows");
+  node.setOutput(node.create<graph::DimValueOp>(count.get()));
+  return success();
+}
+
+static LogicalResult importReshape(Node &node) {
+  DimList wanted;
+  if (failed(node.extentsOf(1, "the shape", wanted)))
+    return failure();
+  graph::TensorType type = node.type(0);
+  bool zeroIsZero = node.getInt("allowzero", 0);
+  DimExpr known = node.dim(1);
+  int64_t open = -1;
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    if (wanted[i].getConstant() == 0 && !zeroIsZero) {
+      if (int64_t(i) >= type.rank())
+        return node.error("keeps extent " + Twine(i) + " of an input of rank " + Twine(type.rank()));
+      wanted[i] = type.getDim(i);
+    }
+    if (wanted[i].getConstant() == -1) {
+      if (open >= 0)
+        return node.error("leaves two extents open");
+      open = i;
+    } else {
+      known = known * DimExpr(wanted[i]);
+    }
+  }
+  if (open >= 0) {
+    DimExpr all = graph::multiplyDims(node.getBuilder().getContext(), type.getDims());
+    DimExpr quotient = all && known ? graph::divideExactly(all, known) : DimExpr();
+    if (!quotient)
+      quotient = all.floorDiv(known);
+    if (!quotient)
+      return node.error("its extents overflow");
+    wanted[open] = quotient;
+  }
+  node.setOutput(node.reshape(node.input(0), wanted));
+  return success();
+}
+
+static LogicalResult importFlatten(Node &node) {
+  int64_t rank = node.type(0).rank(), axis = node.getInt("axis", 1);
+  if (axis != rank && failed(node.normalizeAxis(axis, rank)))
+    return failure();
+  MLIRContext *context = node.getBuilder().getContext();
+  DimExpr rows = graph::multiplyDims(context, node.type(0).getDims().take_front(axis));
+  DimExpr columns = graph::multiplyDims(context, node.type(0).getDims().drop_front(axis));
+  node.setOutput(node.reshape(node.input(0), {rows.get(), columns.get()}));
+  return success();
+}
+
+static LogicalResult readAxes(Node &node, SmallVectorImpl<int64_t> &axes, bool &isGiven) {
+  isGiven = true;
+  if (node.opset >= 13 && node.input(1))
+    return node.constantInts(1, "the list of axes", axes);
+  auto listed = node.getInts("axes");
+  isGiven = listed.has_value();
+  if (listed)
+    axes.assign(listed->begin(), listed->end());
+  return success();
+}
+
+static LogicalResult importSqueeze(Node &node) {
+  SmallVector<int64_t> axes;
+  bool isGiven;
+  int64_t rank = node.type(0).rank();
+  if (failed(readAxes(node, axes, isGiven)) || failed(node.normalizeAxes(axes, rank)))
+    return failure();
+  DimList dims;
+  for (int64_t i = 0; i < rank; ++i) {
+    DimAttr dim = node.type(0).getDim(i);
+    bool drop = isGiven ? llvm::is_contained(axes, i) : dim.getConstant() == 1;
+    if (drop && dim.isConstant() && dim.getValue() != 1)
+      return node.error("drops an axis of extent " + dim.str());
+    if (!drop)
+      dims.push_back(dim);
+  }
+  node.setOutput(node.reshape(node.input(0), dims));
+  return success();
+}
+
+static LogicalResult importUnsqueeze(Node &node) {
+  SmallVector<int64_t> axes;
+  bool isGiven;
+  if (failed(readAxes(node, axes, isGiven)))
+    return failure();
+  int64_t rank = node.type(0).rank() + axes.size();
+  if (!isGiven || failed(node.normalizeAxes(axes, rank)))
+    return failure();
+  DimList dims(node.type(0).getDims());
+  for (int64_t axis : axes)
+    dims.insert(dims.begin() + axis, node.dim(1));
+  node.setOutput(node.reshape(node.input(0), dims));
+  return success();
+}
+
+static LogicalResult importExpand(Node &node) {
+  DimList wanted, dims;
+  if (failed(node.extentsOf(1, "the shape", wanted)) ||
+      failed(node.broadcastDims(node.type(0).getDims(), wanted, dims)))
+    return failure();
+  node.setOutput(node.broadcastTo(node.input(0), dims));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Movement
+//===----------------------------------------------------------------------===//
+
+static LogicalResult importTranspose(Node &node) {
+  int64_t rank = node.type(0).rank();
+  auto perm = node.getInts("perm");
+  SmallVector<int64_t> order =
+      perm ? *perm : llvm::to_vector(llvm::reverse(llvm::seq<int64_t>(0, rank)));
+  SmallVector<int64_t> sorted(order);
+  llvm::sort(sorted);
+  if (!llvm::equal(sorted, llvm::seq<int64_t>(0, rank)))
+    return node.error("perm is no permutation of " + Twine(rank) + " axes");
+  node.setOutput(node.transpose(node.input(0), order));
+  return success();
+}
+
+static LogicalResult importConcat(Node &node) {
+  int64_t axis = node.getInt("axis", 0);
+  if (failed(node.normalizeAxis(axis, node.type(0).rank())))
+    return failure();
+  // Extents outside the axis that cannot be compared are taken to be equal.
+  SmallVector<Value> values;
+  for (Value value : node.inputs) {
+    DimList dims(node.type(0).getDims());
+    if (graph::getTensorType(value).rank() != node.type(0).rank())
+      return node.error("its inputs have different ranks");
+    dims[axis] = graph::getTensorType(value).getDim(axis);
+    values.push_back(node.reshape(value, dims));
+  }
+  node.setOutput(node.create<graph::ConcatOp>(values, axis));
+  return success();
+}
+
+static LogicalResult importGather(Node &node) {
+  int64_t axis = node.getInt("axis", 0);
+  if (!node.input(1) || failed(node.normalizeAxis(axis, node.type(0).rank())))
+    return failure();
+  node.setOutput(node.create<graph::GatherOp>(node.input(0), node.input(1), axis));
+  return success();
+}
+
+/// One axis of a slice.
+static LogicalResult sliceAxis(Node &node, Value &x, int64_t axis, DimExpr start, DimExpr end,
+                               int64_t step) {
+  graph::TensorType type = graph::getTensorType(x);
+  DimExpr extent = type.getDim(axis), zero = node.dim(0);
+  if (step < 0) {
+    // Backwards: reverse the axis, then forwards from the mirrored start.
+    x = node.create<graph::ReverseOp>(x, ArrayRef<int64_t>{axis});
+    auto mirror = [&](DimExpr at) -> DimExpr {
+      std::optional<int64_t> constant = at.get().getConstant();
+      if (constant && *constant < 0) // Counted from the end; a huge one means before the first.
+        return *constant < INT32_MIN ? extent : DimExpr(node.dim(-1 - *constant));
+      if (constant && *constant > INT32_MAX)
+        return zero;
+      return extent - 1 - at;
+    };
+    start = DimExpr::max(mirror(start), zero);
+    end = mirror(end);
+    step = -step;
+  } else {
+    auto resolve = [&](DimExpr at) -> DimExpr {
+      std::optional<int64_t> constant = at.get().getConstant();
+      if (constant && *constant >= INT32_MAX)
+        return extent;
+      return constant && *constant < 0 ? DimExpr::max(extent + at, zero) : at;
+    };
+    start = resolve(start);
+    end = resolve(end);
+  }
+  // Inside [0, extent], where it is not known to be.
+  start = DimExpr::min(start, extent);
+  end = DimExpr::min(end, extent);
+  DimExpr count = DimExpr::max((end - start).ceilDiv(step), zero);
+  if (!count)
+    return node.error("its extents overflow");
+  DimList starts(type.rank(), zero), steps(type.rank(), node.dim(1)), dims(type.getDims());
+  starts[axis] = start;
+  steps[axis] = node.dim(step);
+  dims[axis] = count;
+  x = node.create<graph::SliceOp>(x, starts, steps, dims);
+  return success();
+}
+
+static LogicalResult importSlice(Node &node) {
+  DimList starts, ends;
+  SmallVector<int64_t> axes, steps;
+  auto constants = [&](const SmallVector<int64_t> &values) {
+    return graph::getDims(node.getBuilder().getContext(), values);
+  };
+  if (node.opset < 10) {
+    auto from = node.getInts("starts"), to = node.getInts("ends"), along = node.getInts("axes");
+    if (!from || !to)
+      return node.error("has no starts or ends");
+    starts = constants(*from);
+    ends = constants(*to);
+    if (along)
+      axes = *along;
+  } else {
+    if (!node.input(1) || !node.input(2) ||
+        failed(node.extentsOf(1, "the list of starts", starts)) ||
+        failed(node.extentsOf(2, "the list of ends", ends)))
+      return failure();
+    if (node.input(3) && failed(node.constantInts(3, "the list of axes", axes)))
+      return failure();
+    if (node.input(4) && failed(node.constantInts(4, "the list of steps", steps)))
+      return failure();
+  }
+  if (axes.empty())
+    axes = llvm::to_vector(llvm::seq<int64_t>(0, starts.size()));
+  if (steps.empty())
+    steps.assign(starts.size(), 1);
+  if (ends.size() != starts.size() || axes.size() != starts.size() || steps.size() != starts.size())
+    return node.error("its lists have different lengths");
+  Value x = node.input(0);
+  for (size_t i = 0; i < starts.size(); ++i) {
+    if (steps[i] == 0)
+      return node.error("has a step of 0");
+    if (failed(node.normalizeAxis(axes[i], node.type(0).rank())) ||
+        failed(sliceAxis(node, x, axes[i], starts[i], ends[i], steps[i])))
+      return failure();
+  }
+  node.setOutput(x);
+  return success();
+}
+
+static LogicalResult importSplit(Node &node) {
+  int64_t axis = node.getInt("axis", 0), count = node.proto.output_size();
+  graph::TensorType type = node.type(0);
+  if (failed(node.normalizeAxis(axis, type.rank())))
+    return failure();
+  SmallVector<int64_t> sizes;
+  if (node.opset >= 13 && node.input(1)) {
+    if (failed(node.constantInts(1, "the list of sizes", sizes)))
+      return failure();
+  } else if (auto listed = node.getInts("split")) {
+    sizes = *listed;
+  }
+  DimExpr start = node.dim(0);
+  for (int64_t i = 0; i < count; ++i) {
+    DimExpr size = DimExpr(type.getDim(axis)).ceilDiv(count);
+    if (i + 1 == count && sizes.empty())
+      size = DimExpr(type.getDim(axis)) - start;
+    if (!sizes.empty()) {
+      if (int64_t(sizes.size()) != count)
+        return node.error("has " + Twine(count) + " outputs and " + Twine(sizes.size()) + " sizes");
+      size = node.dim(sizes[i]);
+    }
+    DimList starts(type.rank(), node.dim(0)), steps(type.rank(), node.dim(1)), dims(type.getDims());
+    starts[axis] = start;
+    dims[axis] = size;
+    node.setOutput(node.create<graph::SliceOp>(node.input(0), starts, steps, dims));
+    start = start + size;
+  }
+  return success();
+}
+
+static LogicalResult importPad(Node &node) {
+  graph::TensorType type = node.type(0);
+  SmallVector<int64_t> axes;
+  DimList pads;
+  Value filler;
+  if (node.opset < 11) {
+    auto listed = node.getInts("pads");
+    if (!listed)
+      return node.error("has no pads");
+    pads = graph::getDims(node.getBuilder().getContext(), *listed);
+    filler = node.scalar(type.getElementType(), node.getFloat("value", 0));
+  } else {
+    if (failed(node.extentsOf(1, "the list of pads", pads)))
+      return failure();
+    if (node.input(3) && (failed(node.constantInts(3, "the list of axes", axes))))
+      return failure();
+    filler = node.input(2) ? node.reshape(node.input(2), {})
+                           : node.scalar(type.getElementType(), 0);
+  }
+  if (axes.empty())
+    axes = llvm::to_vector(llvm::seq<int64_t>(0, type.rank()));
+  if (pads.size() != 2 * axes.size())
+    return node.error("has " + Twine(pads.size()) + " pads for " + Twine(axes.size()) + " axes");
+  std::string name = node.getString("mode", "constant");
+  std::optional<graph::PadMode> mode = graph::symbolizePadMode(name);
+  if (!mode)
+    return node.error("pads in mode '" + name + "', which is not known");
+  Value x = node.input(0);
+  DimList lo(type.rank(), node.dim(0)), hi(lo);
+  DimList cutStarts(lo), steps(type.rank(), node.dim(1)), cutDims(type.getDims());
+  bool cuts = false;
+  for (size_t i = 0; i < axes.size(); ++i) {
+    if (failed(node.normalizeAxis(axes[i], type.rank())))
+      return failure();
+    lo[axes[i]] = pads[i];
+    hi[axes[i]] = pads[axes.size() + i];
+    // Negative padding cuts.
+    auto cut = [&](DimAttr &pad, bool atStart) {
+      if (!pad.isConstant() || pad.getValue() >= 0)
+        return;
+      if (atStart)
+        cutStarts[axes[i]] = node.dim(-pad.getValue());
+      cutDims[axes[i]] = DimExpr(cutDims[axes[i]]) + pad.getValue();
+      pad = node.dim(0);
+      cuts = true;
+    };
+    cut(lo[axes[i]], true);
+    cut(hi[axes[i]], false);
+  }
+  if (cuts)
+    x = node.create<graph::SliceOp>(x, cutStarts, steps, cutDims);
+  MLIRContext *context = node.getBuilder().getContext();
+  node.setOutput(node.create<graph::PadOp>(
+      *mode, x, *mode == graph::PadMode::constant ? filler : Value(),
+      graph::DimArrayAttr::get(context, ArrayRef<DimAttr>(lo)),
+      graph::DimArrayAttr::get(context, ArrayRef<DimAttr>(hi))));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Control
+//===----------------------------------------------------------------------===//
+
+static LogicalResult importIf(Node &node) {
+  const ::onnx::AttributeProto *thenBranch = node.attribute("then_branch");
+  const ::onnx::AttributeProto *elseBranch = node.attribute("else_branch");
+  if (!thenBranch || !elseBranch)
+    return node.error("lacks a branch");
+  OpBuilder &builder = node.getBuilder();
+  Value condition = node.reshape(node.input(0), {});
+  // A condition that follows from extents is decided now: its branches may differ in shape.
+  if (DimAttr known = graph::getShapeScalar(condition); known && known.isConstant()) {
+    SmallVector<Value> results;
+    if (failed(node.importer.importBranch((known.getValue() ? thenBranch : elseBranch)->g(), builder,
+                                          results)))
+      return failure();
+    for (Value result : results)
+      node.setOutput(result);
+    return success();
+  }
+  // Types come from the first branch: both are imported into blocks of their own.
+  SmallVector<Type> types;
+  auto op = graph::IfOp::create(builder, node.getLoc(), TypeRange(), condition);
+  for (auto [region, branch] : {std::pair(&op.getThenRegion(), thenBranch),
+                                std::pair(&op.getElseRegion(), elseBranch)}) {
+    OpBuilder inner = OpBuilder::atBlockEnd(&region->emplaceBlock());
+    SmallVector<Value> results;
+    if (failed(node.importer.importBranch(branch->g(), inner, results)))
+      return failure();
+    SmallVector<Type> own(ValueRange(results).getTypes());
+    if (region == &op.getElseRegion() && own != types)
+      return node.error("its branches give different shapes or types");
+    types = own;
+    graph::YieldOp::create(inner, node.getLoc(), results);
+  }
+  auto typed = graph::IfOp::create(builder, node.getLoc(), types, condition);
+  typed.getThenRegion().takeBody(op.getThenRegion());
+  typed.getElseRegion().takeBody(op.getElseRegion());
+  op.erase();
+  for (Value result : typed.getResults())
+    node.setOutput(result);
+  return success();
+}
+
+ArrayRef<Operator> tessera::onnx::shapeOperators() {
+  static const Operator table[] = {
+      {"Concat", 4, importConcat},
+      {"Constant", 1, importConstant},
+      {"ConstantOfShape", 9, importConstantOfShape},
+      {"Expand", 8, importExpand},
+      {"Flatten", 1, importFlatten},
+      {"Gather", 1, importGather},
+      {"If", 1, importIf},
+      {"Pad", 2, importPad},
+      {"Reshape", 5, importReshape},
+      {"Shape", 1, importShape},
+      {"Size", 1, importSize},
+      {"Slice", 1, importSlice},
+      {"Split", 2, importSplit},
+      {"Squeeze", 1, importSqueeze},
+      {"Transpose", 1, importTranspose},
+      {"Unsqueeze", 1, importUnsqueeze},
+  };
+  return table;
+}

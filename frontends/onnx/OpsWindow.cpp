@@ -1,0 +1,302 @@
+//===- OpsWindow.cpp - Convolutions, pooling, resizing ---------------------------------------------===//
+
+#include "frontends/onnx/Importer.h"
+
+using namespace mlir;
+using namespace tessera;
+using namespace tessera::onnx;
+
+namespace {
+/// The attributes that every sliding window has.
+struct Window {
+  SmallVector<int64_t> kernel, strides, dilations;
+  DimList lo, hi;
+};
+} // namespace
+
+static LogicalResult readWindow(Node &node, SmallVector<int64_t> kernel, Window &window) {
+  size_t spatial = node.type(0).rank() - 2;
+  window.kernel = std::move(kernel);
+  window.strides = node.getInts("strides").value_or(SmallVector<int64_t>(spatial, 1));
+  window.dilations = node.getInts("dilations").value_or(SmallVector<int64_t>(spatial, 1));
+  SmallVector<int64_t> pads = node.getInts("pads").value_or(SmallVector<int64_t>(2 * spatial, 0));
+  if (window.kernel.size() != spatial || window.strides.size() != spatial ||
+      window.dilations.size() != spatial || pads.size() != 2 * spatial)
+    return node.error("its window attributes do not have one entry for each of " + Twine(spatial) +
+                      " spatial axes");
+  std::string automatic = node.getString("auto_pad", "NOTSET");
+  for (size_t i = 0; i < spatial; ++i) {
+    DimExpr lo = node.dim(pads[i]), hi = node.dim(pads[spatial + i]);
+    if (automatic == "SAME_UPPER" || automatic == "SAME_LOWER") {
+      // The output has ceil(extent / stride) elements; what is missing is split, the odd one to one side.
+      DimExpr extent = node.type(0).getDim(2 + i);
+      DimExpr outputs = extent.ceilDiv(window.strides[i]);
+      int64_t span = (window.kernel[i] - 1) * window.dilations[i] + 1;
+      DimExpr total = DimExpr::max((outputs - 1) * window.strides[i] + span - extent, node.dim(0));
+      DimExpr half = total.floorDiv(2);
+      lo = automatic == "SAME_UPPER" ? half : total - half;
+      hi = total - lo;
+    } else if (automatic == "VALID") {
+      lo = hi = node.dim(0);
+    }
+    window.lo.push_back(lo);
+    window.hi.push_back(hi);
+  }
+  return success();
+}
+
+static graph::DimArrayAttr listOf(Node &node, ArrayRef<DimAttr> dims) {
+  return graph::DimArrayAttr::get(node.getBuilder().getContext(), dims);
+}
+
+static SmallVector<int64_t> spatialAxes(Node &node) {
+  return llvm::to_vector(llvm::seq<int64_t>(2, node.type(0).rank()));
+}
+
+/// The window's extents: the attribute, else the weight's.
+static LogicalResult kernelOf(Node &node, SmallVector<int64_t> &kernel) {
+  for (DimAttr dim : node.type(1).getDims().drop_front(2)) {
+    if (!dim.isConstant())
+      return node.error("its weight has a spatial extent that is not constant");
+    kernel.push_back(dim.getValue());
+  }
+  return success();
+}
+
+static Value addBias(Node &node, Value result) {
+  if (!node.input(2))
+    return result;
+  return node.add(result, node.broadcast(node.input(2), {1}, graph::getTensorType(result).getDims()));
+}
+
+static LogicalResult importConv(Node &node) {
+  SmallVector<int64_t> kernel;
+  Window window;
+  if (!node.input(1) || node.type(0).rank() < 3 || node.type(1).rank() != node.type(0).rank())
+    return node.error("needs an input and a weight of equal rank, at least 3");
+  if (failed(kernelOf(node, kernel)) || failed(readWindow(node, kernel, window)))
+    return failure();
+  Builder &b = node.getBuilder();
+  Operation *op = nullptr;
+  OperationState state(node.getLoc(), graph::ConvOp::getOperationName());
+  state.addOperands({node.input(0), node.input(1)});
+  graph::ConvOp::Properties &properties = state.getOrAddProperties<graph::ConvOp::Properties>();
+  properties.strides = b.getDenseI64ArrayAttr(window.strides);
+  properties.dilations = b.getDenseI64ArrayAttr(window.dilations);
+  properties.lo = listOf(node, window.lo);
+  properties.hi = listOf(node, window.hi);
+  properties.groups = b.getI64IntegerAttr(node.getInt("group", 1));
+  if (failed(graph::ConvOp::inferReturnTypes(
+          b.getContext(), node.getLoc(), state.operands, state.attributes.getDictionary(b.getContext()),
+          state.getRawProperties(), {}, state.types)))
+    return node.error("its operands do not fit");
+  op = node.getBuilder().create(state);
+  node.setOutput(addBias(node, op->getResult(0)));
+  return success();
+}
+
+static LogicalResult importConvTranspose(Node &node) {
+  SmallVector<int64_t> kernel;
+  Window window;
+  if (!node.input(1) || node.type(0).rank() < 3 || node.type(1).rank() != node.type(0).rank())
+    return node.error("needs an input and a weight of equal rank, at least 3");
+  if (failed(kernelOf(node, kernel)) || failed(readWindow(node, kernel, window)))
+    return failure();
+  if (node.attribute("output_shape") || node.getString("auto_pad", "NOTSET") != "NOTSET")
+    return node.error("gives its output's shape, which is not supported; give pads");
+  Builder &b = node.getBuilder();
+  auto more = node.getInts("output_padding").value_or(SmallVector<int64_t>(kernel.size(), 0));
+  OperationState state(node.getLoc(), graph::ConvTransposeOp::getOperationName());
+  state.addOperands({node.input(0), node.input(1)});
+  auto &properties = state.getOrAddProperties<graph::ConvTransposeOp::Properties>();
+  properties.strides = b.getDenseI64ArrayAttr(window.strides);
+  properties.dilations = b.getDenseI64ArrayAttr(window.dilations);
+  properties.lo = listOf(node, window.lo);
+  properties.hi = listOf(node, window.hi);
+  properties.output_padding = graph::DimArrayAttr::get(b.getContext(), ArrayRef<int64_t>(more));
+  properties.groups = b.getI64IntegerAttr(node.getInt("group", 1));
+  if (failed(graph::ConvTransposeOp::inferReturnTypes(
+          b.getContext(), node.getLoc(), state.operands, state.attributes.getDictionary(b.getContext()),
+          state.getRawProperties(), {}, state.types)))
+    return node.error("its operands do not fit");
+  node.setOutput(addBias(node, node.getBuilder().create(state)->getResult(0)));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Pooling
+//===----------------------------------------------------------------------===//
+
+/// With ceil_mode the last window may begin inside and end outside: more padding behind.
+static void roundUp(Node &node, Window &window) {
+  if (!node.getInt("ceil_mode", 0))
+    return;
+  for (size_t i = 0; i < window.kernel.size(); ++i) {
+    DimExpr extent = node.type(0).getDim(2 + i);
+    int64_t span = (window.kernel[i] - 1) * window.dilations[i] + 1, stride = window.strides[i];
+    DimExpr room = extent + DimExpr(window.lo[i]) + DimExpr(window.hi[i]) - span;
+    DimExpr outputs = room.ceilDiv(stride) + 1;
+    // A window that begins in the padding behind is dropped.
+    DimExpr last = (extent + DimExpr(window.lo[i]) - 1).floorDiv(stride) + 1;
+    outputs = DimExpr::min(outputs, last);
+    window.hi[i] = DimExpr::max((outputs - 1) * stride + span - extent - DimExpr(window.lo[i]),
+                                node.dim(0));
+  }
+}
+
+static Value pool(Node &node, graph::WindowKind kind, Value x, const Window &window) {
+  return node.create<graph::WindowReduceOp>(kind, x, spatialAxes(node), window.kernel,
+                                            window.strides, window.dilations,
+                                            listOf(node, window.lo), listOf(node, window.hi));
+}
+
+static LogicalResult importMaxPool(Node &node) {
+  Window window;
+  if (failed(readWindow(node, node.getInts("kernel_shape").value_or(SmallVector<int64_t>()), window)))
+    return failure();
+  if (node.proto.output_size() > 1)
+    return node.error("gives indices, which is not supported");
+  roundUp(node, window);
+  node.setOutput(pool(node, graph::WindowKind::max, node.input(0), window));
+  return success();
+}
+
+static LogicalResult importAveragePool(Node &node) {
+  Window window;
+  if (failed(readWindow(node, node.getInts("kernel_shape").value_or(SmallVector<int64_t>()), window)))
+    return failure();
+  DimList ownLo(window.lo), ownHi(window.hi);
+  roundUp(node, window);
+  Value sum = pool(node, graph::WindowKind::sum, node.input(0), window);
+  auto isZero = [](DimAttr dim) { return dim.getConstant() == 0; };
+  bool isPadded = !llvm::all_of(window.lo, isZero) || !llvm::all_of(window.hi, isZero);
+  if (!isPadded) {
+    double count = 1;
+    for (int64_t extent : window.kernel)
+      count *= double(extent);
+    node.setOutput(node.div(sum, node.fillLike(sum, count)));
+    return success();
+  }
+  // The number of elements of each window: the sum of ones, without or with the declared padding (never with
+  // that of ceil_mode).
+  Value ones = node.fillLike(node.input(0), 1);
+  if (node.getInt("count_include_pad", 0)) {
+    DimList lo(2, node.dim(0)), hi(lo);
+    llvm::append_range(lo, ownLo);
+    llvm::append_range(hi, ownHi);
+    ones = node.create<graph::PadOp>(graph::PadMode::constant, ones,
+                                     node.scalar(node.type(0).getElementType(), 1), listOf(node, lo),
+                                     listOf(node, hi));
+    for (size_t i = 0; i < window.lo.size(); ++i) {
+      window.lo[i] = node.dim(0);
+      window.hi[i] = DimExpr(window.hi[i]) - DimExpr(ownHi[i]);
+    }
+  }
+  node.setOutput(node.div(sum, pool(node, graph::WindowKind::sum, ones, window)));
+  return success();
+}
+
+static LogicalResult importGlobalAverage(Node &node) {
+  SmallVector<int64_t> axes = spatialAxes(node);
+  Value mean = node.create<graph::MeanOp>(
+      node.type(0).withDims(node.type(0).getDims().take_front(2)), node.input(0), axes);
+  node.setOutput(node.keepDims(mean, node.input(0), axes));
+  return success();
+}
+static LogicalResult importGlobalMax(Node &node) {
+  SmallVector<int64_t> axes = spatialAxes(node);
+  node.setOutput(node.keepDims(node.reduce(graph::ReduceKind::max, node.input(0), axes),
+                               node.input(0), axes));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Resize
+//===----------------------------------------------------------------------===//
+
+static LogicalResult readScales(Node &node, Value value, SmallVectorImpl<double> &scales) {
+  auto constant = value.getDefiningOp<graph::ConstantOp>();
+  auto dense = constant ? llvm::dyn_cast<DenseFPElementsAttr>(constant.getValue())
+                        : DenseFPElementsAttr();
+  if (!dense)
+    return node.error("the list of scales is not constant");
+  for (const llvm::APFloat &scale : dense.getValues<llvm::APFloat>())
+    scales.push_back(scale.convertToDouble());
+  return success();
+}
+
+static LogicalResult importResize(Node &node) {
+  graph::TensorType type = node.type(0);
+  bool isOld = node.opset < 11;
+  Value scaleInput = isOld ? node.input(1) : node.input(2);
+  DimList dims(type.getDims());
+  SmallVector<double> scales;
+  bool hasScales = scaleInput && graph::getTensorType(scaleInput).getElementCount() != 0;
+  if (hasScales) {
+    if (failed(readScales(node, scaleInput, scales)))
+      return failure();
+    if (scales.size() != dims.size())
+      return node.error("has " + Twine(scales.size()) + " scales for rank " + Twine(dims.size()));
+    for (size_t i = 0; i < dims.size(); ++i) {
+      // floor(extent * scale): exact for whole scales and for fractions of small integers.
+      int64_t denominator = 1;
+      while (denominator <= 64 && scales[i] * denominator != std::floor(scales[i] * denominator))
+        ++denominator;
+      if (denominator > 64 && !dims[i].isConstant())
+        return node.error("scale " + std::to_string(scales[i]) + " of a symbolic extent is no simple fraction");
+      DimExpr extent =
+          dims[i].isConstant()
+              ? DimExpr(node.dim(int64_t(std::floor(double(dims[i].getValue()) * scales[i]))))
+              : (DimExpr(dims[i]) * int64_t(scales[i] * denominator)).floorDiv(denominator);
+      dims[i] = extent;
+    }
+  } else if (!isOld && node.input(3)) {
+    if (failed(node.extentsOf(3, "the list of sizes", dims)))
+      return failure();
+  } else {
+    return node.error("has neither scales nor sizes");
+  }
+  SmallVector<int64_t> axes;
+  SmallVector<double> kept;
+  for (int64_t i = 0; i < type.rank(); ++i)
+    if (dims[i] != type.getDim(i) || (hasScales && scales[i] != 1)) {
+      axes.push_back(i);
+      if (hasScales)
+        kept.push_back(scales[i]);
+    }
+  std::string mode = node.getString("mode", "nearest");
+  std::string coordinates = isOld ? "asymmetric"
+                                  : node.getString("coordinate_transformation_mode", "half_pixel");
+  std::string nearest = isOld ? "floor" : node.getString("nearest_mode", "round_prefer_floor");
+  auto modeKind = graph::symbolizeResizeMode(mode);
+  auto coordinateKind = graph::symbolizeCoordinateMode(coordinates);
+  auto nearestKind = graph::symbolizeNearestMode(nearest);
+  if (!modeKind || !coordinateKind || !nearestKind)
+    return node.error("resizes in mode '" + mode + "', '" + coordinates + "', '" + nearest +
+                      "', which is not supported");
+  if (node.getInt("antialias", 0) || node.attribute("axes"))
+    return node.error("uses antialias or axes, which is not supported");
+  Builder &b = node.getBuilder();
+  MLIRContext *context = b.getContext();
+  node.setOutput(node.create<graph::ResizeOp>(
+      type.withDims(dims), graph::ResizeModeAttr::get(context, *modeKind), node.input(0),
+      b.getDenseI64ArrayAttr(axes), graph::CoordinateModeAttr::get(context, *coordinateKind),
+      graph::NearestModeAttr::get(context, *nearestKind),
+      hasScales ? b.getDenseF64ArrayAttr(kept) : DenseF64ArrayAttr(),
+      b.getF64FloatAttr(node.getFloat("cubic_coeff_a", -0.75f)),
+      node.getInt("exclude_outside", 0) ? b.getUnitAttr() : UnitAttr()));
+  return success();
+}
+
+ArrayRef<Operator> tessera::onnx::windowOperators() {
+  static const Operator table[] = {
+      {"AveragePool", 7, importAveragePool},
+      {"Conv", 1, importConv},
+      {"ConvTranspose", 1, importConvTranspose},
+      {"GlobalAveragePool", 1, importGlobalAverage},
+      {"GlobalMaxPool", 1, importGlobalMax},
+      {"MaxPool", 1, importMaxPool},
+      {"Resize", 10, importResize},
+  };
+  return table;
+}
