@@ -29,8 +29,6 @@ void GraphDialect::initialize() {
 
 Operation *GraphDialect::materializeConstant(OpBuilder &builder, Attribute value, Type type,
                                              Location loc) {
-  if (auto dim = llvm::dyn_cast<DimAttr>(value))
-    return DimValueOp::create(builder, loc, type, dim);
   auto typed = llvm::dyn_cast<TypedAttr>(value);
   if (!typed || typed.getType() != type)
     return nullptr;

@@ -47,7 +47,7 @@ LogicalResult DimValueOp::inferReturnTypes(MLIRContext *context, std::optional<L
 OpFoldResult DimValueOp::fold(FoldAdaptor) {
   if (std::optional<int64_t> value = getDim().getConstant())
     return DenseElementsAttr::get(llvm::cast<ShapedType>(getType()), *value);
-  return getDim();
+  return {};
 }
 
 LogicalResult ShapeOfOp::inferReturnTypes(MLIRContext *context, std::optional<Location>,

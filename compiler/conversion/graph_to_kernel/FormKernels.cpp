@@ -22,6 +22,7 @@ void tessera::registerGraphToKernel(DialectRegistry &registry) {
     lower::attachReductions(*context);
     lower::attachContractions(*context);
     lower::attachWindows(*context);
+    lower::attachSampling(*context);
   });
 }
 

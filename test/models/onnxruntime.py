@@ -1,0 +1,66 @@
+# Real models from their packages, compiled once, run at several sizes, compared with onnxruntime.
+# RUN: python3 %s %T/models %t | FileCheck %s
+# CHECK: {{passed|skipped}}
+"""Arguments: where model packages are kept, a folder for files. Exits with 1 when a model differs."""
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+ROOT = Path(__file__).resolve().parents[2]
+TOLERANCE = 1e-4  # of the output's largest magnitude, f32
+
+MODELS = {
+    "magika/models/standard_v3_3/model.onnx": [(1, 2048), (3, 2048)],
+    "rapidocr_onnxruntime/models/ch_ppocr_mobile_v2.0_cls_infer.onnx": [(1, 3, 48, 192), (2, 3, 48, 100)],
+    "rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx": [(1, 3, 48, 320), (2, 3, 48, 104)],
+    "rapidocr_onnxruntime/models/ch_PP-OCRv4_det_infer.onnx": [(1, 3, 64, 96), (2, 3, 32, 160)],
+}
+
+
+def check(path, shapes, folder):
+    session = onnxruntime.InferenceSession(str(path))
+    source = session.get_inputs()[0]
+    module = folder / "model.tsm"
+    subprocess.run(["tessera-compile", str(path), "-o", str(module)], check=True, stderr=subprocess.DEVNULL)
+    rng = np.random.default_rng(0)
+    good = True
+    for shape in shapes:
+        if source.type == "tensor(int32)":
+            x = rng.integers(0, 257, shape, dtype=np.int32)
+        else:
+            x = rng.standard_normal(shape).astype(np.float32)
+        np.save(folder / "x.npy", x)
+        command = ["tessera-run", str(module), "--input", f"{source.name}=@{folder}/x.npy"]
+        names = [output.name for output in session.get_outputs()]
+        for i, name in enumerate(names):
+            command += ["--output", f"{name}=@{folder}/y{i}.npy"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        for i, expected in enumerate(session.run(names, {source.name: x})):
+            actual = np.load(folder / f"y{i}.npy")
+            same = actual.shape == expected.shape and actual.dtype == expected.dtype
+            error = np.abs(actual - expected).max() / np.abs(expected).max() if same else np.inf
+            print(f"{path.name} {shape} {names[i]}: {error:.2e} of the largest magnitude")
+            good &= bool(error <= TOLERANCE)
+    return good
+
+
+def main():
+    models, folder = Path(sys.argv[1]), Path(sys.argv[2])
+    os.makedirs(folder, exist_ok=True)
+    fetch = subprocess.run([sys.executable, str(ROOT / "tools/dev/fetch_models.py"), str(models)])
+    if fetch.returncode == 2:
+        print("skipped: the model packages cannot be fetched")
+        return 0
+    good = True
+    for name, shapes in MODELS.items():
+        good &= check(models / name, shapes, folder)
+    print("passed" if good else "a model differs")
+    return not good
+
+
+if __name__ == "__main__":
+    sys.exit(main())

