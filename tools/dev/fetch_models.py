@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 def main():
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    requirements = (ROOT / "requirements-models.txt").read_text().split()
+    lines = (ROOT / "requirements-models.txt").read_text().splitlines()
+    requirements = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     done = folder / "done.txt"
     if done.exists() and done.read_text().split() == requirements:
         return 0
