@@ -22,3 +22,4 @@ for feature in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile"):
 if any(os.access(os.path.join(folder, "ptxas"), os.X_OK)
        for folder in os.environ["PATH"].split(os.pathsep) + ["/usr/local/cuda/bin"]):
     config.available_features.add("ptxas")
+config.substitutions.append(("%tessera_lib", os.path.join(config.build, "lib")))
