@@ -3,6 +3,7 @@
 
 #include "compiler/conversion/graph_to_kernel/GraphToKernel.h"
 #include "compiler/conversion/kernel_to_program/KernelToProgram.h"
+#include "compiler/scheduling/Passes.h"
 #include "compiler/transforms/graph/Passes.h"
 #include "compiler/transforms/kernel/Passes.h"
 
@@ -19,6 +20,8 @@ void tessera::addGraphPasses(mlir::OpPassManager &passes) {
 
 void tessera::addKernelPasses(mlir::OpPassManager &passes) {
   passes.addPass(createGraphFormKernels());
+  passes.addPass(scheduling::createScheduleDefault());
+  passes.addPass(scheduling::createKernelApplyRestructure());
   passes.addPass(transforms::createKernelExpandMath());
 }
 

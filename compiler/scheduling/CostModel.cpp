@@ -53,6 +53,8 @@ RegisterTile chooseRegisterTile(const Target &target, int64_t lanes, int64_t row
   int64_t limit = target.vectorRegisters >= 32 ? 24 : target.vectorRegisters - 4;
   for (int64_t vectors = 1; vectors <= 8; ++vectors) {
     for (int64_t r = 1; r <= 8 && r * vectors <= limit; ++r) {
+      if (r * vectors + vectors + 1 > target.vectorRegisters)
+        break;
       if (!ShapedType::isDynamic(rows) && r > rows)
         break;
       int64_t width = vectors * lanes;
@@ -63,7 +65,9 @@ RegisterTile chooseRegisterTile(const Target &target, int64_t lanes, int64_t row
       // Loads hide behind multiply-adds only up to two a cycle, and the latency of a multiply-add (4
       // cycles at 2 a cycle) wants at least 8 independent accumulators.
       double multiplies = std::max<double>(r * vectors, 8) / 2, loads = (r + vectors) / 2.0;
-      double perStep = std::max(multiplies, loads) + 0.25 * loads;
+      // A row of a packed panel that is no multiple of a cache line has loads across two lines.
+      double crossing = vectors * target.vectorBits % 512 ? vectors / 2.0 : 0;
+      double perStep = std::max(multiplies, loads) + 0.25 * (loads + crossing);
       double cost = tilesDown * tilesAcross * perStep;
       if (bestCost == 0 || cost < bestCost * 0.999) {
         bestCost = cost;
@@ -76,13 +80,15 @@ RegisterTile chooseRegisterTile(const Target &target, int64_t lanes, int64_t row
 
 CacheBlock chooseCacheBlock(const Target &target, RegisterTile tile, int64_t lanes,
                             int64_t elementBytes) {
-  // A column panel of `depth` steps stays in L1 beside the row values that pass by; the accumulators of
-  // the block and the rows of one depth stay in L2.
+  // The accumulators of a block live on the stack, where Halide keeps at most 16 KB. A column panel of
+  // `depth` steps stays in L1 beside the row values that pass by, the panels of the block in L2.
+  constexpr int64_t kStackBytes = 16 << 10;
   CacheBlock block;
   int64_t panel = tile.vectors * lanes * elementBytes;
-  block.depth = std::clamp<int64_t>(llvm::bit_floor<uint64_t>(target.l1Bytes / panel), 128, 512);
-  block.rowTiles = 16;
-  block.columnTiles = std::max<int64_t>(1, 128 / (tile.vectors * lanes));
+  int64_t tiles = std::max<int64_t>(1, kStackBytes / (panel * tile.rows));
+  block.depth = std::clamp<int64_t>(llvm::bit_floor<uint64_t>(target.l1Bytes / 2 / panel), 256, 512);
+  block.columnTiles = tiles >= 8 ? 2 : 1;
+  block.rowTiles = std::max<int64_t>(1, tiles / block.columnTiles);
   return block;
 }
 

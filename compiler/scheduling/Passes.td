@@ -4,6 +4,33 @@
 
 include "mlir/Pass/PassBase.td"
 
+def ScheduleDefault : Pass<"schedule-default", "::mlir::ModuleOp"> {
+  let summary = "Gives every kernel without a schedule one by rules";
+  let description = [{
+    The rules look at the structure of stages (see print-kernel-analysis) and at the target that the
+    options describe, never at the machine that compiles.
+
+    ```mlir
+    kernel.func @double(%x: tensor<?xf32>) -> tensor<?xf32> { ... stage "out", loop "i" ... }
+    // =>
+    schedule.func @double_schedule for @double {
+      schedule.stage "out" {
+        schedule.split "i" into "i_task", "i_rest" by 16384 tail guard
+        ...
+      }
+    }
+    ```
+  }];
+  let options = [
+    Option<"vectorBits", "vector-bits", "int64_t", "256", "Width of a vector register">,
+    Option<"vectorRegisters", "vector-registers", "int64_t", "0",
+           "Number of vector registers; 0: 32 for 512 bits, else 16">,
+    Option<"l1Bytes", "l1-bytes", "int64_t", "32768", "Size of the first data cache">,
+    Option<"l2Bytes", "l2-bytes", "int64_t", "524288", "Size of the second cache">,
+    Option<"cores", "cores", "int64_t", "2", "1: never spread work over threads">];
+  let dependentDialects = ["::tessera::schedule::ScheduleDialect"];
+}
+
 def KernelApplyRestructure : Pass<"kernel-apply-restructure", "::mlir::ModuleOp"> {
   let summary = "Applies the directives of schedules that rewrite kernels";
   let description = [{

@@ -254,10 +254,13 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
   // (C2)
   unsigned tensors = func.getNumTensorArguments();
   unsigned extents = func.getNumArguments() - tensors;
-  if (getOperands().size() != tensors || getDims().size() != extents ||
-      getNumResults() != func.getNumResults())
+  unsigned results = 0; // Scratch results are provided by whoever plans memory; they come last.
+  while (results < func.getNumResults() &&
+         !func.getResultAttr(results, KernelDialect::kScratchAttr))
+    ++results;
+  if (getOperands().size() != tensors || getDims().size() != extents || getNumResults() != results)
     return emitOpError() << "kernel '" << getKernel() << "' takes " << tensors << " tensors and "
-                         << extents << " extents and gives " << func.getNumResults()
+                         << extents << " extents and gives " << results
                          << " results; found " << getOperands().size() << ", " << getDims().size()
                          << " and " << getNumResults();
   auto rankDiffers = [](Type value, Type declared) {
@@ -269,7 +272,7 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
         rankDiffers(getOperand(i).getType(), func.getArgumentTypes()[i]))
       return emitOpError() << "operand " << i << " has another rank than argument " << i
                            << " of kernel '" << getKernel() << "'";
-  for (unsigned i = 0; i < getNumResults(); ++i)
+  for (unsigned i = 0; i < results; ++i)
     if (rankDiffers(getResult(i).getType(), func.getResultTypes()[i]))
       return emitOpError() << "result " << i << " has another rank than in kernel '" << getKernel()
                            << "'";

@@ -32,6 +32,8 @@ def Kernel_Dialect : Dialect {
     static constexpr llvm::StringLiteral kSourcesAttr = "kernel.sources";
     /// Layout of a packed operand (#kernel.packed), on arguments of kernel.func.
     static constexpr llvm::StringLiteral kLayoutAttr = "kernel.layout";
+    /// Marks an argument that is a constant of the model (unit): it can be packed while compiling.
+    static constexpr llvm::StringLiteral kConstantAttr = "kernel.constant";
     /// Marks a result that only holds an intermediate stage (unit), on results of kernel.func.
     static constexpr llvm::StringLiteral kScratchAttr = "kernel.scratch";
     /// Chooses the code generator, "halide" (default) or "loops" (string), on kernel.func.

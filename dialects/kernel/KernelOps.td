@@ -68,8 +68,8 @@ def Kernel_LaunchOp : Kernel_Op<"launch", [DeclareOpInterfaceMethods<SymbolUserO
     the kernel's `index` arguments: integers or expressions over the symbols of the function.
 
     - (C1) The symbol names a `kernel.func`.
-    - (C2) Operand and result counts and ranks are those of the kernel; there is one entry of `dims`
-      per `index` argument.
+    - (C2) Operand and result counts and ranks are those of the kernel, its scratch results left out; there
+      is one entry of `dims` per `index` argument.
   }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<AnyType>:$operands, ArrayAttr:$dims);
   let results = (outs Variadic<AnyType>:$results);

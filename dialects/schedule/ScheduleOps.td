@@ -142,7 +142,8 @@ def Schedule_CacheWriteOp : Schedule_Restructure<"cache_write"> {
   let summary = "Computes a result of the kernel in a place of its own and copies it";
   let description = [{
     A stage that is a result of the kernel has to be computed as a whole. With this directive
-    the result is a new stage that copies, and the stage can be computed inside of it.
+    the result is a new stage that copies, and the stage can be computed inside of it. Other readers
+    of the stage read the copy.
   }];
   let arguments = (ins StrAttr:$stage, StrAttr:$copy);
   let assemblyFormat = "$stage `as` $copy attr-dict";

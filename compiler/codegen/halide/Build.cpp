@@ -387,6 +387,9 @@ private:
     case Directive::StoreRegister:
       stage.func.store_in(Halide::MemoryType::Register);
       return;
+    case Directive::BoundStorage:
+      stage.func.bound_storage(at(0).var, number);
+      break;
     case Directive::BoundExtent:
       stage.func.bound_extent(at(0).var, number);
       return;

@@ -64,6 +64,9 @@ static LogicalResult describe(Operation *op, Directive &to) {
                                                      : Directive::StoreRegister,
                    {});
       })
+      .Case([&](BoundStorageOp op) {
+        return set(Directive::BoundStorage, {op.getLoop()}, op.getExtent());
+      })
       .Case([&](BoundExtentOp op) {
         return set(Directive::BoundExtent, {op.getLoop()}, op.getExtent());
       })

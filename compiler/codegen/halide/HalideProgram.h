@@ -72,7 +72,7 @@ struct Stage {
 struct Directive {
   enum Kind : uint8_t {
     Split, Fuse, Reorder, Vectorize, Unroll, Parallel, Atomic, ComputeAt, ComputeRoot, StoreStack,
-    StoreRegister, BoundExtent
+    StoreRegister, BoundExtent, BoundStorage
   } kind;
   enum Tail : uint8_t { Auto, Guard, ShiftInwards, RoundUp, Predicate } tail = Auto;
   std::string stage;

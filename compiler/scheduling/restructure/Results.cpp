@@ -41,9 +41,10 @@ LogicalResult cacheWrite(kernel::FuncOp kernel, schedule::CacheWriteOp directive
   for (AffineExpr expr : output.getResults())
     loops.push_back(names[cast<AffineDimExpr>(expr).getPosition()]);
   kernel::setStage(copy, directive.getCopy(), loops);
-  for (OpOperand &operand : yielded->getOpOperands())
-    if (operand.get().getDefiningOp() == *stage)
-      operand.set(copy.getResult(cast<OpResult>(operand.get()).getResultNumber()));
+  // The copy stands right behind the stage, before whatever else reads it.
+  copy->moveAfter(*stage);
+  for (auto [from, to] : llvm::zip_equal(stage->getResults(), copy.getResults()))
+    from.replaceAllUsesExcept(to, copy);
   return success();
 }
 

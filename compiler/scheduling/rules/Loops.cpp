@@ -1,0 +1,355 @@
+//===- Loops.cpp - Loop directives for what was planned ---------------------------------------===//
+#include "compiler/scheduling/rules/Plan.h"
+
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace tessera::scheduling {
+
+/// Operations that make a task worth handing to another thread (some ten microseconds).
+static constexpr double kTaskWork = 32768;
+
+using Names = SmallVector<std::string>;
+
+namespace {
+class LoopWriter {
+public:
+  LoopWriter(ScheduleWriter &writer, const OutputPlan &plan, const Target &target)
+      : writer(writer), plan(plan), target(target) {}
+
+  void run() {
+    const ReducerPlan *main = nullptr;
+    for (const ReducerPlan &reducer : plan.reducers)
+      if (reducer.kind == ReducerPlan::Tile && (!main || reducer.work > main->work))
+        main = &reducer;
+    if (main)
+      tiles(*main);
+    else if (!plan.reducers.empty())
+      rows();
+    else
+      map();
+  }
+
+private:
+  int64_t extentOr(size_t loop, int64_t assumed) const {
+    return ShapedType::isDynamic(plan.extents[loop]) ? assumed : plan.extents[loop];
+  }
+  bool isKnown() const {
+    return llvm::none_of(plan.extents, ShapedType::isDynamic);
+  }
+  double work() const {
+    double work = plan.workPerPoint;
+    for (size_t loop = 0; loop < plan.loops.size(); ++loop)
+      work *= extentOr(loop, kAssumedExtent);
+    for (const ReducerPlan &reducer : plan.reducers)
+      work += reducer.work;
+    return work;
+  }
+  bool worthThreads() const { return target.cores > 1 && (!isKnown() || work() > 2 * kTaskWork); }
+
+  static std::string hostLoop(const ReducerPlan &reducer, const std::string &loop) {
+    for (auto [dim, host] : llvm::zip_equal(reducer.dims, reducer.hostLoops))
+      if (dim == loop)
+        return host;
+    return {};
+  }
+
+  /// Joins loops (innermost first, adjacent) into one; gives its name.
+  static std::string fuse(StageWriter &stage, ArrayRef<std::string> loops, const std::string &name) {
+    std::string fused = loops.front();
+    for (size_t i = 1; i < loops.size(); ++i) {
+      std::string next = i + 1 == loops.size() ? name : name + std::to_string(i);
+      stage.fuse(fused, loops[i], next);
+      fused = next;
+    }
+    return fused;
+  }
+
+  /// Spreads loops (innermost first) over threads. Only the two outermost are joined: Halide's bounds of
+  /// what is computed inside of loops that were joined twice, or split after joining, are not exact
+  /// (a remainder of anything but a loop variable is taken for its whole range), and with bound_extent
+  /// wrong code would follow. `at` follows when its loop is renamed.
+  void share(StageWriter &out, ArrayRef<std::string> loops, std::string &at) {
+    if (loops.empty() || !worthThreads())
+      return;
+    std::string task = loops.back();
+    if (loops.size() > 1) {
+      ArrayRef<std::string> joined = loops.take_back(2);
+      task = fuse(out, joined, "task");
+      if (llvm::is_contained(joined, at))
+        at = task;
+    }
+    out.parallel(task);
+  }
+
+  //===-- Register tiles ---------------------------------------------------------===//
+
+  void tiles(const ReducerPlan &main) {
+    std::string v = hostLoop(main, main.columns);
+    std::string u = main.rows.empty() ? "" : hostLoop(main, main.rows);
+    StageWriter out = writer.stage(plan.stage);
+    out.split(v, v + "_t", v + "_i", main.columnTile);
+    if (!u.empty())
+      out.split(u, u + "_t", u + "_i", main.rowTile);
+    Names others;
+    double otherTasks = 1;
+    for (size_t i = plan.loops.size(); i-- > 0;)
+      if (plan.loops[i] != v && plan.loops[i] != u) {
+        others.push_back(plan.loops[i]);
+        otherTasks *= extentOr(i, 8);
+      }
+    std::string at;
+    bool isWindow = main.stageKind != StageKind::Contraction;
+    Names order{v + "_i"};
+    if (!u.empty())
+      order.push_back(u + "_i");
+    Names tasks = others; // What threads share, innermost first.
+    if (isWindow) {
+      // The tile loop that keeps the filter in place runs inside.
+      Names tileLoops{v + "_t"};
+      if (!u.empty())
+        tileLoops.insert(main.columnsSlide ? tileLoops.end() : tileLoops.begin(), u + "_t");
+      at = tileLoops.front();
+      order.append(tileLoops);
+      order.append(others);
+      if (otherTasks < 4)
+        tasks.insert(tasks.begin(), tileLoops.back());
+    } else {
+      out.split(v + "_t", v + "_b", v + "_c", main.block.columnTiles);
+      if (!u.empty())
+        out.split(u + "_t", u + "_b", u + "_c", main.block.rowTiles);
+      if (main.blocked) {
+        order.append({v + "_c", u + "_c"});
+        at = v + "_b";
+      } else {
+        if (!u.empty())
+          order.push_back(u + "_c");
+        order.push_back(v + "_c");
+        at = order[u.empty() ? 1 : 2];
+      }
+      Names blocks{v + "_b"};
+      if (!u.empty())
+        blocks.push_back(u + "_b");
+      order.append(blocks);
+      order.append(others);
+      if (others.empty())
+        tasks = blocks;
+      else if (otherTasks < 4)
+        tasks.insert(tasks.begin(), blocks.back());
+    }
+    out.reorder(order);
+    out.vectorizeEven(v + "_i", main.lanes);
+    if (main.columnTile > main.lanes)
+      out.unroll(v + "_i");
+    share(out, tasks, at);
+    for (const ReducerPlan &reducer : plan.reducers)
+      if (reducer.kind == ReducerPlan::Tile)
+        tile(reducer, at);
+      else
+        point(reducer, at);
+  }
+
+  void tile(const ReducerPlan &reducer, const std::string &at) {
+    std::string c = reducer.columns, r = reducer.rows;
+    StageWriter init = writer.stage(reducer.stage);
+    init.computeAt(plan.stage, at);
+    init.storeOnStack();
+    for (const std::string &dim : reducer.dims) {
+      bool isTiled = dim == c || dim == r;
+      std::string name = isTiled ? dim + "_t" : dim;
+      if (isTiled && reducer.blocked)
+        init.boundStorage(name, dim == c ? reducer.block.columnTiles : reducer.block.rowTiles);
+      else
+        init.boundExtent(name, 1);
+    }
+    if (!r.empty())
+      init.boundExtent(r + "_i", reducer.rowTile);
+    init.boundExtent(c + "_i", reducer.columnTile);
+    StageWriter update = writer.update(reducer.stage);
+    Names order{c + "_i"};
+    if (!r.empty())
+      order.push_back(r + "_i");
+    if (reducer.blocked) {
+      std::string k = reducer.reductionLoops[0];
+      update.split(k, k + "_o", k + "_i", reducer.block.depth);
+      order.append({k + "_i", r + "_t", c + "_t", k + "_o"});
+    } else {
+      order.append(reducer.reductionLoops.rbegin(), reducer.reductionLoops.rend());
+    }
+    update.reorder(order);
+    for (StageWriter *stage : {&init, &update}) {
+      stage->vectorizeEven(c + "_i", reducer.lanes);
+      if (reducer.columnTile > reducer.lanes)
+        stage->unroll(c + "_i");
+      if (!r.empty())
+        stage->unroll(r + "_i");
+    }
+  }
+
+  //===-- Rows -------------------------------------------------------------------===//
+
+  void point(const ReducerPlan &reducer, const std::string &at) {
+    auto place = [&](const std::string &name) {
+      StageWriter stage = writer.stage(name);
+      if (at.empty())
+        stage.computeRoot();
+      else
+        stage.computeAt(plan.stage, at);
+      stage.storeOnStack();
+      for (const std::string &dim : reducer.dims)
+        stage.boundExtent(dim, 1);
+      return stage;
+    };
+    if (reducer.kind == ReducerPlan::Row) {
+      std::string k = reducer.reductionLoops.back();
+      StageWriter part = place(reducer.stage + "_part");
+      part.boundExtent(k + "_i", reducer.rowWidth);
+      StageWriter update = writer.update(reducer.stage + "_part");
+      Names order{k + "_i", k + "_o"};
+      for (size_t i = reducer.reductionLoops.size() - 1; i-- > 0;)
+        order.push_back(reducer.reductionLoops[i]);
+      update.reorder(order);
+      for (StageWriter *stage : {&part, &update}) {
+        stage->vectorizeEven(k + "_i", reducer.lanes);
+        if (reducer.rowWidth > reducer.lanes)
+          stage->unroll(k + "_i");
+      }
+      if (reducer.hasLanes) {
+        StageWriter lanes = place(reducer.stage + "_lanes");
+        lanes.boundExtent(k + "_l", reducer.lanes);
+        lanes.vectorizeEven(k + "_l", reducer.lanes);
+        StageWriter fold = writer.update(reducer.stage + "_lanes");
+        fold.reorder({k + "_l", k + "_v"});
+        fold.vectorizeEven(k + "_l", reducer.lanes);
+        fold.unroll(k + "_v");
+      }
+      if (reducer.hasMerge)
+        place(reducer.stage + "_merge");
+    }
+    place(reducer.stage);
+  }
+
+  void rows() {
+    llvm::SmallDenseSet<StringRef> shared;
+    for (const ReducerPlan &reducer : plan.reducers)
+      shared.insert(reducer.hostLoops.begin(), reducer.hostLoops.end());
+    StageWriter out = writer.stage(plan.stage);
+    Names inner, outer;
+    double innerWork = plan.workPerPoint;
+    for (size_t i = plan.loops.size(); i-- > 0;) {
+      bool isShared = shared.contains(plan.loops[i]);
+      (isShared ? outer : inner).push_back(plan.loops[i]);
+      if (!isShared)
+        innerWork *= extentOr(i, kAssumedExtent);
+    }
+    for (const ReducerPlan &reducer : plan.reducers)
+      innerWork += rowWork(reducer);
+    Names order(inner);
+    order.append(outer);
+    out.reorder(order);
+    if (!inner.empty() && inner.front() == plan.loops.back())
+      vectorizeInner(out, inner.front(), plan.loops.size() - 1);
+    // Some rows at a time, so that a task is worth its start.
+    std::string at = outer.empty() ? "" : outer.front();
+    if (!outer.empty() && worthThreads()) {
+      Names tasks(outer);
+      int64_t grain = std::clamp<int64_t>(kTaskWork / std::max(1.0, innerWork), 1, 1024);
+      if (grain > 1 && outer.size() <= 2) {
+        std::string row = outer.front();
+        out.split(row, row + "_t", row + "_i", grain);
+        tasks.front() = row + "_t";
+        at = row + "_i";
+      }
+      share(out, tasks, at);
+    }
+    for (const ReducerPlan &reducer : plan.reducers) {
+      point(reducer, reducer.hostLoops.empty() ? "" : at);
+    }
+  }
+
+  /// Work of a reducer for one of its values.
+  double rowWork(const ReducerPlan &reducer) const {
+    double values = 1;
+    for (const std::string &loop : reducer.hostLoops)
+      values *= extentOr(llvm::find(plan.loops, loop) - plan.loops.begin(), kAssumedExtent);
+    return reducer.work / std::max(1.0, values);
+  }
+
+  //===-- Maps -------------------------------------------------------------------===//
+
+  int64_t lanes() const { return target.lanes(std::max<int64_t>(plan.elementBits, 8)); }
+
+  void vectorizeInner(StageWriter &out, const std::string &loop, size_t number) {
+    int64_t width = std::max<int64_t>(lanes(), 1);
+    // At most as wide as the extent, when it is known.
+    if (!ShapedType::isDynamic(plan.extents[number]))
+      width = std::min<int64_t>(
+          width, llvm::bit_floor<uint64_t>(std::max<int64_t>(plan.extents[number], 1)));
+    if (width > 1)
+      out.vectorize(loop, width);
+  }
+
+  void map() {
+    if (plan.loops.empty())
+      return;
+    StageWriter out = writer.stage(plan.stage);
+    size_t rank = plan.loops.size(), last = rank - 1;
+    double perPoint = plan.workPerPoint;
+    if (rank == 1) {
+      std::string loop = plan.loops[0];
+      if (worthThreads()) {
+        int64_t grain = std::max<int64_t>(1024, llvm::bit_floor<uint64_t>(kTaskWork / perPoint));
+        out.split(loop, "task", "task_i", grain);
+        out.parallel("task");
+        loop = "task_i";
+      }
+      vectorizeInner(out, loop, 0);
+      return;
+    }
+    std::string v = plan.loops[last];
+    Names outer;
+    double innerWork = perPoint * extentOr(last, kAssumedExtent);
+    if (plan.transposed && *plan.transposed != last) {
+      // Both the loop that is contiguous when writing and the one when reading stay in cache: square
+      // tiles of a cache line.
+      std::string c = plan.loops[*plan.transposed];
+      int64_t edge = std::max<int64_t>(64 * 8 / plan.elementBits, lanes());
+      out.split(v, v + "_o", v + "_i", edge);
+      out.split(c, c + "_o", c + "_i", edge);
+      Names order{v + "_i", c + "_i", v + "_o"};
+      outer.push_back(c + "_o");
+      for (size_t i = last; i-- > 0;)
+        if (i != *plan.transposed)
+          outer.push_back(plan.loops[i]);
+      order.append(outer);
+      out.reorder(order);
+      out.vectorizeEven(v + "_i", lanes());
+      innerWork *= edge;
+    } else {
+      for (size_t i = last; i-- > 0;)
+        outer.push_back(plan.loops[i]);
+      vectorizeInner(out, v, last);
+    }
+    if (!worthThreads())
+      return;
+    std::string row = fuse(out, outer, "row");
+    int64_t grain = std::clamp<int64_t>(kTaskWork / std::max(1.0, innerWork), 1, 4096);
+    if (grain > 1) {
+      out.split(row, "task", "task_i", grain);
+      row = "task";
+    }
+    out.parallel(row);
+  }
+
+  ScheduleWriter &writer;
+  const OutputPlan &plan;
+  const Target &target;
+};
+} // namespace
+
+void writeLoops(ScheduleWriter &writer, const OutputPlan &plan, const Target &target) {
+  LoopWriter(writer, plan, target).run();
+}
+
+} // namespace tessera::scheduling

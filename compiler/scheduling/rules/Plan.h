@@ -1,0 +1,96 @@
+//===- Plan.h - What the rules decide about a kernel ---------------------------------*- C++ -*-===//
+// The rules work in two steps. Planning decides, stage by stage, how it is computed, and writes the
+// restructuring directives (applying them to a copy of the kernel, so that later decisions see the
+// result). Then the loop directives are written for the kernel as it has become.
+#ifndef TESSERA_COMPILER_SCHEDULING_RULES_PLAN_H
+#define TESSERA_COMPILER_SCHEDULING_RULES_PLAN_H
+
+#include "compiler/scheduling/CostModel.h"
+#include "compiler/scheduling/KernelAnalysis.h"
+#include "compiler/scheduling/rules/ScheduleWriter.h"
+
+#include "llvm/ADT/MapVector.h"
+
+namespace tessera::scheduling {
+
+/// How a reducing stage is computed inside of the output stage that needs it.
+struct ReducerPlan {
+  enum Kind {
+    Point, ///< one value at a time, where it is needed
+    Row,   ///< one value at a time, by accumulators side by side (block_reduction)
+    Tile,  ///< a register tile at a time (pad_to_tile)
+  } kind = Point;
+  std::string stage;
+  StageKind stageKind = StageKind::Reduction;
+  std::string host; ///< the output stage
+  /// The loop of the host for each dimension of the stage.
+  llvm::SmallVector<std::string> hostLoops;
+  llvm::SmallVector<std::string> dims;           ///< the loops of the stage, per dimension
+  llvm::SmallVector<std::string> reductionLoops; ///< outermost first, in the order they should nest
+  double work = 0;
+
+  // Tile: loop `columns` lies on vectors, loop `rows` (may be none) is unrolled beside it.
+  std::string columns, rows;
+  int64_t lanes = 8, columnTile = 8, rowTile = 1;
+  bool columnsSlide = false; ///< a window moves along the columns (else they are channels)
+  bool blocked = false; ///< accumulators of a cache block, the reduction in pieces
+  CacheBlock block;
+  // Row: what block_reduction made.
+  int64_t rowWidth = 0;
+  bool hasLanes = false, hasMerge = false;
+};
+
+struct OutputPlan {
+  std::string stage;
+  llvm::SmallVector<std::string> loops; ///< outermost first, in the order of the result
+  llvm::SmallVector<int64_t> extents;
+  std::vector<ReducerPlan> reducers;
+  double workPerPoint = 1; ///< of the stage itself, with what is inlined
+  int64_t elementBits = 32; ///< of the widest element it handles
+  std::optional<unsigned> transposed; ///< a loop that is contiguous in a read, while the last one is not
+};
+
+/// Reads the copy of a kernel while restructuring it, and writes the directives.
+class Planner {
+public:
+  Planner(kernel::FuncOp copy, ScheduleWriter &writer, const Target &target)
+      : kernel(copy), writer(writer), target(target) {}
+  mlir::FailureOr<std::vector<OutputPlan>> run();
+
+private:
+  void analyze();
+  bool isReturned(const StageInfo &stage);
+  bool isOutput(const StageInfo &stage) { return !stage.reduces() && isReturned(stage); }
+  mlir::LogicalResult apply(mlir::Operation *directive);
+  mlir::LogicalResult keepInMemory(const std::string &stage);
+  mlir::LogicalResult materializePrologues();
+  mlir::LogicalResult separateResults();
+
+  /// The host of a reducing stage and the loops of the host for its dimensions, or nothing when
+  /// it cannot be computed inside of one output point by point.
+  struct Place {
+    std::string host;
+    llvm::SmallVector<int> loops;
+    bool direct = true; ///< no other reducing stage reads it
+  };
+  std::optional<Place> findPlace(const StageInfo &stage);
+  ReducerPlan plan(const StageInfo &stage, const Place &place);
+  void planTile(ReducerPlan &plan, const StageInfo &stage, unsigned columns);
+  mlir::LogicalResult keepApart();
+  static void unify(llvm::MutableArrayRef<ReducerPlan> plans);
+  mlir::LogicalResult restructure(ReducerPlan &plan);
+  mlir::LogicalResult pack(ReducerPlan &plan, const std::string &loop, int64_t tile, bool columns);
+  mlir::LogicalResult blockRow(ReducerPlan &plan);
+
+  kernel::FuncOp kernel;
+  ScheduleWriter &writer;
+  const Target &target;
+  KernelInfo info;
+};
+
+/// Writes the loop directives of one output and everything computed inside of it.
+void writeLoops(ScheduleWriter &writer, const OutputPlan &plan, const Target &target);
+
+} // namespace tessera::scheduling
+
+#endif

@@ -1,0 +1,531 @@
+//===- Planner.cpp - How every stage is computed ----------------------------------------------===//
+// 1. A stage without reduction that is no result is inlined into its readers, unless that repeats
+//    much work: then it is kept in memory.
+// 2. A reducing stage that is a result gets a copying stage behind it (cache_write), so that the stage
+//    itself can live inside of the copy's loops.
+// 3. A reducing stage is computed inside of the one output that needs it, when each of its dimensions
+//    follows one loop of that output; otherwise it is kept in memory as an output of its own.
+// 4. Its kind of plan follows from what is contiguous: along the vector loop of the output a
+//    register tile, along the reduction a row of accumulators.
+#include "compiler/scheduling/rules/Plan.h"
+
+#include "compiler/scheduling/restructure/Restructure.h"
+
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace tessera::scheduling {
+
+/// A stage inlined more than once, or into a contraction, may cost this many operations per point.
+static constexpr unsigned kInlineRepeated = 64, kInlineIntoProduct = 4;
+
+void Planner::analyze() { info = analyzeKernel(kernel); }
+
+bool Planner::isReturned(const StageInfo &stage) {
+  return llvm::any_of(stage.op->getUsers(),
+                      [](Operation *user) { return isa<kernel::ReturnOp>(user); });
+}
+
+LogicalResult Planner::apply(Operation *directive) {
+  if (failed(applyRestructuring(kernel, directive)))
+    return failure();
+  analyze();
+  return success();
+}
+
+LogicalResult Planner::keepInMemory(const std::string &stage) {
+  OpBuilder builder = writer.restructuring();
+  return apply(schedule::ScratchOp::create(builder, writer.loc(), stage));
+}
+
+/// Stages that read a value: bodies that extract from it count as their stage.
+static llvm::SmallSetVector<Operation *, 4> readersOf(Operation *stage) {
+  llvm::SmallSetVector<Operation *, 4> readers;
+  for (Operation *user : stage->getUsers()) {
+    if (isa<tensor::ExtractOp>(user))
+      user = user->getParentOp();
+    if (isa<linalg::GenericOp>(user))
+      readers.insert(user);
+  }
+  return readers;
+}
+
+/// (1)
+LogicalResult Planner::materializePrologues() {
+  std::map<std::string, unsigned> inlined; // operations per point, with what is inlined into it
+  for (unsigned number = 0; number < info.stages.size(); ++number) {
+    const StageInfo &stage = info.stages[number];
+    unsigned cost = stage.flopsPerPoint;
+    for (const Access &read : stage.reads)
+      if (Operation *producer = read.tensor.getDefiningOp())
+        if (const StageInfo *from = info.lookup(producer);
+            from && !from->reduces() && !isReturned(*from))
+          cost += inlined[from->name];
+    inlined[stage.name] = cost;
+    if (stage.reduces() || isReturned(stage) || stage.op->use_empty())
+      continue;
+    auto readers = readersOf(stage.op);
+    bool intoProduct = llvm::any_of(readers, [&](Operation *reader) {
+      const StageInfo *to = info.lookup(reader);
+      return to && to->isProduct && to->kind != StageKind::DepthwiseWindow &&
+             iterations(*to) > 64 * iterations(stage);
+    });
+    bool keep = (intoProduct && cost > kInlineIntoProduct) ||
+                (readers.size() > 1 && cost > kInlineRepeated);
+    if (!keep)
+      continue;
+    inlined[stage.name] = 0;
+    if (failed(keepInMemory(std::string(stage.name))))
+      return failure();
+  }
+  return success();
+}
+
+/// (2)
+LogicalResult Planner::separateResults() {
+  SmallVector<std::string> names;
+  for (const StageInfo &stage : info.stages)
+    if (stage.reduces() && isReturned(stage))
+      names.push_back(stage.name);
+  for (const std::string &name : names) {
+    OpBuilder builder = writer.restructuring();
+    if (failed(apply(schedule::CacheWriteOp::create(builder, writer.loc(), name, name + "_out"))))
+      return failure();
+  }
+  return success();
+}
+
+/// (3) Walks from each output towards the stage and notes which loop of the output every dimension
+/// follows; -1: none.
+std::optional<Planner::Place> Planner::findPlace(const StageInfo &wanted) {
+  std::optional<Place> place;
+  bool possible = true;
+  std::function<void(const StageInfo &, const StageInfo &, ArrayRef<int>, bool)> walk =
+      [&](const StageInfo &output, const StageInfo &stage, ArrayRef<int> follows, bool direct) {
+        for (const Access &read : stage.reads) {
+          Operation *producer = read.tensor.getDefiningOp();
+          const StageInfo *from = producer ? info.lookup(producer) : nullptr;
+          if (!from || isOutput(*from))
+            continue;
+          SmallVector<int> dims;
+          for (const IndexForm &form : read.dims) {
+            bool plain = form.linear && !form.clamped && form.loops.count() == 1 &&
+                         form.coefficients[form.loops.find_first()] == 1 && read.operand;
+            dims.push_back(plain ? follows[form.loops.find_first()] : -1);
+          }
+          if (from == &wanted) {
+            llvm::SmallDenseSet<int> distinct(dims.begin(), dims.end());
+            possible &= !distinct.contains(-1) && distinct.size() == dims.size();
+            possible &= !place || (place->host == output.name && place->loops == dims);
+            bool both = place && !place->direct;
+            place = Place{output.name, dims, direct && !both};
+            continue;
+          }
+          SmallVector<int> inner(from->loops.size(), -1);
+          AffineMap map = from->op.getMatchingIndexingMap(from->op.getDpsInitOperand(0));
+          for (auto [dim, expr] : llvm::enumerate(map.getResults()))
+            inner[cast<AffineDimExpr>(expr).getPosition()] = dims[dim];
+          walk(output, *from, inner, direct && !from->reduces());
+        }
+        // Initial values are read as well.
+        if (stage.reduces())
+          for (Value init : stage.op.getDpsInits()) {
+            Operation *producer = init.getDefiningOp();
+            const StageInfo *from = producer ? info.lookup(producer) : nullptr;
+            if (from == &wanted)
+              possible = false;
+          }
+      };
+  for (const StageInfo &output : info.stages) {
+    if (!isOutput(output))
+      continue;
+    SmallVector<int> follows;
+    for (unsigned loop = 0; loop < output.loops.size(); ++loop)
+      follows.push_back(loop);
+    walk(output, output, follows, true);
+  }
+  return possible ? place : std::nullopt;
+}
+
+static int64_t lanesFor(const Target &target, linalg::GenericOp stage) {
+  unsigned bits = 32;
+  for (Value result : stage.getResults())
+    bits = std::max(bits, getElementTypeOrSelf(result.getType()).getIntOrFloatBitWidth());
+  return target.lanes(bits);
+}
+
+/// (4)
+ReducerPlan Planner::plan(const StageInfo &stage, const Place &place) {
+  ReducerPlan plan;
+  plan.stage = stage.name;
+  plan.stageKind = stage.kind;
+  plan.host = place.host;
+  plan.lanes = lanesFor(target, stage.op);
+  plan.work = iterations(stage) * std::max(1u, stage.flopsPerPoint);
+  const StageInfo &host = *info.lookup(place.host);
+  AffineMap output = stage.op.getMatchingIndexingMap(stage.op.getDpsInitOperand(0));
+  int innermost = host.innermostOutputLoop() ? int(*host.innermostOutputLoop()) : -1;
+  std::optional<unsigned> columns;
+  for (auto [dim, expr] : llvm::enumerate(output.getResults())) {
+    unsigned loop = cast<AffineDimExpr>(expr).getPosition();
+    plan.dims.push_back(stage.loops[loop]);
+    plan.hostLoops.push_back(host.loops[place.loops[dim]]);
+    if (place.loops[dim] == innermost)
+      columns = loop;
+  }
+  // The reduction that is contiguous in a read nests innermost.
+  SmallVector<unsigned> order;
+  for (unsigned loop : stage.reductionLoops.set_bits())
+    order.push_back(loop);
+  auto contiguous = [&](unsigned loop) {
+    return llvm::any_of(stage.reads,
+                        [&](const Access &read) { return read.isContiguousIn(loop); });
+  };
+  llvm::sort(order, [&](unsigned a, unsigned b) {
+    return std::pair(contiguous(a), a) < std::pair(contiguous(b), b);
+  });
+  for (unsigned loop : order)
+    plan.reductionLoops.push_back(stage.loops[loop]);
+
+  bool isProduct = stage.kind == StageKind::Contraction || stage.kind == StageKind::Window;
+  // Products of two sides can be packed; other reads along the columns have to be contiguous already.
+  bool columnsFit = columns && place.direct && stage.kind != StageKind::Scan;
+  if (columnsFit && !(isProduct && (!stage.m.empty() && !stage.n.empty())))
+    for (const Access &read : stage.reads)
+      if (read.dependsOn(*columns) && !read.isContiguousIn(*columns) && !isProduct)
+        columnsFit = read.slides(stage.reductionLoops) && read.dims.back().loops.test(*columns);
+  if (columnsFit && isProduct && (stage.m.empty() || stage.n.empty()))
+    columnsFit = llvm::all_of(stage.reads, [&](const Access &read) {
+      return !read.dependsOn(*columns) || read.isContiguousIn(*columns);
+    });
+  if (columnsFit && stage.extentOr(*columns, kAssumedExtent) > 1) {
+    plan.kind = ReducerPlan::Tile;
+    planTile(plan, stage, *columns);
+    return plan;
+  }
+  bool associative = true;
+  for (unsigned result = 0; result < stage.op.getNumResults(); ++result)
+    associative &= matchCombiner(stage.op, result).has_value();
+  unsigned last = order.back();
+  if (associative && stage.kind != StageKind::Scan && contiguous(last) &&
+      stage.extentOr(last, kAssumedExtent) >= plan.lanes)
+    plan.kind = ReducerPlan::Row;
+  return plan;
+}
+
+void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned columns) {
+  plan.columns = stage.loops[columns];
+  for (const Access &read : stage.reads)
+    for (const IndexForm &form : read.dims)
+      plan.columnsSlide |= form.loops.test(columns) && form.loops.anyCommon(stage.reductionLoops);
+  int64_t columnExtent = stage.extents[columns];
+  bool isProduct = stage.kind == StageKind::Contraction || stage.kind == StageKind::Window;
+  // Rows: the innermost dimension of the result that the operand along the columns does not have.
+  std::optional<unsigned> rows;
+  AffineMap output = stage.op.getMatchingIndexingMap(stage.op.getDpsInitOperand(0));
+  if (stage.isProduct || stage.kind == StageKind::DepthwiseWindow) {
+    bool columnsOnLeft = llvm::is_contained(stage.m, columns);
+    bool columnsInBoth = llvm::is_contained(stage.batch, columns);
+    for (AffineExpr expr : output.getResults()) {
+      unsigned loop = cast<AffineDimExpr>(expr).getPosition();
+      if (loop == columns || stage.extentOr(loop, kAssumedExtent) == 1)
+        continue;
+      bool fits = columnsInBoth ? llvm::is_contained(stage.m, loop) || llvm::is_contained(stage.n, loop)
+                                : llvm::is_contained(columnsOnLeft ? stage.n : stage.m, loop);
+      if (fits && stage.isProduct)
+        rows = loop;
+    }
+  }
+  RegisterTile tile{1, 4};
+  if (isProduct)
+    tile = chooseRegisterTile(target, plan.lanes, rows ? stage.extents[*rows] : 1, columnExtent);
+  else if (rows)
+    tile = {4, 2};
+  else if (!ShapedType::isDynamic(columnExtent))
+    tile.vectors = std::clamp<int64_t>(llvm::divideCeil(columnExtent, plan.lanes), 1, 4);
+  else
+    tile.vectors = 2;
+  if (rows && !ShapedType::isDynamic(stage.extents[*rows]))
+    tile.rows = std::min(tile.rows, stage.extents[*rows]);
+  // Fewer columns than lanes: shorter vectors.
+  if (!ShapedType::isDynamic(columnExtent) && columnExtent < plan.lanes)
+    plan.lanes = std::max<int64_t>(2, llvm::PowerOf2Ceil(columnExtent));
+  plan.columnTile = tile.vectors * plan.lanes;
+  if (rows && tile.rows > 1) {
+    plan.rows = stage.loops[*rows];
+    plan.rowTile = tile.rows;
+  }
+  plan.block = chooseCacheBlock(target, {plan.rowTile, tile.vectors}, plan.lanes,
+                                target.vectorBits / 8 / lanesFor(target, stage.op));
+  if (stage.kind == StageKind::Contraction && plan.reductionLoops.size() == 1) {
+    int64_t depth = stage.extents[stage.loopNumber(plan.reductionLoops[0])];
+    plan.blocked = !plan.rows.empty() &&
+                   (ShapedType::isDynamic(depth) || depth > plan.block.depth * 3 / 2);
+  }
+}
+
+//===-- Restructuring ------------------------------------------------------------===//
+
+/// Brings the operand that depends on `loop` into tiles of it: constants in the layout of the argument,
+/// other values as a copy, where reading them as they are would be slow.
+LogicalResult Planner::pack(ReducerPlan &plan, const std::string &loopName, int64_t tile,
+                            bool columns) {
+  const StageInfo &stage = *info.lookup(plan.stage);
+  unsigned loop = stage.loopNumber(loopName);
+  for (const Access &read : stage.reads) {
+    if (!read.operand || !read.dependsOn(loop) || read.slides(stage.reductionLoops))
+      continue;
+    auto type = cast<RankedTensorType>(read.tensor.getType());
+    std::optional<int64_t> dim;
+    bool plain = true;
+    for (auto [d, form] : llvm::enumerate(read.dims)) {
+      plain &= form.linear && form.loops.count() <= 1;
+      if (form.movesByOne(loop))
+        dim = d;
+    }
+    if (!plain || !dim || read.dims[*dim].loops.count() != 1)
+      continue;
+    auto argument = dyn_cast<BlockArgument>(read.tensor);
+    bool constant =
+        argument && kernel.getArgAttr(argument.getArgNumber(), kernel::KernelDialect::kConstantAttr);
+    if (argument && kernel.getArgAttr(argument.getArgNumber(), kernel::KernelDialect::kLayoutAttr))
+      continue;
+    if (constant)
+      for (Operation *user : argument.getUsers())
+        constant &= user == stage.op.getOperation() || isa<tensor::DimOp>(user);
+    // Other dimensions: what is no reduction comes first, then the packed one, then reductions in
+    // the order of their loops.
+    SmallVector<int64_t> outer, reductions;
+    for (int64_t d = 0; d < type.getRank(); ++d) {
+      if (d == *dim)
+        continue;
+      bool reduced = read.dims[d].loops.any() &&
+                     stage.reductionLoops.test(read.dims[d].loops.find_first());
+      (reduced ? reductions : outer).push_back(d);
+    }
+    auto nesting = [&](int64_t d) {
+      std::string name = stage.loops[read.dims[d].loops.find_first()];
+      return llvm::find(plan.reductionLoops, name) - plan.reductionLoops.begin();
+    };
+    llvm::sort(reductions, [&](int64_t a, int64_t b) { return nesting(a) < nesting(b); });
+    outer.push_back(*dim);
+    outer.append(reductions);
+    OpBuilder builder = writer.restructuring();
+    if (constant)
+      return apply(schedule::PackOperandOp::create(builder, writer.loc(), argument.getArgNumber(),
+                                                   ArrayRef<int64_t>{*dim}, ArrayRef<int64_t>{tile},
+                                                   outer));
+    // Rows far apart share cache sets: a copy pays when the product reads each of them many times.
+    bool many = stage.kind == StageKind::Contraction && !plan.rows.empty() &&
+                stage.extentOr(stage.loopNumber(plan.rows), kAssumedExtent) >= 48 &&
+                stage.extentOr(stage.loopNumber(plan.reductionLoops.back()), kAssumedExtent) >= 128;
+    if (!columns || (read.isContiguousIn(loop) && !many))
+      continue;
+    std::string copy = plan.stage + "_" + loopName + "_packed";
+    unsigned operand = read.operand->getOperandNumber();
+    if (failed(apply(schedule::CopyPackedOp::create(builder, writer.loc(), plan.stage, operand, copy,
+                                                    ArrayRef<int64_t>{*dim},
+                                                    ArrayRef<int64_t>{tile}, outer))))
+      return failure();
+    return keepInMemory(copy);
+  }
+  return success();
+}
+
+LogicalResult Planner::blockRow(ReducerPlan &plan) {
+  const StageInfo &stage = *info.lookup(plan.stage);
+  std::string loop = plan.reductionLoops.back();
+  int64_t extent = stage.extentOr(stage.loopNumber(loop), kAssumedExtent);
+  int64_t lanes = plan.lanes;
+  int64_t width = std::clamp<int64_t>(llvm::bit_floor<uint64_t>(extent), lanes, 4 * lanes);
+  std::string part = plan.stage + "_part", merge = plan.stage + "_merge";
+  OpBuilder builder = writer.restructuring();
+  if (failed(apply(schedule::BlockReductionOp::create(builder, writer.loc(), plan.stage, loop, width,
+                                                      loop + "_o", loop + "_i", part))))
+    return failure();
+  plan.rowWidth = width;
+  plan.hasMerge = info.lookup(merge) != nullptr;
+  std::string merging = plan.hasMerge ? merge : plan.stage;
+  if (width > lanes) {
+    std::string folded = plan.stage + "_lanes";
+    builder = writer.restructuring();
+    if (failed(apply(schedule::BlockReductionOp::create(builder, writer.loc(), merging, loop + "_i",
+                                                        lanes, loop + "_v", loop + "_l", folded))))
+      return failure();
+    plan.hasLanes = true;
+  }
+  return success();
+}
+
+LogicalResult Planner::restructure(ReducerPlan &plan) {
+  if (plan.kind == ReducerPlan::Row)
+    return blockRow(plan);
+  if (plan.kind != ReducerPlan::Tile)
+    return success();
+  bool isProduct = plan.stageKind == StageKind::Contraction || plan.stageKind == StageKind::Window;
+  if (isProduct) {
+    if (failed(pack(plan, plan.columns, plan.columnTile, true)))
+      return failure();
+    if (!plan.rows.empty() && failed(pack(plan, plan.rows, plan.rowTile, false)))
+      return failure();
+  }
+  auto pad = [&](const std::string &loop, int64_t tile) {
+    OpBuilder builder = writer.restructuring();
+    return apply(schedule::PadToTileOp::create(builder, writer.loc(), plan.stage, loop, tile,
+                                               loop + "_t", loop + "_i"));
+  };
+  if (!plan.rows.empty() && failed(pad(plan.rows, plan.rowTile)))
+    return failure();
+  return pad(plan.columns, plan.columnTile);
+}
+
+/// (3) What is computed in the same output follows the same loops as the heaviest; the rest would be
+/// repeated for every tile or row.
+LogicalResult Planner::keepApart() {
+  struct Found {
+    std::string name, host;
+    SmallVector<int> loops;
+    std::pair<bool, double> weight;
+  };
+  std::vector<Found> all;
+  for (const StageInfo &stage : info.stages) {
+    if (!stage.reduces() || isReturned(stage))
+      continue;
+    bool heavy = stage.kind == StageKind::Contraction || stage.kind == StageKind::Window;
+    if (std::optional<Place> place = findPlace(stage)) {
+      llvm::sort(place->loops);
+      all.push_back({stage.name, place->host, place->loops,
+                     {heavy, heavy ? iterations(stage) : double(place->loops.size())}});
+    }
+  }
+  for (const Found &other : all) {
+    const Found *main = &other;
+    for (const Found &found : all)
+      if (found.host == other.host && found.weight > main->weight)
+        main = &found;
+    if (main->loops != other.loops && !other.loops.empty() && failed(keepInMemory(other.name)))
+      return failure();
+  }
+  return success();
+}
+
+/// Tiles in the loops of one output have the size that the heaviest wants; what does not fit is computed
+/// point by point.
+void Planner::unify(MutableArrayRef<ReducerPlan> plans) {
+  auto hostLoop = [](const ReducerPlan &plan, const std::string &loop) {
+    for (auto [dim, host] : llvm::zip_equal(plan.dims, plan.hostLoops))
+      if (dim == loop)
+        return host;
+    return std::string();
+  };
+  for (ReducerPlan &plan : plans) {
+    if (plan.kind != ReducerPlan::Tile)
+      continue;
+    const ReducerPlan *main = &plan;
+    for (const ReducerPlan &other : plans)
+      if (other.kind == ReducerPlan::Tile && other.host == plan.host && other.work > main->work)
+        main = &other;
+    if (main == &plan)
+      continue;
+    bool fits = hostLoop(plan, plan.columns) == hostLoop(*main, main->columns) &&
+                plan.dims.size() == main->dims.size();
+    std::string rows;
+    for (auto [dim, host] : llvm::zip_equal(plan.dims, plan.hostLoops))
+      if (!main->rows.empty() && host == hostLoop(*main, main->rows))
+        rows = dim;
+    if (!fits || rows.empty() != main->rows.empty()) {
+      plan.kind = ReducerPlan::Point;
+      continue;
+    }
+    plan.rows = rows;
+    plan.rowTile = main->rowTile;
+    plan.columnTile = main->columnTile;
+    plan.lanes = main->lanes;
+    plan.block = main->block;
+    plan.blocked &= main->blocked;
+  }
+  // Either all of one output are kept in cache blocks, or none.
+  for (ReducerPlan &plan : plans)
+    for (ReducerPlan &other : plans)
+      if (plan.kind == ReducerPlan::Tile && other.kind == ReducerPlan::Tile &&
+          plan.host == other.host && !plan.blocked)
+        other.blocked = false;
+}
+
+FailureOr<std::vector<OutputPlan>> Planner::run() {
+  analyze();
+  if (failed(materializePrologues()))
+    return failure();
+  // (3), before (2): what is kept in memory becomes a result.
+  SmallVector<std::string> reducers;
+  for (const StageInfo &stage : info.stages)
+    if (stage.reduces())
+      reducers.push_back(stage.name);
+  for (const std::string &name : reducers) {
+    const StageInfo *stage = info.lookup(name);
+    if (isReturned(*stage))
+      continue;
+    std::optional<Place> place = findPlace(*stage);
+    bool heavy = stage->kind == StageKind::Contraction || stage->kind == StageKind::Window;
+    if ((!place || (heavy && !place->direct)) && failed(keepInMemory(name)))
+      return failure();
+  }
+  if (failed(keepApart()) || failed(separateResults()))
+    return failure();
+
+  std::vector<ReducerPlan> plans;
+  for (const std::string &name : reducers) {
+    const StageInfo *stage = info.lookup(name);
+    if (!stage || stage->op->use_empty())
+      continue;
+    std::optional<Place> place = findPlace(*stage);
+    if (!place)
+      return stage->op.emitOpError() << "has no place in the loops of an output";
+    plans.push_back(plan(*stage, *place));
+  }
+  unify(plans);
+  for (ReducerPlan &reducer : plans)
+    if (failed(restructure(reducer)))
+      return failure();
+
+  std::vector<OutputPlan> outputs;
+  for (const StageInfo &stage : info.stages) {
+    if (!isOutput(stage))
+      continue;
+    OutputPlan output;
+    output.stage = stage.name;
+    AffineMap map = stage.op.getMatchingIndexingMap(stage.op.getDpsInitOperand(0));
+    for (AffineExpr expr : map.getResults()) {
+      unsigned loop = cast<AffineDimExpr>(expr).getPosition();
+      output.loops.push_back(stage.loops[loop]);
+      output.extents.push_back(stage.extents[loop]);
+    }
+    output.workPerPoint = 1 + stage.flopsPerPoint;
+    unsigned bits = 8;
+    for (Value operand : stage.op->getOperands()) {
+      Type element = getElementTypeOrSelf(operand.getType());
+      if (element.isIntOrFloat())
+        bits = std::max(bits, element.getIntOrFloatBitWidth());
+    }
+    output.elementBits = bits;
+    if (auto last = stage.innermostOutputLoop())
+      for (const Access &read : stage.reads) {
+        if (!read.dependsOn(*last) || read.isContiguousIn(*last))
+          continue;
+        for (auto [position, expr] : llvm::enumerate(map.getResults())) {
+          unsigned loop = cast<AffineDimExpr>(expr).getPosition();
+          if (loop != *last && read.isContiguousIn(loop))
+            output.transposed = position;
+        }
+      }
+    for (const ReducerPlan &reducer : plans)
+      if (reducer.host == output.stage) {
+        output.reducers.push_back(reducer);
+      }
+    outputs.push_back(std::move(output));
+  }
+  return outputs;
+}
+
+} // namespace tessera::scheduling

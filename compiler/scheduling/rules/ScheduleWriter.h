@@ -1,0 +1,90 @@
+//===- ScheduleWriter.h - Directives, written one after the other ------------------*- C++ -*-===//
+#ifndef TESSERA_COMPILER_SCHEDULING_RULES_SCHEDULEWRITER_H
+#define TESSERA_COMPILER_SCHEDULING_RULES_SCHEDULEWRITER_H
+
+#include "dialects/schedule/Schedule.h"
+
+#include "mlir/IR/Builders.h"
+
+namespace tessera::scheduling {
+
+/// Writes loop directives on one stage, or on its update.
+class StageWriter {
+public:
+  StageWriter(mlir::OpBuilder builder, mlir::Location loc) : builder(builder), loc(loc) {}
+
+  void split(const std::string &loop, const std::string &outer, const std::string &inner,
+             int64_t factor) {
+    schedule::SplitOp::create(builder, loc, loop, outer, inner, factor, schedule::Tail::Guard);
+  }
+  void fuse(const std::string &inner, const std::string &outer, const std::string &fused) {
+    schedule::FuseOp::create(builder, loc, inner, outer, fused);
+  }
+  /// Innermost first.
+  void reorder(llvm::ArrayRef<std::string> loops) {
+    if (loops.size() < 2)
+      return;
+    llvm::SmallVector<llvm::StringRef> names(loops.begin(), loops.end());
+    schedule::ReorderOp::create(builder, loc, builder.getStrArrayAttr(names));
+  }
+  void vectorize(const std::string &loop, int64_t width) {
+    schedule::VectorizeOp::create(builder, loc, builder.getStringAttr(loop),
+                                  builder.getI64IntegerAttr(width),
+                                  tail(schedule::Tail::Guard));
+  }
+  /// Of a loop whose extent is a multiple of the width.
+  void vectorizeEven(const std::string &loop, int64_t width) {
+    schedule::VectorizeOp::create(builder, loc, builder.getStringAttr(loop),
+                                  builder.getI64IntegerAttr(width), tail(schedule::Tail::Auto));
+  }
+  void unroll(const std::string &loop) {
+    schedule::UnrollOp::create(builder, loc, builder.getStringAttr(loop), nullptr,
+                               tail(schedule::Tail::Auto));
+  }
+  void parallel(const std::string &loop) { schedule::ParallelOp::create(builder, loc, loop); }
+  void computeAt(const std::string &stage, const std::string &loop) {
+    schedule::ComputeAtOp::create(builder, loc, stage, loop);
+  }
+  void computeRoot() { schedule::ComputeRootOp::create(builder, loc); }
+  void storeOnStack() { schedule::StoreOp::create(builder, loc, schedule::Storage::Stack); }
+  void boundExtent(const std::string &loop, int64_t extent) {
+    schedule::BoundExtentOp::create(builder, loc, loop, extent);
+  }
+  void boundStorage(const std::string &loop, int64_t extent) {
+    schedule::BoundStorageOp::create(builder, loc, loop, extent);
+  }
+
+private:
+  schedule::TailAttr tail(schedule::Tail kind) {
+    return schedule::TailAttr::get(builder.getContext(), kind);
+  }
+  mlir::OpBuilder builder;
+  mlir::Location loc;
+};
+
+/// Writes one schedule.func.
+class ScheduleWriter {
+public:
+  explicit ScheduleWriter(schedule::FuncOp func) : func(func) {}
+
+  StageWriter stage(const std::string &name) { return container<schedule::StageOp>(name); }
+  StageWriter update(const std::string &name) { return container<schedule::UpdateOp>(name); }
+  /// Where the next restructuring directive goes.
+  mlir::OpBuilder restructuring() {
+    return mlir::OpBuilder::atBlockEnd(&func.getBody().front());
+  }
+  mlir::Location loc() { return func.getLoc(); }
+
+private:
+  template <typename Op> StageWriter container(const std::string &name) {
+    mlir::OpBuilder builder = mlir::OpBuilder::atBlockEnd(&func.getBody().front());
+    auto op = Op::create(builder, func.getLoc(), name);
+    op.getBody().emplaceBlock();
+    return StageWriter(mlir::OpBuilder::atBlockEnd(&op.getBody().front()), func.getLoc());
+  }
+  schedule::FuncOp func;
+};
+
+} // namespace tessera::scheduling
+
+#endif
