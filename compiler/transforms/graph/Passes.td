@@ -7,6 +7,14 @@ def GraphDecompose : Pass<"graph-decompose", "::mlir::ModuleOp"> {
   let summary = "Replaces composites by the ops they stand for";
 }
 
+def GraphDropUnitAxes : Pass<"graph-drop-unit-axes", "::mlir::ModuleOp"> {
+  let summary = "Removes spatial axes of extent 1 from convolutions";
+  let description = [{
+    Models spell one-dimensional convolutions as two-dimensional ones. An axis of extent 1 in input and
+    weight, without padding, adds nothing but a loop of one iteration where vectors should be.
+  }];
+}
+
 def GraphExplicitPadding : Pass<"graph-explicit-padding", "::mlir::ModuleOp"> {
   let summary = "Turns the padding of convolutions and windows into graph.pad";
   let description = [{
