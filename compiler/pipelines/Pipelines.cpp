@@ -12,6 +12,7 @@
 void tessera::addGraphPasses(mlir::OpPassManager &passes) {
   passes.addPass(transforms::createGraphDecompose());
   passes.addPass(mlir::createCanonicalizerPass());
+  passes.addPass(transforms::createGraphContractTransposedConv());
   passes.addPass(transforms::createGraphDropUnitAxes());
   passes.addPass(transforms::createGraphFoldTransposes());
   passes.addPass(transforms::createGraphExplicitPadding());

@@ -7,6 +7,10 @@ def GraphDecompose : Pass<"graph-decompose", "::mlir::ModuleOp"> {
   let summary = "Replaces composites by the ops they stand for";
 }
 
+def GraphContractTransposedConv : Pass<"graph-contract-transposed-conv", "::mlir::ModuleOp"> {
+  let summary = "Writes transposed convolutions whose windows do not overlap as contractions";
+}
+
 def GraphDropUnitAxes : Pass<"graph-drop-unit-axes", "::mlir::ModuleOp"> {
   let summary = "Removes spatial axes of extent 1 from convolutions";
   let description = [{
