@@ -1,0 +1,27 @@
+// The roof of benchmarks: what no program can exceed, measured in reasonable bounds.
+#include "tools/common/MachinePeak.h"
+
+#include <gtest/gtest.h>
+
+using tessera::tools::MachinePeak;
+using tessera::tools::measureMachinePeak;
+
+TEST(MachinePeak, IsPlausible) {
+  const MachinePeak peak = measureMachinePeak();
+  EXPECT_GT(peak.bytesPerSecond, 1e8);
+  EXPECT_LT(peak.bytesPerSecond, 1e12);
+  if (peak.vectorBits == 0)
+    GTEST_SKIP() << "this processor has no fused multiply-add";
+  // Between one multiply-add every tenth cycle at 1 GHz and four a cycle at 6 GHz.
+  const double lanes = peak.vectorBits / 32;
+  EXPECT_GT(peak.flopsPerCore, 0.1e9 * 2 * lanes);
+  EXPECT_LT(peak.flopsPerCore, 24e9 * 2 * lanes);
+}
+
+TEST(MachinePeak, NarrowerVectorsDoLess) {
+  const MachinePeak narrow = measureMachinePeak(128), wide = measureMachinePeak();
+  if (wide.vectorBits <= 128)
+    GTEST_SKIP() << "this processor has no wider vectors";
+  EXPECT_EQ(narrow.vectorBits, 128);
+  EXPECT_LT(narrow.flopsPerCore, 0.8 * wide.flopsPerCore);
+}

@@ -1,0 +1,121 @@
+// Multiply-adds that depend on nothing else fill every unit: 12 chains cover a latency of up to 6
+// cycles on two units. They are written in assembly because a compiler may fold, reorder or spill
+// them. Only moves and multiply-adds on registers: no memory.
+#include "tools/common/MachinePeak.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <ctime>
+#include <memory>
+#include <new>
+
+namespace tessera::tools {
+namespace {
+
+// Processor time of this thread, in seconds.
+double now() {
+  timespec time;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return double(time.tv_sec) + 1e-9 * double(time.tv_nsec);
+}
+
+constexpr int64_t kSteps = 100'000;
+constexpr int kChains = 12;
+
+#if defined(__x86_64__)
+
+// One step of every chain: register i += register 14 * register 15, all of them zero.
+#define TESSERA_CHAINS(R)                                                                          \
+  "vfmadd231ps %%" R "14, %%" R "15, %%" R "0\n\tvfmadd231ps %%" R "14, %%" R "15, %%" R "1\n\t"   \
+  "vfmadd231ps %%" R "14, %%" R "15, %%" R "2\n\tvfmadd231ps %%" R "14, %%" R "15, %%" R "3\n\t"   \
+  "vfmadd231ps %%" R "14, %%" R "15, %%" R "4\n\tvfmadd231ps %%" R "14, %%" R "15, %%" R "5\n\t"   \
+  "vfmadd231ps %%" R "14, %%" R "15, %%" R "6\n\tvfmadd231ps %%" R "14, %%" R "15, %%" R "7\n\t"   \
+  "vfmadd231ps %%" R "14, %%" R "15, %%" R "8\n\tvfmadd231ps %%" R "14, %%" R "15, %%" R "9\n\t"   \
+  "vfmadd231ps %%" R "14, %%" R "15, %%" R "10\n\tvfmadd231ps %%" R "14, %%" R "15, %%" R "11\n\t"
+#define TESSERA_LOOP(R) "vzeroall\n\t1:\n\t" TESSERA_CHAINS(R) "dec %0\n\tjnz 1b\n\tvzeroupper"
+#define TESSERA_CLOBBERS                                                                           \
+  "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",         \
+      "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "cc"
+
+void multiplyAdd(int vectorBits) {
+  int64_t steps = kSteps;
+  if (vectorBits == 512)
+    __asm__ volatile(TESSERA_LOOP("zmm") : "+r"(steps) : : TESSERA_CLOBBERS);
+  else if (vectorBits == 256)
+    __asm__ volatile(TESSERA_LOOP("ymm") : "+r"(steps) : : TESSERA_CLOBBERS);
+  else
+    __asm__ volatile(TESSERA_LOOP("xmm") : "+r"(steps) : : TESSERA_CLOBBERS);
+}
+
+int widestVector() {
+  __builtin_cpu_init();
+  if (!__builtin_cpu_supports("fma"))
+    return 0;
+  return __builtin_cpu_supports("avx512f") ? 512 : __builtin_cpu_supports("avx2") ? 256 : 128;
+}
+
+#else
+
+int widestVector() { return 0; }
+void multiplyAdd(int) {}
+
+#endif
+
+template <typename Run> double bestTime(double seconds, Run run) {
+  run(); // Pages, clocks and upper halves of registers wake up.
+  double best = 1e9;
+  for (double begin = now(), end = begin; end - begin < seconds;) {
+    double start = now();
+    run();
+    end = now();
+    best = std::min(best, end - start);
+  }
+  return best;
+}
+
+double measureFlops(int vectorBits) {
+  if (vectorBits == 0)
+    return 0;
+  double flops = 2.0 * kSteps * kChains * (vectorBits / 32);
+  return flops / bestTime(0.1, [&] { multiplyAdd(vectorBits); });
+}
+
+double measureRead() {
+  constexpr size_t kBytes = size_t(256) << 20, kWords = kBytes / sizeof(uint64_t);
+  std::unique_ptr<uint64_t[]> words(new (std::nothrow) uint64_t[kWords]);
+  if (!words)
+    return 0;
+  for (size_t i = 0; i < kWords; ++i)
+    words[i] = i;
+  uint64_t total = 0;
+  double best = bestTime(0.2, [&] {
+    // Enough independent sums for vectors on every load unit.
+    uint64_t sums[32] = {};
+    for (size_t i = 0; i < kWords; i += 32)
+      for (size_t lane = 0; lane < 32; ++lane)
+        sums[lane] += words[i + lane];
+    for (uint64_t sum : sums)
+      total += sum;
+  });
+  // The sums count as used.
+  __asm__ volatile("" : : "r"(total) : "memory");
+  return double(kBytes) / best;
+}
+
+} // namespace
+
+MachinePeak measureMachinePeak(int vectorBits) {
+  MachinePeak peak;
+  int widest = widestVector();
+  peak.vectorBits = widest == 0 ? 0
+                                : std::clamp(vectorBits >= 512   ? 512
+                                             : vectorBits >= 256 ? 256
+                                                                 : 128,
+                                             128, widest);
+  peak.flopsPerCore = measureFlops(peak.vectorBits);
+  peak.bytesPerSecond = measureRead();
+  return peak;
+}
+
+} // namespace tessera::tools
