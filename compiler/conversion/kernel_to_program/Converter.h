@@ -1,0 +1,69 @@
+//===- Converter.h - One function on its way to instructions --------------------*- C++ -*-===//
+//
+// Shared by the files of this folder, one subject each: Registers.cpp (extents), Buffers.cpp (where
+// values are), Launches.cpp (kernels and their scratch), KernelToProgram.cpp (the rest, and the
+// order of things).
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TESSERA_COMPILER_CONVERSION_KERNEL_TO_PROGRAM_CONVERTER_H
+#define TESSERA_COMPILER_CONVERSION_KERNEL_TO_PROGRAM_CONVERTER_H
+
+#include "dialects/graph/Graph.h"
+#include "dialects/kernel/Kernel.h"
+#include "dialects/program/Program.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+namespace tessera {
+
+class Converter {
+public:
+  Converter(graph::FuncOp function, mlir::OpBuilder &builder)
+      : function(function), builder(builder) {}
+  llvm::LogicalResult run();
+
+private:
+  // Registers.
+  llvm::LogicalResult bindSymbols();
+  mlir::Value reg(graph::DimAttr dim);
+  mlir::Value computeDim(graph::DimAttr dim);
+  mlir::Value number(int64_t value);
+  mlir::Value binary(program::BinaryKind kind, mlir::Value x, mlir::Value y);
+  llvm::SmallVector<mlir::Value> regs(llvm::ArrayRef<graph::DimAttr> dims);
+
+  // Buffers.
+  program::BufferType bufferType(graph::TensorType type);
+  mlir::Value temp(graph::TensorType type);
+  mlir::Value view(mlir::Value buffer, graph::TensorType type);
+  mlir::Value bufferOf(mlir::Value value);
+  mlir::Value destination(mlir::Value value);
+  /// The values' producers write into these buffers where they can; who cannot is copied
+  /// afterwards.
+  void wish(mlir::ValueRange values, mlir::ValueRange buffers);
+  void deliver(mlir::ValueRange values, mlir::ValueRange buffers);
+
+  // Instructions.
+  llvm::LogicalResult convert(mlir::Block &block);
+  llvm::LogicalResult convert(mlir::Operation &op);
+  llvm::LogicalResult convertLaunch(kernel::LaunchOp op);
+  mlir::Value scratchExtent(kernel::LaunchOp op, mlir::Value extent);
+  llvm::LogicalResult addScratch(kernel::LaunchOp op, llvm::SmallVectorImpl<mlir::Value> &outputs);
+  llvm::LogicalResult convertIf(graph::IfOp op);
+  llvm::LogicalResult convertWhile(graph::WhileOp op);
+  mlir::Value loadCondition(mlir::Value value);
+  void assertSizes();
+
+  graph::FuncOp function;
+  mlir::OpBuilder &builder;
+  mlir::Location loc = builder.getUnknownLoc();
+  mlir::Operation *bodyMarker = nullptr;
+  llvm::DenseMap<mlir::Attribute, mlir::Value> registers;
+  llvm::DenseMap<mlir::Value, mlir::Value> buffers; // of graph values
+  llvm::DenseMap<mlir::Value, mlir::Value>
+      wishes; // where the producer of a graph value should write
+};
+
+} // namespace tessera
+
+#endif
