@@ -1,4 +1,4 @@
-//===- TransposedConvolution.cpp - Windows that do not overlap are a contraction ---------------===//
+//===- ContractTransposedConv.cpp - Windows that do not overlap are a contraction ---------------===//
 
 #include "compiler/transforms/graph/Passes.h"
 
