@@ -18,7 +18,8 @@ public:
   EmittedModule result;
 
 private:
-  llvm::Expected<uint32_t> constantOf(Attribute value, Type element, ArrayRef<int64_t> shape);
+  llvm::Expected<uint32_t> constantOf(Attribute value, Type element, ArrayRef<int64_t> shape,
+                                      StringRef layout = "");
   llvm::Error addVariables(ModuleOp module);
   llvm::Error addKernel(program::LaunchOp launch, const EmittedVariant &variant,
                         module::Variant &out);
@@ -32,26 +33,8 @@ static llvm::Error fail(const llvm::Twine &message) {
   return llvm::createStringError(llvm::inconvertibleErrorCode(), message);
 }
 
-/// Row-major bytes of a dense attribute, bools as one byte each.
-static std::vector<char> layOut(DenseElementsAttr dense) {
-  std::vector<char> bytes;
-  int64_t size = getElementByteSize(dense.getElementType());
-  auto append = [&](const llvm::APInt &value) {
-    const auto *data = reinterpret_cast<const char *>(value.getRawData());
-    bytes.insert(bytes.end(), data, data + size); // Little-endian, as the module is.
-  };
-  bytes.reserve(dense.getNumElements() * size);
-  if (isFloat(dense.getElementType()))
-    for (const llvm::APFloat &value : dense.getValues<llvm::APFloat>())
-      append(value.bitcastToAPInt());
-  else
-    for (const llvm::APInt &value : dense.getValues<llvm::APInt>())
-      append(value.zext(64));
-  return bytes;
-}
-
 llvm::Expected<uint32_t> ModuleEmitter::constantOf(Attribute value, Type element,
-                                                   ArrayRef<int64_t> shape) {
+                                                   ArrayRef<int64_t> shape, StringRef layout) {
   auto [it, isNew] = constants.insert({value, result.description.constants.size()});
   if (!isNew)
     return it->second;
@@ -59,20 +42,16 @@ llvm::Expected<uint32_t> ModuleEmitter::constantOf(Attribute value, Type element
   constant.name = "c" + std::to_string(it->second);
   constant.type = getRuntimeType(element);
   constant.dims.assign(shape.begin(), shape.end());
-  if (auto weight = llvm::dyn_cast<graph::WeightAttr>(value)) {
-    auto *dialect = value.getContext()->getLoadedDialect<graph::GraphDialect>();
-    llvm::Expected<ArrayRef<char>> bytes = dialect->getWeightStore().getBytes(weight);
-    if (!bytes)
-      return bytes.takeError();
-    constant.data = bytes->data();
-    constant.bytes = bytes->size();
-  } else if (auto dense = llvm::dyn_cast<DenseElementsAttr>(value)) {
-    result.storage.push_back(layOut(dense));
-    constant.data = result.storage.back().data();
-    constant.bytes = result.storage.back().size();
-  } else {
-    return fail("a constant of the program has no bytes");
-  }
+  constant.layout = layout.str();
+  auto *dialect = value.getContext()->getLoadedDialect<graph::GraphDialect>();
+  std::vector<char> storage;
+  llvm::Expected<ArrayRef<char>> bytes = dialect->getWeightStore().getBytes(value, storage);
+  if (!bytes)
+    return bytes.takeError();
+  constant.data = bytes->data();
+  constant.bytes = bytes->size();
+  if (!storage.empty())
+    result.storage.push_back(std::move(storage)); // Moving keeps the bytes in their place.
   result.description.constants.push_back(std::move(constant));
   return it->second;
 }
@@ -117,8 +96,8 @@ llvm::Error ModuleEmitter::addKernel(program::LaunchOp launch, const EmittedVari
     kernel.args.push_back({module::KernelArgKind::Scalar});
   addBuffers(launch.getOutputs(), module::KernelArgKind::Output);
   Operation *definition = SymbolTable::lookupSymbolIn(variant.module, launch.getKernelAttr());
-  if (auto sources = definition ? definition->getAttrOfType<ArrayAttr>("kernel.sources")
-                                : ArrayAttr())
+  if (auto sources =
+          definition ? definition->getAttrOfType<ArrayAttr>("kernel.sources") : ArrayAttr())
     for (Attribute source : sources)
       kernel.sources.push_back(llvm::cast<StringAttr>(source).str());
   out.kernels.push_back(std::move(kernel));
@@ -145,7 +124,8 @@ llvm::Error ModuleEmitter::addVariant(const EmittedVariant &variant) {
       } else if (auto constant = llvm::dyn_cast<program::ConstantOp>(op)) {
         auto type = llvm::cast<program::BufferType>(constant.getType());
         llvm::Expected<uint32_t> number =
-            constantOf(constant.getValue(), type.getElementType(), constant.getShape());
+            constantOf(constant.getValue(), type.getElementType(), constant.getShape(),
+                       constant.getLayout().value_or(""));
         if (!number)
           error = number.takeError();
         else

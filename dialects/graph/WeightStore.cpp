@@ -8,10 +8,17 @@
 #include "llvm/Support/Path.h"
 #include "llvm/Support/xxhash.h"
 
+using namespace tessera;
 using namespace tessera::graph;
 
 static llvm::Error fail(const llvm::Twine &message) {
   return llvm::createStringError(llvm::inconvertibleErrorCode(), message);
+}
+
+ConstantOp tessera::graph::getConstantSource(mlir::Value value) {
+  while (auto reshape = value.getDefiningOp<ReshapeOp>())
+    value = reshape.getX();
+  return value.getDefiningOp<ConstantOp>();
 }
 
 void WeightStore::setFolder(llvm::StringRef path) {
@@ -29,11 +36,12 @@ llvm::Expected<llvm::MemoryBuffer *> WeightStore::openFile(llvm::StringRef name)
   if (auto it = files.find(name); it != files.end())
     return it->second.get();
   namespace path = llvm::sys::path;
-  bool leaves = path::is_absolute(name) ||
-                std::any_of(path::begin(name), path::end(name),
-                            [](llvm::StringRef part) { return part == ".."; });
+  bool leaves =
+      path::is_absolute(name) || std::any_of(path::begin(name), path::end(name),
+                                             [](llvm::StringRef part) { return part == ".."; });
   if (name.empty() || leaves)
-    return fail("weight file '" + name + "' is not inside the model's folder; put it beside the model");
+    return fail("weight file '" + name +
+                "' is not inside the model's folder; put it beside the model");
   llvm::SmallString<256> full(folder.empty() ? "." : folder), root, resolved;
   if (llvm::sys::fs::real_path(full, root))
     return fail("the model's folder '" + folder + "' cannot be read");
@@ -70,6 +78,35 @@ llvm::Expected<llvm::ArrayRef<char>> WeightStore::getBytes(WeightAttr weight) {
                 " bytes, bytes " + llvm::Twine(offset) + " to " + llvm::Twine(offset + length) +
                 " are needed");
   return all.slice(offset, length);
+}
+
+/// Row-major bytes of a dense attribute, bools as one byte each.
+static std::vector<char> layOut(mlir::DenseElementsAttr dense) {
+  std::vector<char> bytes;
+  int64_t size = getElementByteSize(dense.getElementType());
+  auto append = [&](const llvm::APInt &value) {
+    const auto *data = reinterpret_cast<const char *>(value.getRawData());
+    bytes.insert(bytes.end(), data, data + size); // Little-endian, as the module is.
+  };
+  bytes.reserve(dense.getNumElements() * size);
+  if (tessera::isFloat(dense.getElementType()))
+    for (const llvm::APFloat &value : dense.getValues<llvm::APFloat>())
+      append(value.bitcastToAPInt());
+  else
+    for (const llvm::APInt &value : dense.getValues<llvm::APInt>())
+      append(value.zext(64));
+  return bytes;
+}
+
+llvm::Expected<llvm::ArrayRef<char>> WeightStore::getBytes(mlir::Attribute constant,
+                                                           std::vector<char> &storage) {
+  if (auto weight = llvm::dyn_cast<WeightAttr>(constant))
+    return getBytes(weight);
+  auto dense = llvm::dyn_cast<mlir::DenseElementsAttr>(constant);
+  if (!dense)
+    return fail("a constant of the program has no bytes");
+  storage = layOut(dense);
+  return llvm::ArrayRef<char>(storage);
 }
 
 WeightAttr WeightStore::addDerived(std::vector<char> bytes, TensorType type) {

@@ -1,8 +1,8 @@
 //===- WeightStore.h - The bytes behind #graph.weight ---------------------------===//
 //
 // Owned by the graph dialect, one per MLIRContext. Files are mapped once, read-only; a file name is
-// relative to the model's folder and cannot leave it. Derived buffers (names that begin with `%`) are
-// owned by the store and named by the hash of their content.
+// relative to the model's folder and cannot leave it. Derived buffers (names that begin with `%`)
+// are owned by the store and named by the hash of their content.
 //
 // Thread-safe. A returned span lives as long as the store, or until its buffer is released.
 //
@@ -22,13 +22,18 @@
 #include <vector>
 
 namespace mlir {
-class TypedAttr;
-}
+class Attribute;
+class Value;
+} // namespace mlir
 
 namespace tessera::graph {
 
+class ConstantOp;
 class WeightAttr;
 class TensorType;
+
+/// The constant whose row-major bytes a value has, seen through reshapes; null when there is none.
+ConstantOp getConstantSource(mlir::Value value);
 
 class WeightStore {
 public:
@@ -38,11 +43,18 @@ public:
   /// Makes the bytes of a buffer (a model that is already in memory or mapped) known under a name.
   void addFile(llvm::StringRef name, std::unique_ptr<llvm::MemoryBuffer> buffer);
 
-  /// The bytes a weight stands for; an error that names the file when it is missing, outside the model's
-  /// folder or too short.
+  /// The bytes a weight stands for; an error that names the file when it is missing, outside the
+  /// model's folder or too short.
   llvm::Expected<llvm::ArrayRef<char>> getBytes(WeightAttr weight);
 
-  /// Keeps the bytes (row-major, getElementByteSize each) and returns the weight that stands for them.
+  /// The same for the value of any constant (a weight, or dense elements): row-major,
+  /// getElementByteSize each. Elements that do not lie in memory like that are laid out in
+  /// `storage`.
+  llvm::Expected<llvm::ArrayRef<char>> getBytes(mlir::Attribute constant,
+                                                std::vector<char> &storage);
+
+  /// Keeps the bytes (row-major, getElementByteSize each) and returns the weight that stands for
+  /// them.
   WeightAttr addDerived(std::vector<char> bytes, TensorType type);
 
   /// Frees a derived buffer; nothing may use its weight any more.

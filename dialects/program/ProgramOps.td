@@ -114,8 +114,9 @@ def Program_OutputOp : Program_BufferOp<"output"> {
 }
 def Program_ConstantOp : Program_BufferOp<"constant"> {
   let summary = "Memory of a constant of the module; shared by content";
-  let arguments = (ins AnyAttr:$value, DenseI64ArrayAttr:$shape);
-  let assemblyFormat = "$value `shape` $shape attr-dict `:` type($result)";
+  let description = "`layout` says for people how a packed constant lies in memory; `shape` is what is there.";
+  let arguments = (ins AnyAttr:$value, DenseI64ArrayAttr:$shape, OptionalAttr<StrAttr>:$layout);
+  let assemblyFormat = "$value `shape` $shape (`layout` $layout^)? attr-dict `:` type($result)";
 }
 def Program_VariableOp : Program_BufferOp<"variable"> {
   let summary = "Memory of a variable of the module";

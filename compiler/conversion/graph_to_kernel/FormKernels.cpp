@@ -4,6 +4,8 @@
 #include "compiler/conversion/graph_to_kernel/Groups.h"
 #include "compiler/conversion/graph_to_kernel/Lower.h"
 
+#include "dialects/graph/WeightStore.h"
+
 #include "mlir/Analysis/TopologicalSortUtils.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -76,8 +78,7 @@ void Outliner::collectInputs(Operation *op) {
 void Outliner::collectOutputs() {
   for (Operation *op : group)
     for (Value result : op->getResults())
-      if (llvm::any_of(result.getUsers(),
-                       [&](Operation *user) { return !members.contains(user); }))
+      if (llvm::any_of(result.getUsers(), [&](Operation *user) { return !members.contains(user); }))
         outputs.insert(result);
 }
 
@@ -105,15 +106,14 @@ void Outliner::replace(kernel::FuncOp kernel, ArrayRef<graph::DimAttr> dims) {
   for (Operation *op : group)
     locations.push_back(op->getLoc());
   SmallVector<Attribute> extents(dims.begin(), dims.end());
-  auto launch = kernel::LaunchOp::create(
-      here, here.getFusedLoc(locations), ValueRange(outputs.getArrayRef()).getTypes(),
-      FlatSymbolRefAttr::get(kernel.getSymNameAttr()), inputs.getArrayRef(),
-      here.getArrayAttr(extents));
+  auto launch = kernel::LaunchOp::create(here, here.getFusedLoc(locations),
+                                         ValueRange(outputs.getArrayRef()).getTypes(),
+                                         FlatSymbolRefAttr::get(kernel.getSymNameAttr()),
+                                         inputs.getArrayRef(), here.getArrayAttr(extents));
   for (auto [produced, result] : llvm::zip(outputs, launch.getResults())) {
     Value output = produced;
-    output.replaceUsesWithIf(result, [&](OpOperand &use) {
-      return !members.contains(use.getOwner());
-    });
+    output.replaceUsesWithIf(result,
+                             [&](OpOperand &use) { return !members.contains(use.getOwner()); });
   }
   for (Operation *op : llvm::reverse(group))
     op->erase();
@@ -151,6 +151,12 @@ LogicalResult Outliner::run() {
   kernel::ReturnOp::create(inner, kernel.getLoc(), results);
   kernel.setFunctionType(
       builder.getFunctionType(entry.getArgumentTypes(), ValueRange(results).getTypes()));
+  for (auto [number, input] : llvm::enumerate(inputs)) {
+    // Packed blocks have a layout of their own.
+    Type element = graph::getTensorType(input).getElementType();
+    if (graph::getConstantSource(input) && element.isIntOrFloat())
+      kernel.setArgAttr(number, kernel::KernelDialect::kConstantAttr, builder.getUnitAttr());
+  }
   llvm::SetVector<StringRef> names;
   for (Operation *op : group)
     collectNames(op->getLoc(), names);

@@ -1,6 +1,7 @@
 //===- Buffers.cpp - Where values are -------------------------------------------------------===//
 
 #include "compiler/conversion/kernel_to_program/Converter.h"
+#include "compiler/conversion/kernel_to_program/PackConstant.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -37,9 +38,31 @@ Value Converter::bufferOf(Value value) {
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPoint(bodyMarker);
     return buffers[value] = program::ConstantOp::create(builder, loc, bufferType(type),
-                                                        constant.getValue(), type.getShape());
+                                                        constant.getValue(), type.getShape(),
+                                                        /*layout=*/StringAttr());
   }
   return buffer = destination(value);
+}
+
+/// A constant in the layout that a kernel reads.
+Value Converter::packed(graph::ConstantOp constant, Value operand, kernel::PackedAttr layout) {
+  graph::TensorType logical = graph::getTensorType(operand);
+  Value &known = packedConstants[{constant.getValue().getAsOpaquePointer(),
+                                  logical.getAsOpaquePointer(), layout.getAsOpaquePointer()}];
+  if (known)
+    return known;
+  llvm::Expected<graph::WeightAttr> weight = packConstant(constant.getValue(), logical, layout);
+  if (!weight) {
+    constant.emitError(llvm::toString(weight.takeError()));
+    return {};
+  }
+  std::string text;
+  llvm::raw_string_ostream(text) << layout;
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPoint(bodyMarker);
+  graph::TensorType type = weight->getType();
+  return known = program::ConstantOp::create(builder, loc, bufferType(type), *weight,
+                                             type.getShape(), builder.getStringAttr(text));
 }
 
 /// Where the producer of a value should write it.

@@ -15,6 +15,8 @@
 
 #include "llvm/ADT/TypeSwitch.h"
 
+#include <map>
+
 namespace tessera {
 
 class Converter {
@@ -38,6 +40,7 @@ private:
   mlir::Value view(mlir::Value buffer, graph::TensorType type);
   mlir::Value bufferOf(mlir::Value value);
   mlir::Value destination(mlir::Value value);
+  mlir::Value packed(graph::ConstantOp constant, mlir::Value operand, kernel::PackedAttr layout);
   /// The values' producers write into these buffers where they can; who cannot is copied
   /// afterwards.
   void wish(mlir::ValueRange values, mlir::ValueRange buffers);
@@ -62,6 +65,8 @@ private:
   llvm::DenseMap<mlir::Value, mlir::Value> buffers; // of graph values
   llvm::DenseMap<mlir::Value, mlir::Value>
       wishes; // where the producer of a graph value should write
+  /// By value, logical type and layout.
+  std::map<std::tuple<const void *, const void *, const void *>, mlir::Value> packedConstants;
 };
 
 } // namespace tessera

@@ -1,6 +1,7 @@
 //===- Launches.cpp - Kernels and their scratch ----------------------------------------------===//
 
 #include "compiler/conversion/kernel_to_program/Converter.h"
+#include "dialects/graph/WeightStore.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -83,8 +84,23 @@ LogicalResult Converter::addScratch(kernel::LaunchOp op, SmallVectorImpl<Value> 
 
 LogicalResult Converter::convertLaunch(kernel::LaunchOp op) {
   SmallVector<Value> inputs, outputs;
-  for (Value operand : op.getOperands())
-    inputs.push_back(bufferOf(operand));
+  auto kernel = function->getParentOfType<ModuleOp>().lookupSymbol<kernel::FuncOp>(op.getKernel());
+  for (auto [number, operand] : llvm::enumerate(op.getOperands())) {
+    auto layout =
+        kernel.getArgAttrOfType<kernel::PackedAttr>(number, kernel::KernelDialect::kLayoutAttr);
+    if (!layout) {
+      inputs.push_back(bufferOf(operand));
+      continue;
+    }
+    graph::ConstantOp constant = graph::getConstantSource(operand);
+    if (!constant)
+      return op.emitError("kernel '")
+             << op.getKernel() << "' wants operand " << number << " in " << layout
+             << ", but it is no constant; copy_packed lets the kernel make the copy";
+    inputs.push_back(packed(constant, operand, layout));
+    if (!inputs.back())
+      return failure();
+  }
   SmallVector<Value> scalars;
   for (Attribute dim : op.getDims()) {
     if (auto integer = llvm::dyn_cast<IntegerAttr>(dim))
