@@ -205,6 +205,10 @@ LogicalResult ScalarTranslator::translate(Operation *op) {
   }
   Type result = valueType(type);
   auto plain = [&](Op kind) { return rounded(add(kind, result, {x.begin(), x.end()}), type); };
+  // Halide's own way to functions of f16 makes infinities of NaNs that have a small payload.
+  auto function = [&](Op kind) {
+    return type.isF16() ? convert(add(kind, kF32, {convert(x[0], kF32)}), result) : plain(kind);
+  };
   auto floatPick = [&](bool larger, bool propagate) {
     int32_t better = larger ? add(Op::Less, kBool, {x[1], x[0]}) : add(Op::Less, kBool, {x[0], x[1]});
     int32_t picked = add(Op::Select, result, {better, x[0], x[1]});
@@ -283,9 +287,15 @@ LogicalResult ScalarTranslator::translate(Operation *op) {
           })
           .Case([&](arith::ExtFOp) { return convert(x[0], result); })
           .Case([&](arith::TruncFOp op) {
-            // From f64 to bf16 goes through f32, which rounds twice: Halide has no other way.
-            int32_t narrow = convert(x[0], type.isBF16() ? kF32 : result);
-            return type.isBF16() ? rounded(narrow, type) : narrow;
+            if (type.isBF16())
+              return rounded(x[0], type);
+            // Halide leaves out the middle of f64 -> f32 -> f16, which would round once instead of twice; a sum
+            // with -0 changes no value and stops it.
+            bool doubleBefore = op.getIn().getDefiningOp<arith::TruncFOp>() != nullptr;
+            int32_t source = x[0];
+            if (doubleBefore)
+              source = add(Op::Add, kF32, {source, add(Op::FloatConst, kF32, {}, std::bit_cast<int64_t>(-0.0))});
+            return convert(source, result);
           })
           .Case([&](arith::SIToFPOp) { return rounded(convert(x[0], result), type); })
           .Case([&](arith::UIToFPOp) {
@@ -339,11 +349,11 @@ LogicalResult ScalarTranslator::translate(Operation *op) {
             return reinterpret(add(Op::Or, raw, {magnitude, taken}), result);
           })
           .Case([&](math::AbsFOp) { return add(Op::Abs, result, {x[0]}); })
-          .Case([&](math::FloorOp) { return add(Op::Floor, result, {x[0]}); })
-          .Case([&](math::CeilOp) { return add(Op::Ceil, result, {x[0]}); })
-          .Case([&](math::TruncOp) { return add(Op::Trunc, result, {x[0]}); })
-          .Case([&](math::RoundEvenOp) { return add(Op::RoundEven, result, {x[0]}); })
-          .Case([&](math::SqrtOp) { return rounded(add(Op::Sqrt, result, {x[0]}), type); })
+          .Case([&](math::FloorOp) { return function(Op::Floor); })
+          .Case([&](math::CeilOp) { return function(Op::Ceil); })
+          .Case([&](math::TruncOp) { return function(Op::Trunc); })
+          .Case([&](math::RoundEvenOp) { return function(Op::RoundEven); })
+          .Case([&](math::SqrtOp) { return function(Op::Sqrt); })
           .Case([&](math::AbsIOp) {
             int32_t zero = integer(result, 0);
             return add(Op::Select, result,

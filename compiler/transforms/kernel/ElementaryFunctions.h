@@ -35,8 +35,10 @@ public:
   Value asinh(Value x);
   Value acosh(Value x);
   Value atanh(Value x);
-  Value erf(Value x); ///< f32 only
+  Value erf(Value x);
   Value rsqrt(Value x);
+  /// x (of f64) rounded once to a type of 16 bits.
+  Value truncateDouble(Value x, mlir::FloatType narrow);
 
 private:
   Value number(double value);
@@ -59,6 +61,23 @@ private:
   Value both(Value x, Value y);
   /// Horner's scheme, highest coefficient first.
   Value polynomial(Value x, llvm::ArrayRef<double> coefficients);
+
+  /// A value in two parts: their exact sum, of which the second is small beside the first.
+  struct Pair {
+    Value high, low;
+  };
+  Pair twoSum(Value x, Value y);
+  Pair twoProduct(Value x, Value y);
+  Pair multiply(Pair x, Pair y);
+  Pair sum(Pair x, Pair y);
+  /// log x of positive finite f64 values, to about 2^-65 of its magnitude.
+  Pair logInTwoParts(Value x);
+  /// x^y given |x|^y.
+  Value powOf(Value x, Value y, Value result);
+  /// x with its lowest bits zero (f64).
+  Value clearBits(Value x, int64_t count);
+  /// x = m 2^e with m in [sqrt(1/2), sqrt(2)); gives e as a float.
+  Value splitMantissa(Value x, Value &m);
 
   /// The nearest integer to x (finite after clamping) as an integer; 0 for NaN.
   Value toInteger(Value x);

@@ -47,7 +47,7 @@ static LogicalResult expandOp(Operation *op) {
   if (!type)
     return success();
   ImplicitLocOpBuilder b(op->getLoc(), op);
-  if (type.getWidth() > 64 || (type.isF64() && llvm::isa<math::ErfOp>(op)))
+  if (type.getWidth() > 64)
     return op->emitError("has no expansion for ") << type << " yet";
   auto compute = type.getWidth() < 32 ? llvm::cast<FloatType>(Type(b.getF32Type())) : type;
   SmallVector<Value> operands(op->getOperands());
@@ -58,11 +58,24 @@ static LogicalResult expandOp(Operation *op) {
   Value result = expand(op, functions, operands);
   if (!result)
     return success();
-  if (compute != type)
-    result = arith::TruncFOp::create(b, type, result);
+  if (compute != type) {
+    auto single = result.getDefiningOp<arith::TruncFOp>();
+    result = single ? E(b, llvm::cast<FloatType>(single.getIn().getType())).truncateDouble(single.getIn(), type)
+                    : arith::TruncFOp::create(b, type, result).getResult();
+  }
   op->replaceAllUsesWith(ValueRange(result));
   op->erase();
   return success();
+}
+
+/// No processor rounds f64 to 16 bits in one step.
+static void expandTruncation(arith::TruncFOp op) {
+  auto type = llvm::dyn_cast<FloatType>(op.getType());
+  if (!type || type.getWidth() != 16 || !op.getIn().getType().isF64())
+    return;
+  ImplicitLocOpBuilder b(op.getLoc(), op);
+  op.replaceAllUsesWith(E(b, b.getF64Type()).truncateDouble(op.getIn(), type));
+  op.erase();
 }
 
 namespace {
@@ -79,6 +92,7 @@ struct KernelExpandMath : transforms::impl::KernelExpandMathBase<KernelExpandMat
       for (Operation *op : ops)
         if (failed(expandOp(op)))
           return signalPassFailure();
+      kernel.walk(expandTruncation);
     }
   }
 };
