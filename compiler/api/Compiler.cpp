@@ -1,6 +1,7 @@
 //===- Compiler.cpp - From a model file to a module --------------------------------------===//
 #include "compiler/api/Compiler.h"
 
+#include "compiler/api/Suggest.h"
 #include "compiler/codegen/driver/KernelCompiler.h"
 #include "compiler/module/EmitModule.h"
 #include "compiler/pipelines/Pipelines.h"
@@ -37,9 +38,10 @@ std::string tessera::getHostLevel() {
 namespace {
 class Compilation {
 public:
-  Compilation(const std::string &path, const CompileOptions &options)
-      : path(path), options(options), registry(makeRegistry()), context(registry) {}
-  CompileResult run();
+  Compilation(const std::string &path, const std::string &folder, const CompileOptions &options)
+      : path(path), folder(folder), options(options), registry(makeRegistry()), context(registry) {}
+  /// With the model's bytes, or those of the file.
+  CompileResult run(std::optional<StringRef> bytes);
 
 private:
   static DialectRegistry makeRegistry() {
@@ -47,7 +49,12 @@ private:
     registerAllDialects(registry);
     return registry;
   }
-  LogicalResult load();
+  LogicalResult load(std::optional<StringRef> bytes);
+  LogicalResult parse(StringRef text);
+  LogicalResult checkPassNames();
+  LogicalResult steps(std::optional<StringRef> bytes);
+  void check();
+  void note(const Diagnostic &diagnostic);
   LogicalResult runPasses(void (*add)(OpPassManager &), StringRef step);
   LogicalResult findTargets();
   LogicalResult applySchedules();
@@ -55,15 +62,19 @@ private:
   LogicalResult emit();
   LogicalResult printIR();
   LogicalResult fail(const llvm::Twine &message);
+  /// A step begins: what it is called, where the whole is, what a failure in it means.
+  void begin(StringRef stage, double fraction, CompileCode failure);
   void time(StringRef step);
 
-  const std::string &path;
+  const std::string &path, &folder;
   const CompileOptions &options;
   DialectRegistry registry;
   MLIRContext context;
   OwningOpRef<ModuleOp> module;
   std::vector<EmittedVariant> variants;
   CompileResult result;
+  CompileCode failureCode = CompileCode::Internal;
+  onnx::ImportReport report;
   std::chrono::steady_clock::time_point last = std::chrono::steady_clock::now();
 };
 } // namespace
@@ -71,6 +82,12 @@ private:
 LogicalResult Compilation::fail(const llvm::Twine &message) {
   result.error += message.str() + "\n";
   return failure();
+}
+
+void Compilation::begin(StringRef stage, double fraction, CompileCode failure) {
+  failureCode = failure;
+  if (options.progress)
+    options.progress(stage.str(), fraction);
 }
 
 void Compilation::time(StringRef step) {
@@ -84,8 +101,8 @@ LogicalResult Compilation::findTargets() {
        options.targets.empty() ? std::vector<std::string>{"host"} : options.targets) {
     std::string level = target == "host" ? getHostLevel() : target;
     if (module::featuresOfLevel(level).empty())
-      return fail("unknown target '" + target +
-                  "'; known are host, x86-64-v2, x86-64-v3 and x86-64-v4");
+      return fail(suggest("unknown target '" + target + "'", target,
+                          {"host", "x86-64-v2", "x86-64-v3", "x86-64-v4"}));
     result.targets.push_back(level);
   }
   // The most demanding first: that is how they are tried at load.
@@ -94,34 +111,71 @@ LogicalResult Compilation::findTargets() {
   return success();
 }
 
-LogicalResult Compilation::load() {
-  auto file = llvm::MemoryBuffer::getFile(path);
-  if (!file)
-    return fail("cannot read '" + path + "': " + file.getError().message());
-  StringRef text = (*file)->getBuffer();
+LogicalResult Compilation::load(std::optional<StringRef> bytes) {
+  begin("reading the model", 0, CompileCode::FileError);
+  std::unique_ptr<llvm::MemoryBuffer> file;
+  if (!bytes) {
+    auto opened = llvm::MemoryBuffer::getFile(path);
+    if (!opened)
+      return fail("cannot read '" + path + "': " + opened.getError().message());
+    file = std::move(*opened);
+    bytes = file->getBuffer();
+  }
   context.loadDialect<graph::GraphDialect>();
   auto *dialect = context.getLoadedDialect<graph::GraphDialect>();
-  StringRef folder = llvm::sys::path::parent_path(path);
   dialect->getWeightStore().setFolder(folder.empty() ? "." : folder);
-  if (onnx::looksLikeOnnx(text)) {
-    module = onnx::importOnnx(text, path, context);
-  } else if (text.contains('\0') || text.trim().empty()) {
-    // Text has no zero bytes.
-    return fail("'" + path + "' is no model that Tessera reads: expected ONNX or the textual IR "
-                "(graph.func ...)");
-  } else {
-    llvm::SourceMgr sources;
-    sources.AddNewSourceBuffer(std::move(*file), llvm::SMLoc());
-    module = parseSourceFile<ModuleOp>(sources, &context);
-  }
-  if (!module || failed(verify(*module)))
+  failureCode = CompileCode::InvalidModel;
+  if (failed(parse(*bytes)))
     return failure();
   if (module->getOps<graph::FuncOp>().empty())
     return fail("'" + path + "' has no graph.func");
+  failureCode = CompileCode::InvalidOption;
+  std::vector<std::string> symbols;
+  for (auto function : module->getOps<graph::FuncOp>())
+    if (DictionaryAttr ranges = function.getDimsAttr())
+      for (NamedAttribute entry : ranges)
+        symbols.push_back(entry.getName().str());
   llvm::StringMap<int64_t> dims;
-  for (const auto &[name, value] : options.dims)
+  for (const auto &[name, value] : options.dims) {
+    if (!llvm::is_contained(symbols, name))
+      return fail(
+          suggest("--dim " + name + ": the model has no symbol of this name", name, symbols));
     dims[name] = value;
+  }
   return dims.empty() ? success() : transforms::fixDims(*module, dims);
+}
+
+LogicalResult Compilation::parse(StringRef text) {
+  if (onnx::looksLikeOnnx(text)) {
+    module = onnx::importOnnx(text, path, context, options.checkOnly ? &report : nullptr);
+  } else if (text.contains('\0') || text.trim().empty()) {
+    // Text has no zero bytes.
+    failureCode = CompileCode::NotAModel;
+    return fail("'" + path +
+                "' is no model that Tessera reads: expected ONNX or the textual IR "
+                "(graph.func ...)");
+  } else {
+    llvm::SourceMgr sources;
+    sources.AddNewSourceBuffer(llvm::MemoryBuffer::getMemBufferCopy(text, path), llvm::SMLoc());
+    module = parseSourceFile<ModuleOp>(sources, &context);
+  }
+  return success(module && succeeded(verify(*module)));
+}
+
+/// A misspelt pass would print nothing, silently.
+LogicalResult Compilation::checkPassNames() {
+  std::vector<std::string> known;
+  for (auto add : {addGraphPasses, addKernelPasses, addProgramPasses}) {
+    PassManager passes(&context);
+    add(passes);
+    for (Pass &pass : passes.getPasses())
+      if (!llvm::is_contained(known, pass.getArgument()))
+        known.push_back(pass.getArgument().str());
+  }
+  for (const std::string &name : options.dumpAfter)
+    if (!llvm::is_contained(known, name))
+      return fail(suggest("unknown pass '" + name + "'", name, known));
+  return success();
 }
 
 LogicalResult Compilation::runPasses(void (*add)(OpPassManager &), StringRef step) {
@@ -176,11 +230,10 @@ LogicalResult Compilation::compileKernels() {
       requests.back().wantLLVM = options.emit == EmitKind::LLVM;
       requests.back().wantAssembly = options.emit == EmitKind::Assembly;
     }
-  std::vector<codegen::CompiledKernel> compiled =
-      compiler.compile(requests, [&](size_t done) {
-        if (options.progress)
-          options.progress("compiling kernels", done, requests.size());
-      });
+  std::vector<codegen::CompiledKernel> compiled = compiler.compile(requests, [&](size_t done) {
+    begin(("compiling kernels " + llvm::Twine(done) + "/" + llvm::Twine(requests.size())).str(),
+          0.1 + 0.88 * double(done) / double(requests.size()), CompileCode::CodegenFailed);
+  });
   result.kernels = requests.size();
   LogicalResult status = success();
   size_t next = 0;
@@ -225,7 +278,82 @@ LogicalResult Compilation::printIR() {
   return success();
 }
 
-CompileResult Compilation::run() {
+/// Everything that cannot be compiled, without compiling.
+void Compilation::check() {
+  result.nodes = report.nodes;
+  result.unexamined = report.unexamined;
+  for (const onnx::UnsupportedOperator &row : report.unsupported)
+    result.unsupported.push_back({row.name, row.opset, row.count, row.firstNode, row.reason});
+  if (!module || !result.error.empty() || !result.unsupported.empty())
+    return;
+  ScopedDiagnosticHandler handler(&context, [&](Diagnostic &diagnostic) {
+    note(diagnostic);
+    return success();
+  });
+  if (succeeded(runPasses(addGraphPasses, "graph passes")))
+    (void)runPasses(addKernelPasses, "kernel formation");
+}
+
+/// A pass's error becomes a row of the report, under the model's own names where it has them.
+void Compilation::note(const Diagnostic &diagnostic) {
+  if (diagnostic.getSeverity() != DiagnosticSeverity::Error)
+    return;
+  std::string node, reason = diagnostic.str();
+  if (auto name = diagnostic.getLocation()->findInstanceOf<NameLoc>())
+    node = name.getName().str();
+  else if (auto place = diagnostic.getLocation()->findInstanceOf<FileLineColLoc>())
+    node = (place.getFilename().getValue() + ":" + llvm::Twine(place.getLine())).str();
+  std::string name = report.operators.lookup(node);
+  for (UnsupportedNodes &row : result.unsupported)
+    if (row.name == name && row.reason == reason) {
+      ++row.count;
+      return;
+    }
+  result.unsupported.push_back({name, report.opset, 1, node, reason});
+}
+
+LogicalResult Compilation::steps(std::optional<StringRef> bytes) {
+  begin("checking the options", 0, CompileCode::InvalidOption);
+  if (failed(findTargets()) || failed(checkPassNames()))
+    return failure();
+  LogicalResult loaded = load(bytes);
+  time("load");
+  if (options.checkOnly) {
+    check();
+    return success(result.error.empty());
+  }
+  if (failed(loaded))
+    return failure();
+  begin("graph passes", 0.02, CompileCode::Unsupported);
+  if (failed(runPasses(addGraphPasses, "graph passes")))
+    return failure();
+  if (options.emit == EmitKind::Graph)
+    return printIR();
+  begin("forming kernels", 0.05, CompileCode::Unsupported);
+  if (failed(runPasses(addKernelPasses, "kernel formation")))
+    return failure();
+  if (options.emit == EmitKind::Kernel)
+    return printIR();
+  failureCode = CompileCode::InvalidOption;
+  if (failed(applySchedules()))
+    return failure();
+  if (options.emit == EmitKind::Schedule)
+    return printIR();
+  begin("compiling kernels", 0.1, CompileCode::CodegenFailed);
+  if (failed(compileKernels()))
+    return failure();
+  if (options.emit == EmitKind::LLVM || options.emit == EmitKind::Assembly)
+    return success();
+  begin("making the program", 0.98, CompileCode::Unsupported);
+  if (failed(runPasses(addProgramPasses, "program")))
+    return failure();
+  if (options.emit == EmitKind::Program)
+    return printIR();
+  begin("making the module", 0.99, CompileCode::Internal);
+  return emit();
+}
+
+CompileResult Compilation::run(std::optional<StringRef> bytes) {
   // Diagnostics: "file:line:column: error: sentence".
   ScopedDiagnosticHandler diagnostics(&context, [&](Diagnostic &diagnostic) {
     llvm::raw_string_ostream os(result.error);
@@ -240,39 +368,25 @@ CompileResult Compilation::run() {
     }
     return success();
   });
-  auto steps = [&]() -> LogicalResult {
-    if (failed(findTargets()) || failed(load()))
-      return failure();
-    time("load");
-    if (failed(runPasses(addGraphPasses, "graph passes")))
-      return failure();
-    if (options.emit == EmitKind::Graph)
-      return printIR();
-    if (failed(runPasses(addKernelPasses, "kernel formation")))
-      return failure();
-    if (options.emit == EmitKind::Kernel)
-      return printIR();
-    if (failed(applySchedules()))
-      return failure();
-    if (options.emit == EmitKind::Schedule)
-      return printIR();
-    if (failed(compileKernels()))
-      return failure();
-    if (options.emit == EmitKind::LLVM || options.emit == EmitKind::Assembly)
-      return success();
-    if (failed(runPasses(addProgramPasses, "program")))
-      return failure();
-    if (options.emit == EmitKind::Program)
-      return printIR();
-    return emit();
-  };
-  if (failed(steps()) && result.error.empty())
+  if (failed(steps(bytes)) && result.error.empty())
     result.error = "compiling '" + path + "' failed\n";
-  if (failed(success(result.error.empty())))
+  if (!result.error.empty()) {
+    result.code = failureCode;
     result.bytes.clear();
+  }
+  if (options.progress)
+    options.progress("done", 1);
   return std::move(result);
 }
 
+std::string tessera::getDefaultCacheFolder() { return codegen::Cache::defaultFolder(); }
+
 CompileResult tessera::compileFile(const std::string &path, const CompileOptions &options) {
-  return Compilation(path, options).run();
+  std::string folder = llvm::sys::path::parent_path(path).str();
+  return Compilation(path, folder, options).run(std::nullopt);
+}
+
+CompileResult tessera::compileBytes(std::string_view bytes, const std::string &name,
+                                    const std::string &folder, const CompileOptions &options) {
+  return Compilation(name, folder, options).run(StringRef(bytes));
 }

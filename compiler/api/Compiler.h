@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace tessera {
@@ -13,16 +14,39 @@ namespace tessera {
 /// What compileFile produces.
 enum class EmitKind { Module, Graph, Kernel, Schedule, Program, LLVM, Assembly };
 
+/// Who can do something about a failure; numbers are never reused. The C interface has the same.
+enum class CompileCode : int32_t {
+  Ok = 0,
+  InvalidOption = 100, ///< a target, pass, symbol or schedule that does not exist or fit
+  FileError = 200,     ///< a file cannot be read or written
+  NotAModel = 201,
+  InvalidModel = 202, ///< wrong, or it asks for something that its frontend does not have
+  Unsupported = 203,  ///< read, but it cannot be lowered
+  CodegenFailed = 300,
+  Internal = 900
+};
+
 struct CompileOptions {
   std::vector<std::string> targets; ///< levels ("x86-64-v3"), or "host"; empty: host
   EmitKind emit = EmitKind::Module;
   std::map<std::string, int64_t> dims; ///< symbols that get a value
-  std::string scheduleFile;            ///< schedules (text) that replace the default ones, by kernel
-  std::vector<std::string> dumpAfter;  ///< passes after which the IR goes to standard error
-  unsigned jobs = 0;                   ///< kernels compiled at a time; 0: one per core
-  std::string cacheFolder;             ///< "": no cache
-  /// Called with what is being done; `done` of `total` kernels.
-  std::function<void(const char *step, size_t done, size_t total)> progress;
+  std::string scheduleFile;           ///< schedules (text) that replace the default ones, by kernel
+  std::vector<std::string> dumpAfter; ///< passes after which the IR goes to standard error
+  unsigned jobs = 0;                  ///< kernels compiled at a time; 0: one per core
+  std::string cacheFolder;            ///< "": no cache
+  /// Imports the model and forms kernels as far as possible, compiles nothing, and fills
+  /// CompileResult::unsupported.
+  bool checkOnly = false;
+  /// Called with what is being done, and how much of all (0 to 1).
+  std::function<void(const std::string &stage, double fraction)> progress;
+};
+
+/// Nodes of a model that cannot be compiled, for one reason.
+struct UnsupportedNodes {
+  std::string name;  ///< of the operator
+  int64_t opset = 0; ///< 0: the model has no operator sets
+  size_t count = 0;
+  std::string firstNode, reason;
 };
 
 struct CompileTiming {
@@ -31,18 +55,29 @@ struct CompileTiming {
 };
 
 struct CompileResult {
+  CompileCode code = CompileCode::Ok;
   std::string error;          ///< sentences with places, one a line; empty: it worked
   std::vector<uint8_t> bytes; ///< the module, or text
   std::vector<std::string> targets;
   std::vector<CompileTiming> timings;
   size_t kernels = 0, cachedKernels = 0;
+  // Filled by checkOnly.
+  std::vector<UnsupportedNodes> unsupported;
+  size_t nodes = 0, unexamined = 0; ///< of the model; those that depend on unsupported ones
 };
 
 /// The best level this machine can run ("x86-64-v4").
 std::string getHostLevel();
 
-/// Compiles a model. The format is recognised by content: the textual IR.
+/// The default of tools and bindings for CompileOptions::cacheFolder.
+std::string getDefaultCacheFolder();
+
+/// Compiles a model. The format is recognised by content: ONNX or the textual IR.
 CompileResult compileFile(const std::string &path, const CompileOptions &options);
+/// The same for a model in memory; `name` is for messages, `folder` ("": the current one) where
+/// files that it refers to are.
+CompileResult compileBytes(std::string_view bytes, const std::string &name,
+                           const std::string &folder, const CompileOptions &options);
 
 } // namespace tessera
 

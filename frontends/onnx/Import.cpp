@@ -158,7 +158,7 @@ LogicalResult Importer::define(StringRef name, Value value, Location loc) {
   return success();
 }
 
-static const Operator *findOperator(StringRef name) {
+const Operator *tessera::onnx::findOperator(StringRef name) {
   for (ArrayRef<Operator> table : {elementwiseOperators(), mathOperators(), reduceOperators(),
                                    shapeOperators(), windowOperators()})
     for (const Operator &row : table)
@@ -168,17 +168,11 @@ static const Operator *findOperator(StringRef name) {
 }
 
 LogicalResult Importer::importNode(const ::onnx::NodeProto &proto, OpBuilder &builder) {
-  std::string label = !proto.name().empty()         ? proto.name()
-                      : proto.output_size() ? proto.op_type() + ":" + proto.output(0)
-                                                    : proto.op_type();
-  Location loc = NameLoc::get(builder.getStringAttr(label));
+  Location loc = NameLoc::get(builder.getStringAttr(labelOf(proto)));
   Node node(*this, builder, loc, proto, opset);
-  if (!proto.domain().empty() && proto.domain() != "ai.onnx")
-    return node.error("operators of domain '" + proto.domain() + "' are not supported");
+  if (std::string reason = whyUnknown(proto); !reason.empty())
+    return node.error(reason);
   const Operator *found = findOperator(proto.op_type());
-  if (!found || opset < found->since)
-    return node.error("operator '" + proto.op_type() + "' of version " + Twine(opset) +
-                      " is not supported");
   for (const std::string &name : proto.input()) {
     if (name.empty()) {
       node.inputs.push_back({});
@@ -206,9 +200,12 @@ LogicalResult Importer::importNode(const ::onnx::NodeProto &proto, OpBuilder &bu
 }
 
 LogicalResult Importer::importNodes(const ::onnx::GraphProto &graph, OpBuilder &builder) {
-  for (const ::onnx::NodeProto &node : graph.node())
-    if (failed(importNode(node, builder)))
+  for (const ::onnx::NodeProto &node : graph.node()) {
+    if (report)
+      tryNode(node, builder);
+    else if (failed(importNode(node, builder)))
       return failure();
+  }
   return success();
 }
 
@@ -248,7 +245,8 @@ LogicalResult Importer::importInputs(const ::onnx::GraphProto &graph) {
     DimList dims;
     for (const auto &[i, extent] : llvm::enumerate(tensor.shape().dim())) {
       // Converters write "?" and negative numbers for extents that they know nothing of.
-      bool isNamed = extent.has_dim_param() && !extent.dim_param().empty() && extent.dim_param() != "?";
+      bool isNamed =
+          extent.has_dim_param() && !extent.dim_param().empty() && extent.dim_param() != "?";
       if (isNamed)
         dims.push_back(symbolFor(extent.dim_param()));
       else if (extent.has_dim_value() && extent.dim_value() >= 0)
@@ -260,9 +258,9 @@ LogicalResult Importer::importInputs(const ::onnx::GraphProto &graph) {
     names.push_back(input.name());
   }
   OpBuilder builder(module.getBodyRegion());
-  function = graph::FuncOp::create(builder, module.getLoc(), "main",
-                                   builder.getFunctionType(types, {}),
-                                   symbols.getDictionary(context));
+  function =
+      graph::FuncOp::create(builder, module.getLoc(), "main", builder.getFunctionType(types, {}),
+                            symbols.getDictionary(context));
   for (auto [i, name] : llvm::enumerate(names)) {
     function.setArgAttr(i, "graph.name", builder.getStringAttr(name));
     if (failed(define(name, function.getBody().getArgument(i), module.getLoc())))
@@ -272,10 +270,14 @@ LogicalResult Importer::importInputs(const ::onnx::GraphProto &graph) {
 }
 
 LogicalResult Importer::importMain(const ::onnx::GraphProto &graph) {
+  if (!report && failed(checkOperators(graph)))
+    return failure();
   if (failed(importInputs(graph)))
     return failure();
   OpBuilder builder = OpBuilder::atBlockBegin(&function.getBody().front());
   if (failed(importInitializers(graph, builder)) || failed(importNodes(graph, builder)))
+    return failure();
+  if (report && !report->unsupported.empty())
     return failure();
   SmallVector<Value> results;
   SmallVector<DictionaryAttr> attributes;
@@ -304,6 +306,8 @@ LogicalResult Importer::importBranch(const ::onnx::GraphProto &graph, OpBuilder 
     return failure();
   for (const ::onnx::ValueInfoProto &output : graph.output()) {
     Value value = values.lookup(output.name());
+    if (!value && unavailable.contains(output.name()))
+      return failure();
     if (!value)
       return module.emitError("output '") << output.name() << "' of a branch is defined nowhere";
     results.push_back(value);
@@ -325,7 +329,7 @@ bool tessera::onnx::looksLikeOnnx(StringRef bytes) {
 }
 
 OwningOpRef<ModuleOp> tessera::onnx::importOnnx(StringRef bytes, StringRef fileName,
-                                                MLIRContext &context) {
+                                                MLIRContext &context, ImportReport *report) {
   context.loadDialect<graph::GraphDialect>();
   Location loc = NameLoc::get(StringAttr::get(&context, fileName));
   ::onnx::ModelProto model;
@@ -334,7 +338,8 @@ OwningOpRef<ModuleOp> tessera::onnx::importOnnx(StringRef bytes, StringRef fileN
   coded.SetRecursionLimit(kMaxMessageDepth);
   if (bytes.size() > INT32_MAX || !model.ParseFromCodedStream(&coded) ||
       !coded.ConsumedEntireMessage() || !model.has_graph()) {
-    emitError(loc) << "'" << fileName << "' is no complete ONNX model: the file is truncated or damaged";
+    emitError(loc) << "'" << fileName
+                   << "' is no complete ONNX model: the file is truncated or damaged";
     return nullptr;
   }
   int64_t opset = 0;
@@ -351,7 +356,9 @@ OwningOpRef<ModuleOp> tessera::onnx::importOnnx(StringRef bytes, StringRef fileN
     return nullptr;
   }
   OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
-  if (failed(Importer(*module, opset).importMain(model.graph())) )
+  if (report)
+    report->opset = opset;
+  if (failed(Importer(*module, opset, report).importMain(model.graph())))
     return nullptr;
   return module;
 }

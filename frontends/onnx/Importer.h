@@ -4,10 +4,12 @@
 
 #include "dialects/graph/GraphBuilder.h"
 #include "dialects/graph/ShapeContents.h"
+#include "frontends/onnx/Import.h"
 
 #include "frontends/onnx/onnx-ml.pb.h"
 
 #include "llvm/ADT/StringMap.h"
+#include "llvm/ADT/StringSet.h"
 
 namespace tessera::onnx {
 
@@ -57,8 +59,10 @@ public:
   /// The extents an input holds.
   LogicalResult extentsOf(size_t input, llvm::StringRef what, DimList &dims);
 
-  /// NumPy's broadcasting of extents. Where nothing is known of two extents they are taken to be equal.
-  LogicalResult broadcastDims(llvm::ArrayRef<DimAttr> a, llvm::ArrayRef<DimAttr> b, DimList &result);
+  /// NumPy's broadcasting of extents. Where nothing is known of two extents they are taken to be
+  /// equal.
+  LogicalResult broadcastDims(llvm::ArrayRef<DimAttr> a, llvm::ArrayRef<DimAttr> b,
+                              DimList &result);
   /// x at the result's dims; extents that were taken to be equal become a checked assumption.
   Value broadcastTo(Value x, llvm::ArrayRef<DimAttr> dims);
   LogicalResult broadcastAll(llvm::SmallVectorImpl<Value> &values);
@@ -90,7 +94,8 @@ Value importTensor(graph::GraphBuilder &builder, const ::onnx::TensorProto &tens
 /// Imports the nodes of one graph and its subgraphs.
 class Importer {
 public:
-  Importer(mlir::ModuleOp module, int64_t opset) : module(module), opset(opset) {}
+  Importer(mlir::ModuleOp module, int64_t opset, ImportReport *report = nullptr)
+      : module(module), opset(opset), report(report) {}
 
   LogicalResult importMain(const ::onnx::GraphProto &graph);
   /// The nodes of a branch at the builder's place; its outputs.
@@ -102,14 +107,31 @@ private:
   LogicalResult importInitializers(const ::onnx::GraphProto &graph, mlir::OpBuilder &builder);
   LogicalResult importNodes(const ::onnx::GraphProto &graph, mlir::OpBuilder &builder);
   LogicalResult importNode(const ::onnx::NodeProto &node, mlir::OpBuilder &builder);
+
+  // What is not supported (Unsupported.cpp).
+  /// Why no operator of ours reads the node; "" when one does.
+  std::string whyUnknown(const ::onnx::NodeProto &node) const;
+  /// All nodes of the graph and its subgraphs that no operator of ours reads.
+  void findUnknown(const ::onnx::GraphProto &graph, ImportReport &into) const;
+  /// Fails with one error per operator that Tessera does not have.
+  LogicalResult checkOperators(const ::onnx::GraphProto &graph);
+  /// Imports a node, or notes in the report why it cannot be.
+  void tryNode(const ::onnx::NodeProto &node, mlir::OpBuilder &builder);
+  void note(ImportReport &into, const ::onnx::NodeProto &node, llvm::StringRef reason) const;
   LogicalResult define(llvm::StringRef name, Value value, mlir::Location loc);
 
   mlir::ModuleOp module;
   int64_t opset;
   graph::FuncOp function;
   llvm::StringMap<Value> values;
+  ImportReport *report;
+  llvm::StringSet<> unavailable; ///< what unsupported nodes would have defined
   unsigned depth = 0;
 };
+
+/// The name that a node has in locations and messages.
+std::string labelOf(const ::onnx::NodeProto &node);
+const Operator *findOperator(llvm::StringRef name);
 
 } // namespace tessera::onnx
 

@@ -1,35 +1,53 @@
-// Files as tools read and write them.
+// Files as tools write them: under a temporary name, then renamed, so that nothing leaves a half
+// file.
 #ifndef TESSERA_TOOLS_COMMON_FILES_H
 #define TESSERA_TOOLS_COMMON_FILES_H
 
-#include <cerrno>
 #include <cstdint>
 #include <cstdio>
-#include <cstring>
 #include <string>
-#include <unistd.h>
+#include <string_view>
 #include <vector>
 
 namespace tessera::tools {
 
-// Writes beside the file and renames, so that a failed run leaves no half file. "" or one sentence.
-inline std::string writeFile(const std::string &path, const std::vector<uint8_t> &bytes) {
-  const std::string temporary = path + ".tmp" + std::to_string(::getpid());
-  const auto failed = [&](const char *what) {
-    const std::string reason = std::strerror(errno);
-    std::remove(temporary.c_str());
-    return std::string("cannot ") + what + " '" + path + "': " + reason;
-  };
-  std::FILE *file = std::fopen(temporary.c_str(), "wb");
-  if (!file)
-    return failed("create");
-  const bool written = std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size();
-  if (std::fclose(file) != 0 || !written)
-    return failed("write");
-  if (std::rename(temporary.c_str(), path.c_str()) != 0)
-    return failed("rename");
-  return "";
+// A file that will be written: `open` before the work that makes its contents, so that a place that
+// cannot be written to is known first. What was not committed is removed, also by an interrupt (see
+// handleInterrupts).
+class OutputFile {
+public:
+  OutputFile() = default;
+  ~OutputFile() { discard(); }
+  OutputFile(const OutputFile &) = delete;
+  OutputFile &operator=(const OutputFile &) = delete;
+
+  // Both return "" or one sentence.
+  [[nodiscard]] std::string open(const std::string &path);
+  [[nodiscard]] std::string commit(const void *data, size_t size);
+  void discard();
+
+private:
+  std::string failed(const char *what);
+
+  std::string path, temporary;
+  std::FILE *file = nullptr;
+  int slot = -1;
+};
+
+[[nodiscard]] std::string writeFile(const std::string &path, const void *data, size_t size);
+inline std::string writeFile(const std::string &path, std::string_view text) {
+  return writeFile(path, text.data(), text.size());
 }
+inline std::string writeFile(const std::string &path, const std::vector<uint8_t> &bytes) {
+  return writeFile(path, bytes.data(), bytes.size());
+}
+
+// The whole file. "" or one sentence.
+[[nodiscard]] std::string readFile(const std::string &path, std::string &contents);
+
+// Ctrl-C and SIGTERM remove the files that are being written, give the terminal its line back, and
+// end the process with 128 + the signal's number.
+void handleInterrupts();
 
 } // namespace tessera::tools
 

@@ -2,7 +2,9 @@
 
 #include "tools/common/Files.h"
 
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 
 namespace tessera::tools {
 namespace {
@@ -16,10 +18,11 @@ struct TypeName {
   tessera_type type;
 };
 constexpr TypeName kTypes[] = {
-    {"<f8", TESSERA_F64}, {"<f4", TESSERA_F32}, {"<f2", TESSERA_F16}, {"|i1", TESSERA_I8},
-    {"<i2", TESSERA_I16}, {"<i4", TESSERA_I32}, {"<i8", TESSERA_I64}, {"|u1", TESSERA_U8},
-    {"<u2", TESSERA_U16}, {"<u4", TESSERA_U32}, {"<u8", TESSERA_U64}, {"|b1", TESSERA_BOOL},
-    {"<u2", TESSERA_BF16}, {"|u1", TESSERA_F8E4M3FN}, {"|u1", TESSERA_F8E5M2},
+    {"<f8", TESSERA_F64},        {"<f4", TESSERA_F32},       {"<f2", TESSERA_F16},
+    {"|i1", TESSERA_I8},         {"<i2", TESSERA_I16},       {"<i4", TESSERA_I32},
+    {"<i8", TESSERA_I64},        {"|u1", TESSERA_U8},        {"<u2", TESSERA_U16},
+    {"<u4", TESSERA_U32},        {"<u8", TESSERA_U64},       {"|b1", TESSERA_BOOL},
+    {"<u2", TESSERA_BF16},       {"|u1", TESSERA_F8E4M3FN},  {"|u1", TESSERA_F8E5M2},
     {"|u1", TESSERA_F8E4M3FNUZ}, {"|u1", TESSERA_F8E5M2FNUZ}};
 
 // The text after `'key':` in the header's dictionary.

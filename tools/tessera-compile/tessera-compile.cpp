@@ -1,106 +1,170 @@
 //===- tessera-compile.cpp - Model files to modules ------------------------------------===//
-#include "compiler/api/Compiler.h"
+#include "compiler/api/Suggest.h"
+#include "tools/common/CommandLine.h"
+#include "tools/common/CompilerLibrary.h"
 #include "tools/common/Files.h"
+#include "tools/tessera-compile/Check.h"
 
-#include <CLI/CLI.hpp>
-#include <cstdio>
-#include <cstdlib>
-#include <unistd.h>
+#include <nlohmann/json.hpp>
 
-static const char *const kExamples = R"(Examples:
-  tessera-compile model.mlir -o model.tsm
-  tessera-compile model.mlir -o model.tsm --target x86-64-v3,x86-64-v4
-  tessera-compile model.mlir --emit kernel --dim S=128
+using namespace tessera::tools;
+
+namespace {
+
+const char *const kName = "tessera-compile";
+const char *const kExamples = R"(  tessera-compile model.onnx -o model.tsm
+  tessera-compile model.onnx -o model.tsm --target x86-64-v3,x86-64-v4 --dim S=128
+  tessera-compile model.onnx --check
+  tessera-compile model.mlir --emit kernel
 )";
 
-static std::string defaultCache() {
-  if (const char *own = std::getenv("TESSERA_CACHE_DIR"))
-    return own;
-  if (const char *shared = std::getenv("XDG_CACHE_HOME"))
-    return std::string(shared) + "/tessera";
-  const char *home = std::getenv("HOME");
-  return home ? std::string(home) + "/.cache/tessera" : "";
+struct Options {
+  std::string model, output, emit = "module", schedule, cache;
+  std::vector<std::string> targets, dims, dumpAfter;
+  uint32_t jobs = 0;
+  bool check = false, timing = false, json = false, noCache = false, quiet = false;
+};
+
+void describe(CommandLine &line, Options &options) {
+  line.add_option("MODEL", options.model, "model file: ONNX, or the textual IR")->required();
+  line.add_option("-o,--output", options.output, "where to write; text goes to standard output");
+  line.add_option("--target", options.targets,
+                  "host (default), x86-64-v2, -v3, -v4; several make a variant each")
+      ->delimiter(',');
+  line.add_option("--dim", options.dims, "gives a symbolic extent a value: S=128");
+  line.add_option("--emit", options.emit,
+                  "module (default), graph, kernel, schedule, program, llvm, asm");
+  line.add_flag("--check", options.check, "a table of all that is not supported; compiles nothing");
+  line.add_flag("--timing", options.timing, "says where the time went");
+  line.add_flag("--json", options.json, "says what was done as JSON, on standard output");
+  line.add_option("--schedule", options.schedule,
+                  "schedules that replace the default ones (from --emit schedule)")
+      ->group(line.more);
+  line.add_option("--dump-ir-after", options.dumpAfter,
+                  "passes after which the IR is printed to standard error")
+      ->delimiter(',')
+      ->group(line.more);
+  line.add_option("--jobs", options.jobs, "kernels compiled at a time; 0: one per core")
+      ->group(line.more);
+  line.add_option("--cache", options.cache,
+                  "folder of compiled kernels; default: $TESSERA_CACHE_DIR or ~/.cache/tessera")
+      ->group(line.more);
+  line.add_flag("--no-cache", options.noCache, "compiles every kernel anew")->group(line.more);
+  line.add_flag("-q,--quiet", options.quiet, "no progress, no summary")->group(line.more);
 }
 
-static bool parseDim(const std::string &text, tessera::CompileOptions &options) {
-  const size_t equals = text.find('=');
-  char *end = nullptr;
-  const char *value = equals == std::string::npos ? "" : text.c_str() + equals + 1;
-  const long long number = std::strtoll(value, &end, 10);
-  if (equals == 0 || end == value || *end || number < 0)
-    return false;
-  options.dims[text.substr(0, equals)] = number;
-  return true;
+std::vector<const char *> pointers(const std::vector<std::string> &texts) {
+  std::vector<const char *> list;
+  for (const std::string &text : texts)
+    list.push_back(text.c_str());
+  return list;
 }
+
+// What was made, for people and for programs.
+void report(const CompilerLibrary &compiler, const tessera_compilation *compilation,
+            const Options &options) {
+  nlohmann::json targets = nlohmann::json::array(), steps = nlohmann::json::array();
+  std::string targetText;
+  for (uint32_t i = 0; const char *target = compiler.compilation_target(compilation, i); ++i) {
+    targets.push_back(target);
+    targetText += (i ? ", " : "") + std::string(target);
+  }
+  double seconds = 0;
+  for (uint32_t i = 0; const char *step = compiler.compilation_step(compilation, i, &seconds);
+       ++i) {
+    steps.push_back({{"step", step}, {"seconds", seconds}});
+    if (options.timing)
+      std::fprintf(stderr, "%-24s %8.3f s\n", step, seconds);
+  }
+  const uint64_t size = compiler.compilation_size(compilation);
+  const uint64_t kernels = compiler.compilation_kernel_count(compilation);
+  const uint64_t cached = compiler.compilation_cached_kernel_count(compilation);
+  if (options.json) {
+    const nlohmann::json summary = {
+        {"schema", 1},        {"output", options.output}, {"bytes", size}, {"targets", targets},
+        {"kernels", kernels}, {"cached_kernels", cached}, {"steps", steps}};
+    std::printf("%s\n",
+                summary.dump(1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+  } else if (options.emit == "module" && !options.quiet) {
+    std::fprintf(stderr, "%s: %llu bytes, target %s, %llu kernels (%llu from the cache)\n",
+                 options.output.c_str(), (unsigned long long)size, targetText.c_str(),
+                 (unsigned long long)kernels, (unsigned long long)cached);
+  }
+}
+
+int run(const Options &options) {
+  std::map<std::string, int64_t> dims;
+  for (const std::string &dim : options.dims)
+    if (std::string problem = parseDim(dim, dims); !problem.empty())
+      return complain(kName, problem);
+  const bool toFile = !options.check && !options.output.empty() && options.output != "-";
+  if (!options.check && options.emit == "module" && options.output.empty())
+    return complain(kName, "say where to write the module: -o OUT.tsm");
+  if (options.json && !options.check && !toFile)
+    return complain(kName, "--json needs standard output for itself: add -o FILE");
+  OutputFile output;
+  if (toFile)
+    if (std::string problem = output.open(options.output); !problem.empty())
+      return complain(kName, problem);
+  std::string problem;
+  const CompilerLibrary *compiler = openCompiler(problem);
+  if (!compiler)
+    return complain(kName, problem);
+
+  Progress progress(options.quiet);
+  const std::vector<const char *> targets = pointers(options.targets);
+  const std::vector<const char *> dumpAfter = pointers(options.dumpAfter);
+  std::vector<tessera_compile_dim> dimList;
+  for (const auto &[name, value] : dims)
+    dimList.push_back({name.c_str(), value});
+  tessera_compile_options compile{};
+  compile.size = sizeof(compile);
+  compile.jobs = options.jobs;
+  compile.targets = targets.data();
+  compile.target_count = uint32_t(targets.size());
+  compile.dims = dimList.data();
+  compile.dim_count = uint32_t(dimList.size());
+  compile.emit = options.emit.c_str();
+  compile.schedule_file = options.schedule.empty() ? nullptr : options.schedule.c_str();
+  compile.cache_folder = options.noCache         ? ""
+                         : options.cache.empty() ? nullptr
+                                                 : options.cache.c_str();
+  compile.dump_after = dumpAfter.data();
+  compile.dump_after_count = uint32_t(dumpAfter.size());
+  compile.check_only = options.check;
+  compile.progress = Progress::show;
+  compile.user = &progress;
+  const Compilation compilation(compiler->compile_file(options.model.c_str(), &compile));
+  progress.clear();
+  if (!compilation)
+    return complain(kName, "out of memory");
+  if (compiler->compilation_code(compilation.get()) != TESSERA_COMPILE_OK) {
+    std::fputs(compiler->compilation_message(compilation.get()), stderr);
+    return 1;
+  }
+  if (options.check)
+    return printCheck(*compiler, compilation.get(), options.model, options.json);
+  const void *bytes = compiler->compilation_bytes(compilation.get());
+  const uint64_t size = compiler->compilation_size(compilation.get());
+  if (toFile) {
+    if (std::string failure = output.commit(bytes, size); !failure.empty())
+      return complain(kName, failure);
+  } else if (std::fwrite(bytes, 1, size, stdout) != size || std::fflush(stdout) != 0) {
+    return complain(kName, "cannot write to standard output");
+  }
+  report(*compiler, compilation.get(), options);
+  return 0;
+}
+
+} // namespace
 
 int main(int argc, char **argv) {
-  CLI::App app("Compiles a model file to a Tessera module (.tsm).");
-  app.footer(kExamples);
-  tessera::CompileOptions options;
-  std::string model, output, emit = "module";
-  std::vector<std::string> dims;
-  bool timing = false, noCache = false;
-  app.add_option("MODEL", model, "model file (textual IR)")->required();
-  app.add_option("-o,--output", output, "where to write; text goes to standard output by default");
-  app.add_option("--target", options.targets, "host, x86-64-v2, x86-64-v3, x86-64-v4; several: one variant each")
-      ->delimiter(',');
-  app.add_option("--emit", emit, "module, graph, kernel, schedule, program, llvm, asm")
-      ->check(CLI::IsMember({"module", "graph", "kernel", "schedule", "program", "llvm", "asm"}));
-  app.add_option("--dim", dims, "gives a symbol a value: S=128");
-  app.add_option("--schedule", options.scheduleFile, "schedules that replace the default ones");
-  app.add_option("--dump-ir-after", options.dumpAfter, "passes after which the IR is printed");
-  app.add_option("--jobs", options.jobs, "kernels compiled at a time; 0: one per core");
-  app.add_flag("--timing", timing, "says where the time went");
-  app.add_flag("--no-cache", noCache, "compiles every kernel anew");
-  CLI11_PARSE(app, argc, argv);
-
-  for (const std::string &dim : dims)
-    if (!parseDim(dim, options)) {
-      std::fprintf(stderr, "tessera-compile: --dim %s: expected SYMBOL=NUMBER, such as S=128\n",
-                   dim.c_str());
-      return 1;
-    }
-  using tessera::EmitKind;
-  const std::map<std::string, EmitKind> kinds = {
-      {"module", EmitKind::Module},   {"graph", EmitKind::Graph},
-      {"kernel", EmitKind::Kernel},   {"schedule", EmitKind::Schedule},
-      {"program", EmitKind::Program}, {"llvm", EmitKind::LLVM},
-      {"asm", EmitKind::Assembly}};
-  options.emit = kinds.at(emit);
-  if (options.emit == EmitKind::Module && output.empty()) {
-    std::fprintf(stderr, "tessera-compile: say where to write the module: -o OUT.tsm\n");
-    return 1;
-  }
-  options.cacheFolder = noCache ? "" : defaultCache();
-  const bool isTerminal = isatty(2);
-  if (isTerminal)
-    options.progress = [](const char *step, size_t done, size_t total) {
-      std::fprintf(stderr, "\r%s %zu/%zu%s", step, done, total, done == total ? "\n" : "");
-    };
-
-  const tessera::CompileResult result = tessera::compileFile(model, options);
-  if (!result.error.empty()) {
-    std::fputs(result.error.c_str(), stderr);
-    return 1;
-  }
-  if (timing)
-    for (const tessera::CompileTiming &step : result.timings)
-      std::fprintf(stderr, "%-24s %8.3f s\n", step.step.c_str(), step.seconds);
-  if (output.empty() || output == "-") {
-    std::fwrite(result.bytes.data(), 1, result.bytes.size(), stdout);
-    return 0;
-  }
-  if (const std::string error = tessera::tools::writeFile(output, result.bytes); !error.empty()) {
-    std::fprintf(stderr, "tessera-compile: %s\n", error.c_str());
-    return 1;
-  }
-  if (options.emit == EmitKind::Module) {
-    std::string targets;
-    for (const std::string &target : result.targets)
-      targets += (targets.empty() ? "" : ", ") + target;
-    std::fprintf(stderr, "%s: %zu bytes, target %s, %zu kernels (%zu from the cache)\n",
-                 output.c_str(), result.bytes.size(), targets.c_str(), result.kernels,
-                 result.cachedKernels);
-  }
-  return 0;
+  handleInterrupts();
+  CommandLine line(argc, argv, kName, "Compiles a model file to a Tessera module (.tsm).",
+                   kExamples);
+  Options options;
+  describe(line, options);
+  if (const std::optional<int> status = line.parseArguments())
+    return *status;
+  return run(options);
 }

@@ -1,223 +1,122 @@
 //===- tessera-run.cpp - Runs a module, or compiles and runs a model ----------------------===//
-#include "compiler/api/Compiler.h"
+#include "tools/common/CommandLine.h"
 #include "tools/common/Files.h"
-#include "tools/common/Inputs.h"
-
-#include <CLI/CLI.hpp>
-#include <cstdio>
-#include <map>
-#include <nlohmann/json.hpp>
+#include "tools/common/Trace.h"
+#include "tools/tessera-run/Results.h"
 
 using namespace tessera::tools;
 
 namespace {
 
-const char *const kExamples = R"(Examples:
-  tessera-run model.tsm
+const char *const kName = "tessera-run";
+const char *const kExamples = R"(  tessera-run model.onnx
   tessera-run model.tsm --input x=@x.npy --output y=@y.npy
-  tessera-run model.mlir --input x=2x3xf32=1 --threads 2 --profile profile.json
+  tessera-run model.tsm --input x=2x3xf32=1 --print 8 --threads 2
+  tessera-run model.tsm --profile profile.json       (https://ui.perfetto.dev opens it)
 )";
 
+struct Options {
+  std::string model, profile, function;
+  std::vector<std::string> inputs, outputs, dims;
+  OpenOptions open;
+  uint32_t threads = 0, repeat = 1;
+  uint64_t timeout = 0;
+  size_t elements = 0;
+  bool json = false;
+};
 
-// Prints an error of the runtime and gives the exit status.
-int report(tessera_error *error) {
-  std::fprintf(stderr, "tessera-run: %s [%s]\n", tessera_error_message(error),
-               tessera_code_name(tessera_error_code(error)));
-  tessera_error_destroy(error);
-  return 1;
-}
-int report(const std::string &message) {
-  std::fprintf(stderr, "tessera-run: %s\n", message.c_str());
-  return 1;
-}
-
-bool splitPair(const std::string &text, std::string &name, std::string &value) {
-  const size_t equals = text.find('=');
-  if (equals == std::string::npos || equals == 0)
-    return false;
-  name = text.substr(0, equals);
-  value = text.substr(equals + 1);
-  return true;
-}
-
-bool isModule(const std::string &path) {
-  std::FILE *file = std::fopen(path.c_str(), "rb");
-  if (!file)
-    return true; // The loader says why it cannot be read.
-  unsigned char magic[4] = {};
-  const size_t size = std::fread(magic, 1, 4, file);
-  std::fclose(file);
-  return size < 4 || (magic[0] == 0x89 && magic[1] == 'T' && magic[2] == 'S' && magic[3] == 'M');
+void describe(CommandLine &line, Options &options) {
+  line.add_option("MODEL", options.model, "module (.tsm), or a model to compile first")->required();
+  line.add_option("-i,--input", options.inputs,
+                  "NAME=@file.npy, or NAME=2x3xf32=1 (or =1,2,3,4,5,6); default: generated");
+  line.add_option("-o,--output", options.outputs, "NAME=@file.npy");
+  line.add_option("--print", options.elements, "prints the first elements of each output");
+  line.add_option("--threads", options.threads, "threads that compute; 0 (default): all CPUs");
+  line.add_option("--profile", options.profile, "writes a trace that Perfetto opens");
+  line.add_flag("--json", options.json, "results as JSON");
+  line.add_option("--dim", options.dims, "gives a symbolic extent of a model a value: S=128");
+  line.add_option("--target", options.open.target, "level to compile for, or variant to choose")
+      ->group(line.more);
+  line.add_option("--function", options.function, "function to run; the first by default")
+      ->group(line.more);
+  line.add_option("--repeat", options.repeat, "runs that often; variables keep their state")
+      ->check(CLI::PositiveNumber)
+      ->group(line.more);
+  line.add_option("--timeout", options.timeout, "milliseconds after which a run ends; 0: none")
+      ->group(line.more);
+  line.add_option("--device", options.open.device, "cpu, or null: everything but the kernels")
+      ->group(line.more);
+  line.add_flag("-q,--quiet", options.open.isQuiet, "no progress and no notes")->group(line.more);
 }
 
-std::string namesOf(tessera_module *module, bool inputs) {
-  std::string names;
-  const uint32_t count = inputs ? tessera_input_count(module, 0) : tessera_output_count(module, 0);
-  for (uint32_t i = 0; i < count; ++i) {
-    tessera_tensor_info info;
-    inputs ? tessera_input_info(module, 0, i, &info) : tessera_output_info(module, 0, i, &info);
-    names += (i ? ", " : "") + std::string(info.name);
+int run(Options &options) {
+  for (const std::string &dim : options.dims)
+    if (std::string problem = parseDim(dim, options.open.dims); !problem.empty())
+      return complain(kName, problem);
+  OutputFile profile;
+  if (!options.profile.empty())
+    if (std::string problem = profile.open(options.profile); !problem.empty())
+      return complain(kName, problem);
+  ModulePointer module;
+  if (std::string problem = openModule(options.model, options.open, module); !problem.empty())
+    return complain(kName, problem);
+  RunReport report{};
+  report.module = module.get();
+  report.model = options.model;
+  report.elements = options.elements;
+  if (std::string problem = findFunction(module.get(), options.function, report.function);
+      !problem.empty())
+    return complain(kName, problem);
+  std::vector<BoundInput> inputs;
+  std::map<std::string, std::string> files;
+  ContextPointer context;
+  std::string problem = bindInputs(module.get(), report.function, options.inputs, inputs);
+  if (problem.empty())
+    problem = parseOutputs(module.get(), report.function, options.outputs, files);
+  if (problem.empty())
+    problem = makeContext(module.get(), options.threads, context);
+  if (problem.empty())
+    problem = setInputs(context.get(), report.function, inputs);
+  if (!problem.empty())
+    return complain(kName, problem);
+  for (const BoundInput &input : inputs)
+    if (input.isGenerated && !options.inputs.empty() && !options.open.isQuiet)
+      std::fprintf(stderr, "%s: input '%s' was not given, it is generated\n", kName,
+                   input.name.c_str());
+
+  tessera_error *error = nullptr;
+  if (!options.profile.empty() && tessera_profile_start(context.get(), 1 << 16, &error))
+    return complain(kName, take(error));
+  tessera_run_options runOptions{};
+  runOptions.size = sizeof(runOptions);
+  runOptions.timeout = options.timeout * 1000000;
+  for (uint32_t i = 0; i < options.repeat; ++i) {
+    const double start = now();
+    if (tessera_run(context.get(), report.function, &runOptions, &error))
+      return complain(kName, take(error));
+    report.seconds.push_back(now() - start);
   }
-  return names;
-}
-
-// Chrome's trace format, which Perfetto opens.
-std::string profileJson(tessera_module *module, tessera_context *context) {
-  nlohmann::json events = nlohmann::json::array();
-  for (uint64_t i = 0; i < tessera_profile_count(context); ++i) {
-    tessera_record record;
-    tessera_profile_get(context, i, &record);
-    const char *names[] = {"launch", "copy", "fill", "plan", "run", "tasks"};
-    nlohmann::json event = {{"ph", "X"},
-                            {"pid", 1},
-                            {"tid", record.thread},
-                            {"ts", double(record.start) / 1000},
-                            {"dur", double(record.duration) / 1000},
-                            {"cat", names[record.kind]},
-                            {"name", names[record.kind]}};
-    if (record.kernel >= 0) {
-      const uint32_t variant = tessera_active_variant(module);
-      tessera_kernel_info kernel;
-      tessera_get_kernel(module, variant, uint32_t(record.kernel), &kernel);
-      event["name"] = kernel.name;
-      nlohmann::json nodes = nlohmann::json::array();
-      for (uint32_t s = 0; s < kernel.source_count; ++s)
-        nodes.push_back(tessera_kernel_source(module, variant, uint32_t(record.kernel), s));
-      event["args"]["nodes"] = nodes;
-    }
-    events.push_back(event);
-  }
-  return nlohmann::json{{"traceEvents", events}}.dump(1);
+  report.context = context.get();
+  report.inputs = &inputs;
+  if (problem = deliver(report, files, options.json); !problem.empty())
+    return complain(kName, problem);
+  if (options.profile.empty())
+    return 0;
+  const std::string trace = traceJson(module.get(), context.get());
+  if (problem = profile.commit(trace.data(), trace.size()); !problem.empty())
+    return complain(kName, problem);
+  return 0;
 }
 
 } // namespace
 
 int main(int argc, char **argv) {
-  CLI::App app("Runs a module (.tsm), or compiles a model and runs it.");
-  app.footer(kExamples);
-  std::string path, profile;
-  std::vector<std::string> inputTexts, outputTexts;
-  uint32_t threads = 0;
-  size_t elements = 0;
-  bool json = false;
-  app.add_option("MODULE", path, "module (.tsm) or model file")->required();
-  app.add_option("-i,--input", inputTexts, "NAME=@file.npy or NAME=2x3xf32=1; generated by default");
-  app.add_option("-o,--output", outputTexts, "NAME=@file.npy");
-  app.add_option("--threads", threads, "threads that compute; 0: all CPUs");
-  app.add_option("--profile", profile, "writes a trace that Perfetto opens");
-  app.add_option("--print", elements, "prints the first elements of each output");
-  app.add_flag("--json", json, "results as JSON");
-  CLI11_PARSE(app, argc, argv);
-
-  tessera_module *module = nullptr;
-  tessera_error *error = nullptr;
-  if (isModule(path)) {
-    if (tessera_module_load_file(path.c_str(), nullptr, &module, &error))
-      return report(error);
-  } else {
-    const tessera::CompileResult compiled = tessera::compileFile(path, {});
-    if (!compiled.error.empty()) {
-      std::fputs(compiled.error.c_str(), stderr);
-      return 1;
-    }
-    if (tessera_module_load_memory(compiled.bytes.data(), compiled.bytes.size(), nullptr, &module,
-                                   &error))
-      return report(error);
-  }
-  tessera_context_options contextOptions{};
-  contextOptions.size = sizeof(contextOptions);
-  contextOptions.threads = threads;
-  tessera_context *context = nullptr;
-  if (tessera_context_create(module, &contextOptions, &context, &error))
-    return report(error);
-
-  std::map<std::string, Array> inputs;
-  for (const std::string &text : inputTexts) {
-    std::string name, value;
-    if (!splitPair(text, name, value))
-      return report("--input " + text + ": expected NAME=VALUE");
-    if (tessera_find_input(module, 0, name.c_str()) < 0)
-      return report("the model has no input '" + name + "'; it has " + namesOf(module, true));
-    if (const std::string message = parseInput(value, inputs[name]); !message.empty())
-      return report("--input " + name + ": " + message);
-  }
-  // Symbols that given inputs bind, so that generated ones fit.
-  std::map<std::string, int64_t> symbols;
-  for (uint32_t i = 0; i < tessera_input_count(module, 0); ++i) {
-    tessera_tensor_info info;
-    tessera_input_info(module, 0, i, &info);
-    auto it = inputs.find(info.name);
-    for (uint32_t d = 0; it != inputs.end() && d < info.rank && d < it->second.dims.size(); ++d)
-      if (info.dims[d].extent < 0)
-        symbols[info.dims[d].text] = it->second.dims[d];
-  }
-  for (uint32_t i = 0; i < tessera_input_count(module, 0); ++i) {
-    tessera_tensor_info info;
-    tessera_input_info(module, 0, i, &info);
-    Array &array = inputs[info.name];
-    if (array.data.empty() && array.dims.empty()) {
-      array.type = info.type;
-      for (uint32_t d = 0; d < info.rank; ++d) {
-        const tessera_dim_info &dim = info.dims[d];
-        const int64_t assumed = dim.min > 1 ? dim.min : dim.max < 1 ? dim.max : 1;
-        array.dims.push_back(dim.extent >= 0            ? dim.extent
-                             : symbols.count(dim.text) ? symbols[dim.text]
-                                                        : assumed);
-      }
-      generate(array);
-    }
-    tessera_tensor tensor;
-    tessera_tensor_init(&tensor, array.type, uint32_t(array.dims.size()), array.dims.data(),
-                        array.data.data());
-    if (tessera_set_input(context, 0, i, &tensor, &error))
-      return report(error);
-  }
-  if (!profile.empty() && tessera_profile_start(context, 1 << 16, &error))
-    return report(error);
-  if (tessera_run(context, 0, nullptr, &error))
-    return report(error);
-
-  std::map<std::string, std::string> files;
-  for (const std::string &text : outputTexts) {
-    std::string name, value;
-    if (!splitPair(text, name, value) || value.empty() || value[0] != '@')
-      return report("--output " + text + ": expected NAME=@file.npy");
-    if (tessera_find_output(module, 0, name.c_str()) < 0)
-      return report("the model has no output '" + name + "'; it has " + namesOf(module, false));
-    files[name] = value.substr(1);
-  }
-  nlohmann::json results = nlohmann::json::object();
-  for (uint32_t i = 0; i < tessera_output_count(module, 0); ++i) {
-    tessera_tensor_info info;
-    tessera_output_info(module, 0, i, &info);
-    tessera_tensor tensor;
-    if (tessera_get_output(context, 0, i, &tensor, &error))
-      return report(error);
-    Array array;
-    array.type = tensor.type;
-    array.dims.assign(tensor.dims, tensor.dims + tensor.rank);
-    const auto *data = static_cast<const uint8_t *>(tensor.data);
-    array.data.assign(data, data + elementCount(array) * tessera_type_bytes(tensor.type));
-    if (auto it = files.find(info.name); it != files.end())
-      if (const std::string message = writeNpy(it->second, array); !message.empty())
-        return report(message);
-    if (!json) {
-      std::printf("%s: %s\n", info.name, summarize(array, elements).c_str());
-      continue;
-    }
-    nlohmann::json entry = {{"type", tessera_type_name(array.type)}, {"dims", array.dims}};
-    for (size_t k = 0; k < elementCount(array) && k < elements; ++k)
-      entry["values"].push_back(elementOf(array, k));
-    results[info.name] = entry;
-  }
-  if (json)
-    std::printf("%s\n", results.dump(1).c_str());
-  if (!profile.empty()) {
-    const std::string text = profileJson(module, context);
-    if (const std::string message = writeFile(profile, {text.begin(), text.end()}); !message.empty())
-      return report(message);
-  }
-  tessera_context_destroy(context);
-  tessera_module_destroy(module);
-  return 0;
+  handleInterrupts();
+  CommandLine line(argc, argv, kName, "Runs a module (.tsm), or compiles a model and runs it.",
+                   kExamples);
+  Options options;
+  describe(line, options);
+  if (const std::optional<int> status = line.parseArguments())
+    return *status;
+  return run(options);
 }

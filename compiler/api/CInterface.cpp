@@ -1,0 +1,167 @@
+//===- CInterface.cpp - The compiler's C interface ------------------------------------------===//
+#include "compiler/api/Compiler.h"
+#include "compiler/api/Suggest.h"
+#include "compiler/api/tessera_compiler.h"
+
+#include <cstring>
+#include <new>
+
+struct tessera_compilation {
+  tessera::CompileResult result;
+};
+
+namespace {
+
+constexpr tessera::EmitKind kKinds[] = {tessera::EmitKind::Module,  tessera::EmitKind::Graph,
+                                        tessera::EmitKind::Kernel,  tessera::EmitKind::Schedule,
+                                        tessera::EmitKind::Program, tessera::EmitKind::LLVM,
+                                        tessera::EmitKind::Assembly};
+const std::vector<std::string> kKindNames = {"module",  "graph", "kernel", "schedule",
+                                             "program", "llvm",  "asm"};
+
+/// "" or one sentence.
+std::string convert(const tessera_compile_options *given, tessera::CompileOptions &to) {
+  // Fields that a caller compiled with an older header does not have are 0.
+  tessera_compile_options from{};
+  if (given)
+    std::memcpy(&from, given, given->size < sizeof(from) ? given->size : sizeof(from));
+  to.jobs = from.jobs;
+  for (uint32_t i = 0; i < from.target_count; ++i)
+    to.targets.push_back(from.targets[i]);
+  for (uint32_t i = 0; i < from.dim_count; ++i)
+    to.dims[from.dims[i].name] = from.dims[i].value;
+  for (uint32_t i = 0; i < from.dump_after_count; ++i)
+    to.dumpAfter.push_back(from.dump_after[i]);
+  if (from.schedule_file)
+    to.scheduleFile = from.schedule_file;
+  to.cacheFolder = from.cache_folder ? from.cache_folder : tessera::getDefaultCacheFolder();
+  to.checkOnly = from.check_only != 0;
+  if (from.progress)
+    to.progress = [call = from.progress, user = from.user](const std::string &stage,
+                                                           double fraction) {
+      call(user, stage.c_str(), fraction);
+    };
+  if (!from.emit)
+    return {};
+  for (size_t i = 0; i < kKindNames.size(); ++i)
+    if (kKindNames[i] == from.emit) {
+      to.emit = kKinds[i];
+      return {};
+    }
+  return tessera::suggest("unknown --emit '" + std::string(from.emit) + "'", from.emit, kKindNames);
+}
+
+template <typename Compile>
+tessera_compilation *compile(const tessera_compile_options *given, Compile &&run) {
+  auto *compilation = new (std::nothrow) tessera_compilation;
+  if (!compilation)
+    return nullptr;
+  tessera::CompileOptions options;
+  if (std::string problem = convert(given, options); !problem.empty()) {
+    compilation->result.code = tessera::CompileCode::InvalidOption;
+    compilation->result.error = problem + "\n";
+    return compilation;
+  }
+  compilation->result = run(options);
+  return compilation;
+}
+
+} // namespace
+
+extern "C" {
+
+const char *tessera_compile_code_name(tessera_compile_code code) {
+  switch (code) {
+  case TESSERA_COMPILE_OK:
+    return "OK";
+  case TESSERA_COMPILE_INVALID_OPTION:
+    return "INVALID_OPTION";
+  case TESSERA_COMPILE_FILE_ERROR:
+    return "FILE_ERROR";
+  case TESSERA_COMPILE_NOT_A_MODEL:
+    return "NOT_A_MODEL";
+  case TESSERA_COMPILE_INVALID_MODEL:
+    return "INVALID_MODEL";
+  case TESSERA_COMPILE_UNSUPPORTED:
+    return "UNSUPPORTED";
+  case TESSERA_COMPILE_CODEGEN_FAILED:
+    return "CODEGEN_FAILED";
+  case TESSERA_COMPILE_INTERNAL:
+    return "INTERNAL";
+  }
+  return "UNKNOWN";
+}
+
+const char *tessera_compiler_version(void) { return "0.1.0"; }
+uint32_t tessera_compiler_api_version(void) { return TESSERA_COMPILER_API_VERSION; }
+const char *tessera_compiler_host_target(void) {
+  static const std::string level = tessera::getHostLevel();
+  return level.c_str();
+}
+
+tessera_compilation *tessera_compile_file(const char *path,
+                                          const tessera_compile_options *options) {
+  return compile(options, [&](const tessera::CompileOptions &converted) {
+    return tessera::compileFile(path, converted);
+  });
+}
+tessera_compilation *tessera_compile_bytes(const void *data, uint64_t size, const char *name,
+                                           const char *folder,
+                                           const tessera_compile_options *options) {
+  return compile(options, [&](const tessera::CompileOptions &converted) {
+    return tessera::compileBytes({static_cast<const char *>(data), size}, name ? name : "model",
+                                 folder ? folder : "", converted);
+  });
+}
+void tessera_compilation_destroy(tessera_compilation *compilation) { delete compilation; }
+
+tessera_compile_code tessera_compilation_code(const tessera_compilation *compilation) {
+  return tessera_compile_code(compilation->result.code);
+}
+const char *tessera_compilation_message(const tessera_compilation *compilation) {
+  return compilation->result.error.c_str();
+}
+const void *tessera_compilation_bytes(const tessera_compilation *compilation) {
+  return compilation->result.bytes.data();
+}
+uint64_t tessera_compilation_size(const tessera_compilation *compilation) {
+  return compilation->result.bytes.size();
+}
+
+const char *tessera_compilation_target(const tessera_compilation *compilation, uint32_t index) {
+  const auto &targets = compilation->result.targets;
+  return index < targets.size() ? targets[index].c_str() : nullptr;
+}
+uint64_t tessera_compilation_kernel_count(const tessera_compilation *compilation) {
+  return compilation->result.kernels;
+}
+uint64_t tessera_compilation_cached_kernel_count(const tessera_compilation *compilation) {
+  return compilation->result.cachedKernels;
+}
+const char *tessera_compilation_step(const tessera_compilation *compilation, uint32_t index,
+                                     double *seconds) {
+  const auto &timings = compilation->result.timings;
+  if (index >= timings.size())
+    return nullptr;
+  if (seconds)
+    *seconds = timings[index].seconds;
+  return timings[index].step.c_str();
+}
+
+uint32_t tessera_compilation_unsupported_count(const tessera_compilation *compilation) {
+  return uint32_t(compilation->result.unsupported.size());
+}
+void tessera_compilation_unsupported(const tessera_compilation *compilation, uint32_t index,
+                                     tessera_unsupported *unsupported) {
+  const tessera::UnsupportedNodes &row = compilation->result.unsupported[index];
+  *unsupported = {row.name.c_str(), row.opset, row.count, row.firstNode.c_str(),
+                  row.reason.c_str()};
+}
+uint64_t tessera_compilation_node_count(const tessera_compilation *compilation,
+                                        uint64_t *unexamined) {
+  if (unexamined)
+    *unexamined = compilation->result.unexamined;
+  return compilation->result.nodes;
+}
+
+} // extern "C"

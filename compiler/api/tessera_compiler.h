@@ -1,0 +1,144 @@
+/* Tessera's compiler as a library: model files in, modules (.tsm) out. The stable C interface; the
+ * library is libtessera_compiler.so, which exports nothing else. tessera.h runs the modules.
+ *
+ *   tessera_compilation *done = tessera_compile_file("model.onnx", NULL);
+ *   if (tessera_compilation_code(done) != TESSERA_COMPILE_OK)
+ *     puts(tessera_compilation_message(done));
+ *   else
+ *     fwrite(tessera_compilation_bytes(done), 1, tessera_compilation_size(done), file);
+ *   tessera_compilation_destroy(done);
+ *
+ * Errors     A compilation always comes back, or NULL when there is no memory even for that; its
+ *            code says whether it worked. Nothing is printed (but what dump_after asks for), no
+ *            exception leaves, no signal handler is installed.
+ * Threads    Compilations are independent: any number at once, from any threads.
+ * Processes  Machine code is made in child processes, the program tessera-kernelc beside the library
+ *            ($TESSERA_KERNELC names another).
+ * Ownership  A compilation owns everything that its functions return. */
+#ifndef TESSERA_COMPILER_API_TESSERA_COMPILER_H
+#define TESSERA_COMPILER_API_TESSERA_COMPILER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(_WIN32)
+#define TESSERA_COMPILER_API
+#else
+#define TESSERA_COMPILER_API __attribute__((visibility("default")))
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Raised when something here is added; nothing is ever removed or changed. */
+#define TESSERA_COMPILER_API_VERSION 1
+
+typedef int32_t tessera_compile_code;
+enum {
+  TESSERA_COMPILE_OK = 0,
+  TESSERA_COMPILE_INVALID_OPTION = 100, /* a target, pass, extent or schedule that does not fit */
+  TESSERA_COMPILE_FILE_ERROR = 200,
+  TESSERA_COMPILE_NOT_A_MODEL = 201,
+  TESSERA_COMPILE_INVALID_MODEL = 202, /* wrong, or with something that its frontend does not have */
+  TESSERA_COMPILE_UNSUPPORTED = 203,   /* read, but it cannot be lowered */
+  TESSERA_COMPILE_CODEGEN_FAILED = 300,
+  TESSERA_COMPILE_INTERNAL = 900 /* a bug in Tessera */
+};
+/* "INVALID_MODEL"; "UNKNOWN" for a number that is no code. */
+TESSERA_COMPILER_API const char *tessera_compile_code_name(tessera_compile_code code);
+
+TESSERA_COMPILER_API const char *tessera_compiler_version(void); /* "0.1.0" */
+TESSERA_COMPILER_API uint32_t tessera_compiler_api_version(void);
+/* The best level this machine can run, "x86-64-v3": what target "host" means. */
+TESSERA_COMPILER_API const char *tessera_compiler_host_target(void);
+
+/* A symbolic extent that gets a value. */
+typedef struct tessera_compile_dim {
+  const char *name;
+  int64_t value;
+} tessera_compile_dim;
+
+/* Set `size` to sizeof(tessera_compile_options) and everything else to 0 for the defaults. */
+typedef struct tessera_compile_options {
+  uint32_t size;
+  uint32_t jobs; /* kernels compiled at a time; 0: one per core */
+  /* Levels ("x86-64-v3") or "host"; one variant of the module each. None: host. */
+  const char *const *targets;
+  uint32_t target_count;
+  uint32_t dim_count;
+  const tessera_compile_dim *dims;
+  /* "module" (NULL), or text: "graph", "kernel", "schedule", "program", "llvm", "asm". */
+  const char *emit;
+  const char *schedule_file; /* schedules (text) that replace the default ones; NULL: none */
+  /* Where compiled kernels are kept. NULL: $TESSERA_CACHE_DIR, $XDG_CACHE_HOME/tessera or
+   * ~/.cache/tessera. "": nowhere. */
+  const char *cache_folder;
+  /* Passes after which the IR goes to standard error. */
+  const char *const *dump_after;
+  uint32_t dump_after_count;
+  /* 1: compile nothing, say what of the model is not supported. The code is then OK also when there
+   * is something: see tessera_compilation_unsupported_count. */
+  uint32_t check_only;
+  /* Called from the threads of the compiler, one at a time, with what is being done and how much of
+   * all (0 to 1). */
+  void (*progress)(void *user, const char *stage, double fraction);
+  void *user;
+} tessera_compile_options;
+
+typedef struct tessera_compilation tessera_compilation;
+
+/* The format is recognised by content: ONNX, or the textual IR. */
+TESSERA_COMPILER_API tessera_compilation *
+tessera_compile_file(const char *path, const tessera_compile_options *options);
+/* `name` is what messages call the model (NULL: "model"); files that it refers to are looked for in
+ * `folder` (NULL: the current one). The bytes are read during the call only. */
+TESSERA_COMPILER_API tessera_compilation *
+tessera_compile_bytes(const void *data, uint64_t size, const char *name, const char *folder,
+                      const tessera_compile_options *options);
+TESSERA_COMPILER_API void tessera_compilation_destroy(tessera_compilation *compilation);
+
+TESSERA_COMPILER_API tessera_compile_code
+tessera_compilation_code(const tessera_compilation *compilation);
+/* Sentences with places ("model.mlir:3:5: ..."), one a line; "" when it worked. */
+TESSERA_COMPILER_API const char *
+tessera_compilation_message(const tessera_compilation *compilation);
+/* The module, or text (not ended by a zero). */
+TESSERA_COMPILER_API const void *
+tessera_compilation_bytes(const tessera_compilation *compilation);
+TESSERA_COMPILER_API uint64_t tessera_compilation_size(const tessera_compilation *compilation);
+
+/* The levels compiled for, most demanding first. NULL beyond the last. */
+TESSERA_COMPILER_API const char *
+tessera_compilation_target(const tessera_compilation *compilation, uint32_t index);
+TESSERA_COMPILER_API uint64_t
+tessera_compilation_kernel_count(const tessera_compilation *compilation);
+TESSERA_COMPILER_API uint64_t
+tessera_compilation_cached_kernel_count(const tessera_compilation *compilation);
+/* What took how long, in the order it happened. NULL beyond the last step. */
+TESSERA_COMPILER_API const char *
+tessera_compilation_step(const tessera_compilation *compilation, uint32_t index, double *seconds);
+
+/* Nodes that cannot be compiled for one reason. */
+typedef struct tessera_unsupported {
+  const char *name; /* of the operator; "" where the model's format has no operators */
+  int64_t opset;    /* 0: none */
+  uint64_t count;
+  const char *first_node, *reason;
+} tessera_unsupported;
+/* With check_only. */
+TESSERA_COMPILER_API uint32_t
+tessera_compilation_unsupported_count(const tessera_compilation *compilation);
+TESSERA_COMPILER_API void
+tessera_compilation_unsupported(const tessera_compilation *compilation, uint32_t index,
+                                tessera_unsupported *unsupported);
+/* Nodes of the model, and of these the ones that read what an unsupported node computes: they were
+ * not looked at. */
+TESSERA_COMPILER_API uint64_t tessera_compilation_node_count(const tessera_compilation *compilation,
+                                                             uint64_t *unexamined);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* TESSERA_COMPILER_API_TESSERA_COMPILER_H */

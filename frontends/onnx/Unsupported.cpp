@@ -1,0 +1,120 @@
+//===- Unsupported.cpp - All that a model asks for and Tessera does not have ------------------===//
+
+#include "frontends/onnx/Importer.h"
+
+#include "mlir/IR/Diagnostics.h"
+
+using namespace mlir;
+using namespace tessera;
+using namespace tessera::onnx;
+
+/// A hostile model must not make a report of its own size.
+static constexpr size_t kMaxRows = 1000;
+
+std::string tessera::onnx::labelOf(const ::onnx::NodeProto &node) {
+  if (!node.name().empty())
+    return node.name();
+  return node.output_size() ? node.op_type() + ":" + node.output(0) : node.op_type();
+}
+
+static std::string qualifiedName(const ::onnx::NodeProto &node) {
+  bool isPlain = node.domain().empty() || node.domain() == "ai.onnx";
+  return isPlain ? node.op_type() : node.domain() + "." + node.op_type();
+}
+
+std::string Importer::whyUnknown(const ::onnx::NodeProto &node) const {
+  if (!node.domain().empty() && node.domain() != "ai.onnx")
+    return "operators of domain '" + node.domain() + "' are not supported";
+  const Operator *found = findOperator(node.op_type());
+  if (!found)
+    return "operator '" + node.op_type() + "' of version " + std::to_string(opset) +
+           " is not supported";
+  if (opset < found->since)
+    return "operator '" + node.op_type() + "' of version " + std::to_string(opset) +
+           " is not supported; from version " + std::to_string(found->since) + " on it is";
+  return {};
+}
+
+void Importer::note(ImportReport &into, const ::onnx::NodeProto &node, StringRef reason) const {
+  std::string name = qualifiedName(node);
+  for (UnsupportedOperator &row : into.unsupported)
+    if (row.name == name && row.reason == reason) {
+      ++row.count;
+      return;
+    }
+  if (into.unsupported.size() < kMaxRows)
+    into.unsupported.push_back({name, opset, 1, labelOf(node), reason.str()});
+}
+
+void Importer::findUnknown(const ::onnx::GraphProto &graph, ImportReport &into) const {
+  // A list of graphs instead of recursion: the file chooses the depth.
+  SmallVector<const ::onnx::GraphProto *> todo = {&graph};
+  while (!todo.empty())
+    for (const ::onnx::NodeProto &node : todo.pop_back_val()->node()) {
+      if (std::string reason = whyUnknown(node); !reason.empty())
+        note(into, node, reason);
+      for (const ::onnx::AttributeProto &attribute : node.attribute()) {
+        if (attribute.has_g())
+          todo.push_back(&attribute.g());
+        for (const ::onnx::GraphProto &subgraph : attribute.graphs())
+          todo.push_back(&subgraph);
+      }
+    }
+}
+
+LogicalResult Importer::checkOperators(const ::onnx::GraphProto &graph) {
+  ImportReport found;
+  findUnknown(graph, found);
+  for (const UnsupportedOperator &row : found.unsupported) {
+    InFlightDiagnostic error = module.emitError();
+    error << "node '" << row.firstNode << "' (" << row.name << "): " << row.reason;
+    if (row.count > 1)
+      error << "; " << row.count - 1 << " more such nodes";
+  }
+  return success(found.unsupported.empty());
+}
+
+void Importer::tryNode(const ::onnx::NodeProto &node, OpBuilder &builder) {
+  ++report->nodes;
+  report->operators[labelOf(node)] = qualifiedName(node);
+  auto giveUp = [&] {
+    for (const std::string &name : node.output())
+      unavailable.insert(name);
+  };
+  // What is inside a node that is not imported is looked at all the same.
+  auto lookInside = [&] {
+    for (const ::onnx::AttributeProto &attribute : node.attribute()) {
+      if (attribute.has_g())
+        findUnknown(attribute.g(), *report);
+      for (const ::onnx::GraphProto &subgraph : attribute.graphs())
+        findUnknown(subgraph, *report);
+    }
+  };
+  bool needsUnavailable = llvm::any_of(
+      node.input(), [&](const std::string &name) { return unavailable.contains(name); });
+  if (std::string reason = whyUnknown(node); !reason.empty()) {
+    note(*report, node, reason);
+    lookInside();
+    return giveUp();
+  }
+  if (needsUnavailable) {
+    ++report->unexamined;
+    lookInside();
+    return giveUp();
+  }
+  std::string reason;
+  ScopedDiagnosticHandler handler(module.getContext(), [&](Diagnostic &diagnostic) {
+    if (reason.empty())
+      reason = diagnostic.str();
+    return success();
+  });
+  if (succeeded(importNode(node, builder)))
+    return;
+  giveUp();
+  // Without a message the reason stands inside: a subgraph that holds an unsupported node.
+  if (reason.empty())
+    return;
+  std::string prefix = "node '" + node.name() + "' (" + node.op_type() + "): ";
+  note(*report, node,
+       StringRef(reason).starts_with(prefix) ? reason.substr(prefix.size()) : reason);
+}

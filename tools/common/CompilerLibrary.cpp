@@ -1,0 +1,103 @@
+#include "tools/common/CompilerLibrary.h"
+
+#include <cstdlib>
+#include <dlfcn.h>
+#include <unistd.h>
+#include <vector>
+
+namespace tessera::tools {
+namespace {
+
+std::string folderOfThis() {
+  static const char here = 0;
+  Dl_info self;
+  if (!::dladdr(&here, &self) || !self.dli_fname)
+    return "";
+  char *real = ::realpath(self.dli_fname, nullptr);
+  std::string path = real ? real : self.dli_fname;
+  std::free(real);
+  // The path of a program that was found through $PATH is only its name.
+  if (path.find('/') == std::string::npos)
+    if (char *own = ::realpath("/proc/self/exe", nullptr)) {
+      path = own;
+      std::free(own);
+    }
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "" : path.substr(0, slash + 1);
+}
+
+struct Opened {
+  CompilerLibrary functions{};
+  std::string error;
+
+  Opened() {
+    std::vector<std::string> candidates;
+    const char *const name = "libtessera_compiler.so";
+    if (const char *given = std::getenv("TESSERA_COMPILER_LIBRARY")) {
+      candidates = {given};
+    } else {
+      for (const char *relative : {"", "../lib/", "../../lib/"})
+        candidates.push_back(folderOfThis() + relative + name);
+      candidates.push_back(name);
+    }
+    void *library = nullptr;
+    for (const std::string &candidate : candidates) {
+      if (candidate.find('/') != std::string::npos && ::access(candidate.c_str(), F_OK) != 0)
+        continue;
+      library = ::dlopen(candidate.c_str(), RTLD_NOW | RTLD_LOCAL);
+      if (library)
+        break;
+      if (const char *reason = ::dlerror(); reason && error.empty())
+        error = "the compiler cannot be opened: " + std::string(reason);
+    }
+    if (!library) {
+      if (error.empty())
+        error = "the compiler, " + std::string(name) +
+                ", was not found beside this program; set "
+                "TESSERA_COMPILER_LIBRARY to its path";
+      return;
+    }
+    error.clear();
+#define TESSERA_RESOLVE(function)                                                                  \
+  functions.function =                                                                             \
+      reinterpret_cast<decltype(functions.function)>(::dlsym(library, "tessera_" #function));      \
+  if (!functions.function)                                                                         \
+    error = "the compiler library is of another version: it has no tessera_" #function;
+    TESSERA_RESOLVE(compile_code_name)
+    TESSERA_RESOLVE(compiler_version)
+    TESSERA_RESOLVE(compiler_host_target)
+    TESSERA_RESOLVE(compile_file)
+    TESSERA_RESOLVE(compile_bytes)
+    TESSERA_RESOLVE(compilation_destroy)
+    TESSERA_RESOLVE(compilation_code)
+    TESSERA_RESOLVE(compilation_message)
+    TESSERA_RESOLVE(compilation_bytes)
+    TESSERA_RESOLVE(compilation_size)
+    TESSERA_RESOLVE(compilation_target)
+    TESSERA_RESOLVE(compilation_kernel_count)
+    TESSERA_RESOLVE(compilation_cached_kernel_count)
+    TESSERA_RESOLVE(compilation_step)
+    TESSERA_RESOLVE(compilation_unsupported_count)
+    TESSERA_RESOLVE(compilation_unsupported)
+    TESSERA_RESOLVE(compilation_node_count)
+#undef TESSERA_RESOLVE
+  }
+};
+
+const Opened &opened() {
+  static const Opened library;
+  return library;
+}
+
+} // namespace
+
+const CompilerLibrary *openCompiler(std::string &error) {
+  error = opened().error;
+  return error.empty() ? &opened().functions : nullptr;
+}
+
+void CompilationDeleter::operator()(tessera_compilation *compilation) const {
+  opened().functions.compilation_destroy(compilation);
+}
+
+} // namespace tessera::tools

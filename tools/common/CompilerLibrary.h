@@ -1,0 +1,46 @@
+// libtessera_compiler.so, opened when a model has to be compiled: a tool that only runs modules
+// starts without MLIR and LLVM.
+#ifndef TESSERA_TOOLS_COMMON_COMPILERLIBRARY_H
+#define TESSERA_TOOLS_COMMON_COMPILERLIBRARY_H
+
+#include "compiler/api/tessera_compiler.h"
+
+#include <memory>
+#include <string>
+
+namespace tessera::tools {
+
+// The functions of the C interface, by the names they have there without `tessera_`.
+struct CompilerLibrary {
+  decltype(&tessera_compile_code_name) compile_code_name;
+  decltype(&tessera_compiler_version) compiler_version;
+  decltype(&tessera_compiler_host_target) compiler_host_target;
+  decltype(&tessera_compile_file) compile_file;
+  decltype(&tessera_compile_bytes) compile_bytes;
+  decltype(&tessera_compilation_destroy) compilation_destroy;
+  decltype(&tessera_compilation_code) compilation_code;
+  decltype(&tessera_compilation_message) compilation_message;
+  decltype(&tessera_compilation_bytes) compilation_bytes;
+  decltype(&tessera_compilation_size) compilation_size;
+  decltype(&tessera_compilation_target) compilation_target;
+  decltype(&tessera_compilation_kernel_count) compilation_kernel_count;
+  decltype(&tessera_compilation_cached_kernel_count) compilation_cached_kernel_count;
+  decltype(&tessera_compilation_step) compilation_step;
+  decltype(&tessera_compilation_unsupported_count) compilation_unsupported_count;
+  decltype(&tessera_compilation_unsupported) compilation_unsupported;
+  decltype(&tessera_compilation_node_count) compilation_node_count;
+};
+
+// Looked for beside this program or library, in ../lib, and where the system looks;
+// $TESSERA_COMPILER_LIBRARY names another. Null, and one sentence in `error`, when there is none.
+// Stays open.
+const CompilerLibrary *openCompiler(std::string &error);
+
+struct CompilationDeleter {
+  void operator()(tessera_compilation *compilation) const;
+};
+using Compilation = std::unique_ptr<tessera_compilation, CompilationDeleter>;
+
+} // namespace tessera::tools
+
+#endif // TESSERA_TOOLS_COMMON_COMPILERLIBRARY_H

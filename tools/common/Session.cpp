@@ -1,0 +1,152 @@
+#include "tools/common/Session.h"
+
+#include "compiler/api/Suggest.h"
+#include "tools/common/CommandLine.h"
+#include "tools/common/CompilerLibrary.h"
+
+#include <cstdio>
+
+namespace tessera::tools {
+namespace {
+
+bool isModule(const std::string &path) {
+  std::FILE *file = std::fopen(path.c_str(), "rb");
+  if (!file)
+    return true; // The loader says why it cannot be read.
+  unsigned char magic[4] = {};
+  const size_t size = std::fread(magic, 1, 4, file);
+  std::fclose(file);
+  return size == 4 && magic[0] == 0x89 && magic[1] == 'T' && magic[2] == 'S' && magic[3] == 'M';
+}
+
+std::string withoutLineEnd(std::string text) {
+  while (!text.empty() && text.back() == '\n')
+    text.pop_back();
+  return text;
+}
+
+std::string compileModel(const std::string &path, const OpenOptions &options,
+                         Compilation &compilation) {
+  std::string problem;
+  const CompilerLibrary *compiler = openCompiler(problem);
+  if (!compiler)
+    return problem;
+  std::vector<tessera_compile_dim> dims;
+  for (const auto &[name, value] : options.dims)
+    dims.push_back({name.c_str(), value});
+  const char *target = options.target.c_str();
+  Progress progress(options.isQuiet);
+  tessera_compile_options compile{};
+  compile.size = sizeof(compile);
+  compile.targets = &target;
+  compile.target_count = !options.target.empty();
+  compile.dims = dims.data();
+  compile.dim_count = uint32_t(dims.size());
+  compile.progress = Progress::show;
+  compile.user = &progress;
+  compilation.reset(compiler->compile_file(path.c_str(), &compile));
+  if (!compilation)
+    return "out of memory";
+  return withoutLineEnd(compiler->compilation_message(compilation.get()));
+}
+
+} // namespace
+
+std::string take(tessera_error *error) {
+  const std::string text = std::string(tessera_error_message(error)) + " [" +
+                           tessera_code_name(tessera_error_code(error)) + "]";
+  tessera_error_destroy(error);
+  return text;
+}
+
+std::string openModule(const std::string &path, const OpenOptions &options, ModulePointer &module) {
+  tessera_load_options load{};
+  load.size = sizeof(load);
+  load.variant =
+      options.target.empty() || options.target == "host" ? nullptr : options.target.c_str();
+  load.device = options.device.empty() ? nullptr : options.device.c_str();
+  tessera_module *loaded = nullptr;
+  tessera_error *error = nullptr;
+  tessera_code code;
+  if (isModule(path)) {
+    if (!options.dims.empty())
+      return "--dim is for models; the extents of the module '" + path +
+             "' were chosen when it was "
+             "compiled";
+    code = tessera_module_load_file(path.c_str(), &load, &loaded, &error);
+  } else {
+    Compilation compilation;
+    if (std::string problem = compileModel(path, options, compilation); !problem.empty())
+      return problem;
+    std::string none;
+    const CompilerLibrary *compiler = openCompiler(none);
+    code = tessera_module_load_memory(compiler->compilation_bytes(compilation.get()),
+                                      compiler->compilation_size(compilation.get()), &load, &loaded,
+                                      &error);
+  }
+  if (code)
+    return take(error);
+  module.reset(loaded);
+  return "";
+}
+
+std::string makeContext(tessera_module *module, uint32_t threads, ContextPointer &context) {
+  tessera_context_options options{};
+  options.size = sizeof(options);
+  options.threads = threads;
+  tessera_context *made = nullptr;
+  tessera_error *error = nullptr;
+  if (tessera_context_create(module, &options, &made, &error))
+    return take(error);
+  context.reset(made);
+  return "";
+}
+
+std::string formatType(const tessera_tensor_info &info) {
+  std::string text = std::string(tessera_type_name(info.type)) + "[";
+  for (uint32_t d = 0; d < info.rank; ++d)
+    text += (d ? ", " : "") + std::string(info.dims[d].text);
+  return text + "]";
+}
+
+tessera_tensor_info inputInfo(const tessera_module *module, uint32_t function, uint32_t input) {
+  tessera_tensor_info info{};
+  tessera_input_info(module, function, input, &info);
+  return info;
+}
+tessera_tensor_info outputInfo(const tessera_module *module, uint32_t function, uint32_t output) {
+  tessera_tensor_info info{};
+  tessera_output_info(module, function, output, &info);
+  return info;
+}
+
+std::vector<std::string> inputNames(const tessera_module *module, uint32_t function) {
+  std::vector<std::string> names;
+  for (uint32_t i = 0; i < tessera_input_count(module, function); ++i)
+    names.push_back(inputInfo(module, function, i).name);
+  return names;
+}
+std::vector<std::string> outputNames(const tessera_module *module, uint32_t function) {
+  std::vector<std::string> names;
+  for (uint32_t i = 0; i < tessera_output_count(module, function); ++i)
+    names.push_back(outputInfo(module, function, i).name);
+  return names;
+}
+
+std::string findFunction(const tessera_module *module, const std::string &name,
+                         uint32_t &function) {
+  function = 0;
+  if (name.empty())
+    return "";
+  const int32_t found = tessera_find_function(module, name.c_str());
+  if (found >= 0) {
+    function = uint32_t(found);
+    return "";
+  }
+  std::vector<std::string> known;
+  for (uint32_t f = 0; f < tessera_function_count(module); ++f)
+    known.push_back(tessera_function_name(module, f));
+  return suggest("the model has no function '" + name + "'", name, known);
+}
+
+} // namespace tessera::tools

@@ -1,0 +1,96 @@
+#include "tools/tessera-run/Results.h"
+
+#include "compiler/api/Suggest.h"
+
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+namespace tessera::tools {
+
+std::string parseOutputs(const tessera_module *module, uint32_t function,
+                         const std::vector<std::string> &texts,
+                         std::map<std::string, std::string> &files) {
+  for (const std::string &text : texts) {
+    std::string name, value;
+    if (!splitPair(text, name, value) || value.size() < 2 || value[0] != '@')
+      return "--output " + text + ": expected NAME=@file.npy";
+    if (tessera_find_output(module, function, name.c_str()) < 0)
+      return suggest("the model has no output '" + name + "'", name, outputNames(module, function));
+    files[name] = value.substr(1);
+  }
+  return "";
+}
+
+static std::string fetch(const RunReport &report, uint32_t output, Array &array) {
+  tessera_tensor tensor;
+  tessera_error *error = nullptr;
+  if (tessera_get_output(report.context, report.function, output, &tensor, &error))
+    return take(error);
+  array.type = tensor.type;
+  array.dims.assign(tensor.dims, tensor.dims + tensor.rank);
+  const auto *data = static_cast<const uint8_t *>(tensor.data);
+  array.data.assign(data, data + elementCount(array) * tessera_type_bytes(tensor.type));
+  return "";
+}
+
+// JSON has no infinities and no NaN: they become strings.
+static nlohmann::json number(double value) {
+  if (std::isfinite(value))
+    return value;
+  return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
+}
+
+static nlohmann::json toJson(const Array &array, size_t elements) {
+  nlohmann::json entry = {{"type", tessera_type_name(array.type)}, {"dims", array.dims}};
+  const size_t count = elementCount(array);
+  double low = INFINITY, high = -INFINITY, sum = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const double value = elementOf(array, i);
+    low = std::fmin(low, value);
+    high = std::fmax(high, value);
+    sum += value;
+    if (i < elements)
+      entry["values"].push_back(number(value));
+  }
+  if (count) {
+    entry["min"] = number(low);
+    entry["max"] = number(high);
+    entry["mean"] = number(sum / double(count));
+  }
+  return entry;
+}
+
+std::string deliver(const RunReport &report, const std::map<std::string, std::string> &files,
+                    bool asJson) {
+  nlohmann::json outputs = nlohmann::json::object(), inputs = nlohmann::json::object();
+  for (uint32_t i = 0; i < tessera_output_count(report.module, report.function); ++i) {
+    const std::string name = outputInfo(report.module, report.function, i).name;
+    Array array;
+    if (std::string problem = fetch(report, i, array); !problem.empty())
+      return problem;
+    if (auto file = files.find(name); file != files.end())
+      if (std::string problem = writeNpy(file->second, array); !problem.empty())
+        return problem;
+    if (asJson)
+      outputs[name] = toJson(array, report.elements);
+    else
+      std::printf("%s: %s\n", name.c_str(), summarize(array, report.elements).c_str());
+  }
+  if (!asJson)
+    return "";
+  for (const BoundInput &input : *report.inputs)
+    inputs[input.name] = {{"type", tessera_type_name(input.array.type)},
+                          {"dims", input.array.dims},
+                          {"generated", input.isGenerated}};
+  const nlohmann::json all = {{"schema", 1},
+                              {"model", report.model},
+                              {"function", tessera_function_name(report.module, report.function)},
+                              {"inputs", inputs},
+                              {"outputs", outputs},
+                              {"seconds", report.seconds}};
+  std::printf("%s\n", all.dump(1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+  return "";
+}
+
+} // namespace tessera::tools
