@@ -2,6 +2,8 @@
 #include "dialects/program/Program.h"
 
 #include "mlir/IR/DialectImplementation.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -25,4 +27,148 @@ void ProgramDialect::initialize() {
 #define GET_OP_LIST
 #include "dialects/program/ProgramOps.cpp.inc"
       >();
+}
+
+//===----------------------------------------------------------------------===//
+// Functions
+//===----------------------------------------------------------------------===//
+
+LogicalResult FuncOp::verifyRegions() {
+  auto bodies = getBody().getOps<BodyOp>();
+  // func_c1
+  if (std::distance(bodies.begin(), bodies.end()) != 1)
+    return emitOpError("expected one program.body");
+  Operation *body = *bodies.begin();
+  llvm::StringSet<> symbols;
+  int64_t inputs = 0, outputs = 0;
+  for (Operation &op : getBody().getOps()) {
+    bool isBefore = op.isBeforeInBlock(body);
+    // func_c2
+    if (isBefore && !isa<BinaryOp, NumberOp, SymbolOp, AssertOp, InputOp, OutputOp, ConstantOp, VariableOp,
+                         TempOp, ViewOp>(op))
+      return op.emitOpError("may not stand before program.body: it does more than compute sizes");
+    // func_c3
+    if (!isBefore && isa<SymbolOp, InputOp, OutputOp>(op))
+      return op.emitOpError("has to stand before program.body");
+    if (auto symbol = dyn_cast<SymbolOp>(op); symbol && !symbols.insert(symbol.getName()).second)
+      return symbol.emitOpError("'") << symbol.getName() << "' is bound twice";
+    auto inOrder = [&](auto numbered, int64_t &next) -> LogicalResult {
+      if (numbered && int64_t(numbered.getIndex()) != next++)
+        return numbered.emitOpError("expected number ") << next - 1 << ", found " << numbered.getIndex();
+      return success();
+    };
+    if (failed(inOrder(dyn_cast<InputOp>(op), inputs)) || failed(inOrder(dyn_cast<OutputOp>(op), outputs)))
+      return failure();
+  }
+  return success();
+}
+
+LogicalResult SymbolOp::verify() {
+  // symbol_c1
+  if (int64_t(getMin()) < 0 || int64_t(getMin()) > int64_t(getMax()))
+    return emitOpError("expected 0 <= min <= max, found [") << getMin() << ", " << getMax() << "]";
+  return success();
+}
+
+LogicalResult LoadOp::verify() {
+  // load_c1
+  Type element = getBuffer().getType().getElementType();
+  if (!element.isInteger())
+    return emitOpError("expected integers or bools, found ") << element;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Buffers
+//===----------------------------------------------------------------------===//
+
+static LogicalResult verifyRank(Operation *op, size_t dims, StringRef what = "dims") {
+  auto type = cast<BufferType>(op->getResult(0).getType());
+  if (int64_t(dims) != type.getRank())
+    return op->emitOpError("expected ") << type.getRank() << " " << what << ", found " << dims;
+  return success();
+}
+
+static LogicalResult verifyShape(Operation *op, ArrayRef<int64_t> shape) {
+  if (llvm::any_of(shape, [](int64_t extent) { return extent < 0; }))
+    return op->emitOpError("expected extents that are not negative, found [") << shape << "]";
+  return verifyRank(op, shape.size(), "extents");
+}
+
+LogicalResult InputOp::verify() {
+  // input_c1
+  return failed(verifyRank(*this, getDims().size())) ? failure()
+                                                     : verifyRank(*this, getDimText().size(), "texts");
+}
+LogicalResult OutputOp::verify() {
+  // output_c1
+  return failed(verifyRank(*this, getDims().size())) ? failure()
+                                                     : verifyRank(*this, getDimText().size(), "texts");
+}
+LogicalResult ConstantOp::verify() { return verifyShape(*this, getShape()); } // constant_c1
+LogicalResult VariableOp::verify() { return verifyShape(*this, getShape()); } // variable_c1
+LogicalResult TempOp::verify() { return verifyRank(*this, getDims().size()); } // temp_c1
+
+LogicalResult VariableOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  // variable_c2
+  if (!symbols.lookupNearestSymbolFrom(*this, getVariableAttr()))
+    return emitOpError("names no variable: ") << getVariableAttr();
+  return success();
+}
+
+LogicalResult ViewOp::verify() {
+  // view_c2
+  Type from = getSource().getType().getElementType(), to = getType().getElementType();
+  if (from != to)
+    return emitOpError("expected elements of ") << from << " as in the source, found " << to;
+  return verifyRank(*this, getDims().size()); // view_c1
+}
+
+//===----------------------------------------------------------------------===//
+// Work
+//===----------------------------------------------------------------------===//
+
+LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  // launch_c1
+  auto kernel = dyn_cast_or_null<FunctionOpInterface>(symbols.lookupNearestSymbolFrom(*this, getKernelAttr()));
+  if (!kernel)
+    return emitOpError("names no kernel: ") << getKernelAttr();
+  size_t tensors = llvm::count_if(kernel.getArgumentTypes(), [](Type type) { return isa<ShapedType>(type); });
+  size_t extents = kernel.getNumArguments() - tensors;
+  if (getInputs().size() != tensors || getScalars().size() != extents ||
+      getOutputs().size() != kernel.getNumResults())
+    return emitOpError("expected ") << tensors << " tensors, " << extents << " extents and "
+                                    << kernel.getNumResults() << " outputs, found " << getInputs().size() << ", "
+                                    << getScalars().size() << " and " << getOutputs().size();
+  // launch_c2
+  auto fits = [](Value buffer, Type type) {
+    return cast<BufferType>(buffer.getType()).getRank() == cast<ShapedType>(type).getRank();
+  };
+  for (auto [i, buffer] : llvm::enumerate(getInputs()))
+    if (!fits(buffer, kernel.getArgumentTypes()[i]))
+      return emitOpError("input ") << i << " is " << buffer.getType() << ", but the kernel takes "
+                                   << kernel.getArgumentTypes()[i];
+  for (auto [i, buffer] : llvm::enumerate(getOutputs()))
+    if (!fits(buffer, kernel.getResultTypes()[i]))
+      return emitOpError("output ") << i << " is " << buffer.getType() << ", but the kernel writes "
+                                    << kernel.getResultTypes()[i];
+  return success();
+}
+
+LogicalResult CopyOp::verify() {
+  // copy_c1
+  Type from = getSource().getType().getElementType(), to = getTarget().getType().getElementType();
+  if (from != to)
+    return emitOpError("expected one element type, found ") << from << " and " << to;
+  return success();
+}
+
+LogicalResult WhileOp::verifyRegions() {
+  // while_c1
+  Block &condition = getCondRegion().front();
+  auto conditions = condition.getOps<ConditionOp>();
+  if (condition.empty() || !isa<ConditionOp>(condition.back()) ||
+      std::distance(conditions.begin(), conditions.end()) != 1 || !getBodyRegion().getOps<ConditionOp>().empty())
+    return emitOpError("expected program.condition at the end of the condition region, and nowhere else");
+  return success();
 }

@@ -38,12 +38,19 @@ class Program_Op<string mnemonic, list<Trait> traits = []> : Op<Program_Dialect,
 def Program_FuncOp : Program_Op<"func", [Symbol, IsolatedFromAbove, SingleBlock, NoTerminator,
                                           NoRegionArguments]> {
   let summary = "A function of the model as the runtime executes it";
+  let description = [{
+    * (C1) One `program.body` stands directly in the function.
+    * (C2) Before it stand registers and buffers only: nothing that reads memory, branches or writes.
+    * (C3) Symbols, inputs, outputs and temporaries stand before it only; symbols have distinct names; inputs
+      and outputs are numbered from 0 in their order.
+  }];
   let arguments = (ins SymbolNameAttr:$sym_name);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$sym_name attr-dict-with-keyword $body";
+  let hasRegionVerifier = 1;
 }
 
-def Program_BodyOp : Program_Op<"body"> {
+def Program_BodyOp : Program_Op<"body", [HasParent<"FuncOp">]> {
   let summary = "Ends the prologue: what follows runs at every call";
   let assemblyFormat = "attr-dict";
 }
@@ -54,6 +61,10 @@ def Program_BodyOp : Program_Op<"body"> {
 
 def Program_SymbolOp : Program_Op<"symbol", [Pure]> {
   let summary = "A symbol of the function, bound by the input extents that are this symbol alone";
+  let description = [{
+    * (C1) 0 <= min <= max.
+  }];
+  let hasVerifier = 1;
   let arguments = (ins StrAttr:$name, I64Attr:$min, I64Attr:$max);
   let results = (outs I64:$result);
   let assemblyFormat = "$name `range` `[` $min `,` $max `]` attr-dict";
@@ -82,6 +93,10 @@ def Program_BinaryOp : Program_Op<"binary", [Pure]> {
 
 def Program_LoadOp : Program_Op<"load"> {
   let summary = "A register from an element of integers or bools (row-major index)";
+  let description = [{
+    * (C1) The buffer's elements are integers or bools.
+  }];
+  let hasVerifier = 1;
   let arguments = (ins Program_BufferType:$buffer, I64:$index);
   let results = (outs I64:$result);
   let assemblyFormat = "$buffer `[` $index `]` attr-dict `:` type($buffer)";
@@ -104,32 +119,60 @@ class Program_BufferOp<string mnemonic, list<Trait> traits = []>
 
 def Program_InputOp : Program_BufferOp<"input"> {
   let summary = "Memory of an input; dim_text is for people";
+  let description = [{
+    * (C1) There are as many dims and texts as the buffer has dims.
+  }];
+  let hasVerifier = 1;
   let arguments = (ins I64Attr:$index, StrAttr:$name, Variadic<I64>:$dims, StrArrayAttr:$dim_text);
   let assemblyFormat = "$index $name `[` $dims `]` `text` $dim_text attr-dict `:` type($result)";
 }
 def Program_OutputOp : Program_BufferOp<"output"> {
   let summary = "Memory of an output";
+  let description = [{
+    * (C1) There are as many dims and texts as the buffer has dims.
+  }];
+  let hasVerifier = 1;
   let arguments = (ins I64Attr:$index, StrAttr:$name, Variadic<I64>:$dims, StrArrayAttr:$dim_text);
   let assemblyFormat = "$index $name `[` $dims `]` `text` $dim_text attr-dict `:` type($result)";
 }
 def Program_ConstantOp : Program_BufferOp<"constant"> {
   let summary = "Memory of a constant of the module; shared by content";
-  let description = "`layout` says for people how a packed constant lies in memory; `shape` is what is there.";
+  let description = [{
+    `layout` says for people how a packed constant lies in memory; `shape` is what is there.
+
+    * (C1) The shape has an entry for each dim of the buffer, none negative.
+  }];
+  let hasVerifier = 1;
   let arguments = (ins AnyAttr:$value, DenseI64ArrayAttr:$shape, OptionalAttr<StrAttr>:$layout);
   let assemblyFormat = "$value `shape` $shape (`layout` $layout^)? attr-dict `:` type($result)";
 }
-def Program_VariableOp : Program_BufferOp<"variable"> {
+def Program_VariableOp : Program_BufferOp<"variable", [
+    DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "Memory of a variable of the module";
+  let description = [{
+    * (C1) The shape has an entry for each dim of the buffer, none negative.
+    * (C2) The variable exists.
+  }];
+  let hasVerifier = 1;
   let arguments = (ins FlatSymbolRefAttr:$variable, DenseI64ArrayAttr:$shape);
   let assemblyFormat = "$variable `shape` $shape attr-dict `:` type($result)";
 }
 def Program_TempOp : Program_BufferOp<"temp"> {
   let summary = "Memory that is used between its first and last use";
+  let description = [{
+    * (C1) There are as many dims as the buffer has.
+  }];
+  let hasVerifier = 1;
   let arguments = (ins Variadic<I64>:$dims);
   let assemblyFormat = "`[` $dims `]` attr-dict `:` type($result)";
 }
 def Program_ViewOp : Program_BufferOp<"view"> {
   let summary = "The same memory from its start, row-major with other extents";
+  let description = [{
+    * (C1) There are as many dims as the buffer has.
+    * (C2) The element type is the source's.
+  }];
+  let hasVerifier = 1;
   let arguments = (ins Program_BufferType:$source, Variadic<I64>:$dims);
   let assemblyFormat = "$source `[` $dims `]` attr-dict `:` type($source) `->` type($result)";
 }
@@ -138,18 +181,27 @@ def Program_ViewOp : Program_BufferOp<"view"> {
 // Work
 //===----------------------------------------------------------------------===//
 
-def Program_LaunchOp : Program_Op<"launch", [AttrSizedOperandSegments]> {
+def Program_LaunchOp : Program_Op<"launch", [AttrSizedOperandSegments,
+    DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "Runs a kernel: tensors, extents, then the buffers it writes";
+  let description = [{
+    * (C1) The kernel exists; it takes as many tensors and extents, and writes as many tensors.
+    * (C2) Buffers have the ranks of its tensors.
+  }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<Program_BufferType>:$inputs,
                        Variadic<I64>:$scalars, Variadic<Program_BufferType>:$outputs);
   let assemblyFormat = [{
     $kernel `(` $inputs `)` `dims` `[` $scalars `]` `into` `(` $outputs `)` attr-dict
-    `:` type($inputs) `->` type($outputs)
+    `:` functional-type($inputs, $outputs)
   }];
 }
 
 def Program_CopyOp : Program_Op<"copy"> {
   let summary = "Copies all elements; the extents may differ, their number may not";
+  let description = [{
+    * (C1) Both buffers have one element type.
+  }];
+  let hasVerifier = 1;
   let arguments = (ins Program_BufferType:$source, Program_BufferType:$target);
   let assemblyFormat = "$source `to` $target attr-dict `:` type($source) `,` type($target)";
 }
@@ -163,11 +215,15 @@ def Program_IfOp : Program_Op<"if", [NoRegionArguments, NoTerminator, SingleBloc
 
 def Program_WhileOp : Program_Op<"while", [NoRegionArguments, NoTerminator, SingleBlock]> {
   let summary = "Repeats the body while the condition region ends with a register that is not 0";
+  let description = [{
+    * (C1) The condition region ends with `program.condition`, which stands nowhere else.
+  }];
+  let hasRegionVerifier = 1;
   let regions = (region SizedRegion<1>:$condRegion, SizedRegion<1>:$bodyRegion);
   let assemblyFormat = "attr-dict-with-keyword $condRegion `do` $bodyRegion";
 }
 
-def Program_ConditionOp : Program_Op<"condition"> {
+def Program_ConditionOp : Program_Op<"condition", [HasParent<"WhileOp">]> {
   let summary = "The last op of a while's condition region";
   let arguments = (ins I64:$value);
   let assemblyFormat = "$value attr-dict";
