@@ -3,6 +3,7 @@
 
 #include "compiler/conversion/graph_to_kernel/GraphToKernel.h"
 #include "compiler/conversion/kernel_to_program/KernelToProgram.h"
+#include "compiler/reference/graph/Register.h"
 #include "compiler/scheduling/Passes.h"
 #include "compiler/transforms/graph/Passes.h"
 #include "compiler/transforms/kernel/Passes.h"
@@ -18,6 +19,7 @@ void registerAllDialects(mlir::DialectRegistry &registry) {
   registry.insert<graph::GraphDialect, kernel::KernelDialect, program::ProgramDialect, schedule::ScheduleDialect, mlir::arith::ArithDialect, mlir::linalg::LinalgDialect,
                   mlir::math::MathDialect, mlir::tensor::TensorDialect>();
   registerGraphToKernel(registry);
+  reference::registerGraphReference(registry);
 }
 
 void registerAllPasses() {

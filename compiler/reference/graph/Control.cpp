@@ -1,0 +1,28 @@
+//===- Control.cpp - Branches and loops -----------------------------------===//
+#include "compiler/reference/graph/Rules.h"
+
+using namespace mlir;
+using namespace tessera;
+using namespace tessera::reference;
+
+static Tensors evaluateIf(graph::IfOp op, Operands operands, Evaluation &evaluation) {
+  return evaluation.run(operands[0].integer(0) ? op.getThenRegion() : op.getElseRegion(), {});
+}
+
+static Tensors evaluateWhile(graph::WhileOp op, Operands operands, Evaluation &evaluation) {
+  SmallVector<Tensor> carried(operands);
+  while (true) {
+    Tensors condition = evaluation.run(op.getCondRegion(), carried);
+    // An endless loop ends at the limit.
+    if (failed(condition) || failed(evaluation.spend(1024)))
+      return failure();
+    if (!condition->front().integer(0))
+      return carried;
+    Tensors next = evaluation.run(op.getBodyRegion(), carried);
+    if (failed(next))
+      return failure();
+    carried = std::move(*next);
+  }
+}
+
+void reference::attachControl(MLIRContext &context) { attach<evaluateIf, evaluateWhile>(context); }
