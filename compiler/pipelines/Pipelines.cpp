@@ -14,6 +14,8 @@ void tessera::addGraphPasses(mlir::OpPassManager &passes) {
   passes.addPass(mlir::createCanonicalizerPass());
   passes.addPass(transforms::createGraphContractTransposedConv());
   passes.addPass(transforms::createGraphDropUnitAxes());
+  passes.addPass(transforms::createGraphChannelsLast());
+  passes.addPass(mlir::createCanonicalizerPass());
   passes.addPass(transforms::createGraphFoldTransposes());
   passes.addPass(transforms::createGraphExplicitPadding());
   passes.addPass(mlir::createCanonicalizerPass());

@@ -1,9 +1,11 @@
 //===- Planner.cpp - How every stage is computed ----------------------------------------------===//
 // 1. A stage without reduction that is no result is inlined into its readers, unless that repeats
 //    much work: then it is kept in memory.
-// 2. A reducing stage that is a result gets a copying stage behind it (cache_write), so that the stage
+// 2. A reducing stage that is a result gets a copying stage behind it (cache_write), so that the
+// stage
 //    itself can live inside of the copy's loops.
-// 3. A reducing stage is computed inside of the one output that needs it, when each of its dimensions
+// 3. A reducing stage is computed inside of the one output that needs it, when each of its
+// dimensions
 //    follows one loop of that output; otherwise it is kept in memory as an output of its own.
 // 4. Its kind of plan follows from what is contiguous: along the vector loop of the output a
 //    register tile, along the reduction a row of accumulators.
@@ -155,6 +157,21 @@ static int64_t lanesFor(const Target &target, linalg::GenericOp stage) {
   return target.lanes(bits);
 }
 
+/// The dimension of an operand that can be cut into tiles of a loop: the loop is its index, and
+/// every dimension follows one loop or none.
+static std::optional<int64_t> packedDim(const Access &read, unsigned loop) {
+  std::optional<int64_t> dim;
+  if (!read.operand)
+    return dim;
+  for (auto [d, form] : llvm::enumerate(read.dims)) {
+    if (!form.linear || form.loops.count() > 1)
+      return std::nullopt;
+    if (form.movesByOne(loop))
+      dim = d;
+  }
+  return dim;
+}
+
 /// (4)
 ReducerPlan Planner::plan(const StageInfo &stage, const Place &place) {
   ReducerPlan plan;
@@ -179,8 +196,7 @@ ReducerPlan Planner::plan(const StageInfo &stage, const Place &place) {
   for (unsigned loop : stage.reductionLoops.set_bits())
     order.push_back(loop);
   auto contiguous = [&](unsigned loop) {
-    return llvm::any_of(stage.reads,
-                        [&](const Access &read) { return read.isContiguousIn(loop); });
+    return llvm::any_of(stage.reads, [&](const Access &read) { return read.isContiguousIn(loop); });
   };
   llvm::sort(order, [&](unsigned a, unsigned b) {
     return std::pair(contiguous(a), a) < std::pair(contiguous(b), b);
@@ -189,12 +205,15 @@ ReducerPlan Planner::plan(const StageInfo &stage, const Place &place) {
     plan.reductionLoops.push_back(stage.loops[loop]);
 
   bool isProduct = stage.kind == StageKind::Contraction || stage.kind == StageKind::Window;
-  // Products of two sides can be packed; other reads along the columns have to be contiguous already.
+  // Products of two sides can be packed; other reads along the columns have to be contiguous
+  // already.
   bool columnsFit = columns && place.direct && stage.kind != StageKind::Scan;
   if (columnsFit && !(isProduct && (!stage.m.empty() && !stage.n.empty())))
     for (const Access &read : stage.reads)
       if (read.dependsOn(*columns) && !read.isContiguousIn(*columns) && !isProduct)
-        columnsFit = read.slides(stage.reductionLoops) && read.dims.back().loops.test(*columns);
+        columnsFit &= read.slides(stage.reductionLoops)
+                          ? read.dims.back().loops.test(*columns)
+                          : stage.isProduct && packedDim(read, *columns);
   if (columnsFit && isProduct && (stage.m.empty() || stage.n.empty()))
     columnsFit = llvm::all_of(stage.reads, [&](const Access &read) {
       return !read.dependsOn(*columns) || read.isContiguousIn(*columns);
@@ -231,8 +250,9 @@ void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned colum
       unsigned loop = cast<AffineDimExpr>(expr).getPosition();
       if (loop == columns || stage.extentOr(loop, kAssumedExtent) == 1)
         continue;
-      bool fits = columnsInBoth ? llvm::is_contained(stage.m, loop) || llvm::is_contained(stage.n, loop)
-                                : llvm::is_contained(columnsOnLeft ? stage.n : stage.m, loop);
+      bool fits = columnsInBoth
+                      ? llvm::is_contained(stage.m, loop) || llvm::is_contained(stage.n, loop)
+                      : llvm::is_contained(columnsOnLeft ? stage.n : stage.m, loop);
       if (fits && stage.isProduct)
         rows = loop;
     }
@@ -248,6 +268,8 @@ void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned colum
     tile.vectors = 2;
   if (rows && !ShapedType::isDynamic(stage.extents[*rows]))
     tile.rows = std::min(tile.rows, stage.extents[*rows]);
+  if (!ShapedType::isDynamic(columnExtent))
+    tile.vectors = std::min(tile.vectors, llvm::divideCeilSigned(columnExtent, plan.lanes));
   // Fewer columns than lanes: shorter vectors.
   if (!ShapedType::isDynamic(columnExtent) && columnExtent < plan.lanes)
     plan.lanes = std::max<int64_t>(2, llvm::PowerOf2Ceil(columnExtent));
@@ -260,15 +282,15 @@ void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned colum
                                 target.vectorBits / 8 / lanesFor(target, stage.op));
   if (stage.kind == StageKind::Contraction && plan.reductionLoops.size() == 1) {
     int64_t depth = stage.extents[stage.loopNumber(plan.reductionLoops[0])];
-    plan.blocked = !plan.rows.empty() &&
-                   (ShapedType::isDynamic(depth) || depth > plan.block.depth * 3 / 2);
+    plan.blocked =
+        !plan.rows.empty() && (ShapedType::isDynamic(depth) || depth > plan.block.depth * 3 / 2);
   }
 }
 
 //===-- Restructuring ------------------------------------------------------------===//
 
-/// Brings the operand that depends on `loop` into tiles of it: constants in the layout of the argument,
-/// other values as a copy, where reading them as they are would be slow.
+/// Brings the operand that depends on `loop` into tiles of it: constants in the layout of the
+/// argument, other values as a copy, where reading them as they are would be slow.
 LogicalResult Planner::pack(ReducerPlan &plan, const std::string &loopName, int64_t tile,
                             bool columns) {
   const StageInfo &stage = *info.lookup(plan.stage);
@@ -277,18 +299,12 @@ LogicalResult Planner::pack(ReducerPlan &plan, const std::string &loopName, int6
     if (!read.operand || !read.dependsOn(loop) || read.slides(stage.reductionLoops))
       continue;
     auto type = cast<RankedTensorType>(read.tensor.getType());
-    std::optional<int64_t> dim;
-    bool plain = true;
-    for (auto [d, form] : llvm::enumerate(read.dims)) {
-      plain &= form.linear && form.loops.count() <= 1;
-      if (form.movesByOne(loop))
-        dim = d;
-    }
-    if (!plain || !dim || read.dims[*dim].loops.count() != 1)
+    std::optional<int64_t> dim = packedDim(read, loop);
+    if (!dim)
       continue;
     auto argument = dyn_cast<BlockArgument>(read.tensor);
-    bool constant =
-        argument && kernel.getArgAttr(argument.getArgNumber(), kernel::KernelDialect::kConstantAttr);
+    bool constant = argument && kernel.getArgAttr(argument.getArgNumber(),
+                                                  kernel::KernelDialect::kConstantAttr);
     if (argument && kernel.getArgAttr(argument.getArgNumber(), kernel::KernelDialect::kLayoutAttr))
       continue;
     if (constant)
@@ -300,8 +316,8 @@ LogicalResult Planner::pack(ReducerPlan &plan, const std::string &loopName, int6
     for (int64_t d = 0; d < type.getRank(); ++d) {
       if (d == *dim)
         continue;
-      bool reduced = read.dims[d].loops.any() &&
-                     stage.reductionLoops.test(read.dims[d].loops.find_first());
+      bool reduced =
+          read.dims[d].loops.any() && stage.reductionLoops.test(read.dims[d].loops.find_first());
       (reduced ? reductions : outer).push_back(d);
     }
     auto nesting = [&](int64_t d) {
@@ -324,8 +340,8 @@ LogicalResult Planner::pack(ReducerPlan &plan, const std::string &loopName, int6
       continue;
     std::string copy = plan.stage + "_" + loopName + "_packed";
     unsigned operand = read.operand->getOperandNumber();
-    if (failed(apply(schedule::CopyPackedOp::create(builder, writer.loc(), plan.stage, operand, copy,
-                                                    ArrayRef<int64_t>{*dim},
+    if (failed(apply(schedule::CopyPackedOp::create(builder, writer.loc(), plan.stage, operand,
+                                                    copy, ArrayRef<int64_t>{*dim},
                                                     ArrayRef<int64_t>{tile}, outer))))
       return failure();
     return keepInMemory(copy);
@@ -341,8 +357,8 @@ LogicalResult Planner::blockRow(ReducerPlan &plan) {
   int64_t width = std::clamp<int64_t>(llvm::bit_floor<uint64_t>(extent), lanes, 4 * lanes);
   std::string part = plan.stage + "_part", merge = plan.stage + "_merge";
   OpBuilder builder = writer.restructuring();
-  if (failed(apply(schedule::BlockReductionOp::create(builder, writer.loc(), plan.stage, loop, width,
-                                                      loop + "_o", loop + "_i", part))))
+  if (failed(apply(schedule::BlockReductionOp::create(builder, writer.loc(), plan.stage, loop,
+                                                      width, loop + "_o", loop + "_i", part))))
     return failure();
   plan.rowWidth = width;
   plan.hasMerge = info.lookup(merge) != nullptr;
@@ -363,7 +379,9 @@ LogicalResult Planner::restructure(ReducerPlan &plan) {
     return blockRow(plan);
   if (plan.kind != ReducerPlan::Tile)
     return success();
-  bool isProduct = plan.stageKind == StageKind::Contraction || plan.stageKind == StageKind::Window;
+  bool isProduct = plan.stageKind == StageKind::Contraction ||
+                   plan.stageKind == StageKind::Window ||
+                   plan.stageKind == StageKind::DepthwiseWindow;
   if (isProduct) {
     if (failed(pack(plan, plan.columns, plan.columnTile, true)))
       return failure();
@@ -380,8 +398,8 @@ LogicalResult Planner::restructure(ReducerPlan &plan) {
   return pad(plan.columns, plan.columnTile);
 }
 
-/// (3) What is computed in the same output follows the same loops as the heaviest; the rest would be
-/// repeated for every tile or row.
+/// (3) What is computed in the same output follows the same loops as the heaviest; the rest would
+/// be repeated for every tile or row.
 LogicalResult Planner::keepApart() {
   struct Found {
     std::string name, host;
@@ -395,7 +413,9 @@ LogicalResult Planner::keepApart() {
     bool heavy = stage.kind == StageKind::Contraction || stage.kind == StageKind::Window;
     if (std::optional<Place> place = findPlace(stage)) {
       llvm::sort(place->loops);
-      all.push_back({stage.name, place->host, place->loops,
+      all.push_back({stage.name,
+                     place->host,
+                     place->loops,
                      {heavy, heavy ? iterations(stage) : double(place->loops.size())}});
     }
   }
@@ -410,8 +430,8 @@ LogicalResult Planner::keepApart() {
   return success();
 }
 
-/// Tiles in the loops of one output have the size that the heaviest wants; what does not fit is computed
-/// point by point.
+/// Tiles in the loops of one output have the size that the heaviest wants; what does not fit is
+/// computed point by point.
 void Planner::unify(MutableArrayRef<ReducerPlan> plans) {
   auto hostLoop = [](const ReducerPlan &plan, const std::string &loop) {
     for (auto [dim, host] : llvm::zip_equal(plan.dims, plan.hostLoops))

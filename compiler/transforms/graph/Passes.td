@@ -19,6 +19,23 @@ def GraphDropUnitAxes : Pass<"graph-drop-unit-axes", "::mlir::ModuleOp"> {
   }];
 }
 
+def GraphChannelsLast : Pass<"graph-channels-last", "::mlir::ModuleOp"> {
+  let summary = "Gives convolutions channels-last operands where that pays";
+  let description = [{
+    With channels last, vectors lie along the channels, whose number is known and rarely small, instead
+    of along rows of a picture. Convolutions and the ops between them that work in any layout change
+    together, when the convolutions gain more than the transposes at their border cost.
+
+    ```mlir
+    graph.conv %x, %w, ... : (!graph.tensor<[1, 3, H, W], f32>, ...) -> !graph.tensor<[1, 16, H, W], f32>
+    // =>
+    %t = graph.transpose %x, perm = [0, 2, 3, 1] : ...
+    %c = graph.conv %t, %w, ..., layout = "NHWC,OIHW->NHWC" : ... -> !graph.tensor<[1, H, W, 16], f32>
+    graph.transpose %c, perm = [0, 3, 1, 2] : ...
+    ```
+  }];
+}
+
 def GraphExplicitPadding : Pass<"graph-explicit-padding", "::mlir::ModuleOp"> {
   let summary = "Turns the padding of convolutions and windows into graph.pad";
   let description = [{

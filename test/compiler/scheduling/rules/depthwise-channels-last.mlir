@@ -1,0 +1,17 @@
+// RUN: tessera-compile %s --emit schedule --target x86-64-v3 | FileCheck %s
+// RUN: tessera-run %s --input x=1x3x6x5xf32=1 --print 6 | FileCheck %s --check-prefix VALUES
+
+// A depthwise convolution with channels last keeps channels on vectors; its weight, whose channels are
+// outermost, is packed. Rows are pixels of a line.
+// CHECK: kernel.func {{.*}} tensor<1x1x3x3x8xf32> {kernel.constant, kernel.layout = #kernel.packed<inner_dims_pos = [0], inner_tiles = [8]
+// CHECK: schedule.stage "acc"
+// CHECK: schedule.bound_extent "i2_i" 4
+// CHECK: schedule.bound_extent "i3_i" 8
+// CHECK: schedule.vectorize "i3_i" by 8
+
+// VALUES: y: f32[1x1x4x5] min 18 max 18
+graph.func @main(%x: !graph.tensor<[1, H, W, 5], f32> {graph.name = "x"}) -> (!graph.tensor<[1, H - 2, W - 2, 5], f32> {graph.name = "y"}) {
+  %v = graph.constant dense<[[[[2.0, 2.0, 2.0], [2.0, 2.0, 2.0], [2.0, 2.0, 2.0]]], [[[1.0, 3.0, 2.0], [2.0, 2.0, 2.0], [2.0, 2.0, 2.0]]], [[[3.0, 1.0, 2.0], [2.0, 2.0, 2.0], [2.0, 2.0, 2.0]]], [[[2.0, 2.0, 2.0], [2.0, 2.0, 2.0], [2.0, 2.0, 2.0]]], [[[0.0, 0.0, 0.0], [6.0, 6.0, 6.0], [0.0, 0.0, 0.0]]]]> : !graph.tensor<[5, 1, 3, 3], f32>
+  %0 = graph.conv %x, %v, strides = [1, 1], dilations = [1, 1], lo = [0, 0], hi = [0, 0], groups = 5, layout = "NHWC,OIHW->NHWC" : (!graph.tensor<[1, H, W, 5], f32>, !graph.tensor<[5, 1, 3, 3], f32>) -> !graph.tensor<[1, H - 2, W - 2, 5], f32>
+  graph.return %0 : !graph.tensor<[1, H - 2, W - 2, 5], f32>
+}
