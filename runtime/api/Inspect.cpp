@@ -42,7 +42,7 @@ static void describe(const Function &function, const TensorSignature &signature,
 }
 
 template <typename T> static int32_t findName(Span<T> list, const char *name) {
-  for (size_t i = 0; i < list.size; ++i)
+  for (size_t i = 0; name && i < list.size; ++i)
     if (std::strcmp(list[i].name, name) == 0)
       return int32_t(i);
   return -1;
@@ -70,7 +70,7 @@ uint32_t tessera_output_count(const tessera_module *module, uint32_t function) {
 tessera_code tessera_input_info(const tessera_module *module, uint32_t function, uint32_t input,
                                 tessera_tensor_info *info) {
   const Function *f = findFunction(module, function);
-  if (!f || input >= f->inputs.size)
+  if (!f || input >= f->inputs.size || !info)
     return TESSERA_INVALID_ARGUMENT;
   describe(*f, f->inputs[input], *info);
   return TESSERA_OK;
@@ -78,7 +78,7 @@ tessera_code tessera_input_info(const tessera_module *module, uint32_t function,
 tessera_code tessera_output_info(const tessera_module *module, uint32_t function, uint32_t output,
                                  tessera_tensor_info *info) {
   const Function *f = findFunction(module, function);
-  if (!f || output >= f->outputs.size)
+  if (!f || output >= f->outputs.size || !info)
     return TESSERA_INVALID_ARGUMENT;
   describe(*f, f->outputs[output], *info);
   return TESSERA_OK;
@@ -103,7 +103,7 @@ uint32_t tessera_variable_count(const tessera_module *module) {
 tessera_code tessera_variable_info(const tessera_module *module, uint32_t variable,
                                    tessera_tensor_info *info) {
   const Span<Variable> variables = unwrap(module).variables;
-  if (variable >= variables.size)
+  if (variable >= variables.size || !info)
     return TESSERA_INVALID_ARGUMENT;
   const Variable &v = variables[variable];
   *info = {};
@@ -135,7 +135,7 @@ uint32_t tessera_active_variant(const tessera_module *module) { return unwrap(mo
 tessera_code tessera_get_variant(const tessera_module *module, uint32_t variant,
                                  tessera_variant_info *info) {
   const Variant *v = findVariant(module, variant);
-  if (!v)
+  if (!v || !info)
     return TESSERA_INVALID_ARGUMENT;
   bool usable = true;
   for (const char *feature : v->features)
@@ -157,7 +157,7 @@ const char *tessera_variant_feature(const tessera_module *module, uint32_t varia
 tessera_code tessera_get_kernel(const tessera_module *module, uint32_t variant, uint32_t kernel,
                                 tessera_kernel_info *info) {
   const Kernel *k = findKernel(module, variant, kernel);
-  if (!k)
+  if (!k || !info)
     return TESSERA_INVALID_ARGUMENT;
   *info = {k->name, k->entry, uint32_t(k->args.size), uint32_t(k->sources.size)};
   return TESSERA_OK;
@@ -178,7 +178,7 @@ uint32_t tessera_constant_count(const tessera_module *module) {
 tessera_code tessera_get_constant(const tessera_module *module, uint32_t constant,
                                   tessera_constant_info *info) {
   const Span<Constant> constants = unwrap(module).constants;
-  if (constant >= constants.size)
+  if (constant >= constants.size || !info)
     return TESSERA_INVALID_ARGUMENT;
   const Constant &c = constants[constant];
   *info = {};
@@ -200,7 +200,7 @@ uint32_t tessera_segment_count(const tessera_module *module) {
 tessera_code tessera_get_segment(const tessera_module *module, uint32_t segment,
                                  tessera_segment_info *info) {
   const Module &m = unwrap(module);
-  if (segment >= m.segments.size)
+  if (segment >= m.segments.size || !info)
     return TESSERA_INVALID_ARGUMENT;
   const Segment &s = m.segments[segment];
   const uint64_t chunks = (s.size + kChunkBytes - 1) / kChunkBytes;
@@ -211,7 +211,7 @@ tessera_code tessera_get_segment(const tessera_module *module, uint32_t segment,
 tessera_code tessera_get_program(const tessera_module *module, uint32_t variant, uint32_t function,
                                  tessera_program_info *info) {
   const Function *f = findFunctionOf(module, variant, function);
-  if (!f)
+  if (!f || !info)
     return TESSERA_INVALID_ARGUMENT;
   *info = {f->registers,
            f->prologue,
@@ -224,7 +224,7 @@ tessera_code tessera_get_program(const tessera_module *module, uint32_t variant,
 tessera_code tessera_get_symbol(const tessera_module *module, uint32_t function, uint32_t symbol,
                                 tessera_symbol_info *info) {
   const Function *f = findFunction(module, function);
-  if (!f || symbol >= f->symbols.size)
+  if (!f || symbol >= f->symbols.size || !info)
     return TESSERA_INVALID_ARGUMENT;
   *info = {f->symbols[symbol].name, f->symbols[symbol].min, f->symbols[symbol].max};
   return TESSERA_OK;

@@ -70,12 +70,17 @@ void tessera_tensor_init(tessera_tensor *tensor, tessera_type type, uint32_t ran
 
 // ---- modules
 
+static Status toAllocator(const tessera_allocator *from, Allocator &to) {
+  if (!from->allocate || !from->release)
+    return Status::error(Code::InvalidArgument, "the allocator has no functions");
+  to = {from->allocate, from->release, from->user};
+  return {};
+}
+
 static Status toLoadOptions(const tessera_load_options &from, Allocator &allocator,
                             LoadOptions &to) {
   if (from.allocator) {
-    if (!from.allocator->allocate || !from.allocator->release)
-      return Status::error(Code::InvalidArgument, "the allocator has no functions");
-    allocator = {from.allocator->allocate, from.allocator->release, from.allocator->user};
+    TESSERA_TRY(toAllocator(from.allocator, allocator));
     to.allocator = &allocator;
   }
   to.variant = from.variant;
@@ -136,7 +141,8 @@ tessera_code tessera_context_create(tessera_module *module, const tessera_contex
   to.memoryLimit = from.memory_limit;
   to.maxPlans = from.max_plans;
   if (from.allocator) {
-    allocator = {from.allocator->allocate, from.allocator->release, from.allocator->user};
+    if (Status status = toAllocator(from.allocator, allocator); !status.ok())
+      return deliver(std::move(status), error);
     to.allocator = &allocator;
   }
   Result<Context *> result = Context::make(*unwrap(module), to);
@@ -155,6 +161,10 @@ void tessera_context_destroy(tessera_context *context) {
 
 uint32_t tessera_context_threads(const tessera_context *context) {
   return unwrap(context).pool.threads();
+}
+
+static Status isNull(const char *what) {
+  return Status::error(Code::InvalidArgument, "the %s must not be null", what);
 }
 
 static Status badIndex(const char *what, uint32_t index) {
@@ -184,9 +194,13 @@ static const Function *functionOf(tessera_context *context, uint32_t index) {
 
 tessera_code tessera_set_input(tessera_context *context, uint32_t function, uint32_t input,
                                const tessera_tensor *tensor, tessera_error **error) {
+  if (!context)
+    return deliver(isNull("context"), error);
   const Function *f = functionOf(context, function);
-  if (!f || input >= f->inputs.size || !tensor)
+  if (!f || input >= f->inputs.size)
     return deliver(badIndex(f ? "input" : "function", f ? input : function), error);
+  if (!tensor)
+    return deliver(isNull("tensor").at("input '%s'", f->inputs[input].name), error);
   TensorView view;
   if (Status status = toView(*tensor, view); !status.ok())
     return deliver(std::move(status).at("input '%s'", f->inputs[input].name), error);
@@ -195,6 +209,8 @@ tessera_code tessera_set_input(tessera_context *context, uint32_t function, uint
 
 tessera_code tessera_set_output(tessera_context *context, uint32_t function, uint32_t output,
                                 const tessera_tensor *tensor, tessera_error **error) {
+  if (!context)
+    return deliver(isNull("context"), error);
   const Function *f = functionOf(context, function);
   if (!f || output >= f->outputs.size)
     return deliver(badIndex(f ? "output" : "function", f ? output : function), error);
@@ -207,6 +223,8 @@ tessera_code tessera_set_output(tessera_context *context, uint32_t function, uin
 
 tessera_code tessera_run(tessera_context *context, uint32_t function,
                          const tessera_run_options *options, tessera_error **error) {
+  if (!context)
+    return deliver(isNull("context"), error);
   if (!functionOf(context, function))
     return deliver(badIndex("function", function), error);
   return deliver(unwrap(context)->run(function, readOptions(options).timeout), error);
@@ -214,9 +232,13 @@ tessera_code tessera_run(tessera_context *context, uint32_t function,
 
 tessera_code tessera_get_output(tessera_context *context, uint32_t function, uint32_t output,
                                 tessera_tensor *tensor, tessera_error **error) {
+  if (!context)
+    return deliver(isNull("context"), error);
   const Function *f = functionOf(context, function);
   if (!f || output >= f->outputs.size)
     return deliver(badIndex(f ? "output" : "function", f ? output : function), error);
+  if (!tensor)
+    return deliver(isNull("tensor").at("output '%s'", f->outputs[output].name), error);
   TensorView view;
   if (Status status = unwrap(context)->getOutput(function, output, view); !status.ok())
     return deliver(std::move(status), error);
@@ -231,47 +253,51 @@ tessera_code tessera_get_output(tessera_context *context, uint32_t function, uin
   return TESSERA_OK;
 }
 
-void tessera_cancel(tessera_context *context) { unwrap(context)->cancel(); }
+void tessera_cancel(tessera_context *context) {
+  if (context)
+    unwrap(context)->cancel();
+}
 uint64_t tessera_context_memory(const tessera_context *context) {
   return unwrap(context).memoryBytes();
 }
 
 // ---- state
 
-static Status checkVariable(Context &context, uint32_t variable, uint64_t bytes) {
-  if (variable >= context.module.variables.size)
+static Status checkVariable(tessera_context *context, uint32_t variable, const void *data,
+                            uint64_t bytes) {
+  if (!context)
+    return isNull("context");
+  const Span<Variable> variables = unwrap(context)->module.variables;
+  if (variable >= variables.size)
     return badIndex("variable", variable);
-  const Variable &v = context.module.variables[variable];
+  const Variable &v = variables[variable];
   if (bytes != v.bytes)
     return Status::error(Code::WrongShape, "variable '%s' has %llu bytes, not %llu", v.name,
                          (unsigned long long)v.bytes, (unsigned long long)bytes);
-  return {};
+  return bytes && !data ? isNull("data").at("variable '%s'", v.name) : Status();
 }
 
 tessera_code tessera_read_variable(tessera_context *context, uint32_t variable, void *data,
                                    uint64_t bytes, tessera_error **error) {
-  if (Status status = checkVariable(*unwrap(context), variable, bytes); !status.ok())
+  if (Status status = checkVariable(context, variable, data, bytes); !status.ok())
     return deliver(std::move(status), error);
-  std::memcpy(data, unwrap(context)->variable(variable), bytes);
-  return TESSERA_OK;
+  return deliver(unwrap(context)->readVariable(variable, data), error);
 }
 tessera_code tessera_write_variable(tessera_context *context, uint32_t variable, const void *data,
                                     uint64_t bytes, tessera_error **error) {
-  if (Status status = checkVariable(*unwrap(context), variable, bytes); !status.ok())
+  if (Status status = checkVariable(context, variable, data, bytes); !status.ok())
     return deliver(std::move(status), error);
-  std::memcpy(unwrap(context)->variable(variable), data, bytes);
-  return TESSERA_OK;
+  return deliver(unwrap(context)->writeVariable(variable, data), error);
 }
-tessera_code tessera_reset(tessera_context *context, tessera_error **) {
-  unwrap(context)->resetVariables();
-  return TESSERA_OK;
+tessera_code tessera_reset(tessera_context *context, tessera_error **error) {
+  return deliver(context ? unwrap(context)->resetVariables() : isNull("context"), error);
 }
 
 // ---- profile
 
 tessera_code tessera_profile_start(tessera_context *context, uint64_t capacity,
                                    tessera_error **error) {
-  return deliver(unwrap(context)->startProfile(capacity), error);
+  return deliver(context ? unwrap(context)->startProfile(capacity) : isNull("context"), error);
 }
 uint64_t tessera_profile_count(const tessera_context *context) {
   return unwrap(context).records.size();
@@ -282,7 +308,7 @@ uint64_t tessera_profile_dropped(const tessera_context *context) {
 tessera_code tessera_profile_get(const tessera_context *context, uint64_t index,
                                  tessera_record *record) {
   const Context &c = unwrap(context);
-  if (index >= c.records.size())
+  if (index >= c.records.size() || !record)
     return TESSERA_INVALID_ARGUMENT;
   const Record &from = c.records[index];
   *record = {tessera_record_kind(from.kind), from.function, from.instruction, from.kernel, 0, 0,

@@ -111,6 +111,10 @@ public:
     return true;
   }
   void clear() { count = 0; }
+  void reset() {
+    release();
+    count = 0;
+  }
   size_t size() const { return count; }
   T &operator[](size_t i) const { return items[i]; }
   T *begin() const { return items; }

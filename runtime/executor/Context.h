@@ -2,10 +2,16 @@
 #ifndef TESSERA_RUNTIME_EXECUTOR_CONTEXT_H
 #define TESSERA_RUNTIME_EXECUTOR_CONTEXT_H
 
+#include "runtime/executor/Placement.h"
 #include "runtime/executor/ThreadPool.h"
 #include "runtime/module/Module.h"
 
 namespace tessera::rt {
+
+// What a caller may ask for; more is refused by the limit's name.
+constexpr uint32_t kMaxThreads = 1u << 10;
+constexpr uint32_t kMaxPlans = 1u << 12;
+constexpr uint64_t kMaxRecords = uint64_t(1) << 22;
 
 struct ContextOptions {
   uint32_t threads = 0;                 // 0: as many as CPUs are usable
@@ -21,7 +27,10 @@ struct TensorView {
   uint32_t rank = 0;
   int64_t dims[kMaxRank] = {};
   int64_t strides[kMaxRank] = {};
+  uintptr_t begin = 0, end = 0; // the bytes it reaches, found by Context::set*
 };
+
+bool isDense(const TensorView &tensor);
 
 enum class RecordKind : uint32_t { Launch = 0, Copy = 1, Fill = 2, Plan = 3, Run = 4 };
 
@@ -40,11 +49,13 @@ public:
   Status setInput(uint32_t function, uint32_t input, const TensorView &tensor);
   Status setOutput(uint32_t function, uint32_t output, const TensorView *tensor);
   Status run(uint32_t function, uint64_t timeout);
-  Status getOutput(uint32_t function, uint32_t output, TensorView &tensor) const;
+  Status getOutput(uint32_t function, uint32_t output, TensorView &tensor);
   void cancel() { cancelled = 1; }
 
-  uint8_t *variable(uint32_t index) const { return variables[index].data(); }
-  void resetVariables();
+  // All bytes of the variable.
+  Status readVariable(uint32_t index, void *data);
+  Status writeVariable(uint32_t index, const void *data);
+  Status resetVariables();
   uint64_t memoryBytes() const { return heldBytes; }
 
   Status startProfile(uint64_t capacity);
@@ -64,6 +75,7 @@ private:
   struct Bound {
     KernelBuffer buffer;
     int64_t elements;
+    uint64_t stamp; // that its segment had; another one now: out of date
   };
   // Where the temporaries of a segment lie, for one tuple of its key registers.
   struct Plan {
@@ -76,18 +88,49 @@ private:
     Block memory;
     Plan *plans = nullptr;
     uint32_t count = 0, oldest = 0;
+    uint64_t stamp = 0;         // of the last plan, or of what made it invalid
+    Span<Place> places;         // room for placing the temporaries
+    uint32_t *scratch = nullptr;
+  };
+  // A run writes to the other copy, which becomes the value when the run has succeeded.
+  struct VariableState {
+    explicit VariableState(const Allocator &allocator) : memory{Block(allocator), Block(allocator)} {}
+    Block memory[2];
+    uint8_t current = 0;
+    bool isWritten = false; // by the run in progress
+
+    uint8_t *value() const { return memory[current].data(); }
+    uint8_t *seen() const { return memory[isWritten ? 1 - current : current].data(); }
+  };
+  // One call at a time.
+  class Occupied {
+  public:
+    explicit Occupied(Context &context)
+        : flag(context.busy), isMine(!flag.exchange(true, std::memory_order_acquire)) {}
+    ~Occupied() {
+      if (isMine)
+        flag.store(false, std::memory_order_release);
+    }
+    Status status() const;
+
+  private:
+    std::atomic<bool> &flag;
+    bool isMine;
   };
   struct FunctionState {
     TensorView *inputs;
     bool *isSet;
     TensorView *outputs; // the caller's, data null when owned
     bool *isGiven;
+    uint8_t **inputMemory; // what kernels read: the caller's memory, or staging
     Block *staging;      // of inputs that are not dense
     Block *owned;        // of outputs
     int64_t *registers;
     Bound *bound;
     SegmentState *segments;
     void **arguments;    // of one launch
+    Span<uint32_t> variableBuffers; // that are a variable, or views of one
+    bool isDisjoint;     // the caller's tensors do not overlap, as far as they must not
     bool hasRun;
   };
 
@@ -96,9 +139,12 @@ private:
   Status reserve(Block &block, uint64_t bytes);
   Status bindInputs(const Function &function, FunctionState &state);
   Status checkInputs(const Function &function, FunctionState &state);
+  Status checkOverlap(const Function &function, FunctionState &state);
   Status planSegment(const Function &function, FunctionState &state, uint32_t segment);
   Status findPlan(const Function &function, FunctionState &state, uint32_t segment, Plan *&plan);
   void place(const Function &function, FunctionState &state, uint32_t segment, Plan &plan);
+  Status checkBound(const Function &function, const FunctionState &state, uint32_t buffer) const;
+  void beginWrite(const Function &function, FunctionState &state, uint32_t buffer, bool isComplete);
   Status bindShape(const Function &function, FunctionState &state, uint32_t buffer);
   Status bindMemory(const Function &function, FunctionState &state, uint32_t buffer,
                     uint8_t *segmentMemory, uint64_t offset);
@@ -108,7 +154,9 @@ private:
   Status loadScalar(FunctionState &state, const Instruction &x, const Buffer &buffer);
   Status storeScalar(FunctionState &state, const Instruction &x, const Buffer &buffer);
   Status copy(FunctionState &state, const Function &function, const Instruction &x);
-  void fill(FunctionState &state, const Function &function, const Instruction &x);
+  Status fill(FunctionState &state, const Function &function, const Instruction &x);
+  Status call(uint32_t functionIndex);
+  void initializeVariables();
   Status checkStop();
   void record(RecordKind kind, uint32_t function, uint32_t instruction, int32_t kernel,
               int64_t start, int64_t operations, int64_t bytes);
@@ -119,12 +167,13 @@ private:
   static bool shouldStop(const KernelContext *context);
 
   Arena arena;
-  Block *variables = nullptr;
+  VariableState *variables = nullptr;
   FunctionState *functions = nullptr;
   KernelContext kernelContext{};
   uint64_t memoryLimit = 0, heldBytes = 0;
   uint32_t maxPlans = 64;
-  volatile int32_t cancelled = 0;
+  uint64_t lastStamp = 0;
+  std::atomic<int32_t> cancelled{0};
   std::atomic<int32_t> reported{0};
   std::atomic<bool> busy{false};
   int64_t deadline = 0; // CLOCK_MONOTONIC nanoseconds; 0: none

@@ -1,5 +1,5 @@
-// Sizes and places of buffers. Temporaries of a segment get offsets by best fit over their live ranges,
-// largest first; the result is remembered for the tuple of registers that decided it.
+// Sizes and places of buffers. Temporaries of a segment get offsets by best fit over their live ranges
+// (Placement.cpp); the result is remembered for the tuple of registers that decided it.
 #include "runtime/base/Checked.h"
 #include "runtime/base/ElementType.h"
 #include "runtime/executor/Context.h"
@@ -37,17 +37,11 @@ Status Context::bindMemory(const Function &function, FunctionState &state, uint3
   const Buffer &buffer = function.buffers[index];
   KernelBuffer &bound = state.bound[index].buffer;
   const uint64_t bytes = uint64_t(state.bound[index].elements) * info(buffer.type).bytes;
+  state.bound[index].stamp = state.segments[buffer.segment].stamp;
   switch (buffer.kind) {
-  case BufferKind::Input: {
-    Block &staging = state.staging[buffer.source];
-    const TensorView &tensor = state.inputs[buffer.source];
-    bool dense = true;
-    int64_t stride = 1;
-    for (uint32_t d = tensor.rank; d-- > 0; stride *= tensor.dims[d])
-      dense &= tensor.dims[d] == 1 || tensor.strides[d] == stride || bytes == 0;
-    bound.host = dense ? static_cast<uint8_t *>(tensor.data) : staging.data();
+  case BufferKind::Input:
+    bound.host = state.inputMemory[buffer.source];
     return {};
-  }
   case BufferKind::Output: {
     const TensorSignature &signature = function.outputs[buffer.source];
     if (!state.isGiven[buffer.source]) {
@@ -70,12 +64,13 @@ Status Context::bindMemory(const Function &function, FunctionState &state, uint3
     bound.host = const_cast<uint8_t *>(module.constants[buffer.source].data);
     return {};
   case BufferKind::Variable:
-    bound.host = variables[buffer.source].data();
+    bound.host = variables[buffer.source].seen();
     return {};
   case BufferKind::Temp:
     bound.host = segmentMemory + offset;
     return {};
   case BufferKind::View: {
+    TESSERA_TRY(checkBound(function, state, buffer.source));
     // The last element it reaches must be inside what it looks at.
     const Bound &source = state.bound[buffer.source];
     const int64_t start = buffer.offset.get(state.registers);
@@ -102,47 +97,21 @@ Status Context::bindMemory(const Function &function, FunctionState &state, uint3
 
 void Context::place(const Function &function, FunctionState &state, uint32_t segment, Plan &plan) {
   const Span<uint32_t> buffers = function.segments[segment].buffers;
-  const auto sizeOf = [&](size_t i) {
-    const uint64_t bytes =
-        uint64_t(state.bound[buffers[i]].elements) * info(function.buffers[buffers[i]].type).bytes;
-    return (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
-  };
-  constexpr uint64_t kUnplaced = UINT64_MAX;
-  size_t temps = 0;
-  for (size_t i = 0; i < buffers.size; ++i) {
-    const bool isTemp = function.buffers[buffers[i]].kind == BufferKind::Temp;
-    plan.offsets[i] = isTemp ? kUnplaced : 0;
-    temps += isTemp;
+  const Span<Place> places = state.segments[segment].places;
+  size_t next = 0;
+  for (uint32_t index : buffers) {
+    const Buffer &buffer = function.buffers[index];
+    if (buffer.kind != BufferKind::Temp)
+      continue;
+    const uint64_t bytes = uint64_t(state.bound[index].elements) * info(buffer.type).bytes;
+    places[next++] = {(bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment,
+                      buffer.first, buffer.last, 0};
   }
-  plan.bytes = 0;
-  const auto overlaps = [&](size_t i, size_t j) {
-    const Buffer &a = function.buffers[buffers[i]], &b = function.buffers[buffers[j]];
-    return b.kind == BufferKind::Temp && plan.offsets[j] != kUnplaced && a.first <= b.last &&
-           b.first <= a.last;
-  };
-  while (temps--) {
-    size_t largest = buffers.size;
-    for (size_t i = 0; i < buffers.size; ++i)
-      if (plan.offsets[i] == kUnplaced && (largest == buffers.size || sizeOf(i) > sizeOf(largest)))
-        largest = i;
-    // The lowest place that no neighbour in time covers: try 0 and the end of each of them.
-    const uint64_t size = sizeOf(largest);
-    const auto fits = [&](uint64_t at) {
-      for (size_t j = 0; j < buffers.size; ++j)
-        if (overlaps(largest, j) && at < plan.offsets[j] + sizeOf(j) && plan.offsets[j] < at + size)
-          return false;
-      return true;
-    };
-    uint64_t best = fits(0) ? 0 : kUnplaced;
-    for (size_t j = 0; best != 0 && j < buffers.size; ++j)
-      if (overlaps(largest, j)) {
-        const uint64_t at = plan.offsets[j] + sizeOf(j);
-        if (at < best && fits(at))
-          best = at;
-      }
-    plan.offsets[largest] = best;
-    plan.bytes = best + size > plan.bytes ? best + size : plan.bytes;
-  }
+  plan.bytes = placeByBestFit(places, state.segments[segment].scratch);
+  next = 0;
+  for (size_t i = 0; i < buffers.size; ++i)
+    plan.offsets[i] =
+        function.buffers[buffers[i]].kind == BufferKind::Temp ? places[next++].offset : 0;
 }
 
 Status Context::findPlan(const Function &function, FunctionState &state, uint32_t segment,
@@ -174,11 +143,24 @@ Status Context::findPlan(const Function &function, FunctionState &state, uint32_
   }
   for (size_t k = 0; k < description.keys.size; ++k)
     plan->keys[k] = state.registers[description.keys[k]];
+  const int64_t start = recordCapacity ? monotonicNanoseconds() : 0;
   place(function, state, segment, *plan);
+  record(RecordKind::Plan, uint32_t(&state - functions), 0, -1, start, -1, int64_t(plan->bytes));
   return {};
 }
 
+Status Context::checkBound(const Function &function, const FunctionState &state,
+                           uint32_t index) const {
+  if (state.bound[index].stamp == state.segments[function.buffers[index].segment].stamp)
+    return {};
+  return Status::error(Code::Malformed, "buffer %u of function '%s' is used before its size is known",
+                       index, function.name);
+}
+
 Status Context::planSegment(const Function &function, FunctionState &state, uint32_t segment) {
+  // What was bound for this segment and those above it is out of date.
+  for (size_t s = segment; s < function.segments.size; ++s)
+    state.segments[s].stamp = ++lastStamp;
   const Span<uint32_t> buffers = function.segments[segment].buffers;
   for (uint32_t index : buffers)
     if (!function.buffers[index].isRebound)

@@ -25,14 +25,14 @@ void Context::report(const KernelContext *context, int32_t code) {
 
 bool Context::shouldStop(const KernelContext *context) {
   auto *self = static_cast<Context *>(context->runtime);
-  return self->cancelled || (self->deadline && monotonicNanoseconds() >= self->deadline);
+  return self->cancelled.load(std::memory_order_relaxed) ||
+         (self->deadline && monotonicNanoseconds() >= self->deadline);
 }
 
+// A cancellation counts for one call.
 Status Context::checkStop() {
-  if (cancelled) {
-    cancelled = 0;
+  if (cancelled.load(std::memory_order_relaxed) && cancelled.exchange(0))
     return Status::error(Code::Cancelled, "the call was cancelled");
-  }
   if (deadline && monotonicNanoseconds() >= deadline)
     return Status::error(Code::DeadlineExceeded, "the call took longer than its timeout");
   return {};
@@ -160,22 +160,77 @@ Status Context::storeScalar(FunctionState &state, const Instruction &x, const Bu
   return {};
 }
 
+// The first write of a run to a variable moves everything that is bound to it to its other copy, so that a
+// run that fails has changed nothing. `isComplete`: the write covers all of it, the old value is not needed.
+void Context::beginWrite(const Function &function, FunctionState &state, uint32_t index,
+                         bool isComplete) {
+  const Buffer &root = function.buffers[function.buffers[index].root];
+  if (root.kind != BufferKind::Variable || variables[root.source].isWritten)
+    return;
+  VariableState &variable = variables[root.source];
+  const uint8_t *from = variable.seen();
+  variable.isWritten = true;
+  uint8_t *to = variable.seen();
+  if (!isComplete && module.variables[root.source].bytes)
+    std::memcpy(to, from, module.variables[root.source].bytes);
+  for (uint32_t other : state.variableBuffers) {
+    Bound &bound = state.bound[other];
+    const Buffer &buffer = function.buffers[other];
+    if (function.buffers[buffer.root].source == root.source && bound.buffer.host &&
+        bound.stamp == state.segments[buffer.segment].stamp)
+      bound.buffer.host = to + (bound.buffer.host - from);
+  }
+}
+
+namespace {
+
+// Bytes that are copied or filled between two looks at the clock.
+constexpr uint64_t kPieceBytes = uint64_t(4) << 20;
+
+} // namespace
+
 Status Context::copy(FunctionState &state, const Function &function, const Instruction &x) {
   const Bound &to = state.bound[x.dst], &from = state.bound[x.a];
   if (to.elements != from.elements)
     return Status::error(Code::WrongShape, "a copy between tensors of %lld and %lld elements",
                          (long long)from.elements, (long long)to.elements);
-  if (to.elements)
-    std::memmove(to.buffer.host, from.buffer.host,
-                 uint64_t(to.elements) * info(function.buffers[x.dst].type).bytes);
+  const uint64_t bytes = uint64_t(to.elements) * info(function.buffers[x.dst].type).bytes;
+  if (!bytes)
+    return {};
+  // Before the write begins: the source may be the variable's old value.
+  const uint8_t *source = from.buffer.host;
+  const Buffer &root = function.buffers[function.buffers[x.dst].root];
+  beginWrite(function, state, x.dst,
+             root.kind == BufferKind::Variable && bytes == module.variables[root.source].bytes);
+  uint8_t *target = to.buffer.host;
+  if (target < source + bytes && source < target + bytes) {
+    std::memmove(target, source, bytes);
+    return {};
+  }
+  for (uint64_t done = 0; done < bytes; done += kPieceBytes) {
+    TESSERA_TRY(checkStop());
+    std::memcpy(target + done, source + done,
+                bytes - done < kPieceBytes ? bytes - done : kPieceBytes);
+  }
   return {};
 }
 
-void Context::fill(FunctionState &state, const Function &function, const Instruction &x) {
+Status Context::fill(FunctionState &state, const Function &function, const Instruction &x) {
   const Bound &to = state.bound[x.dst];
-  const size_t bytes = info(function.buffers[x.dst].type).bytes;
-  for (int64_t i = 0; i < to.elements; ++i)
-    std::memcpy(to.buffer.host + i * int64_t(bytes), &x.imm, bytes);
+  const uint64_t size = info(function.buffers[x.dst].type).bytes;
+  const uint64_t bytes = uint64_t(to.elements) * size;
+  if (!bytes)
+    return {};
+  const Buffer &root = function.buffers[function.buffers[x.dst].root];
+  beginWrite(function, state, x.dst,
+             root.kind == BufferKind::Variable && bytes == module.variables[root.source].bytes);
+  for (uint64_t done = 0; done < bytes; done += kPieceBytes) {
+    TESSERA_TRY(checkStop());
+    const uint64_t end = bytes - done < kPieceBytes ? bytes : done + kPieceBytes;
+    for (uint64_t at = done; at < end; at += size)
+      std::memcpy(to.buffer.host + at, &x.imm, size);
+  }
+  return {};
 }
 
 static bool holds(const Precondition &condition, int64_t extent) {
@@ -199,6 +254,7 @@ Status Context::launch(uint32_t functionIndex, FunctionState &state, uint32_t in
       state.arguments[i] = &state.registers[operand];
       continue;
     }
+    TESSERA_TRY(checkBound(function, state, operand));
     Bound &bound = state.bound[operand];
     state.arguments[i] = &bound.buffer;
     writesNothing &= kernel.args[i].kind != KernelArgKind::Output || bound.elements == 0;
@@ -215,6 +271,10 @@ Status Context::launch(uint32_t functionIndex, FunctionState &state, uint32_t in
   }
   if (writesNothing)
     return {};
+  if (!state.variableBuffers.empty())
+    for (size_t i = 0; i < kernel.args.size; ++i)
+      if (kernel.args[i].kind == KernelArgKind::Output)
+        beginWrite(function, state, function.operands[x.b + i], false);
   const int64_t start = recordCapacity ? monotonicNanoseconds() : 0;
   reported = 0;
   const int32_t status = module.device->launch(kernel.function, &kernelContext, state.arguments);
@@ -244,9 +304,12 @@ Status Context::execute(uint32_t functionIndex, FunctionState &state, uint32_t b
     const Instruction &x = function.instructions[index];
     switch (x.op) {
     case Opcode::LoadScalar:
+      TESSERA_TRY(checkBound(function, state, x.a));
       TESSERA_TRY(loadScalar(state, x, function.buffers[x.a]));
       break;
     case Opcode::StoreScalar:
+      TESSERA_TRY(checkBound(function, state, x.dst));
+      beginWrite(function, state, x.dst, false);
       TESSERA_TRY(storeScalar(state, x, function.buffers[x.dst]));
       break;
     case Opcode::Launch:
@@ -254,11 +317,18 @@ Status Context::execute(uint32_t functionIndex, FunctionState &state, uint32_t b
       TESSERA_TRY(launch(functionIndex, state, index));
       break;
     case Opcode::Copy:
-      TESSERA_TRY(copy(state, function, x));
+    case Opcode::Fill: {
+      const bool isCopy = x.op == Opcode::Copy;
+      const int64_t start = recordCapacity ? monotonicNanoseconds() : 0;
+      TESSERA_TRY(checkBound(function, state, x.dst));
+      if (isCopy)
+        TESSERA_TRY(checkBound(function, state, x.a));
+      TESSERA_TRY(isCopy ? copy(state, function, x) : fill(state, function, x));
+      record(isCopy ? RecordKind::Copy : RecordKind::Fill, functionIndex, index, -1, start, -1,
+             state.bound[x.dst].elements * info(function.buffers[x.dst].type).bytes *
+                 (isCopy ? 2 : 1));
       break;
-    case Opcode::Fill:
-      fill(state, function, x);
-      break;
+    }
     case Opcode::Assert:
       if (state.registers[x.a] == 0)
         return Status::error(Code::AssertionFailed, "%s", function.messages[x.b]);
@@ -289,19 +359,9 @@ Status Context::execute(uint32_t functionIndex, FunctionState &state, uint32_t b
   return {};
 }
 
-Status Context::run(uint32_t functionIndex, uint64_t timeout) {
-  if (busy.exchange(true))
-    return Status::error(Code::Busy, "the context is running in another thread; use one context "
-                                     "for each thread");
-  struct Release {
-    std::atomic<bool> &flag;
-    ~Release() { flag = false; }
-  } release{busy};
+Status Context::call(uint32_t functionIndex) {
   const Function &function = module.variant().functions[functionIndex];
   FunctionState &state = functions[functionIndex];
-  const int64_t start = monotonicNanoseconds();
-  deadline = timeout ? start + int64_t(timeout) : 0;
-  state.hasRun = false;
   for (size_t i = 0; i < function.registers; ++i)
     state.registers[i] = 0;
   TESSERA_TRY(bindInputs(function, state));
@@ -310,7 +370,28 @@ Status Context::run(uint32_t functionIndex, uint64_t timeout) {
   TESSERA_TRY(planSegment(function, state, 0));
   TESSERA_TRY(execute(functionIndex, state, function.prologue,
                       uint32_t(function.instructions.size)));
-  state.hasRun = true;
+  // What was asked for while the last kernel ran.
+  return checkStop();
+}
+
+Status Context::run(uint32_t functionIndex, uint64_t timeout) {
+  Occupied occupied(*this);
+  TESSERA_TRY(occupied.status());
+  const int64_t start = monotonicNanoseconds();
+  if (!timeout || timeout > uint64_t(INT64_MAX - start))
+    deadline = 0;
+  else
+    deadline = start + int64_t(timeout);
+  functions[functionIndex].hasRun = false;
+  Status status = call(functionIndex);
+  for (size_t i = 0; i < module.variables.size; ++i) {
+    VariableState &variable = variables[i];
+    if (variable.isWritten && status.ok())
+      variable.current = 1 - variable.current;
+    variable.isWritten = false;
+  }
+  TESSERA_TRY(std::move(status));
+  functions[functionIndex].hasRun = true;
   record(RecordKind::Run, functionIndex, 0, -1, start, -1, -1);
   return {};
 }

@@ -1,9 +1,24 @@
 #include "runtime/executor/ThreadPool.h"
 
+#include <climits>
+#include <cstring>
 #include <immintrin.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace tessera::rt {
 namespace {
+
+// std::atomic's wait and notify would bring exceptions and a way to end the process. Waking up for nothing is
+// fine: callers look again.
+void sleepWhile(std::atomic<uint32_t> &word, uint32_t value) {
+  static_assert(sizeof(word) == sizeof(uint32_t));
+  ::syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0);
+}
+void wakeAll(std::atomic<uint32_t> &word) {
+  ::syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
+}
 
 // About 20 microseconds: kernels of one call follow each other faster than that.
 constexpr int kSpins = 1000;
@@ -15,7 +30,7 @@ thread_local bool insideTask = false;
 ThreadPool::~ThreadPool() {
   quit.store(true);
   epoch.fetch_add(1);
-  epoch.notify_all();
+  wakeAll(epoch);
   for (uint32_t i = 0; i < workers; ++i)
     pthread_join(handles[i], nullptr);
   if (handles)
@@ -31,8 +46,9 @@ Status ThreadPool::start(uint32_t threads) {
   if (!handles)
     return Status::outOfMemory();
   for (; workers < capacity; ++workers)
-    if (pthread_create(&handles[workers], nullptr, enter, this) != 0)
-      return Status::error(Code::SystemError, "cannot start thread %u of %u", workers + 2, threads);
+    if (const int error = pthread_create(&handles[workers], nullptr, enter, this))
+      return Status::error(Code::SystemError, "cannot start thread %u of %u: %s", workers + 2, threads,
+                           std::strerror(error));
   return {};
 }
 
@@ -52,7 +68,7 @@ void ThreadPool::work() {
     }
     if (now == seen) {
       sleepers.fetch_add(1);
-      epoch.wait(seen);
+      sleepWhile(epoch, seen);
       sleepers.fetch_sub(1);
       continue;
     }
@@ -115,7 +131,7 @@ int32_t ThreadPool::run(const KernelContext *jobContext, KernelTask jobTask, int
   gate.store(kOpen, std::memory_order_release);
   epoch.fetch_add(1);
   if (sleepers.load())
-    epoch.notify_all();
+    wakeAll(epoch);
   insideTask = true;
   takeTasks();
   insideTask = false;

@@ -49,7 +49,8 @@ Status Module::map(const char *path) {
   const auto failed = [&](const char *what) {
     return Status::error(Code::FileError, "cannot %s '%s': %s", what, path, std::strerror(errno));
   };
-  const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
+  // O_NONBLOCK: opening a pipe must not wait for its writer.
+  const int fd = ::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0)
     return failed("open");
   struct stat info;

@@ -144,7 +144,8 @@ struct Segment {
 // Checks one function against its module and fills root, isRebound, segments and maxArgs. After it:
 //  - every register, buffer, kernel, message and jump target exists; control never runs off the end;
 //  - the prologue is straight scalar code that writes all that segment 0 reads;
-//  - a launch passes what its kernel takes, and writes only outputs, temporaries and variables;
+//  - a launch passes what its kernel takes, strides included, and writes only outputs, temporaries and
+//    variables; everything else works on row-major buffers;
 //  - a temporary is used only within its live range, and lives through loops that it enters;
 //  - every output has exactly one buffer; inputs, outputs, constants and variables agree with theirs.
 Status verifyFunction(Function &function, Span<Kernel> kernels, Span<Constant> constants,

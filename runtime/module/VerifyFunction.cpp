@@ -64,6 +64,12 @@ private:
                   "buffer %u is an input or a constant and cannot be written", b);
     return {};
   }
+  // Elements that follow each other in memory.
+  Status dense(uint32_t b) {
+    TESSERA_CHECK(f.buffers[b].strides.empty(), "buffer %u has strides, which only a launch follows",
+                  b);
+    return {};
+  }
   Status target(uint32_t t) {
     TESSERA_CHECK(t >= f.prologue && t < f.instructions.size, "jump to instruction %u", t);
     return {};
@@ -193,12 +199,14 @@ Status Checker::instruction(uint32_t index, const Instruction &x) {
     TESSERA_TRY(reg(x.dst));
     TESSERA_TRY(reg(x.b));
     TESSERA_TRY(use(index, x.a, false));
+    TESSERA_TRY(dense(x.a));
     TESSERA_CHECK(info(f.buffers[x.a].type).isInteger, "buffer %u holds no integers", x.a);
     return {};
   case Opcode::StoreScalar:
     TESSERA_TRY(reg(x.a));
     TESSERA_TRY(reg(x.b));
     TESSERA_TRY(use(index, x.dst, true));
+    TESSERA_TRY(dense(x.dst));
     TESSERA_CHECK(info(f.buffers[x.dst].type).isInteger, "buffer %u holds no integers", x.dst);
     return {};
   case Opcode::Launch:
@@ -206,10 +214,13 @@ Status Checker::instruction(uint32_t index, const Instruction &x) {
   case Opcode::Copy:
     TESSERA_TRY(use(index, x.dst, true));
     TESSERA_TRY(use(index, x.a, false));
+    TESSERA_TRY(dense(x.dst));
+    TESSERA_TRY(dense(x.a));
     TESSERA_CHECK(f.buffers[x.dst].type == f.buffers[x.a].type, "a copy cannot change the type");
     return {};
   case Opcode::Fill:
-    return use(index, x.dst, true);
+    TESSERA_TRY(use(index, x.dst, true));
+    return dense(x.dst);
   case Opcode::Assert:
     TESSERA_CHECK(x.b < f.messages.size, "message %u does not exist", x.b);
     return reg(x.a);
@@ -252,6 +263,12 @@ Status Checker::launch(uint32_t index, const Instruction &x) {
                   "argument %u of kernel '%s' is %s of rank %u, buffer %u is %s of rank %zu", i,
                   kernel.name, info(arg.type).name, arg.rank, operand, info(buffer.type).name,
                   buffer.dims.size);
+    const bool innerOne = buffer.strides.empty() || arg.rank == 0 ||
+                          buffer.strides[arg.rank - 1] == Dim{1, false};
+    TESSERA_CHECK(arg.strides == StrideRule::Any || buffer.strides.empty() ||
+                      (arg.strides == StrideRule::InnerOne && innerOne),
+                  "argument %u of kernel '%s' cannot have the strides of buffer %u", i, kernel.name,
+                  operand);
   }
   if (x.dst != kNoRegister)
     TESSERA_TRY(reg(x.dst));
