@@ -1,6 +1,7 @@
 //===- Compiler.cpp - From a model file to a module --------------------------------------===//
 #include "compiler/api/Compiler.h"
 
+#include "compiler/api/Load.h"
 #include "compiler/api/Suggest.h"
 #include "compiler/codegen/driver/KernelCompiler.h"
 #include "compiler/module/EmitModule.h"
@@ -8,17 +9,14 @@
 #include "compiler/pipelines/Register.h"
 #include "compiler/transforms/graph/FixDims.h"
 #include "dialects/graph/Graph.h"
-#include "dialects/graph/WeightStore.h"
 #include "dialects/schedule/Schedule.h"
 #include "frontends/onnx/Import.h"
 
 #include "mlir/IR/MLIRContext.h"
-#include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
-#include "llvm/Support/SourceMgr.h"
 #include "llvm/TargetParser/Host.h"
 
 #include <chrono>
@@ -121,9 +119,6 @@ LogicalResult Compilation::load(std::optional<StringRef> bytes) {
     file = std::move(*opened);
     bytes = file->getBuffer();
   }
-  context.loadDialect<graph::GraphDialect>();
-  auto *dialect = context.getLoadedDialect<graph::GraphDialect>();
-  dialect->getWeightStore().setFolder(folder.empty() ? "." : folder);
   failureCode = CompileCode::InvalidModel;
   if (failed(parse(*bytes)))
     return failure();
@@ -146,20 +141,14 @@ LogicalResult Compilation::load(std::optional<StringRef> bytes) {
 }
 
 LogicalResult Compilation::parse(StringRef text) {
-  if (onnx::looksLikeOnnx(text)) {
-    module = onnx::importOnnx(text, path, context, options.checkOnly ? &report : nullptr);
-  } else if (text.contains('\0') || text.trim().empty()) {
-    // Text has no zero bytes.
+  if (!looksLikeModel(text)) {
     failureCode = CompileCode::NotAModel;
     return fail("'" + path +
                 "' is no model that Tessera reads: expected ONNX or the textual IR "
                 "(graph.func ...)");
-  } else {
-    llvm::SourceMgr sources;
-    sources.AddNewSourceBuffer(llvm::MemoryBuffer::getMemBufferCopy(text, path), llvm::SMLoc());
-    module = parseSourceFile<ModuleOp>(sources, &context);
   }
-  return success(module && succeeded(verify(*module)));
+  module = parseModel(text, path, folder, context, options.checkOnly ? &report : nullptr);
+  return success(bool(module));
 }
 
 /// A misspelt pass would print nothing, silently.
@@ -354,20 +343,7 @@ LogicalResult Compilation::steps(std::optional<StringRef> bytes) {
 }
 
 CompileResult Compilation::run(std::optional<StringRef> bytes) {
-  // Diagnostics: "file:line:column: error: sentence".
-  ScopedDiagnosticHandler diagnostics(&context, [&](Diagnostic &diagnostic) {
-    llvm::raw_string_ostream os(result.error);
-    auto printPlace = [&](Location loc) {
-      if (auto place = loc->findInstanceOf<FileLineColLoc>())
-        os << place.getFilename().getValue() << ':' << place.getLine() << ':' << place.getColumn()
-           << ": ";
-    };
-    if (diagnostic.getSeverity() == DiagnosticSeverity::Error) {
-      printPlace(diagnostic.getLocation());
-      os << diagnostic << '\n';
-    }
-    return success();
-  });
+  ErrorCollector errors(context, result.error);
   if (failed(steps(bytes)) && result.error.empty())
     result.error = "compiling '" + path + "' failed\n";
   if (!result.error.empty()) {

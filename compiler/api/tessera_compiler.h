@@ -32,7 +32,7 @@ extern "C" {
 #endif
 
 /* Raised when something here is added; nothing is ever removed or changed. */
-#define TESSERA_COMPILER_API_VERSION 1
+#define TESSERA_COMPILER_API_VERSION 2
 
 typedef int32_t tessera_compile_code;
 enum {
@@ -136,6 +136,49 @@ tessera_compilation_unsupported(const tessera_compilation *compilation, uint32_t
  * not looked at. */
 TESSERA_COMPILER_API uint64_t tessera_compilation_node_count(const tessera_compilation *compilation,
                                                              uint64_t *unexamined);
+
+/* Since version 2: the reference interpreter. It runs the first function of a model as the graph's
+ * meaning says, without compiling; slowly. Variables keep their values from run to run. A reference
+ * serves one thread at a time and owns everything that its functions return. */
+typedef struct tessera_reference tessera_reference;
+/* An extent of a signature: a number, or -1 and an expression over symbols. */
+typedef struct tessera_reference_dim {
+  int64_t extent;
+  const char *text;
+  int64_t min, max; /* of a symbol; max is -1 when it has no upper end */
+} tessera_reference_dim;
+/* An input or output, `type` by the name that tessera_type_name gives it. */
+typedef struct tessera_reference_port {
+  const char *name, *type;
+  uint32_t rank;
+  const tessera_reference_dim *dims;
+} tessera_reference_port;
+/* Elements in row-major order. */
+typedef struct tessera_reference_tensor {
+  const char *type;
+  uint32_t rank;
+  const int64_t *dims;
+  const void *data;
+  uint64_t bytes;
+} tessera_reference_tensor;
+
+TESSERA_COMPILER_API tessera_reference *
+tessera_reference_load(const char *path, const tessera_compile_dim *dims, uint32_t dim_count);
+TESSERA_COMPILER_API void tessera_reference_destroy(tessera_reference *reference);
+/* Why loading or the last run failed; "" when it did not. */
+TESSERA_COMPILER_API const char *tessera_reference_message(const tessera_reference *reference);
+/* Null beyond the last. */
+TESSERA_COMPILER_API const tessera_reference_port *
+tessera_reference_input(const tessera_reference *reference, uint32_t index);
+TESSERA_COMPILER_API const tessera_reference_port *
+tessera_reference_output(const tessera_reference *reference, uint32_t index);
+/* One tensor for each input, in order. 0 when it worked. */
+TESSERA_COMPILER_API int32_t tessera_reference_run(tessera_reference *reference,
+                                                   const tessera_reference_tensor *inputs,
+                                                   uint32_t input_count);
+/* What the last run computed; null beyond the last output, or when it failed. */
+TESSERA_COMPILER_API const tessera_reference_tensor *
+tessera_reference_result(const tessera_reference *reference, uint32_t index);
 
 #ifdef __cplusplus
 }

@@ -80,6 +80,13 @@ struct Opened {
     TESSERA_RESOLVE(compilation_unsupported_count)
     TESSERA_RESOLVE(compilation_unsupported)
     TESSERA_RESOLVE(compilation_node_count)
+    TESSERA_RESOLVE(reference_load)
+    TESSERA_RESOLVE(reference_destroy)
+    TESSERA_RESOLVE(reference_message)
+    TESSERA_RESOLVE(reference_input)
+    TESSERA_RESOLVE(reference_output)
+    TESSERA_RESOLVE(reference_run)
+    TESSERA_RESOLVE(reference_result)
 #undef TESSERA_RESOLVE
   }
 };

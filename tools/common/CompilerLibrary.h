@@ -29,6 +29,13 @@ struct CompilerLibrary {
   decltype(&tessera_compilation_unsupported_count) compilation_unsupported_count;
   decltype(&tessera_compilation_unsupported) compilation_unsupported;
   decltype(&tessera_compilation_node_count) compilation_node_count;
+  decltype(&tessera_reference_load) reference_load;
+  decltype(&tessera_reference_destroy) reference_destroy;
+  decltype(&tessera_reference_message) reference_message;
+  decltype(&tessera_reference_input) reference_input;
+  decltype(&tessera_reference_output) reference_output;
+  decltype(&tessera_reference_run) reference_run;
+  decltype(&tessera_reference_result) reference_result;
 };
 
 // Looked for beside this program or library, in ../lib, and where the system looks;

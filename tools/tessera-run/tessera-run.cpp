@@ -2,6 +2,7 @@
 #include "tools/common/CommandLine.h"
 #include "tools/common/Files.h"
 #include "tools/common/Trace.h"
+#include "tools/tessera-run/Reference.h"
 #include "tools/tessera-run/Results.h"
 
 using namespace tessera::tools;
@@ -22,7 +23,7 @@ struct Options {
   uint32_t threads = 0, repeat = 1;
   uint64_t timeout = 0;
   size_t elements = 0;
-  bool json = false;
+  bool json = false, reference = false;
 };
 
 void describe(CommandLine &line, Options &options) {
@@ -46,6 +47,9 @@ void describe(CommandLine &line, Options &options) {
       ->group(line.more);
   line.add_option("--device", options.open.device, "cpu, or null: everything but the kernels")
       ->group(line.more);
+  line.add_flag("--reference", options.reference,
+                "interprets a model instead of compiling it: slow, and what it should compute")
+      ->group(line.more);
   line.add_flag("-q,--quiet", options.open.isQuiet, "no progress and no notes")->group(line.more);
 }
 
@@ -53,6 +57,11 @@ int run(Options &options) {
   for (const std::string &dim : options.dims)
     if (std::string problem = parseDim(dim, options.open.dims); !problem.empty())
       return complain(kName, problem);
+  if (options.reference) {
+    const std::string problem = runReference({options.model, options.inputs, options.outputs,
+                                              options.open.dims, options.repeat, options.elements});
+    return problem.empty() ? 0 : complain(kName, problem);
+  }
   OutputFile profile;
   if (!options.profile.empty())
     if (std::string problem = profile.open(options.profile); !problem.empty())

@@ -1,0 +1,126 @@
+//===- Interpret.cpp - Runs a model with the reference interpreter --------===//
+#include "compiler/api/Interpret.h"
+
+#include "compiler/api/Load.h"
+#include "compiler/pipelines/Register.h"
+#include "compiler/reference/graph/Evaluation.h"
+#include "compiler/transforms/graph/FixDims.h"
+
+#include "mlir/IR/MLIRContext.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+
+using namespace mlir;
+using namespace tessera;
+
+struct ReferenceModel::State {
+  State() : context(makeRegistry()) {}
+  static DialectRegistry makeRegistry() {
+    DialectRegistry registry;
+    registerAllDialects(registry);
+    return registry;
+  }
+
+  MLIRContext context;
+  OwningOpRef<ModuleOp> module;
+  graph::FuncOp function;
+  std::unique_ptr<reference::Evaluation> evaluation;
+  std::vector<PortInfo> inputs, outputs;
+};
+
+/// The runtime's name of an element type: si8 is i8, ui8 u8, i1 bool, f8E5M2 f8e5m2.
+static std::string nameOf(Type element) {
+  std::string text;
+  llvm::raw_string_ostream(text) << element;
+  if (element.isSignlessInteger(1))
+    return "bool";
+  if (llvm::isa<IntegerType>(element))
+    text.erase(StringRef(text).starts_with("s") ? 0 : 1, 1);
+  return StringRef(text).lower();
+}
+
+static PortInfo describePort(graph::FuncOp function, graph::TensorType type, StringRef name,
+                             const char *what, size_t number) {
+  // The runtime's names for what the model does not name.
+  PortInfo port{
+      name.empty() ? what + std::to_string(number) : name.str(), nameOf(type.getElementType()), {}};
+  for (graph::DimAttr dim : type.getDims()) {
+    graph::RangeAttr range =
+        dim.isSymbol() ? function.getRange(dim.getSymbol()) : graph::RangeAttr();
+    port.dims.push_back({dim.getConstant().value_or(-1), dim.str(), range ? range.getLo() : 0,
+                         range ? range.getHi().value_or(-1) : -1});
+  }
+  return port;
+}
+
+ReferenceModel::ReferenceModel(std::unique_ptr<State> state) : state(std::move(state)) {}
+ReferenceModel::~ReferenceModel() = default;
+const std::vector<PortInfo> &ReferenceModel::inputs() const { return state->inputs; }
+const std::vector<PortInfo> &ReferenceModel::outputs() const { return state->outputs; }
+
+std::unique_ptr<ReferenceModel> ReferenceModel::load(const std::string &path,
+                                                     const std::map<std::string, int64_t> &dims,
+                                                     std::string &error) {
+  auto file = llvm::MemoryBuffer::getFile(path);
+  if (!file || !looksLikeModel((*file)->getBuffer())) {
+    error = file ? "'" + path + "' is no model that Tessera reads"
+                 : "cannot read '" + path + "': " + file.getError().message();
+    return nullptr;
+  }
+  auto state = std::make_unique<State>();
+  ErrorCollector errors(state->context, error);
+  state->module =
+      parseModel((*file)->getBuffer(), path, llvm::sys::path::parent_path(path), state->context);
+  if (!state->module)
+    return nullptr;
+  llvm::StringMap<int64_t> values;
+  for (const auto &[name, value] : dims)
+    values[name] = value;
+  if (!values.empty() && failed(transforms::fixDims(*state->module, values)))
+    return nullptr;
+  if (state->module->getOps<graph::FuncOp>().empty()) {
+    error = "'" + path + "' has no graph.func";
+    return nullptr;
+  }
+  state->function = *state->module->getOps<graph::FuncOp>().begin();
+  graph::FuncOp function = state->function;
+  for (auto [i, type] : llvm::enumerate(function.getArgumentTypes()))
+    state->inputs.push_back(describePort(function, llvm::cast<graph::TensorType>(type),
+                                         function.getArgName(i), "input", i));
+  for (auto [i, type] : llvm::enumerate(function.getResultTypes()))
+    state->outputs.push_back(describePort(function, llvm::cast<graph::TensorType>(type),
+                                          function.getResultName(i), "output", i));
+  state->evaluation = std::make_unique<reference::Evaluation>(*state->module);
+  return std::unique_ptr<ReferenceModel>(new ReferenceModel(std::move(state)));
+}
+
+std::string ReferenceModel::run(const std::vector<HostTensor> &inputs,
+                                std::vector<HostTensor> &outputs) {
+  if (inputs.size() != state->inputs.size())
+    return "the model takes " + std::to_string(state->inputs.size()) + " inputs, not " +
+           std::to_string(inputs.size());
+  SmallVector<reference::Tensor> operands;
+  for (auto [i, input] : llvm::enumerate(inputs)) {
+    const PortInfo &port = state->inputs[i];
+    Type element =
+        llvm::cast<graph::TensorType>(state->function.getArgumentTypes()[i]).getElementType();
+    if (input.type != port.type)
+      return "input '" + port.name + "' has elements of type " + input.type + ", expected " +
+             port.type;
+    operands.push_back(reference::Tensor::borrow(
+        element, input.dims,
+        {reinterpret_cast<const char *>(input.data.data()), input.data.size()}));
+  }
+  FailureOr<SmallVector<reference::Tensor>> results =
+      state->evaluation->call(state->function, operands);
+  if (failed(results))
+    return state->evaluation->getError();
+  outputs.clear();
+  for (auto [i, result] : llvm::enumerate(*results)) {
+    ArrayRef<char> bytes = result.getBytes();
+    outputs.push_back({state->outputs[i].type,
+                       {result.getShape().begin(), result.getShape().end()},
+                       {bytes.begin(), bytes.end()}});
+  }
+  return "";
+}

@@ -1,0 +1,35 @@
+//===- Load.h - From a model's bytes to the graph -------------------*- C++ -*-===//
+#ifndef TESSERA_COMPILER_API_LOAD_H
+#define TESSERA_COMPILER_API_LOAD_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/OwningOpRef.h"
+
+#include <string>
+
+namespace tessera::onnx {
+struct ImportReport;
+}
+
+namespace tessera {
+
+/// Whether the bytes are of a format that parseModel reads: ONNX, or the textual IR.
+bool looksLikeModel(llvm::StringRef bytes);
+
+/// The verified graph of a model, null after an error was emitted. Files that it refers to are
+/// looked for in `folder`. A report (or null) collects what of an ONNX model is unsupported.
+mlir::OwningOpRef<mlir::ModuleOp> parseModel(llvm::StringRef bytes, const std::string &path,
+                                             llvm::StringRef folder, mlir::MLIRContext &context,
+                                             onnx::ImportReport *report = nullptr);
+
+/// Appends the errors of a context to a text while it lives: "file:line:column: sentence", one a
+/// line.
+class ErrorCollector : public mlir::ScopedDiagnosticHandler {
+public:
+  ErrorCollector(mlir::MLIRContext &context, std::string &text);
+};
+
+} // namespace tessera
+
+#endif
