@@ -53,12 +53,22 @@ private:
   LogicalResult steps(std::optional<StringRef> bytes);
   void check();
   void note(const Diagnostic &diagnostic);
-  LogicalResult runPasses(void (*add)(OpPassManager &), StringRef step);
+  /// One program of a device family: the kernels scheduled and compiled for a level of instruction sets.
+  struct Variant {
+    std::string level;
+    OwningOpRef<ModuleOp> module;
+    llvm::StringMap<EmittedKernel> kernels;
+  };
+  using AddPasses = llvm::function_ref<void(OpPassManager &)>;
+  LogicalResult runPasses(ModuleOp module, AddPasses add);
+  LogicalResult runPassesOfVariants(AddPasses add);
   LogicalResult findTargets();
+  LogicalResult makeVariants();
   LogicalResult applySchedules();
   LogicalResult compileKernels();
   LogicalResult emit();
-  LogicalResult printIR();
+  LogicalResult printIR(ModuleOp module);
+  LogicalResult printVariants();
   LogicalResult fail(const llvm::Twine &message);
   /// A step begins: what it is called, where the whole is, what a failure in it means.
   void begin(StringRef stage, double fraction, CompileCode failure);
@@ -69,7 +79,7 @@ private:
   DialectRegistry registry;
   MLIRContext context;
   OwningOpRef<ModuleOp> module;
-  std::vector<EmittedVariant> variants;
+  std::vector<Variant> variants; ///< most demanding level first: as they are tried at load
   CompileResult result;
   CompileCode failureCode = CompileCode::Internal;
   onnx::ImportReport report;
@@ -103,7 +113,6 @@ LogicalResult Compilation::findTargets() {
                           {"host", "x86-64-v2", "x86-64-v3", "x86-64-v4"}));
     result.targets.push_back(level);
   }
-  // The most demanding first: that is how they are tried at load.
   llvm::sort(result.targets, std::greater<>());
   result.targets.erase(llvm::unique(result.targets), result.targets.end());
   return success();
@@ -154,20 +163,22 @@ LogicalResult Compilation::parse(StringRef text) {
 /// A misspelt pass would print nothing, silently.
 LogicalResult Compilation::checkPassNames() {
   std::vector<std::string> known;
-  for (auto add : {addGraphPasses, addKernelPasses, addProgramPasses}) {
-    PassManager passes(&context);
-    add(passes);
-    for (Pass &pass : passes.getPasses())
-      if (!llvm::is_contained(known, pass.getArgument()))
-        known.push_back(pass.getArgument().str());
-  }
+  PassManager passes(&context);
+  addGraphPasses(passes);
+  addKernelPasses(passes);
+  addSchedulePasses(passes, "");
+  addLoweringPasses(passes);
+  addProgramPasses(passes);
+  for (Pass &pass : passes.getPasses())
+    if (!llvm::is_contained(known, pass.getArgument()))
+      known.push_back(pass.getArgument().str());
   for (const std::string &name : options.dumpAfter)
     if (!llvm::is_contained(known, name))
       return fail(suggest("unknown pass '" + name + "'", name, known));
   return success();
 }
 
-LogicalResult Compilation::runPasses(void (*add)(OpPassManager &), StringRef step) {
+LogicalResult Compilation::runPasses(ModuleOp module, AddPasses add) {
   PassManager passes(&context);
   add(passes);
   if (!options.dumpAfter.empty()) {
@@ -180,45 +191,64 @@ LogicalResult Compilation::runPasses(void (*add)(OpPassManager &), StringRef ste
                             /*printModuleScope=*/true, /*printAfterOnlyOnChange=*/false,
                             /*printAfterOnlyOnFailure=*/false, llvm::errs());
   }
-  LogicalResult status = passes.run(*module);
-  time(step);
-  return status;
+  return passes.run(module);
 }
 
-/// Schedules of a file replace those of the same kernel.
+LogicalResult Compilation::runPassesOfVariants(AddPasses add) {
+  for (Variant &variant : variants)
+    if (failed(runPasses(*variant.module, add)))
+      return failure();
+  return success();
+}
+
+/// Schedules of a file stand in for the default ones.
 LogicalResult Compilation::applySchedules() {
   if (options.scheduleFile.empty())
     return success();
   OwningOpRef<ModuleOp> file = parseSourceFile<ModuleOp>(options.scheduleFile, &context);
   if (!file)
     return failure();
+  std::vector<std::string> kernels;
+  for (auto kernel : module->getOps<kernel::FuncOp>())
+    kernels.push_back(kernel.getSymName().str());
   for (auto schedule : llvm::to_vector(file->getOps<schedule::FuncOp>())) {
-    auto kernel = module->lookupSymbol<kernel::FuncOp>(schedule.getKernel());
-    if (!kernel)
-      return schedule.emitError("the model has no kernel '") << schedule.getKernel() << "'";
-    for (auto old : llvm::to_vector(module->getOps<schedule::FuncOp>()))
-      if (old.getKernel() == schedule.getKernel())
-        old.erase();
+    std::string kernel = schedule.getKernel().str();
+    if (!llvm::is_contained(kernels, kernel))
+      return schedule.emitError(suggest("the model has no kernel '" + kernel + "'", kernel, kernels));
     schedule->remove();
     module->push_back(schedule);
   }
   return success();
 }
 
+/// From here on every level has its own copy: schedules differ, and with them kernels and packed weights.
+LogicalResult Compilation::makeVariants() {
+  for (const std::string &level : result.targets) {
+    Variant &variant = variants.emplace_back();
+    variant.level = level;
+    variant.module = module->clone();
+    (*variant.module)->setAttr("tessera.target", StringAttr::get(&context, level));
+    if (failed(runPasses(*variant.module,
+                         [&](OpPassManager &passes) { addSchedulePasses(passes, level); })))
+      return failure();
+  }
+  return success();
+}
+
 LogicalResult Compilation::compileKernels() {
-  llvm::StringMap<schedule::FuncOp> schedules;
-  for (auto schedule : module->getOps<schedule::FuncOp>())
-    schedules[schedule.getKernel()] = schedule;
-  auto kernels = llvm::to_vector(module->getOps<kernel::FuncOp>());
   codegen::KernelCompiler compiler({options.jobs, "", options.cacheFolder});
   std::vector<codegen::KernelRequest> requests;
-  for (const std::string &level : result.targets)
-    for (kernel::FuncOp kernel : kernels) {
+  for (Variant &variant : variants) {
+    llvm::StringMap<schedule::FuncOp> schedules;
+    for (auto schedule : variant.module->getOps<schedule::FuncOp>())
+      schedules[schedule.getKernel()] = schedule;
+    for (auto kernel : variant.module->getOps<kernel::FuncOp>()) {
       requests.push_back(codegen::KernelCompiler::makeRequest(
-          kernel, schedules.lookup(kernel.getSymName()), {level, ""}));
+          kernel, schedules.lookup(kernel.getSymName()), {variant.level, ""}));
       requests.back().wantLLVM = options.emit == EmitKind::LLVM;
       requests.back().wantAssembly = options.emit == EmitKind::Assembly;
     }
+  }
   std::vector<codegen::CompiledKernel> compiled = compiler.compile(requests, [&](size_t done) {
     begin(("compiling kernels " + llvm::Twine(done) + "/" + llvm::Twine(requests.size())).str(),
           0.1 + 0.88 * double(done) / double(requests.size()), CompileCode::CodegenFailed);
@@ -226,16 +256,13 @@ LogicalResult Compilation::compileKernels() {
   result.kernels = requests.size();
   LogicalResult status = success();
   size_t next = 0;
-  for (const std::string &level : result.targets) {
-    EmittedVariant &variant = variants.emplace_back();
-    variant.level = level;
-    variant.module = *module;
-    for (kernel::FuncOp kernel : kernels) {
+  for (Variant &variant : variants)
+    for (auto kernel : variant.module->getOps<kernel::FuncOp>()) {
       codegen::CompiledKernel &code = compiled[next++];
       result.cachedKernels += code.fromCache;
       if (!code.reply.error.empty()) {
-        kernel.emitError("kernel '") << kernel.getSymName() << "' cannot be compiled for " << level
-                                     << ": " << code.reply.error;
+        kernel.emitError("kernel '") << kernel.getSymName() << "' cannot be compiled for "
+                                     << variant.level << ": " << code.reply.error;
         status = failure();
         continue;
       }
@@ -244,13 +271,14 @@ LogicalResult Compilation::compileKernels() {
       variant.kernels[kernel.getSymName()] = {std::move(code.reply.image.bytes),
                                               code.reply.image.entry};
     }
-  }
-  time("kernels to machine code");
   return status;
 }
 
 LogicalResult Compilation::emit() {
-  llvm::Expected<EmittedModule> emitted = emitModule(variants, "tessera 0.1.0");
+  std::vector<EmittedVariant> finished;
+  for (Variant &variant : variants)
+    finished.push_back({*variant.module, variant.level, std::move(variant.kernels)});
+  llvm::Expected<EmittedModule> emitted = emitModule(finished, "tessera 0.1.0");
   if (!emitted)
     return fail(llvm::toString(emitted.takeError()));
   std::string error = module::writeModule(emitted->description, result.bytes);
@@ -258,12 +286,19 @@ LogicalResult Compilation::emit() {
   return error.empty() ? success() : fail(error);
 }
 
-LogicalResult Compilation::printIR() {
+LogicalResult Compilation::printIR(ModuleOp module) {
   std::string text;
   llvm::raw_string_ostream os(text);
   module->print(os);
   os << '\n';
-  result.bytes.assign(text.begin(), text.end());
+  result.bytes.insert(result.bytes.end(), text.begin(), text.end());
+  return success();
+}
+
+LogicalResult Compilation::printVariants() {
+  for (Variant &variant : variants)
+    if (failed(printIR(*variant.module)))
+      return failure();
   return success();
 }
 
@@ -279,8 +314,9 @@ void Compilation::check() {
     note(diagnostic);
     return success();
   });
-  if (succeeded(runPasses(addGraphPasses, "graph passes")))
-    (void)runPasses(addKernelPasses, "kernel formation");
+  if (succeeded(runPasses(*module, addGraphPasses)) && succeeded(runPasses(*module, addKernelPasses)) &&
+      succeeded(makeVariants()))
+    (void)runPassesOfVariants(addLoweringPasses);
 }
 
 /// A pass's error becomes a row of the report, under the model's own names where it has them.
@@ -314,30 +350,41 @@ LogicalResult Compilation::steps(std::optional<StringRef> bytes) {
   if (failed(loaded))
     return failure();
   begin("graph passes", 0.02, CompileCode::Unsupported);
-  if (failed(runPasses(addGraphPasses, "graph passes")))
+  if (failed(runPasses(*module, addGraphPasses)))
     return failure();
+  time("graph passes");
   if (options.emit == EmitKind::Graph)
-    return printIR();
+    return printIR(*module);
   begin("forming kernels", 0.05, CompileCode::Unsupported);
-  if (failed(runPasses(addKernelPasses, "kernel formation")))
+  if (failed(runPasses(*module, addKernelPasses)))
     return failure();
+  time("kernel formation");
   if (options.emit == EmitKind::Kernel)
-    return printIR();
-  failureCode = CompileCode::InvalidOption;
+    return printIR(*module);
+  begin("scheduling", 0.07, CompileCode::InvalidOption);
   if (failed(applySchedules()))
     return failure();
+  failureCode = CompileCode::Unsupported;
+  if (failed(makeVariants()))
+    return failure();
+  time("schedules");
   if (options.emit == EmitKind::Schedule)
-    return printIR();
+    return printVariants();
+  if (failed(runPassesOfVariants(addLoweringPasses)))
+    return failure();
+  time("kernel passes");
   begin("compiling kernels", 0.1, CompileCode::CodegenFailed);
   if (failed(compileKernels()))
     return failure();
+  time("kernels to machine code");
   if (options.emit == EmitKind::LLVM || options.emit == EmitKind::Assembly)
     return success();
   begin("making the program", 0.98, CompileCode::Unsupported);
-  if (failed(runPasses(addProgramPasses, "program")))
+  if (failed(runPassesOfVariants(addProgramPasses)))
     return failure();
+  time("program");
   if (options.emit == EmitKind::Program)
-    return printIR();
+    return printVariants();
   begin("making the module", 0.99, CompileCode::Internal);
   return emit();
 }

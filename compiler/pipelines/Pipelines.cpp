@@ -4,6 +4,7 @@
 #include "compiler/conversion/graph_to_kernel/GraphToKernel.h"
 #include "compiler/conversion/kernel_to_program/KernelToProgram.h"
 #include "compiler/scheduling/Passes.h"
+#include "compiler/scheduling/Target.h"
 #include "compiler/transforms/graph/Passes.h"
 #include "compiler/transforms/kernel/Passes.h"
 
@@ -24,7 +25,17 @@ void tessera::addGraphPasses(mlir::OpPassManager &passes) {
 
 void tessera::addKernelPasses(mlir::OpPassManager &passes) {
   passes.addPass(createGraphFormKernels());
-  passes.addPass(scheduling::createScheduleDefault());
+}
+
+void tessera::addSchedulePasses(mlir::OpPassManager &passes, llvm::StringRef level) {
+  scheduling::Target target = scheduling::Target::ofLevel(level);
+  scheduling::ScheduleDefaultOptions options;
+  options.vectorBits = target.vectorBits;
+  options.vectorRegisters = target.vectorRegisters;
+  passes.addPass(scheduling::createScheduleDefault(options));
+}
+
+void tessera::addLoweringPasses(mlir::OpPassManager &passes) {
   passes.addPass(scheduling::createKernelApplyRestructure());
   passes.addPass(transforms::createKernelExpandMath());
 }

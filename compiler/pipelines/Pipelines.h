@@ -6,13 +6,14 @@
 
 namespace tessera {
 
-/// The levels a module goes through.
-enum class Level { Graph, Kernel, Schedule, Program };
-
 /// Frontend's graph to the graph that kernels are formed from.
 void addGraphPasses(mlir::OpPassManager &passes);
-/// To kernels that codegen accepts.
+/// To launches and kernels: what is computed together. The same for every variant of a device family.
 void addKernelPasses(mlir::OpPassManager &passes);
+/// Schedules for the kernels that have none, for one level of instruction sets ("x86-64-v3").
+void addSchedulePasses(mlir::OpPassManager &passes, llvm::StringRef level);
+/// To kernels that codegen accepts, with loop directives only.
+void addLoweringPasses(mlir::OpPassManager &passes);
 /// To instructions.
 void addProgramPasses(mlir::OpPassManager &passes);
 

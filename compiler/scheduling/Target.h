@@ -2,6 +2,8 @@
 #ifndef TESSERA_COMPILER_SCHEDULING_TARGET_H
 #define TESSERA_COMPILER_SCHEDULING_TARGET_H
 
+#include "llvm/ADT/StringRef.h"
+
 #include <cstdint>
 
 namespace tessera::scheduling {
@@ -16,6 +18,14 @@ struct Target {
   int64_t cores = 2;            ///< whether, not how finely, work is spread over threads
   double flopsPerByte = 8;      ///< machine balance: f32 operations per byte read from memory
   int64_t lanes(int64_t elementBits) const { return vectorBits / elementBits; }
+
+  /// What a level of instruction sets says: "x86-64-v4" has 32 registers of 512 bits.
+  static Target ofLevel(llvm::StringRef level) {
+    Target target;
+    target.vectorBits = level == "x86-64-v4" ? 512 : level == "x86-64-v2" ? 128 : 256;
+    target.vectorRegisters = level == "x86-64-v4" ? 32 : 16;
+    return target;
+  }
 };
 
 } // namespace tessera::scheduling

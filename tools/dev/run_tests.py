@@ -41,6 +41,9 @@ def run_lit(build, totals, filter_):
         except (ValueError, KeyError):
             return totals.add("lit", 0, 1)
     codes = [test["code"] for test in tests]
+    for test in tests:
+        if test["code"] not in ("PASS", "UNSUPPORTED", "SKIPPED"):
+            print(f"=== {test['code']}: {test['name']}\n{test['output']}", flush=True)
     skipped = [test["name"] + " (" + (test["output"].strip() or "unsupported here") + ")"
                for test in tests if test["code"] in ("UNSUPPORTED", "SKIPPED")]
     passed = sum(code in ("PASS", "XFAIL", "FLAKYPASS") for code in codes)
