@@ -35,8 +35,10 @@ RegisterTile chooseRegisterTile(const Target &target, int64_t lanes, int64_t row
 struct CacheBlock {
   int64_t rowTiles = 1, columnTiles = 1, depth = 512;
 };
+/// `rows` and `columns` are the extents of the whole result, `depth` that of the reduction, or
+/// ShapedType::kDynamic.
 CacheBlock chooseCacheBlock(const Target &target, RegisterTile tile, int64_t lanes,
-                            int64_t elementBytes);
+                            int64_t elementBytes, int64_t rows, int64_t columns, int64_t depth);
 
 } // namespace tessera::scheduling
 

@@ -19,7 +19,8 @@
 //   - `host` is aligned to kBufferAlignment for temporaries, variables, constants and buffers owned
 //   by
 //     the runtime, and only to the element size for memory given by the user;
-//   - outputs do not overlap inputs unless the program says so (in-place), and never partly.
+//   - outputs do not overlap inputs unless the program says so (in-place), and never partly;
+//   - the stack has room for 128 KB of buffers, and some for calls.
 //
 // This header is written for C++ without the standard library, so that test kernels can include it.
 #ifndef TESSERA_RUNTIME_BASE_KERNELABI_H

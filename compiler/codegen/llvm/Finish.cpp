@@ -70,25 +70,62 @@ static void bindRuntime(Module &module) {
   parallel->setLinkage(GlobalValue::InternalLinkage);
 }
 
+/// Halide allocates what is larger than 16 KB, also when its size is constant. Then it has a place
+/// on the stack, like everything smaller; allocations of other sizes stay, and the linker refuses
+/// them.
+static void moveAllocationsToStack(Module &module) {
+  constexpr uint64_t kMaxBytes = 128 << 10; // runtime/base/KernelAbi.h tells callers
+  constexpr uint64_t kAlignment = 64;
+  Function *allocate = module.getFunction("halide_malloc");
+  if (!allocate)
+    return;
+  uint64_t total = 0;
+  SmallVector<CallInst *> calls;
+  for (User *user : allocate->users()) {
+    auto *call = dyn_cast<CallInst>(user);
+    auto *size = call && call->getCalledFunction() == allocate
+                     ? dyn_cast<ConstantInt>(call->getArgOperand(1))
+                     : nullptr;
+    if (!size || size->getZExtValue() > kMaxBytes)
+      return;
+    total += size->getZExtValue();
+    calls.push_back(call);
+  }
+  if (total > kMaxBytes)
+    return;
+  for (CallInst *call : calls) {
+    uint64_t bytes = cast<ConstantInt>(call->getArgOperand(1))->getZExtValue();
+    IRBuilder<> builder(&*call->getFunction()->getEntryBlock().begin());
+    AllocaInst *place = builder.CreateAlloca(ArrayType::get(builder.getInt8Ty(), bytes));
+    place->setAlignment(Align(kAlignment));
+    call->replaceAllUsesWith(place);
+    call->eraseFromParent();
+  }
+  if (Function *release = module.getFunction("halide_free"); release && release->isDeclaration()) {
+    IRBuilder<> builder(BasicBlock::Create(module.getContext(), "", release));
+    builder.CreateRetVoid();
+    release->setLinkage(GlobalValue::InternalLinkage);
+  }
+}
+
 /// Makes `int32_t tessera_kernel(const KernelContext *, void *const *args)`.
 static Error addEntry(Module &module, const KernelFunction &kernel) {
   Function *function = module.getFunction(kernel.name);
   if (!function || function->isDeclaration())
     return createStringError("the generator made no function '" + kernel.name + "'");
   if (function->arg_size() != kernel.isExtent.size() + 1)
-    return createStringError("the generator made a function with " +
-                             Twine(function->arg_size()) + " parameters; expected " +
-                             Twine(kernel.isExtent.size() + 1));
+    return createStringError("the generator made a function with " + Twine(function->arg_size()) +
+                             " parameters; expected " + Twine(kernel.isExtent.size() + 1));
   IRBuilder<> builder(module.getContext());
   Type *pointer = builder.getPtrTy();
-  Function *entry = Function::Create(
-      FunctionType::get(builder.getInt32Ty(), {pointer, pointer}, false),
-      GlobalValue::ExternalLinkage, kEntryName, module);
+  Function *entry =
+      Function::Create(FunctionType::get(builder.getInt32Ty(), {pointer, pointer}, false),
+                       GlobalValue::ExternalLinkage, kEntryName, module);
   builder.SetInsertPoint(BasicBlock::Create(module.getContext(), "", entry));
   SmallVector<Value *> arguments{entry->getArg(0)};
   for (auto [i, isExtent] : enumerate(kernel.isExtent)) {
-    Value *argument =
-        builder.CreateLoad(pointer, builder.CreateConstInBoundsGEP1_64(pointer, entry->getArg(1), i));
+    Value *argument = builder.CreateLoad(
+        pointer, builder.CreateConstInBoundsGEP1_64(pointer, entry->getArg(1), i));
     if (isExtent) {
       argument = builder.CreateLoad(builder.getInt64Ty(), argument);
       argument = builder.CreateTrunc(argument, function->getArg(i + 1)->getType());
@@ -209,6 +246,7 @@ Expected<SmallVector<char, 0>> finishKernel(Module &module, const KernelFunction
   module.setSourceFileName("kernel");
 
   bindRuntime(module);
+  moveAllocationsToStack(module);
   if (Error error = addEntry(module, kernel))
     return error;
   hideEverythingElse(module, kernel);

@@ -154,7 +154,8 @@ private:
     std::string c = reducer.columns, r = reducer.rows;
     StageWriter init = writer.stage(reducer.stage);
     init.computeAt(plan.stage, at);
-    init.storeOnStack();
+    if (!reducer.blocked) // A block is too large for what Halide calls stack; codegen finds its place.
+      init.storeOnStack();
     for (const std::string &dim : reducer.dims) {
       bool isTiled = dim == c || dim == r;
       std::string name = isTiled ? dim + "_t" : dim;

@@ -278,10 +278,13 @@ void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned colum
     plan.rows = stage.loops[*rows];
     plan.rowTile = tile.rows;
   }
+  int64_t depth = plan.reductionLoops.size() == 1
+                      ? stage.extents[stage.loopNumber(plan.reductionLoops[0])]
+                      : ShapedType::kDynamic;
   plan.block = chooseCacheBlock(target, {plan.rowTile, tile.vectors}, plan.lanes,
-                                target.vectorBits / 8 / lanesFor(target, stage.op));
+                                target.vectorBits / 8 / lanesFor(target, stage.op),
+                                rows ? stage.extents[*rows] : 1, columnExtent, depth);
   if (stage.kind == StageKind::Contraction && plan.reductionLoops.size() == 1) {
-    int64_t depth = stage.extents[stage.loopNumber(plan.reductionLoops[0])];
     plan.blocked =
         !plan.rows.empty() && (ShapedType::isDynamic(depth) || depth > plan.block.depth * 3 / 2);
   }

@@ -3,7 +3,7 @@
 
 // A depthwise convolution with channels last keeps channels on vectors; its weight, whose channels are
 // outermost, is packed. Rows are pixels of a line.
-// CHECK: kernel.func {{.*}} tensor<1x1x3x3x8xf32> {kernel.constant, kernel.layout = #kernel.packed<inner_dims_pos = [0], inner_tiles = [8]
+// CHECK: schedule.pack_operand 1 inner_dims_pos = [0] inner_tiles = [8] outer_dims_perm = [0, 1, 2, 3]
 // CHECK: schedule.stage "acc"
 // CHECK: schedule.bound_extent "i2_i" 4
 // CHECK: schedule.bound_extent "i3_i" 8
