@@ -36,6 +36,7 @@ std::string convert(const tessera_compile_options *given, tessera::CompileOption
     to.scheduleFile = from.schedule_file;
   to.cacheFolder = from.cache_folder ? from.cache_folder : tessera::getDefaultCacheFolder();
   to.checkOnly = from.check_only != 0;
+  to.verifyNumerically = from.verify_numerically != 0;
   if (from.progress)
     to.progress = [call = from.progress, user = from.user](const std::string &stage,
                                                            double fraction) {

@@ -7,6 +7,7 @@
 #include "compiler/module/EmitModule.h"
 #include "compiler/pipelines/Pipelines.h"
 #include "compiler/pipelines/Register.h"
+#include "compiler/reference/verify/NumericVerifier.h"
 #include "compiler/transforms/graph/FixDims.h"
 #include "dialects/graph/Graph.h"
 #include "dialects/schedule/Schedule.h"
@@ -181,6 +182,8 @@ LogicalResult Compilation::checkPassNames() {
 LogicalResult Compilation::runPasses(ModuleOp module, AddPasses add) {
   PassManager passes(&context);
   add(passes);
+  if (options.verifyNumerically)
+    passes.addInstrumentation(std::make_unique<reference::NumericVerifier>());
   if (!options.dumpAfter.empty()) {
     context.disableMultithreading();
     passes.enableIRPrinting([](Pass *, Operation *) { return false; },
@@ -191,7 +194,8 @@ LogicalResult Compilation::runPasses(ModuleOp module, AddPasses add) {
                             /*printModuleScope=*/true, /*printAfterOnlyOnChange=*/false,
                             /*printAfterOnlyOnFailure=*/false, llvm::errs());
   }
-  return passes.run(module);
+  // A pass that changed a value left an error, but did not fail.
+  return success(succeeded(passes.run(module)) && (options.checkOnly || result.error.empty()));
 }
 
 LogicalResult Compilation::runPassesOfVariants(AddPasses add) {

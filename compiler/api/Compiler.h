@@ -39,6 +39,8 @@ struct CompileOptions {
   bool checkOnly = false;
   /// Called with what is being done, and how much of all (0 to 1).
   std::function<void(const std::string &stage, double fraction)> progress;
+  /// Runs functions before and after every pass on generated inputs (slow); a change is an error.
+  bool verifyNumerically = false;
 };
 
 /// Nodes of a model that cannot be compiled, for one reason.

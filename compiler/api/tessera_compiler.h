@@ -84,6 +84,9 @@ typedef struct tessera_compile_options {
    * all (0 to 1). */
   void (*progress)(void *user, const char *stage, double fraction);
   void *user;
+  /* Since version 2. 1: runs functions before and after every pass on generated inputs (slow); a
+   * pass that changes a value is an error. */
+  uint32_t verify_numerically;
 } tessera_compile_options;
 
 typedef struct tessera_compilation tessera_compilation;

@@ -13,12 +13,15 @@
 void tessera::addGraphPasses(mlir::OpPassManager &passes) {
   passes.addPass(transforms::createGraphDecompose());
   passes.addPass(mlir::createCanonicalizerPass());
+  passes.addPass(transforms::createGraphFoldConstants());
   passes.addPass(transforms::createGraphContractTransposedConv());
   passes.addPass(transforms::createGraphDropUnitAxes());
   passes.addPass(transforms::createGraphChannelsLast());
   passes.addPass(mlir::createCanonicalizerPass());
   passes.addPass(transforms::createGraphFoldTransposes());
   passes.addPass(transforms::createGraphExplicitPadding());
+  // Again: weights were transposed and padded for the layouts chosen above.
+  passes.addPass(transforms::createGraphFoldConstants());
   passes.addPass(mlir::createCanonicalizerPass());
   passes.addPass(mlir::createCSEPass());
 }

@@ -4,6 +4,7 @@
 #include "compiler/conversion/graph_to_kernel/GraphToKernel.h"
 #include "compiler/conversion/kernel_to_program/KernelToProgram.h"
 #include "compiler/reference/graph/Register.h"
+#include "compiler/reference/kernel/Register.h"
 #include "compiler/scheduling/Passes.h"
 #include "compiler/transforms/graph/Passes.h"
 #include "compiler/transforms/kernel/Passes.h"
@@ -20,6 +21,7 @@ void registerAllDialects(mlir::DialectRegistry &registry) {
                   mlir::math::MathDialect, mlir::tensor::TensorDialect>();
   registerGraphToKernel(registry);
   reference::registerGraphReference(registry);
+  reference::registerKernelReference(registry);
 }
 
 void registerAllPasses() {

@@ -19,7 +19,7 @@ const char *const kExamples = R"(  tessera-compile model.onnx -o model.tsm
 )";
 
 struct Options {
-  std::string model, output, emit = "module", schedule, cache;
+  std::string model, output, emit = "module", schedule, cache, verifyEach;
   std::vector<std::string> targets, dims, dumpAfter;
   uint32_t jobs = 0;
   bool check = false, timing = false, json = false, noCache = false, quiet = false;
@@ -43,6 +43,10 @@ void describe(CommandLine &line, Options &options) {
   line.add_option("--dump-ir-after", options.dumpAfter,
                   "passes after which the IR is printed to standard error")
       ->delimiter(',')
+      ->group(line.more);
+  line.add_option("--verify-each", options.verifyEach,
+                  "numeric: runs the model before and after every pass with the reference interpreter")
+      ->check(CLI::IsMember({"numeric"}))
       ->group(line.more);
   line.add_option("--jobs", options.jobs, "kernels compiled at a time; 0: one per core")
       ->group(line.more);
@@ -129,6 +133,7 @@ int run(const Options &options) {
   compile.cache_folder = options.noCache         ? ""
                          : options.cache.empty() ? nullptr
                                                  : options.cache.c_str();
+  compile.verify_numerically = !options.verifyEach.empty();
   compile.dump_after = dumpAfter.data();
   compile.dump_after_count = uint32_t(dumpAfter.size());
   compile.check_only = options.check;

@@ -44,6 +44,23 @@ def GraphExplicitPadding : Pass<"graph-explicit-padding", "::mlir::ModuleOp"> {
   }];
 }
 
+def GraphFoldConstants : Pass<"graph-fold-constants", "::mlir::ModuleOp"> {
+  let summary = "Computes ops whose operands are all constants, with the reference interpreter";
+  let description = [{
+    ```
+    %t = graph.transpose (graph.constant W), perm = [1, 0]   =>   graph.constant W'
+    ```
+    A result that would take more memory than the constants it comes from stays an op (a broadcast, a
+    conversion to a longer type), unless it is small. Long results are derived weights; weights that nothing
+    uses any more are released.
+  }];
+  let options = [
+    Option<"maxBytes", "max-bytes", "int64_t", "int64_t(1) << 31", "Size of a result">,
+    Option<"maxSteps", "max-steps", "int64_t", "int64_t(1) << 28", "Element operations for one op">
+  ];
+  let statistics = [Statistic<"numFolded", "folded", "Ops that became constants">];
+}
+
 def GraphFoldTransposes : Pass<"graph-fold-transposes", "::mlir::ModuleOp"> {
   let summary = "Lets contractions read transposed operands in place";
   let description = [{

@@ -1,0 +1,176 @@
+//===- FoldConstants.cpp - What only depends on constants is computed now ---------===//
+//
+// In program order, so that a chain of ops folds in one walk. The interpreter computes; this pass
+// only decides what is worth it: results never take more memory than the constants they replace (a
+// broadcast stays an op), unless they are small.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/reference/graph/Evaluation.h"
+#include "compiler/transforms/graph/Passes.h"
+#include "dialects/graph/WeightStore.h"
+
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/StringSet.h"
+
+#include <cstring>
+
+namespace tessera::transforms {
+#define GEN_PASS_DEF_GRAPHFOLDCONSTANTS
+#include "compiler/transforms/graph/Passes.h.inc"
+} // namespace tessera::transforms
+
+using namespace mlir;
+using namespace tessera;
+using reference::Tensor;
+
+/// Results up to this size are folded whatever they are folded from.
+static constexpr int64_t kSmallBytes = 1024;
+/// Longer constants are weights: attributes live as long as the context.
+static constexpr int64_t kDenseBytes = 4096;
+
+/// The bytes that a constant occupies: of a splat, one element.
+static int64_t getStoredBytes(graph::ConstantOp constant) {
+  if (auto weight = llvm::dyn_cast<graph::WeightAttr>(constant.getValue()))
+    return weight.getLength();
+  auto dense = llvm::dyn_cast<DenseElementsAttr>(constant.getValue());
+  return dense ? int64_t(dense.getRawData().size()) : 0;
+}
+
+static bool isSplat(const Tensor &tensor) {
+  int64_t size = tensor.getFormat().getByteSize();
+  for (int64_t i = 1; i < tensor.size(); ++i)
+    if (std::memcmp(tensor.at(i), tensor.at(0), size) != 0)
+      return false;
+  return tensor.size() > 0;
+}
+
+namespace {
+struct GraphFoldConstants : transforms::impl::GraphFoldConstantsBase<GraphFoldConstants> {
+  using GraphFoldConstantsBase::GraphFoldConstantsBase;
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    store = &getContext().getLoadedDialect<graph::GraphDialect>()->getWeightStore();
+    for (auto function : module.getOps<graph::FuncOp>())
+      function.walk<WalkOrder::PreOrder>([&](Block *block) {
+        for (Operation &op : llvm::make_early_inc_range(*block))
+          fold(&op);
+      });
+    releaseUnused();
+  }
+
+  std::optional<SmallVector<graph::ConstantOp>> getConstants(Operation *op);
+  void fold(Operation *op);
+  TypedAttr toAttribute(const Tensor &tensor, ArrayRef<graph::ConstantOp> constants,
+                        ArrayRef<Tensor> operands);
+  void eraseUnused(graph::ConstantOp constant);
+  void releaseUnused();
+
+  graph::WeightStore *store = nullptr;
+  /// Derived weights that an erased constant had.
+  llvm::SetVector<graph::WeightAttr> candidates;
+};
+} // namespace
+
+/// The operands when all are constants, and what is made of them is worth keeping.
+std::optional<SmallVector<graph::ConstantOp>> GraphFoldConstants::getConstants(Operation *op) {
+  SmallVector<graph::ConstantOp> constants;
+  int64_t storedBytes = 0, resultBytes = 0;
+  for (Value operand : op->getOperands()) {
+    auto constant = operand.getDefiningOp<graph::ConstantOp>();
+    if (!constant)
+      return std::nullopt;
+    storedBytes += getStoredBytes(constant);
+    constants.push_back(constant);
+  }
+  for (Type type : op->getResultTypes()) {
+    std::optional<int64_t> bytes = llvm::cast<graph::TensorType>(type).getByteSize();
+    if (!bytes || *bytes > maxBytes)
+      return std::nullopt;
+    resultBytes += *bytes;
+  }
+  if (resultBytes > storedBytes && resultBytes > kSmallBytes)
+    return std::nullopt;
+  return constants;
+}
+
+TypedAttr GraphFoldConstants::toAttribute(const Tensor &tensor,
+                                          ArrayRef<graph::ConstantOp> constants,
+                                          ArrayRef<Tensor> operands) {
+  auto type = graph::TensorType::get(tensor.getShape(), tensor.getElementType());
+  // The same bytes seen otherwise (a reshape) are the same weight.
+  for (auto [source, operand] : llvm::zip(constants, operands))
+    if (auto weight = llvm::dyn_cast<graph::WeightAttr>(graph::ConstantOp(source).getValue());
+        weight && operand.getBytes().data() == tensor.getBytes().data())
+      return graph::WeightAttr::get(&getContext(), weight.getFile(), weight.getOffset(),
+                                    weight.getLength(), type);
+  if (isSplat(tensor)) {
+    Tensor one(tensor.getElementType(), {});
+    one.copyElement(0, tensor, 0);
+    return llvm::cast<TypedAttr>(DenseElementsAttr(reference::toDense(one)).resizeSplat(type));
+  }
+  if (tensor.getByteSize() <= kDenseBytes)
+    return reference::toDense(tensor);
+  ArrayRef<char> bytes = tensor.getBytes();
+  return store->addDerived({bytes.begin(), bytes.end()}, type);
+}
+
+void GraphFoldConstants::fold(Operation *op) {
+  bool isCandidate =
+      llvm::isa<graph::GraphDialect>(op->getDialect()) && op->getNumOperands() > 0 &&
+      op->getNumRegions() == 0 && op->getNumResults() > 0 && isMemoryEffectFree(op) &&
+      llvm::all_of(op->getResultTypes(), [](Type type) {
+        auto tensor = llvm::dyn_cast<graph::TensorType>(type);
+        return tensor && tensor.hasStaticShape() && tensor.getElementType().isIntOrFloat();
+      });
+  if (!isCandidate)
+    return;
+  auto constants = getConstants(op);
+  if (!constants)
+    return;
+  SmallVector<Tensor> operands;
+  for (graph::ConstantOp constant : *constants) {
+    llvm::Expected<Tensor> tensor = reference::toTensor(constant.getValue());
+    if (!tensor) // Who needs the bytes says so.
+      return llvm::consumeError(tensor.takeError());
+    operands.push_back(std::move(*tensor));
+  }
+  reference::Evaluation evaluation(getOperation(), {maxBytes, maxSteps});
+  auto results = evaluation.evaluate(op, operands);
+  if (failed(results))
+    return; // An error of the model shows when it runs; too much work stays an op.
+  OpBuilder builder(op);
+  for (auto [value, tensor] : llvm::zip(op->getResults(), *results))
+    value.replaceAllUsesWith(
+        graph::ConstantOp::create(builder, op->getLoc(), toAttribute(tensor, *constants, operands))
+            .getResult());
+  op->erase();
+  ++numFolded;
+  for (graph::ConstantOp constant :
+       llvm::SetVector<graph::ConstantOp>(constants->begin(), constants->end()))
+    if (constant->use_empty())
+      eraseUnused(constant);
+}
+
+void GraphFoldConstants::eraseUnused(graph::ConstantOp constant) {
+  if (auto weight = llvm::dyn_cast<graph::WeightAttr>(constant.getValue());
+      weight && weight.isDerived())
+    candidates.insert(weight);
+  constant.erase();
+}
+
+/// Derived weights that nothing in the module refers to any more.
+void GraphFoldConstants::releaseUnused() {
+  if (candidates.empty())
+    return;
+  llvm::StringSet<> used;
+  getOperation().walk([&](Operation *op) {
+    for (NamedAttribute attribute : op->getAttrs())
+      attribute.getValue().walk([&](graph::WeightAttr weight) { used.insert(weight.getFile()); });
+  });
+  for (graph::WeightAttr weight : candidates)
+    if (!used.contains(weight.getFile()))
+      store->release(weight);
+  candidates.clear();
+}
