@@ -176,8 +176,8 @@ void Emitter::emit(Operation &op) {
   llvm::TypeSwitch<Operation *>(&op)
       .Case([&](program::SymbolOp symbol) {
         newRegister(symbol.getResult());
-        out.symbols.push_back({symbol.getName().str(), int64_t(symbol.getMin()),
-                               int64_t(symbol.getMax())});
+        out.symbols.push_back(
+            {symbol.getName().str(), int64_t(symbol.getMin()), int64_t(symbol.getMax())});
       })
       .Case([&](program::NumberOp number) {
         out.constant(newRegister(number.getResult()), number.getValue());
@@ -195,8 +195,8 @@ void Emitter::emit(Operation &op) {
         constexpr bool isInput = std::is_same_v<decltype(tensor), program::InputOp>;
         module::TensorSignature signature;
         signature.name = tensor.getName().str();
-        signature.type = getRuntimeType(
-            llvm::cast<program::BufferType>(tensor.getType()).getElementType());
+        signature.type =
+            getRuntimeType(llvm::cast<program::BufferType>(tensor.getType()).getElementType());
         for (Value extent : tensor.getDims())
           signature.dims.push_back(dim(extent));
         for (Attribute text : tensor.getDimText())
@@ -228,7 +228,9 @@ void Emitter::emit(Operation &op) {
           args.push_back(reg(scalar));
         for (Value output : launch.getOutputs())
           args.push_back(use(output, next));
-        out.launch(tables.kernel(launch), args);
+        auto count = [&](Value value) { return value ? reg(value) : rt::kNoRegister; };
+        out.launch(tables.kernel(launch), args, count(launch.getOperations()),
+                   count(launch.getBytes()));
       })
       .Case([&](program::CopyOp copy) {
         uint32_t source = use(copy.getSource(), next), target = use(copy.getTarget(), next);
@@ -244,9 +246,9 @@ void Emitter::emit(Block &block) {
     emit(op);
 }
 
-/// From the first to the last use; a buffer that a loop uses and that lives outside it too lives through
-/// the whole loop. What one iteration alone uses is dead between iterations only if it is written before it
-/// is read, so a loop keeps all of its own.
+/// From the first to the last use; a buffer that a loop uses and that lives outside it too lives
+/// through the whole loop. What one iteration alone uses is dead between iterations only if it is
+/// written before it is read, so a loop keeps all of its own.
 void Emitter::liveRanges() {
   std::vector<bool> isUsed(out.buffers.size());
   for (const Use &use : uses) {

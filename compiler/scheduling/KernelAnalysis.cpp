@@ -1,6 +1,8 @@
 //===- KernelAnalysis.cpp - What the stages of a kernel are by structure -----------------===//
 #include "compiler/scheduling/KernelAnalysis.h"
 
+#include "dialects/kernel/Operations.h"
+
 #include "mlir/IR/Matchers.h"
 
 using namespace mlir;
@@ -258,8 +260,8 @@ static bool dependsOn(Value value, Value on) {
 Value Combiner::combine(OpBuilder &builder, Location loc, Value a, Value b) const {
   if (isa<math::FmaOp>(op))
     return arith::AddFOp::create(builder, loc, a, b);
-  Operation *copy = builder.create(loc, op->getName().getIdentifier(), {a, b}, {a.getType()},
-                                   op->getAttrs());
+  Operation *copy =
+      builder.create(loc, op->getName().getIdentifier(), {a, b}, {a.getType()}, op->getAttrs());
   return copy->getResult(0);
 }
 
@@ -280,8 +282,7 @@ std::optional<Combiner> matchCombiner(linalg::GenericOp stage, unsigned result) 
     if (fma.getC() != carried || !independent(fma.getA()) || !independent(fma.getB()))
       return std::nullopt;
     auto type = cast<FloatType>(fma.getType());
-    return Combiner{
-        op, {}, FloatAttr::get(type, APFloat::getZero(type.getFloatSemantics(), true))};
+    return Combiner{op, {}, FloatAttr::get(type, APFloat::getZero(type.getFloatSemantics(), true))};
   }
   if (!isa<arith::AddFOp, arith::MulFOp, arith::MaximumFOp, arith::MinimumFOp, arith::MaxNumFOp,
            arith::MinNumFOp, arith::AddIOp, arith::MulIOp, arith::MaxSIOp, arith::MinSIOp,
@@ -297,7 +298,8 @@ std::optional<Combiner> matchCombiner(linalg::GenericOp stage, unsigned result) 
       identity = FloatAttr::get(type, APFloat::getZero(type.getFloatSemantics(), true));
     } else if (isa<arith::MaxNumFOp, arith::MinNumFOp>(op)) {
       auto type = cast<FloatType>(yielded.getType());
-      identity = FloatAttr::get(type, APFloat::getInf(type.getFloatSemantics(), isa<arith::MaxNumFOp>(op)));
+      identity = FloatAttr::get(
+          type, APFloat::getInf(type.getFloatSemantics(), isa<arith::MaxNumFOp>(op)));
     } else if (std::optional<TypedAttr> neutral = arith::getNeutralElement(op)) {
       identity = *neutral;
     } else {
@@ -318,8 +320,7 @@ unsigned StageInfo::loopNumber(StringRef loop) const {
 }
 
 std::optional<unsigned> StageInfo::innermostOutputLoop() const {
-  AffineMap map = op.getMatchingIndexingMap(
-      op.getDpsInitOperand(0));
+  AffineMap map = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
   if (map.getNumResults() == 0)
     return std::nullopt;
   return cast<AffineDimExpr>(map.getResults().back()).getPosition();
@@ -327,24 +328,6 @@ std::optional<unsigned> StageInfo::innermostOutputLoop() const {
 
 int64_t StageInfo::extentOr(unsigned loop, int64_t assumed) const {
   return ShapedType::isDynamic(extents[loop]) ? assumed : extents[loop];
-}
-
-/// Arithmetic on elements, that is, not on indices.
-static unsigned flopsOf(Operation &op) {
-  if (op.getNumResults() != 1 || op.getResult(0).getType().isIndex())
-    return 0;
-  if (isa<math::FmaOp>(op))
-    return 2;
-  if (isa<math::AbsFOp, math::AbsIOp, math::FloorOp, math::CeilOp, math::RoundEvenOp, math::TruncOp,
-          math::CopySignOp>(op))
-    return 1;
-  if (isa<math::MathDialect>(op.getDialect()))
-    return 12;
-  if (isa<arith::ConstantOp>(op) || !isa<arith::ArithDialect>(op.getDialect()))
-    return 0;
-  if (isa<arith::CmpIOp>(op) && op.getOperand(0).getType().isIndex())
-    return 0;
-  return isa<arith::DivFOp>(op) ? 4 : 1;
 }
 
 /// Whether the body only passes elements on: conversions and arithmetic make it elementwise;
@@ -455,7 +438,7 @@ StageInfo analyzeStage(linalg::GenericOp op) {
   for (Operation &inner : op.getRegion().front().without_terminator()) {
     if (auto extract = dyn_cast<tensor::ExtractOp>(inner))
       info.reads.push_back(body.access(extract));
-    info.flopsPerPoint += flopsOf(inner);
+    info.flopsPerPoint += kernel::countOperations(inner);
   }
   info.kind = classify(info, body);
   return info;

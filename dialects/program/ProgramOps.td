@@ -187,11 +187,15 @@ def Program_LaunchOp : Program_Op<"launch", [AttrSizedOperandSegments,
   let description = [{
     * (C1) The kernel exists; it takes as many tensors and extents, and writes as many tensors.
     * (C2) Buffers have the ranks of its tensors.
+
+    `operations` and `bytes` are what profiles say that the launch computes and moves.
   }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<Program_BufferType>:$inputs,
-                       Variadic<I64>:$scalars, Variadic<Program_BufferType>:$outputs);
+                       Variadic<I64>:$scalars, Variadic<Program_BufferType>:$outputs,
+                       Optional<I64>:$operations, Optional<I64>:$bytes);
   let assemblyFormat = [{
-    $kernel `(` $inputs `)` `dims` `[` $scalars `]` `into` `(` $outputs `)` attr-dict
+    $kernel `(` $inputs `)` `dims` `[` $scalars `]` `into` `(` $outputs `)`
+    (`operations` $operations^)? (`bytes` $bytes^)? attr-dict
     `:` functional-type($inputs, $outputs)
   }];
 }

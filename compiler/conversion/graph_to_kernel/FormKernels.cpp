@@ -2,6 +2,7 @@
 
 #include "compiler/conversion/graph_to_kernel/GraphToKernel.h"
 #include "compiler/conversion/graph_to_kernel/Groups.h"
+#include "compiler/conversion/graph_to_kernel/LaunchCost.h"
 #include "compiler/conversion/graph_to_kernel/Lower.h"
 
 #include "dialects/graph/WeightStore.h"
@@ -110,6 +111,7 @@ void Outliner::replace(kernel::FuncOp kernel, ArrayRef<graph::DimAttr> dims) {
                                          ValueRange(outputs.getArrayRef()).getTypes(),
                                          FlatSymbolRefAttr::get(kernel.getSymNameAttr()),
                                          inputs.getArrayRef(), here.getArrayAttr(extents));
+  annotateCost(launch, kernel);
   for (auto [produced, result] : llvm::zip(outputs, launch.getResults())) {
     Value output = produced;
     output.replaceUsesWithIf(result,

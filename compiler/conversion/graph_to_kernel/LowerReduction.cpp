@@ -12,7 +12,9 @@ using BodyBuilder = ImplicitLocOpBuilder;
 static ArrayRef<DimAttr> dimsOf(Value graphValue) {
   return graph::getTensorType(graphValue).getDims();
 }
-static Type elementOf(Value graphValue) { return graph::getTensorType(graphValue).getElementType(); }
+static Type elementOf(Value graphValue) {
+  return graph::getTensorType(graphValue).getElementType();
+}
 
 /// The neutral element of a kind as a scalar of the builtin type.
 static Value neutral(KernelEmitter &emitter, StringRef kind, Type graphElement) {
@@ -48,8 +50,9 @@ static Value finish(KernelEmitter &emitter, Value accumulated, ArrayRef<DimAttr>
   if (from == to)
     return accumulated;
   AffineMap identity = emitter.getBuilder().getMultiDimIdentityMap(dims.size());
-  return emitter.map("rounded", dims, getKernelElementType(to), {{accumulated, identity}},
-                     [&](BodyBuilder &b, ValueRange x) { return convertScalar(b, x[0], from, to); });
+  return emitter.map(
+      "rounded", dims, getKernelElementType(to), {{accumulated, identity}},
+      [&](BodyBuilder &b, ValueRange x) { return convertScalar(b, x[0], from, to); });
 }
 
 /// Sums and products of small floats accumulate in f32; maxima are exact in any type.
@@ -67,8 +70,15 @@ static AffineMap readAlongAxes(OpBuilder &builder, int64_t rank, ArrayRef<int64_
   SmallVector<AffineExpr> exprs;
   unsigned kept = 0, reduced = rank - axes.size();
   for (int64_t i = 0; i < rank; ++i)
-    exprs.push_back(
-        builder.getAffineDimExpr(llvm::is_contained(axes, i) ? reduced++ : kept++));
+    exprs.push_back(builder.getAffineDimExpr(llvm::is_contained(axes, i) ? reduced++ : kept++));
+  return AffineMap::get(rank, 0, exprs, builder.getContext());
+}
+
+/// The first `kept` of `rank` loops: AffineMap has no major submap of nothing.
+static AffineMap keptLoops(OpBuilder &builder, int64_t rank, int64_t kept) {
+  SmallVector<AffineExpr> exprs;
+  for (int64_t i = 0; i < kept; ++i)
+    exprs.push_back(builder.getAffineDimExpr(i));
   return AffineMap::get(rank, 0, exprs, builder.getContext());
 }
 
@@ -79,14 +89,14 @@ static Tensors lowerReduce(graph::ReduceOp op, KernelEmitter &emitter) {
   ArrayRef<DimAttr> dims = dimsOf(op.getResult());
   int64_t rank = graph::getTensorType(op.getX()).rank(), kept = dims.size();
   Value init = emitter.fill("init", dims, neutral(emitter, kind, acc));
-  AffineMap output = builder.getMultiDimIdentityMap(rank).getMajorSubMap(kept);
-  Value sum = emitter.reduce(
-      kind, kept, rank - kept,
-      {{emitter.lookup(op.getX()), readAlongAxes(builder, rank, op.getAxes())}}, init, output,
-      [&](BodyBuilder &b, ValueRange x, ValueRange running) {
-        Value value = convertScalar(b, x[0], element, acc);
-        return SmallVector<Value>{combine(b, kind, acc, running[0], value)};
-      })[0];
+  AffineMap output = keptLoops(builder, rank, kept);
+  Value sum =
+      emitter.reduce(kind, kept, rank - kept,
+                     {{emitter.lookup(op.getX()), readAlongAxes(builder, rank, op.getAxes())}},
+                     init, output, [&](BodyBuilder &b, ValueRange x, ValueRange running) {
+                       Value value = convertScalar(b, x[0], element, acc);
+                       return SmallVector<Value>{combine(b, kind, acc, running[0], value)};
+                     })[0];
   return SmallVector<Value>{finish(emitter, sum, dims, acc, element)};
 }
 
@@ -100,7 +110,7 @@ static Tensors lowerArgReduce(graph::ArgReduceOp op, KernelEmitter &emitter) {
   int64_t rank = graph::getTensorType(op.getX()).rank(), kept = dims.size();
   Value best = emitter.fill("best_init", dims, neutral(emitter, isMax ? "max" : "min", element));
   Value none = emitter.fill("index_init", dims, emitter.number(index, -1));
-  AffineMap output = builder.getMultiDimIdentityMap(rank).getMajorSubMap(kept);
+  AffineMap output = keptLoops(builder, rank, kept);
   bool real = isFloat(element), isSigned = element.isSignedInteger();
   SmallVector<Value> pair = emitter.reduce(
       "arg", kept, 1,
@@ -146,8 +156,8 @@ void tessera::lower::attachReductions(MLIRContext &context) {
 //===----------------------------------------------------------------------===//
 
 /// Products in the accumulator's type.
-static SmallVector<Value> multiplyAdd(BodyBuilder &b, ValueRange x, Value running, Type lhs, Type rhs,
-                                      Type acc) {
+static SmallVector<Value> multiplyAdd(BodyBuilder &b, ValueRange x, Value running, Type lhs,
+                                      Type rhs, Type acc) {
   Value p = convertScalar(b, x[0], lhs, acc), q = convertScalar(b, x[1], rhs, acc);
   if (isFloat(acc))
     return {arith::AddFOp::create(b, running, arith::MulFOp::create(b, p, q))};
@@ -170,13 +180,13 @@ static Tensors lowerContract(graph::ContractOp op, KernelEmitter &emitter) {
   Type lhs = elementOf(op.getLhs()), rhs = elementOf(op.getRhs()), acc = op.getAccumulatorType();
   ArrayRef<DimAttr> dims = dimsOf(op.getResult());
   Value init = emitter.fill("acc_init", dims, emitter.number(getKernelElementType(acc), 0));
-  Value sum = emitter.reduce(
-      "acc", kept, letters.size() - kept,
-      {{emitter.lookup(op.getLhs()), mapOf(op.getLhsLetters())},
-       {emitter.lookup(op.getRhs()), mapOf(op.getRhsLetters())}},
-      init, mapOf(op.getResultLetters()), [&](BodyBuilder &b, ValueRange x, ValueRange running) {
-        return multiplyAdd(b, x, running[0], lhs, rhs, acc);
-      })[0];
+  Value sum = emitter.reduce("acc", kept, letters.size() - kept,
+                             {{emitter.lookup(op.getLhs()), mapOf(op.getLhsLetters())},
+                              {emitter.lookup(op.getRhs()), mapOf(op.getRhsLetters())}},
+                             init, mapOf(op.getResultLetters()),
+                             [&](BodyBuilder &b, ValueRange x, ValueRange running) {
+                               return multiplyAdd(b, x, running[0], lhs, rhs, acc);
+                             })[0];
   return SmallVector<Value>{finish(emitter, sum, dims, acc, elementOf(op.getResult()))};
 }
 
@@ -231,17 +241,18 @@ static Tensors lowerConv(graph::ConvOp op, KernelEmitter &emitter) {
   Type lhs = elementOf(op.getX()), rhs = elementOf(op.getWeight()), acc = op.getAccumulatorType();
   ArrayRef<DimAttr> dims = dimsOf(op.getResult());
   Value init = emitter.fill("acc_init", dims, emitter.number(getKernelElementType(acc), 0));
-  Value sum = emitter.reduce("acc", rank, 1 + spatial,
-                             {{emitter.lookup(op.getX()), mapOf(x)},
-                              {emitter.lookup(op.getWeight()), mapOf(weight)}},
-                             init, builder.getMultiDimIdentityMap(loops).getMajorSubMap(rank),
-                             [&](BodyBuilder &b, ValueRange v, ValueRange running) {
-                               return multiplyAdd(b, v, running[0], lhs, rhs, acc);
-                             })[0];
+  Value sum = emitter.reduce(
+      "acc", rank, 1 + spatial,
+      {{emitter.lookup(op.getX()), mapOf(x)}, {emitter.lookup(op.getWeight()), mapOf(weight)}},
+      init, builder.getMultiDimIdentityMap(loops).getMajorSubMap(rank),
+      [&](BodyBuilder &b, ValueRange v, ValueRange running) {
+        return multiplyAdd(b, v, running[0], lhs, rhs, acc);
+      })[0];
   return SmallVector<Value>{finish(emitter, sum, dims, acc, elementOf(op.getResult()))};
 }
 
-/// The window's extents are no operand's: an empty tensor of them gives the reduction loops their range.
+/// The window's extents are no operand's: an empty tensor of them gives the reduction loops their
+/// range.
 static Tensors lowerWindowReduce(graph::WindowReduceOp op, KernelEmitter &emitter) {
   if (hasPadding(op.getLo(), op.getHi())) {
     op.emitError("the padding of a window must be explicit before kernels are formed");

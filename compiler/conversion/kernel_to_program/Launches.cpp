@@ -1,5 +1,6 @@
 //===- Launches.cpp - Kernels and their scratch ----------------------------------------------===//
 
+#include "compiler/conversion/graph_to_kernel/LaunchCost.h"
 #include "compiler/conversion/kernel_to_program/Converter.h"
 #include "dialects/graph/WeightStore.h"
 
@@ -112,6 +113,12 @@ LogicalResult Converter::convertLaunch(kernel::LaunchOp op) {
     outputs.push_back(bufferOf(result));
   if (failed(addScratch(op, outputs)))
     return failure();
-  program::LaunchOp::create(builder, op.getLoc(), op.getKernelAttr(), inputs, scalars, outputs);
+  Value operations, bytes;
+  if (auto count = op->getAttrOfType<DimAttr>(kOperationsAttr))
+    operations = reg(count);
+  if (auto count = op->getAttrOfType<DimAttr>(kBytesAttr))
+    bytes = reg(count);
+  program::LaunchOp::create(builder, op.getLoc(), op.getKernelAttr(), inputs, scalars, outputs,
+                            operations, bytes);
   return success();
 }

