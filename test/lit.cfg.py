@@ -1,6 +1,7 @@
 """Configuration of the lit suite: *.mlir, *.test and *.py files, run with the tools of the build tree."""
 
 import os
+import shutil
 
 import lit.formats
 
@@ -22,4 +23,6 @@ for feature in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile"):
 if any(os.access(os.path.join(folder, "ptxas"), os.X_OK)
        for folder in os.environ["PATH"].split(os.pathsep) + ["/usr/local/cuda/bin"]):
     config.available_features.add("ptxas")
+if shutil.which("g++"):
+    config.available_features.add("g++")
 config.substitutions.append(("%tessera_lib", os.path.join(config.build, "lib")))

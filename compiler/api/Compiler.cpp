@@ -394,7 +394,7 @@ LogicalResult Compilation::steps(std::optional<StringRef> bytes) {
 }
 
 CompileResult Compilation::run(std::optional<StringRef> bytes) {
-  ErrorCollector errors(context, result.error);
+  ErrorCollector errors(context, result.error, path);
   if (failed(steps(bytes)) && result.error.empty())
     result.error = "compiling '" + path + "' failed\n";
   if (!result.error.empty()) {

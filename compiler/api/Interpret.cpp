@@ -68,7 +68,7 @@ std::unique_ptr<ReferenceModel> ReferenceModel::load(const std::string &path,
     return nullptr;
   }
   auto state = std::make_unique<State>();
-  ErrorCollector errors(state->context, error);
+  ErrorCollector errors(state->context, error, path);
   state->module =
       parseModel((*file)->getBuffer(), path, llvm::sys::path::parent_path(path), state->context);
   if (!state->module)

@@ -24,10 +24,10 @@ mlir::OwningOpRef<mlir::ModuleOp> parseModel(llvm::StringRef bytes, const std::s
                                              onnx::ImportReport *report = nullptr);
 
 /// Appends the errors of a context to a text while it lives: "file:line:column: sentence", one a
-/// line.
+/// line; "file: sentence" where there are no lines.
 class ErrorCollector : public mlir::ScopedDiagnosticHandler {
 public:
-  ErrorCollector(mlir::MLIRContext &context, std::string &text);
+  ErrorCollector(mlir::MLIRContext &context, std::string &text, const std::string &file);
 };
 
 } // namespace tessera

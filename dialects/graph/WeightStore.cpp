@@ -3,10 +3,19 @@
 #include "dialects/graph/WeightStore.h"
 #include "dialects/graph/Graph.h"
 
+#include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/xxhash.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 using namespace tessera;
 using namespace tessera::graph;
@@ -31,31 +40,73 @@ void WeightStore::addFile(llvm::StringRef name, std::unique_ptr<llvm::MemoryBuff
   files[name] = std::move(buffer);
 }
 
-/// The path with all links resolved must still be inside the folder.
+/// Opens a file below a folder without following a link, whatever happens to the folder meanwhile. -1 and errno.
+/// Kernels before 5.6 have no openat2: then part by part.
+static int openBeneath(int folder, llvm::StringRef name) {
+  // O_NONBLOCK: opening a pipe must not wait for its writer.
+  constexpr int kFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
+  std::string path = name.str();
+#ifdef SYS_openat2
+  open_how how{};
+  how.flags = kFlags;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  int fd = int(::syscall(SYS_openat2, folder, path.c_str(), &how, sizeof(how)));
+  if (fd >= 0 || (errno != ENOSYS && errno != EPERM))
+    return fd;
+#endif
+  namespace sys = llvm::sys::path;
+  int at = ::dup(folder);
+  for (auto part = sys::begin(name), end = sys::end(name); at >= 0 && part != end;) {
+    std::string current = part->str();
+    bool isLast = ++part == end;
+    int next = ::openat(at, current.c_str(), (isLast ? kFlags : kFlags | O_DIRECTORY) | O_NOFOLLOW);
+    int error = errno;
+    ::close(at);
+    errno = error;
+    at = next;
+  }
+  return at;
+}
+
 llvm::Expected<llvm::MemoryBuffer *> WeightStore::openFile(llvm::StringRef name) {
   if (auto it = files.find(name); it != files.end())
     return it->second.get();
   namespace path = llvm::sys::path;
-  bool leaves =
-      path::is_absolute(name) || std::any_of(path::begin(name), path::end(name),
-                                             [](llvm::StringRef part) { return part == ".."; });
-  if (name.empty() || leaves)
-    return fail("weight file '" + name +
-                "' is not inside the model's folder; put it beside the model");
-  llvm::SmallString<256> full(folder.empty() ? "." : folder), root, resolved;
-  if (llvm::sys::fs::real_path(full, root))
-    return fail("the model's folder '" + folder + "' cannot be read");
-  path::append(full, name);
-  if (std::error_code error = llvm::sys::fs::real_path(full, resolved))
-    return fail("weight file '" + name + "' cannot be read: " + error.message());
-  if (!llvm::StringRef(resolved).starts_with(root.str()) ||
-      !(root == "/" || path::is_separator(resolved[root.size()])))
-    return fail("weight file '" + name + "' is a link that leaves the model's folder");
-  auto buffer = llvm::MemoryBuffer::getFile(resolved, /*IsText=*/false,
-                                            /*RequiresNullTerminator=*/false);
+  bool leaves = path::is_absolute(name) ||
+                std::any_of(path::begin(name), path::end(name),
+                            [](llvm::StringRef part) { return part == ".."; });
+  if (name.empty() || name.contains('\0') || leaves)
+    return fail("weight file '" + name + "' is not inside the model's folder; put it beside the model");
+  std::string where = folder.empty() ? "." : folder;
+  int root = ::open(where.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (root < 0)
+    return fail("the model's folder '" + where + "' cannot be read: " + std::strerror(errno));
+  int fd = openBeneath(root, name);
+  int error = errno;
+  ::close(root);
+  if (fd < 0 && (error == ELOOP || error == EXDEV || error == ENOTDIR))
+    return fail("weight file '" + name + "' is reached through a link, which is not followed; put the "
+                "file itself beside the model");
+  if (fd < 0)
+    return fail("weight file '" + name + "' cannot be read: " + std::strerror(error));
+  auto close = llvm::scope_exit([&] { ::close(fd); });
+  struct stat info;
+  if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode))
+    return fail("weight file '" + name + "' is not a regular file");
+  auto buffer = llvm::MemoryBuffer::getOpenFile(llvm::sys::fs::convertFDToNativeFile(fd), name,
+                                                uint64_t(info.st_size),
+                                                /*RequiresNullTerminator=*/false);
   if (!buffer)
     return fail("weight file '" + name + "' cannot be read: " + buffer.getError().message());
   return (files[name] = std::move(*buffer)).get();
+}
+
+llvm::Expected<llvm::ArrayRef<char>> WeightStore::getFile(llvm::StringRef name) {
+  std::lock_guard lock(mutex);
+  llvm::Expected<llvm::MemoryBuffer *> buffer = openFile(name);
+  if (!buffer)
+    return buffer.takeError();
+  return llvm::ArrayRef<char>((*buffer)->getBufferStart(), (*buffer)->getBufferSize());
 }
 
 llvm::Expected<llvm::ArrayRef<char>> WeightStore::getBytes(WeightAttr weight) {
@@ -75,8 +126,8 @@ llvm::Expected<llvm::ArrayRef<char>> WeightStore::getBytes(WeightAttr weight) {
   uint64_t offset = weight.getOffset(), length = weight.getLength();
   if (offset > all.size() || length > all.size() - offset)
     return fail("weight file '" + weight.getFile() + "' has " + llvm::Twine(all.size()) +
-                " bytes, bytes " + llvm::Twine(offset) + " to " + llvm::Twine(offset + length) +
-                " are needed");
+                " bytes, " + llvm::Twine(length) + " bytes from byte " + llvm::Twine(offset) +
+                " on are needed");
   return all.slice(offset, length);
 }
 

@@ -53,6 +53,9 @@ public:
   llvm::Expected<llvm::ArrayRef<char>> getBytes(mlir::Attribute constant,
                                                 std::vector<char> &storage);
 
+  /// All bytes of a file.
+  llvm::Expected<llvm::ArrayRef<char>> getFile(llvm::StringRef name);
+
   /// Keeps the bytes (row-major, getElementByteSize each) and returns the weight that stands for
   /// them.
   WeightAttr addDerived(std::vector<char> bytes, TensorType type);

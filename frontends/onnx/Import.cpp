@@ -5,6 +5,7 @@
 
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
@@ -12,9 +13,10 @@ using namespace tessera;
 using namespace tessera::onnx;
 
 namespace {
-/// Subgraphs within subgraphs: hostile files nest deeper than any model.
-constexpr unsigned kMaxNesting = 32;
-constexpr int kMaxMessageDepth = 64;
+/// A subgraph is three messages deep (node, attribute, graph).
+constexpr int kMaxMessageDepth = 3 * kMaxNesting + 16;
+/// Files that nest deeper than that are read up to here, to say so.
+constexpr int kMaxExplainedDepth = 1000;
 /// The newest operator set whose specification was read.
 constexpr int64_t kNewestOpset = 23;
 } // namespace
@@ -29,28 +31,42 @@ const ::onnx::AttributeProto *Node::attribute(StringRef name) const {
       return &attribute;
   return nullptr;
 }
-int64_t Node::getInt(StringRef name, int64_t otherwise) const {
+/// A wrong type is not the same as absent: the first one is noted, and ends the node's import.
+const ::onnx::AttributeProto *Node::typed(StringRef name,
+                                          ::onnx::AttributeProto::AttributeType type) const {
   const ::onnx::AttributeProto *found = attribute(name);
-  return found && found->type() == ::onnx::AttributeProto::INT ? found->i() : otherwise;
+  if (!found || found->type() == type)
+    return found;
+  if (wrongAttribute.empty())
+    wrongAttribute = "attribute " + quoted(name) + " is " +
+                     ::onnx::AttributeProto::AttributeType_Name(found->type()) + ", expected " +
+                     ::onnx::AttributeProto::AttributeType_Name(type);
+  return nullptr;
+}
+int64_t Node::getInt(StringRef name, int64_t otherwise) const {
+  const ::onnx::AttributeProto *found = typed(name, ::onnx::AttributeProto::INT);
+  return found ? found->i() : otherwise;
 }
 double Node::getFloat(StringRef name, double otherwise) const {
-  const ::onnx::AttributeProto *found = attribute(name);
-  return found && found->type() == ::onnx::AttributeProto::FLOAT ? found->f() : otherwise;
+  const ::onnx::AttributeProto *found = typed(name, ::onnx::AttributeProto::FLOAT);
+  return found ? found->f() : otherwise;
 }
 std::string Node::getString(StringRef name, StringRef otherwise) const {
-  const ::onnx::AttributeProto *found = attribute(name);
-  return found && found->type() == ::onnx::AttributeProto::STRING ? found->s() : otherwise.str();
+  const ::onnx::AttributeProto *found = typed(name, ::onnx::AttributeProto::STRING);
+  return found ? found->s() : otherwise.str();
 }
 std::optional<SmallVector<int64_t>> Node::getInts(StringRef name) const {
-  const ::onnx::AttributeProto *found = attribute(name);
-  if (!found || found->type() != ::onnx::AttributeProto::INTS)
+  const ::onnx::AttributeProto *found = typed(name, ::onnx::AttributeProto::INTS);
+  if (!found)
     return std::nullopt;
   return SmallVector<int64_t>(found->ints().begin(), found->ints().end());
 }
+LogicalResult Node::checkAttributes() {
+  return wrongAttribute.empty() ? success() : error(wrongAttribute);
+}
 
 LogicalResult Node::error(const Twine &message) {
-  return emitError(getLoc()) << "node '" << proto.name() << "' (" << proto.op_type()
-                             << "): " << message;
+  return emitError(getLoc()) << placeOf(proto) << ": " << message;
 }
 
 LogicalResult Node::normalizeAxis(int64_t &axis, int64_t rank) {
@@ -154,7 +170,8 @@ LogicalResult Importer::define(StringRef name, Value value, Location loc) {
   if (name.empty())
     return success();
   if (!values.try_emplace(name, value).second)
-    return emitError(loc) << "the model defines '" << name << "' twice";
+    return emitError(loc) << "the model defines " << quoted(name) << " twice";
+  order.push_back(name.str());
   return success();
 }
 
@@ -169,7 +186,7 @@ const Operator *tessera::onnx::findOperator(StringRef name) {
 
 LogicalResult Importer::importNode(const ::onnx::NodeProto &proto, OpBuilder &builder) {
   Location loc = NameLoc::get(builder.getStringAttr(labelOf(proto)));
-  Node node(*this, builder, loc, proto, opset);
+  Node node(*this, builder, loc, proto, opsetOf(proto));
   if (std::string reason = whyUnknown(proto); !reason.empty())
     return node.error(reason);
   const Operator *found = findOperator(proto.op_type());
@@ -180,15 +197,14 @@ LogicalResult Importer::importNode(const ::onnx::NodeProto &proto, OpBuilder &bu
     }
     Value value = values.lookup(name);
     if (!value)
-      return node.error("its input '" + name +
-                        "' is defined nowhere before it (the graph may have a cycle)");
+      return node.error("its input " + quoted(name) + " is defined nowhere before it");
     node.inputs.push_back(value);
   }
   // The specification's required inputs: every operator here reads its first one.
   bool needsInput = proto.op_type() != "Constant";
   if (needsInput && !node.input(0))
     return node.error("has no first input");
-  if (failed(found->import(node)))
+  if (failed(found->import(node)) || failed(node.checkAttributes()))
     return failure();
   if (int(node.outputs.size()) < proto.output_size())
     return node.error("has " + Twine(proto.output_size()) + " outputs, " +
@@ -210,8 +226,13 @@ LogicalResult Importer::importNodes(const ::onnx::GraphProto &graph, OpBuilder &
 }
 
 LogicalResult Importer::importInitializers(const ::onnx::GraphProto &graph, OpBuilder &builder) {
-  if (graph.sparse_initializer_size())
-    return module.emitError("sparse initializers are not supported");
+  for (const ::onnx::SparseTensorProto &tensor : graph.sparse_initializer()) {
+    const std::string &name = tensor.values().name();
+    graph::GraphBuilder b(builder, NameLoc::get(builder.getStringAttr(name)));
+    Value value = importSparseTensor(b, tensor);
+    if (!value || failed(define(name, value, b.getLoc())))
+      return failure();
+  }
   for (const ::onnx::TensorProto &tensor : graph.initializer()) {
     graph::GraphBuilder b(builder, NameLoc::get(builder.getStringAttr(tensor.name())));
     Value value = importTensor(b, tensor, tensor.name());
@@ -240,8 +261,8 @@ LogicalResult Importer::importInputs(const ::onnx::GraphProto &graph) {
     const ::onnx::TypeProto_Tensor &tensor = input.type().tensor_type();
     Type element = getElementType(context, tensor.elem_type());
     if (!input.type().has_tensor_type() || !element || !tensor.has_shape())
-      return module.emitError("input '")
-             << input.name() << "' is no tensor of a known element type and rank";
+      return module.emitError("input ")
+             << quoted(input.name()) << " is no tensor of a known element type and rank";
     DimList dims;
     for (const auto &[i, extent] : llvm::enumerate(tensor.shape().dim())) {
       // Converters write "?" and negative numbers for extents that they know nothing of.
@@ -284,7 +305,7 @@ LogicalResult Importer::importMain(const ::onnx::GraphProto &graph) {
   for (const ::onnx::ValueInfoProto &output : graph.output()) {
     Value value = values.lookup(output.name());
     if (!value)
-      return module.emitError("output '") << output.name() << "' is defined nowhere";
+      return module.emitError("output ") << quoted(output.name()) << " is defined nowhere";
     results.push_back(value);
     attributes.push_back(builder.getDictionaryAttr(
         builder.getNamedAttr("graph.name", builder.getStringAttr(output.name()))));
@@ -298,10 +319,21 @@ LogicalResult Importer::importMain(const ::onnx::GraphProto &graph) {
 
 LogicalResult Importer::importBranch(const ::onnx::GraphProto &graph, OpBuilder &builder,
                                      SmallVectorImpl<Value> &results) {
-  if (++depth > kMaxNesting)
-    return module.emitError("subgraphs are nested more than ") << kMaxNesting << " deep";
+  // Functions can hold subgraphs that call functions.
+  if (depth >= kMaxNesting)
+    return module.emitError("subgraphs are nested more than ")
+           << kMaxNesting << " deep (kMaxNesting)";
+  if (graph.input_size())
+    return module.emitError("a branch has the input ")
+           << quoted(graph.input(0).name()) << ", but nothing gives it a value";
+  ++depth;
   // Names of a branch end with it.
-  llvm::StringMap<Value> outer = values;
+  size_t outer = order.size();
+  auto leave = llvm::scope_exit([&] {
+    for (; order.size() > outer; order.pop_back())
+      values.erase(order.back());
+    --depth;
+  });
   if (failed(importInitializers(graph, builder)) || failed(importNodes(graph, builder)))
     return failure();
   for (const ::onnx::ValueInfoProto &output : graph.output()) {
@@ -309,11 +341,10 @@ LogicalResult Importer::importBranch(const ::onnx::GraphProto &graph, OpBuilder 
     if (!value && unavailable.contains(output.name()))
       return failure();
     if (!value)
-      return module.emitError("output '") << output.name() << "' of a branch is defined nowhere";
+      return module.emitError("output ")
+             << quoted(output.name()) << " of a branch is defined nowhere";
     results.push_back(value);
   }
-  values = std::move(outer);
-  --depth;
   return success();
 }
 
@@ -328,37 +359,68 @@ bool tessera::onnx::looksLikeOnnx(StringRef bytes) {
           bytes[2] == 0x42);
 }
 
+static bool parse(StringRef bytes, int depth, ::onnx::ModelProto &model) {
+  google::protobuf::io::ArrayInputStream stream(bytes.data(), int(bytes.size()));
+  google::protobuf::io::CodedInputStream coded(&stream);
+  coded.SetRecursionLimit(depth);
+  return model.ParseFromCodedStream(&coded) && coded.ConsumedEntireMessage();
+}
+
+static LogicalResult readModel(StringRef bytes, ::onnx::ModelProto &model, Location loc) {
+  if (bytes.size() > INT32_MAX)
+    return emitError(loc) << "the file has more than 2 GiB, the limit of the format; larger "
+                             "weights belong into files of their own (external data)";
+  if (!parse(bytes, kMaxMessageDepth, model)) {
+    if (::onnx::ModelProto deep; parse(bytes, kMaxExplainedDepth, deep))
+      return emitError(loc) << "subgraphs are nested more than " << kMaxNesting
+                            << " deep (kMaxNesting)";
+    return emitError(loc) << "no complete ONNX model: the file is truncated or damaged";
+  }
+  if (!model.has_graph())
+    return emitError(loc) << "the ONNX model has no graph: the file is truncated or damaged";
+  if (model.ir_version() > ::onnx::IR_VERSION)
+    return emitError(loc) << "the file has format version " << model.ir_version()
+                          << " (ir_version), versions up to " << int(::onnx::IR_VERSION)
+                          << " are supported";
+  return success();
+}
+
+/// The version of the default domain.
+static FailureOr<int64_t> opsetOfModel(const ::onnx::ModelProto &model, Location loc) {
+  llvm::StringMap<int64_t> versions;
+  for (const ::onnx::OperatorSetIdProto &import : model.opset_import()) {
+    StringRef domain = isDefaultDomain(import.domain()) ? "" : StringRef(import.domain());
+    auto [known, isNew] = versions.try_emplace(domain, import.version());
+    if (!isNew && known->second != import.version())
+      return emitError(loc) << "the model imports versions " << known->second << " and "
+                            << import.version() << " of operator set "
+                            << quoted(domain.empty() ? "ai.onnx" : domain);
+  }
+  int64_t opset = versions.lookup("");
+  if (!versions.contains(""))
+    return emitError(loc) << "the model does not say which version of operator set 'ai.onnx' it uses";
+  if (opset < 7 || opset > kNewestOpset)
+    return emitError(loc) << "the model uses operator set " << opset << "; versions 7 to "
+                          << kNewestOpset << " are supported";
+  return opset;
+}
+
 OwningOpRef<ModuleOp> tessera::onnx::importOnnx(StringRef bytes, StringRef fileName,
                                                 MLIRContext &context, ImportReport *report) {
   context.loadDialect<graph::GraphDialect>();
   Location loc = NameLoc::get(StringAttr::get(&context, fileName));
   ::onnx::ModelProto model;
-  google::protobuf::io::ArrayInputStream stream(bytes.data(), int(bytes.size()));
-  google::protobuf::io::CodedInputStream coded(&stream);
-  coded.SetRecursionLimit(kMaxMessageDepth);
-  if (bytes.size() > INT32_MAX || !model.ParseFromCodedStream(&coded) ||
-      !coded.ConsumedEntireMessage() || !model.has_graph()) {
-    emitError(loc) << "'" << fileName
-                   << "' is no complete ONNX model: the file is truncated or damaged";
+  NodeOpsets opsets;
+  if (failed(readModel(bytes, model, loc)) || failed(checkNesting(model, loc)))
     return nullptr;
-  }
-  int64_t opset = 0;
-  for (const ::onnx::OperatorSetIdProto &import : model.opset_import())
-    if (import.domain().empty() || import.domain() == "ai.onnx")
-      opset = import.version();
-  if (opset < 7 || opset > kNewestOpset) {
-    emitError(loc) << "the model uses operator set " << opset << "; versions 7 to " << kNewestOpset
-                   << " are supported";
+  FailureOr<int64_t> opset = opsetOfModel(model, loc);
+  if (failed(opset) || failed(inlineFunctions(model, *opset, opsets, loc)) ||
+      failed(checkGraph(model.graph(), loc)))
     return nullptr;
-  }
-  if (model.functions_size()) {
-    emitError(loc) << "the model has functions of its own, which are not supported yet";
-    return nullptr;
-  }
   OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
   if (report)
-    report->opset = opset;
-  if (failed(Importer(*module, opset, report).importMain(model.graph())))
+    report->opset = *opset;
+  if (failed(Importer(*module, *opset, opsets, report).importMain(model.graph())))
     return nullptr;
   return module;
 }

@@ -4,9 +4,9 @@
 
 #include "dialects/graph/GraphBuilder.h"
 #include "dialects/graph/ShapeContents.h"
+#include "frontends/onnx/Check.h"
 #include "frontends/onnx/Import.h"
-
-#include "frontends/onnx/onnx-ml.pb.h"
+#include "frontends/onnx/Names.h"
 
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
@@ -47,6 +47,8 @@ public:
   double getFloat(llvm::StringRef name, double otherwise) const;
   std::string getString(llvm::StringRef name, llvm::StringRef otherwise) const;
   std::optional<llvm::SmallVector<int64_t>> getInts(llvm::StringRef name) const;
+  /// Fails when an attribute that was asked for is of another type.
+  LogicalResult checkAttributes();
 
   /// "node 'name' (Operator): message".
   LogicalResult error(const llvm::Twine &message);
@@ -71,6 +73,11 @@ public:
   DimAttr dim(int64_t value) { return graph::getDim(getBuilder().getContext(), value); }
 
   llvm::SmallVector<Value> inputs, outputs;
+
+private:
+  const ::onnx::AttributeProto *typed(llvm::StringRef name,
+                                      ::onnx::AttributeProto::AttributeType type) const;
+  mutable std::string wrongAttribute;
 };
 
 /// An operator: its name, the first version of its specification that is read, and how.
@@ -90,12 +97,15 @@ mlir::Type getElementType(mlir::MLIRContext *context, int64_t dataType);
 /// A constant of a TensorProto; null after an error.
 Value importTensor(graph::GraphBuilder &builder, const ::onnx::TensorProto &tensor,
                    llvm::StringRef name);
+/// The same of a SparseTensorProto, which becomes dense.
+Value importSparseTensor(graph::GraphBuilder &builder, const ::onnx::SparseTensorProto &tensor);
 
 /// Imports the nodes of one graph and its subgraphs.
 class Importer {
 public:
-  Importer(mlir::ModuleOp module, int64_t opset, ImportReport *report = nullptr)
-      : module(module), opset(opset), report(report) {}
+  Importer(mlir::ModuleOp module, int64_t opset, const NodeOpsets &opsets,
+           ImportReport *report = nullptr)
+      : module(module), opset(opset), opsets(opsets), report(report) {}
 
   LogicalResult importMain(const ::onnx::GraphProto &graph);
   /// The nodes of a branch at the builder's place; its outputs.
@@ -119,18 +129,22 @@ private:
   void tryNode(const ::onnx::NodeProto &node, mlir::OpBuilder &builder);
   void note(ImportReport &into, const ::onnx::NodeProto &node, llvm::StringRef reason) const;
   LogicalResult define(llvm::StringRef name, Value value, mlir::Location loc);
+  int64_t opsetOf(const ::onnx::NodeProto &node) const {
+    auto own = opsets.find(&node);
+    return own == opsets.end() ? opset : own->second;
+  }
 
   mlir::ModuleOp module;
   int64_t opset;
+  const NodeOpsets &opsets; ///< of nodes that came out of functions
   graph::FuncOp function;
   llvm::StringMap<Value> values;
+  llvm::SmallVector<std::string> order; ///< of definition: names of a branch end with it
   ImportReport *report;
   llvm::StringSet<> unavailable; ///< what unsupported nodes would have defined
   unsigned depth = 0;
 };
 
-/// The name that a node has in locations and messages.
-std::string labelOf(const ::onnx::NodeProto &node);
 const Operator *findOperator(llvm::StringRef name);
 
 } // namespace tessera::onnx

@@ -4,6 +4,8 @@
 
 #include "dialects/graph/WeightStore.h"
 
+#include "llvm/Support/SHA1.h"
+
 using namespace mlir;
 using namespace tessera;
 using namespace tessera::onnx;
@@ -11,6 +13,8 @@ using namespace tessera::onnx;
 namespace {
 /// Larger constants are references into the weight store, not part of the text.
 constexpr int64_t kMaxDenseBytes = 1024;
+/// A sparse tensor becomes dense: a small file must not ask for any amount of memory.
+constexpr int64_t kMaxSparseBytes = int64_t(1) << 30;
 } // namespace
 
 Type tessera::onnx::getElementType(MLIRContext *context, int64_t dataType) {
@@ -89,36 +93,140 @@ static std::vector<char> bytesOf(const ::onnx::TensorProto &tensor) {
   }
 }
 
-Value tessera::onnx::importTensor(graph::GraphBuilder &builder, const ::onnx::TensorProto &tensor,
-                                  StringRef name) {
-  auto error = [&]() { return emitError(builder.getLoc()) << "constant '" << name << "' "; };
-  if (tensor.data_location() == ::onnx::TensorProto::EXTERNAL)
-    return error() << "is in an external file, which is not supported yet", Value();
-  MLIRContext *context = builder.getBuilder().getContext();
-  Type element = getElementType(context, tensor.data_type());
-  if (!element)
-    return error() << "has an element type that is not supported", Value();
-  SmallVector<int64_t> shape(tensor.dims().begin(), tensor.dims().end());
-  for (int64_t extent : shape)
-    if (extent < 0)
-      return error() << "has a negative extent", Value();
-  auto type = graph::TensorType::get(ArrayRef<int64_t>(shape), element);
-  std::vector<char> bytes = bytesOf(tensor);
-  std::optional<int64_t> expected = type.getByteSize();
-  if (!expected || *expected != int64_t(bytes.size()))
-    return error() << "has " << bytes.size() << " bytes of data, its shape needs "
-                   << expected.value_or(-1),
-           Value();
-  if (*expected > kMaxDenseBytes) {
-    auto *dialect = context->getLoadedDialect<graph::GraphDialect>();
-    return builder.create<graph::ConstantOp>(
-        type, dialect->getWeightStore().addDerived(std::move(bytes), type));
+namespace {
+/// A TensorProto with its numbers checked: type, and the bytes in the file or beside it.
+class TensorReader {
+public:
+  TensorReader(graph::GraphBuilder &builder, StringRef name) : builder(builder), name(name) {}
+
+  /// Fails with an error.
+  LogicalResult read(const ::onnx::TensorProto &tensor);
+  LogicalResult readType(int64_t dataType, ArrayRef<int64_t> dims);
+  Value makeConstant();
+  InFlightDiagnostic error() {
+    return emitError(builder.getLoc()) << "constant " << quoted(name) << " ";
   }
+  graph::WeightStore &store() {
+    auto *dialect = builder.getBuilder().getContext()->getLoadedDialect<graph::GraphDialect>();
+    return dialect->getWeightStore();
+  }
+
+  graph::TensorType type;
+  std::vector<char> bytes;     // unless it is external
+  graph::WeightAttr external;
+  ArrayRef<char> view;         // of either
+
+private:
+  LogicalResult readExternal(const ::onnx::TensorProto &tensor);
+  LogicalResult checkDigest(StringRef file, StringRef expected);
+
+  graph::GraphBuilder &builder;
+  StringRef name;
+};
+} // namespace
+
+LogicalResult TensorReader::readType(int64_t dataType, ArrayRef<int64_t> dims) {
+  Type element = getElementType(builder.getBuilder().getContext(), dataType);
+  if (!element) {
+    bool isKnown = ::onnx::TensorProto::DataType_IsValid(int(dataType));
+    return error() << "has element type "
+                   << (isKnown ? ::onnx::TensorProto::DataType_Name(int(dataType))
+                               : std::to_string(dataType))
+                   << ", which is not supported";
+  }
+  for (int64_t extent : dims)
+    if (extent < 0)
+      return error() << "has a negative extent, " << extent;
+  // The product before anything is made of it.
+  int64_t size = getElementByteSize(element);
+  for (int64_t extent : dims)
+    if (__builtin_mul_overflow(size, std::max<int64_t>(extent, 1), &size))
+      return error() << "has more bytes than 64 bits can count";
+  type = graph::TensorType::get(dims, element);
+  return success();
+}
+
+LogicalResult TensorReader::read(const ::onnx::TensorProto &tensor) {
+  SmallVector<int64_t> dims(tensor.dims().begin(), tensor.dims().end());
+  if (failed(readType(tensor.data_type(), dims)))
+    return failure();
+  if (tensor.data_location() == ::onnx::TensorProto::EXTERNAL)
+    return readExternal(tensor);
+  bytes = bytesOf(tensor);
+  view = bytes;
+  int64_t expected = type.getByteSize().value_or(-1);
+  if (expected != int64_t(bytes.size()))
+    return error() << "has " << bytes.size() << " bytes of data, its shape needs " << expected;
+  return success();
+}
+
+/// The digest is of the whole file, which many tensors may share.
+LogicalResult TensorReader::checkDigest(StringRef file, StringRef expected) {
+  auto whole = store().getFile(file);
+  if (!whole)
+    return error() << "cannot be read: " << llvm::toString(whole.takeError());
+  std::string found = llvm::toHex(
+      llvm::SHA1::hash({reinterpret_cast<const uint8_t *>(whole->data()), whole->size()}),
+      /*LowerCase=*/true);
+  if (StringRef(found).equals_insensitive(expected))
+    return success();
+  return error() << "is in file " << quoted(file) << ", which is not the one that the model was "
+                 << "made with: its SHA1 is " << found << ", expected " << quoted(expected);
+}
+
+LogicalResult TensorReader::readExternal(const ::onnx::TensorProto &tensor) {
+  std::string location, checksum;
+  int64_t expected = *type.getByteSize(), offset = 0, length = expected;
+  for (const ::onnx::StringStringEntryProto &entry : tensor.external_data()) {
+    auto number = [&](int64_t &into) -> LogicalResult {
+      if (!StringRef(entry.value()).getAsInteger(10, into) && into >= 0)
+        return success();
+      return error() << "has the " << entry.key() << " " << quoted(entry.value())
+                     << " in its external file, which is no size";
+    };
+    if (entry.key() == "location")
+      location = entry.value();
+    else if (entry.key() == "checksum")
+      checksum = entry.value();
+    else if (entry.key() == "offset" ? failed(number(offset))
+                                     : entry.key() == "length" && failed(number(length)))
+      return failure();
+  }
+  if (location.empty() || StringRef(location).contains('\0'))
+    return error() << "is in an external file without a name";
+  if (length != expected)
+    return error() << "has " << length << " bytes in file " << quoted(location)
+                   << ", its shape needs " << expected;
+  // Names that begin with % are the store's own.
+  if (location.front() == '%')
+    location = "./" + location;
+  auto weight = graph::WeightAttr::get(type.getContext(), location, offset, length, type);
+  auto found = store().getBytes(weight);
+  if (!found)
+    return error() << "cannot be read: " << llvm::toString(found.takeError());
+  if (!checksum.empty() && failed(checkDigest(location, checksum)))
+    return failure();
+  view = *found;
+  // Whoever reads elements expects them to be aligned.
+  if (reinterpret_cast<uintptr_t>(view.data()) %
+      uint64_t(getElementByteSize(type.getElementType())))
+    bytes.assign(view.begin(), view.end());
+  else
+    external = weight;
+  return success();
+}
+
+Value TensorReader::makeConstant() {
+  MLIRContext *context = type.getContext();
+  if (int64_t(view.size()) > kMaxDenseBytes)
+    return builder.create<graph::ConstantOp>(
+        type, external ? external : store().addDerived(std::move(bytes), type));
+  Type element = type.getElementType();
   SmallVector<Attribute> elements;
   int64_t size = getElementByteSize(element), count = *type.getElementCount();
   for (int64_t i = 0; i < count; ++i) {
     uint64_t bits = 0;
-    std::memcpy(&bits, bytes.data() + i * size, size);
+    std::memcpy(&bits, view.data() + i * size, size);
     if (auto real = llvm::dyn_cast<FloatType>(element))
       elements.push_back(FloatAttr::get(
           real, llvm::APFloat(real.getFloatSemantics(), llvm::APInt(real.getWidth(), bits, false, true))));
@@ -128,4 +236,58 @@ Value tessera::onnx::importTensor(graph::GraphBuilder &builder, const ::onnx::Te
   }
   return builder.create<graph::ConstantOp>(
       type, DenseElementsAttr::get(llvm::cast<ShapedType>(type), elements));
+}
+
+Value tessera::onnx::importTensor(graph::GraphBuilder &builder, const ::onnx::TensorProto &tensor,
+                                  StringRef name) {
+  TensorReader reader(builder, name);
+  return failed(reader.read(tensor)) ? Value() : reader.makeConstant();
+}
+
+/// Values, and where they stand: their row-major numbers, or one row of coordinates each.
+Value tessera::onnx::importSparseTensor(graph::GraphBuilder &builder,
+                                        const ::onnx::SparseTensorProto &tensor) {
+  TensorReader values(builder, tensor.values().name()), result = values, indices = values;
+  if (failed(values.read(tensor.values())) || failed(indices.read(tensor.indices())))
+    return {};
+  SmallVector<int64_t> dims(tensor.dims().begin(), tensor.dims().end());
+  if (failed(result.readType(tensor.values().data_type(), dims)))
+    return {};
+  auto error = [&] { return result.error() << "is sparse and "; };
+  int64_t total = *result.type.getByteSize(), size = getElementByteSize(result.type.getElementType());
+  if (total > kMaxSparseBytes)
+    return error() << "would have " << total << " bytes when it is dense, the limit is "
+                   << kMaxSparseBytes << " (kMaxSparseBytes)",
+           Value();
+  int64_t count = int64_t(values.view.size()) / size, rank = int64_t(dims.size());
+  SmallVector<int64_t> shape(indices.type.getShape());
+  bool isFlat = shape.size() == 1;
+  if (values.type.getRank() != 1 || !indices.type.getElementType().isSignedInteger(64) ||
+      (!isFlat && (shape.size() != 2 || shape[1] != rank)) || shape[0] != count)
+    return error() << "has " << count << " values but indices of another number, type or rank",
+           Value();
+  result.bytes.assign(size_t(total), 0);
+  int64_t last = -1;
+  for (int64_t i = 0; i < count; ++i) {
+    auto index = [&](int64_t k) {
+      int64_t value;
+      std::memcpy(&value, indices.view.data() + k * int64_t(sizeof(value)), sizeof(value));
+      return value;
+    };
+    int64_t at = isFlat ? index(i) : 0;
+    bool isInside = at >= 0 && at < total / size;
+    for (int64_t d = 0; !isFlat && d < rank; ++d) {
+      int64_t coordinate = index(i * rank + d);
+      isInside &= coordinate >= 0 && coordinate < dims[size_t(d)];
+      at = isInside ? at * dims[size_t(d)] + coordinate : -1;
+    }
+    if (!isInside || at <= last)
+      return error() << "has index number " << i
+                     << " outside its shape or not above the one before it",
+             Value();
+    std::memcpy(result.bytes.data() + at * size, values.view.data() + i * size, size_t(size));
+    last = at;
+  }
+  result.view = result.bytes;
+  return result.makeConstant();
 }

@@ -1,6 +1,7 @@
 //===- Unsupported.cpp - All that a model asks for and Tessera does not have ------------------===//
 
 #include "frontends/onnx/Importer.h"
+#include "frontends/onnx/Names.h"
 
 #include "mlir/IR/Diagnostics.h"
 
@@ -11,26 +12,16 @@ using namespace tessera::onnx;
 /// A hostile model must not make a report of its own size.
 static constexpr size_t kMaxRows = 1000;
 
-std::string tessera::onnx::labelOf(const ::onnx::NodeProto &node) {
-  if (!node.name().empty())
-    return node.name();
-  return node.output_size() ? node.op_type() + ":" + node.output(0) : node.op_type();
-}
-
-static std::string qualifiedName(const ::onnx::NodeProto &node) {
-  bool isPlain = node.domain().empty() || node.domain() == "ai.onnx";
-  return isPlain ? node.op_type() : node.domain() + "." + node.op_type();
-}
-
 std::string Importer::whyUnknown(const ::onnx::NodeProto &node) const {
-  if (!node.domain().empty() && node.domain() != "ai.onnx")
-    return "operators of domain '" + node.domain() + "' are not supported";
+  if (!isDefaultDomain(node.domain()))
+    return "operators of domain " + quoted(node.domain()) + " are not supported";
+  int64_t opset = opsetOf(node);
   const Operator *found = findOperator(node.op_type());
   if (!found)
-    return "operator '" + node.op_type() + "' of version " + std::to_string(opset) +
+    return "operator " + quoted(node.op_type()) + " of version " + std::to_string(opset) +
            " is not supported";
   if (opset < found->since)
-    return "operator '" + node.op_type() + "' of version " + std::to_string(opset) +
+    return "operator " + quoted(node.op_type()) + " of version " + std::to_string(opset) +
            " is not supported; from version " + std::to_string(found->since) + " on it is";
   return {};
 }
@@ -43,7 +34,7 @@ void Importer::note(ImportReport &into, const ::onnx::NodeProto &node, StringRef
       return;
     }
   if (into.unsupported.size() < kMaxRows)
-    into.unsupported.push_back({name, opset, 1, labelOf(node), reason.str()});
+    into.unsupported.push_back({name, opsetOf(node), 1, labelOf(node), reason.str()});
 }
 
 void Importer::findUnknown(const ::onnx::GraphProto &graph, ImportReport &into) const {
@@ -67,7 +58,7 @@ LogicalResult Importer::checkOperators(const ::onnx::GraphProto &graph) {
   findUnknown(graph, found);
   for (const UnsupportedOperator &row : found.unsupported) {
     InFlightDiagnostic error = module.emitError();
-    error << "node '" << row.firstNode << "' (" << row.name << "): " << row.reason;
+    error << "node " << quoted(row.firstNode) << " (" << row.name << "): " << row.reason;
     if (row.count > 1)
       error << "; " << row.count - 1 << " more such nodes";
   }
@@ -114,7 +105,7 @@ void Importer::tryNode(const ::onnx::NodeProto &node, OpBuilder &builder) {
   // Without a message the reason stands inside: a subgraph that holds an unsupported node.
   if (reason.empty())
     return;
-  std::string prefix = "node '" + node.name() + "' (" + node.op_type() + "): ";
+  std::string prefix = placeOf(node) + ": ";
   note(*report, node,
        StringRef(reason).starts_with(prefix) ? reason.substr(prefix.size()) : reason);
 }

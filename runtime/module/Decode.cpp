@@ -22,9 +22,15 @@ public:
   Status run(const fb::Module &root);
 
 private:
+  template <typename E> static constexpr size_t alignmentOf(const flatbuffers::Vector<E> *) {
+    return alignof(std::remove_pointer_t<E>);
+  }
   template <typename T, typename V>
   Status allocate(Span<T> &span, const V *from, uint64_t limit, const char *what) {
     const size_t count = from ? from->size() : 0;
+    // FlatBuffers' verifier looks at the place of the length, not of the elements behind it.
+    if (count && reinterpret_cast<uintptr_t>(from->Data()) % alignmentOf(from))
+      return Status::error(Code::Malformed, "the %s are not aligned", what);
     if (count > limit)
       return Status::error(Code::LimitExceeded, "the module has %zu %s, the limit is %llu", count,
                            what, (unsigned long long)limit);
@@ -112,6 +118,8 @@ Status Decoder::segmentTable(const fb::Module &root) {
                   "segment %zu has unknown kind %u", i, from.kind());
     module.segments[i] = {SegmentKind(from.kind()), from.offset(), from.size(), 0};
   }
+  TESSERA_CHECK(reinterpret_cast<uintptr_t>(root.chunk_hashes()->Data()) % alignof(uint64_t) == 0,
+                "the chunk hashes are not aligned");
   module.chunkHashes = {root.chunk_hashes()->data(), root.chunk_hashes()->size()};
   return {};
 }

@@ -1,0 +1,171 @@
+# Models that are not sound: each is refused in one sentence with the file, the model's own names and the rule.
+# RUN: rm -rf %t && mkdir -p %t && python3 %s %t
+"""Argument: a folder to write to. Compiles every model in one process through the compiler's tool."""
+import os
+import subprocess
+import sys
+
+from onnx import AttributeProto, TensorProto, helper
+
+FLOAT = TensorProto.FLOAT
+n = helper.make_node
+
+
+def value(name, shape=("N", 4), kind=FLOAT):
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+def graph(nodes, inputs=("x",), outputs=("y",), initializers=()):
+    return helper.make_graph(nodes, "g", [value(i) for i in inputs], [value(o, None) for o in outputs],
+                             list(initializers))
+
+
+def model(*args, opset=18, **options):
+    return helper.make_model(graph(*args, **options), opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+
+
+def relu(x="x", y="y", name="r"):
+    return n("Relu", [x], [y], name=name)
+
+
+def tensor(name, dims, raw, kind=FLOAT):
+    result = TensorProto(name=name, data_type=kind, raw_data=raw)
+    result.dims.extend(dims)
+    return result
+
+
+def field(number, content):
+    """A length-delimited field of a message."""
+    content = content.encode() if isinstance(content, str) else content
+    size, prefix = len(content), bytes([number << 3 & 127 | 2]) if number < 16 else bytes([(number << 3 | 2) & 127 | 128, number >> 4])
+    while size > 127:
+        prefix, size = prefix + bytes([size & 127 | 128]), size >> 7
+    return prefix + bytes([size]) + content
+
+
+def nested(depth):
+    """Ifs within Ifs, as bytes: the onnx package refuses to make them so deep."""
+    output = lambda name: value(name, None).SerializeToString()
+    one = lambda name: field(1, relu("x", name, name).SerializeToString())
+    nodes, last = one("leaf"), "leaf"
+    for i in range(depth):
+        branch = lambda body, out: b"\xa0\x01\x05" + field(6, body + field(2, "g") + field(12, output(out)))
+        call = field(1, "c") + field(2, f"v{i}") + field(3, f"if{i}") + field(4, "If")
+        call += field(5, field(1, "then_branch") + branch(nodes, last))
+        call += field(5, field(1, "else_branch") + branch(one(f"o{i}"), f"o{i}"))
+        nodes, last = field(1, call), f"v{i}"
+    inputs = field(11, value("x").SerializeToString()) + field(11, value("c", [], TensorProto.BOOL).SerializeToString())
+    graph = nodes + field(2, "g") + inputs + field(12, output(last))
+    return b"\x08\x0a" + field(7, graph) + field(8, helper.make_opsetid("", 18).SerializeToString())
+
+
+def changed(change, made=None):
+    made = made or model([relu()])
+    change(made)
+    return made
+
+
+def with_input(**options):
+    return model([n("Add", ["x", "c"], ["y"], name="add")], initializers=[tensor("c", **options)])
+
+
+good = model([relu()]).SerializeToString()
+text = "hello, I am not a model\n"
+
+# name: (model or bytes, what the error says)
+CASES = {
+    "empty": (b"", "is no model that Tessera reads: expected ONNX or the textual IR"),
+    "zeros": (b"\0" * 100, "is no model that Tessera reads"),
+    "text": (text.encode(), "text.onnx:1:1: "),
+    "truncated": (good[:-7], "no complete ONNX model: the file is truncated or damaged"),
+    "half": (good[: len(good) // 2], "no complete ONNX model: the file is truncated or damaged"),
+    "longer": (good + b"\0\0\0", "no complete ONNX model"),
+    "no-graph": (changed(lambda m: m.ClearField("graph") or setattr(m, "producer_name", "somebody")), "has no graph"),
+    "newer-format": (changed(lambda m: setattr(m, "ir_version", 60)), "format version 60 (ir_version), versions up to"),
+    "opset-old": (model([relu()], opset=6), "the model uses operator set 6; versions 7 to"),
+    "opset-new": (model([relu()], opset=1000), "the model uses operator set 1000; versions 7 to"),
+    "opset-none": (changed(lambda m: m.ClearField("opset_import")), "which version of operator set 'ai.onnx'"),
+    "opset-two": (changed(lambda m: m.opset_import.append(helper.make_opsetid("", 17))),
+                  "imports versions 18 and 17 of operator set 'ai.onnx'"),
+    "cycle": (model([n("Add", ["x", "b"], ["a"], name="first"), relu("a", "b", "second"), relu("b", "y", "last")]),
+              "the graph has a cycle of 2 nodes: node 'first' (Add) <- node 'second' (Relu) <- node 'first' (Add)"),
+    "self-cycle": (model([n("Add", ["x", "y"], ["y"], name="own")]), "a cycle of 1 nodes: node 'own' (Add) <- node 'own' (Add)"),
+    "unsorted": (model([relu("a", "y", "late"), relu("x", "a", "early")]),
+                 "node 'late' (Relu): its input 'a' is computed only later, by node 'early' (Relu)"),
+    "undefined": (model([relu("z")]), "node 'r' (Relu): its input 'z' is defined nowhere"),
+    "twice": (model([relu(name="a"), relu(name="b")]), "node 'b' (Relu): 'y' is defined a second time"),
+    "twice-input": (model([relu("x", "x")], outputs=["x"]), "node 'r' (Relu): 'x' is defined a second time"),
+    "twice-inputs": (model([relu()], inputs=["x", "x"]), "the graph's inputs: 'x' is defined a second time"),
+    "twice-constant": (model([relu()], initializers=[tensor("c", [], b"1234"), tensor("c", [], b"1234")]),
+                       "the initializers: 'c' is defined a second time"),
+    "no-output": (model([relu()], outputs=[]), "the graph has no outputs"),
+    "output-undefined": (model([relu()], outputs=["z"]), "output 'z' is defined nowhere"),
+    "output-twice": (model([relu()], outputs=["y", "y"]), "output 'y' is listed twice"),
+    "unnamed-input": (model([relu("", "y")]), "node 'r' (Relu): has no first input"),
+    "nameless-node": (model([relu("z", name="")]), "node 'Relu:y' (Relu): its input 'z' is defined nowhere"),
+    "newline": (model([relu("a\nb: error: 'c'", "y", "r\n\x1b[31m")]),
+                r"node 'r\x0a\x1b[31m' (Relu): its input 'a\x0ab: error: 'c'' is defined nowhere"),
+    "zero-byte": (model([relu("a\0b")]), r"the tensor name 'a\x00b' contains a zero byte"),
+    "long-name": (model([relu("x", "y", "n" * 5000)]), "has 5000 bytes, the limit is 4096 (kMaxNameBytes)"),
+    "long-shown": (model([relu("z" * 1000)]), "z...' is defined nowhere"),
+    "deep": (nested(40), "subgraphs are nested more than 32 deep (kMaxNesting)"),
+    "very-deep": (nested(90), "subgraphs are nested more than 32 deep (kMaxNesting)"),
+    "raw-short": (with_input(dims=[4], raw=b"123"), "constant 'c' has 3 bytes of data, its shape needs 16"),
+    "raw-long": (with_input(dims=[4], raw=b"1" * 17), "constant 'c' has 17 bytes of data, its shape needs 16"),
+    "huge": (with_input(dims=[1 << 40, 1 << 40], raw=b""), "constant 'c' has more bytes than 64 bits can count"),
+    "large": (with_input(dims=[1 << 40], raw=b""), "constant 'c' has 0 bytes of data, its shape needs 4398046511104"),
+    "negative": (with_input(dims=[-4], raw=b""), "constant 'c' has a negative extent, -4"),
+    "string": (with_input(dims=[4], raw=b"", kind=TensorProto.STRING), "constant 'c' has element type STRING, which is not supported"),
+    "complex": (with_input(dims=[1], raw=b"1" * 8, kind=TensorProto.COMPLEX64), "element type COMPLEX64"),
+    "unknown-type": (with_input(dims=[1], raw=b"1", kind=999), "element type 999"),
+    "input-type": (changed(lambda m: m.graph.input[0].type.Clear()), "input 'x' is no tensor of a known element type and rank"),
+    "attribute-type": (model([n("Softmax", ["x"], ["y"], name="s", axis=1.5)]),
+                       "node 's' (Softmax): attribute 'axis' is FLOAT, expected INT"),
+    "attribute-twice": (changed(lambda m: m.graph.node[0].attribute.extend([helper.make_attribute("a", 1)] * 2)),
+                        "node 'r' (Relu): attribute 'a' is given twice"),
+    "unknown-operator": (model([n("Reloo", ["x"], ["y"], name="q")]),
+                         "node 'q' (Reloo): operator 'Reloo' of version 18 is not supported"),
+    "unknown-domain": (model([n("Relu", ["x"], ["y"], name="q", domain="com.example")]),
+                       "node 'q' (com.example.Relu): operators of domain 'com.example' are not supported"),
+    "outputs": (model([n("Relu", ["x"], ["y", "z"], name="q")]), "node 'q' (Relu): has 2 outputs, 1 are supported"),
+}
+
+# Sound models that look strange.
+FINE = {
+    "unused-constant": model([relu()], initializers=[tensor("unused", [2], b"12345678")]),
+    "constant-as-input": model([n("Add", ["x", "c"], ["y"])], inputs=["x", "c"], initializers=[tensor("c", [1], b"1234")]),
+    "names": model([relu("x y", "\u00fc '\"\n", "%s%n"), relu("\u00fc '\"\n", "a/b:0")], inputs=["x y"], outputs=["a/b:0"]),
+    "unused-domain": changed(lambda m: m.opset_import.append(helper.make_opsetid("com.example", 1))),
+    "nested": nested(20),
+}
+
+
+def compile_model(path, emit="graph"):
+    return subprocess.run(["tessera-compile", path, "--emit", emit], capture_output=True, text=True, errors="replace")
+
+
+def main():
+    wrong = []
+    for name, (content, expected) in CASES.items():
+        path = os.path.join(sys.argv[1], name + ".onnx")
+        with open(path, "wb") as file:
+            file.write(content if isinstance(content, bytes) else content.SerializeToString())
+        result = compile_model(path)
+        errors = result.stderr.splitlines()
+        # One line that names the file and can be understood without Tessera's sources.
+        if result.returncode != 1 or result.stdout or expected not in result.stderr or path not in errors[0] \
+                or len(errors) != 1 or ".cpp" in result.stderr:
+            wrong.append(f"{name}: status {result.returncode}, expected '{expected}', got:\n{result.stderr[:600]}")
+    for name, made in FINE.items():
+        path = os.path.join(sys.argv[1], name + ".onnx")
+        with open(path, "wb") as file:
+            file.write(made if isinstance(made, bytes) else made.SerializeToString())
+        result = compile_model(path)
+        if result.returncode or "graph.func" not in result.stdout:
+            wrong.append(f"{name}: status {result.returncode}:\n{result.stderr[:600]}")
+    print("\n".join(wrong))
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

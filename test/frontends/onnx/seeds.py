@@ -1,0 +1,59 @@
+# Seeds of the fuzz target of the ONNX frontend: small models that use many of its parts.
+# RUN: mkdir -p %t && python3 %s %t && ls %t | FileCheck %s
+# CHECK: branches
+"""Argument: the folder to write to."""
+import pathlib
+import sys
+
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
+
+FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
+
+
+def tensor(name, values, dtype=np.float32):
+    return numpy_helper.from_array(np.array(values, dtype), name)
+
+
+def model(nodes, inputs, outputs, initializers=(), functions=(), opset=18, domains=()):
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info(*i) for i in inputs],
+                              [helper.make_tensor_value_info(*o) for o in outputs], list(initializers))
+    imports = [helper.make_opsetid("", opset)] + [helper.make_opsetid(d, 1) for d in domains]
+    return helper.make_model(graph, opset_imports=imports, functions=list(functions), ir_version=10)
+
+
+def models():
+    n = helper.make_node
+    x, y = ("x", FLOAT, ["N", 4]), ("y", FLOAT, None)
+    yield "elementwise", model([n("Add", ["x", "c"], ["a"]), n("Relu", ["a"], ["b"]), n("Mul", ["b", "x"], ["y"])],
+                               [x], [y], [tensor("c", [1, 2, 3, 4])])
+    yield "matmul", model([n("Gemm", ["x", "w", "b"], ["a"], transB=1, alpha=0.5), n("Softmax", ["a"], ["y"])],
+                          [x], [y], [tensor("w", np.ones((3, 4))), tensor("b", [1, 2, 3])])
+    yield "shapes", model([n("Shape", ["x"], ["s"]), n("Gather", ["s", "i"], ["g"]), n("Unsqueeze", ["g", "z"], ["u"]),
+                           n("Concat", ["u", "m"], ["r"], axis=0), n("Reshape", ["x", "r"], ["y"])],
+                          [x], [y], [tensor("i", 0, np.int64), tensor("z", [0], np.int64), tensor("m", [-1], np.int64)])
+    yield "slices", model([n("Slice", ["x", "b", "e", "a"], ["s"]), n("Transpose", ["s"], ["t"], perm=[1, 0]),
+                           n("ReduceMean", ["t", "a"], ["y"], keepdims=0)], [x], [y],
+                          [tensor("b", [1], np.int64), tensor("e", [3], np.int64), tensor("a", [1], np.int64)])
+    yield "window", model([n("Conv", ["x", "w"], ["a"], pads=[1, 1, 1, 1], strides=[2, 2]),
+                           n("MaxPool", ["a"], ["y"], kernel_shape=[2, 2])],
+                          [("x", FLOAT, [1, 2, 8, 8])], [y], [tensor("w", np.ones((3, 2, 3, 3)))])
+    branch = lambda op: helper.make_graph([n(op, ["x"], [op])], op, [], [helper.make_tensor_value_info(op, FLOAT, None)])
+    yield "branches", model([n("If", ["c"], ["y"], then_branch=branch("Relu"), else_branch=branch("Neg"))],
+                            [x, ("c", BOOL, [])], [y])
+    twice = helper.make_function("own", "Twice", ["a"], ["b"], [n("Add", ["a", "a"], ["b"])],
+                                 [helper.make_opsetid("", 18)])
+    yield "function", model([n("Twice", ["x"], ["y"], domain="own")], [x], [y], functions=[twice], domains=["own"])
+    sparse = helper.make_sparse_tensor(tensor("c", [1, 2]), tensor("i", [0, 3], np.int64), [4])
+    with_sparse = model([n("Add", ["x", "c"], ["y"])], [x], [y])
+    with_sparse.graph.sparse_initializer.append(sparse)
+    yield "sparse", with_sparse
+
+
+def main():
+    for name, made in models():
+        (pathlib.Path(sys.argv[1]) / name).write_bytes(made.SerializeToString())
+
+
+if __name__ == "__main__":
+    main()
