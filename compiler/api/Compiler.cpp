@@ -109,9 +109,16 @@ LogicalResult Compilation::findTargets() {
   for (const std::string &target :
        options.targets.empty() ? std::vector<std::string>{"host"} : options.targets) {
     std::string level = target == "host" ? getHostLevel() : target;
+    if (StringRef(level).starts_with(codegen::kCudaPrefix)) {
+      if (options.emit == EmitKind::Module)
+        return fail("target '" + target + "': modules for CUDA devices cannot be written yet; --emit asm gives "
+                    "the PTX of kernels that only map elements");
+      result.targets.push_back(level);
+      continue;
+    }
     if (module::featuresOfLevel(level).empty())
       return fail(suggest("unknown target '" + target + "'", target,
-                          {"host", "x86-64-v2", "x86-64-v3", "x86-64-v4"}));
+                          {"host", "x86-64-v2", "x86-64-v3", "x86-64-v4", "cuda:sm_80"}));
     result.targets.push_back(level);
   }
   llvm::sort(result.targets, std::greater<>());

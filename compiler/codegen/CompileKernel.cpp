@@ -3,6 +3,7 @@
 
 #include "compiler/codegen/halide/FromKernel.h"
 #include "compiler/codegen/llvm/Finish.h"
+#include "compiler/codegen/nvgpu/EmitPtx.h"
 
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
@@ -20,6 +21,14 @@ FailureOr<KernelImage> compileKernel(kernel::FuncOp kernel, schedule::FuncOp sch
   auto fail = [&](const llvm::Twine &why) -> LogicalResult {
     return kernel.emitOpError() << "cannot be compiled: " << why;
   };
+  if (llvm::StringRef processor = target.cpu; processor.consume_front(kCudaPrefix)) {
+    FailureOr<std::string> ptx =
+        nvgpu::emitPtx(kernel, schedule, processor, listing.wantLLVM ? &listing.llvm : nullptr);
+    if (failed(ptx))
+      return failure();
+    listing.assembly = std::move(*ptx);
+    return KernelImage{};
+  }
   FailureOr<halide::HalideProgram> program = halide::describeKernel(kernel);
   if (failed(program) || (schedule && failed(halide::describeSchedule(schedule, *program))))
     return failure();

@@ -15,6 +15,9 @@ struct KernelImage {
   uint64_t entry = 0; ///< offset of the entry function
 };
 
+/// Processors of CUDA devices are written "cuda:sm_80". There is only a listing of them so far, no image.
+constexpr char kCudaPrefix[] = "cuda:";
+
 /// The machine that code is made for.
 struct CodeTarget {
   std::string cpu = "x86-64-v3"; ///< LLVM's name of the processor or level

@@ -71,6 +71,7 @@ private:
   const EmitTables &tables;
   module::Function out;
   DenseMap<Value, uint32_t> registers, buffers;
+  std::vector<uint32_t> unplanned; // of the segment that the next plan ends
   std::vector<Use> uses;
   std::vector<std::pair<uint32_t, uint32_t>> loops; // first and last instruction
 };
@@ -102,6 +103,7 @@ void Emitter::emitBuffer(Value result, BufferKind kind, uint32_t source, Operand
   for (Value value : dims)
     buffer.dims.push_back(dim(value));
   buffers[result] = out.addBuffer(std::move(buffer));
+  unplanned.push_back(buffers[result]);
 }
 
 void Emitter::emitFixed(Value result, BufferKind kind, uint32_t source, ArrayRef<int64_t> shape) {
@@ -190,7 +192,18 @@ void Emitter::emit(Operation &op) {
       .Case([&](program::AssertOp check) {
         out.assertTrue(reg(check.getCondition()), check.getMessage().str());
       })
-      .Case([&](program::BodyOp) { out.prologue = next; })
+      .Case([&](program::BodyOp) {
+        out.prologue = next;
+        unplanned.clear();
+      })
+      .Case([&](program::PlanOp) {
+        if (unplanned.empty())
+          return;
+        for (uint32_t buffer : unplanned)
+          out.buffers[buffer].segment = out.planSegments;
+        unplanned.clear();
+        out.plan(out.planSegments++);
+      })
       .Case<program::InputOp, program::OutputOp>([&](auto tensor) {
         constexpr bool isInput = std::is_same_v<decltype(tensor), program::InputOp>;
         module::TensorSignature signature;
@@ -201,7 +214,9 @@ void Emitter::emit(Operation &op) {
           signature.dims.push_back(dim(extent));
         for (Attribute text : tensor.getDimText())
           signature.dimText.push_back(llvm::cast<StringAttr>(text).str());
-        (isInput ? out.inputs : out.outputs).push_back(std::move(signature));
+        auto &list = isInput ? out.inputs : out.outputs;
+        list.resize(std::max<size_t>(list.size(), tensor.getIndex() + 1));
+        list[tensor.getIndex()] = std::move(signature);
         emitBuffer(tensor.getResult(), isInput ? BufferKind::Input : BufferKind::Output,
                    uint32_t(tensor.getIndex()), tensor.getDims());
       })

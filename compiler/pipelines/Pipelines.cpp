@@ -35,6 +35,7 @@ void tessera::addSchedulePasses(mlir::OpPassManager &passes, llvm::StringRef lev
   scheduling::ScheduleDefaultOptions options;
   options.vectorBits = target.vectorBits;
   options.vectorRegisters = target.vectorRegisters;
+  options.gpu = level.starts_with("cuda:");
   passes.addPass(scheduling::createScheduleDefault(options));
 }
 

@@ -6,13 +6,16 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/common/BlockDecode.h"
 #include "dialects/common/BlockFormat.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "llvm/ADT/APFloat.h"
 #include <algorithm>
 #include <cmath>
 
 namespace tessera {
 extern const BlockFormat blockQ4G32;
+extern const BlockDecoder decoderQ4G32;
 } // namespace tessera
 
 static constexpr int64_t kElements = 32;
@@ -58,3 +61,33 @@ static void encode(const float *values, uint8_t *block) {
 }
 
 const tessera::BlockFormat tessera::blockQ4G32 = {"q4_g32", kElements, 18, decode, encode};
+
+/// The same in a kernel: two bytes make the scale, half a byte the number.
+static mlir::Value decodeInKernel(mlir::ImplicitLocOpBuilder &b, mlir::Value index,
+                                  llvm::function_ref<mlir::Value(mlir::Value)> byte) {
+  using namespace mlir::arith;
+  auto at = [&](int64_t place) -> mlir::Value { return ConstantIndexOp::create(b, place); };
+  auto number = [&](mlir::Type type, int64_t value) -> mlir::Value {
+    return ConstantOp::create(b, b.getIntegerAttr(type, value));
+  };
+  mlir::Type i8 = b.getI8Type(), i16 = b.getI16Type(), i32 = b.getI32Type(), f32 = b.getF32Type();
+  mlir::Value low = ExtUIOp::create(b, i16, byte(at(0))),
+              high = ExtUIOp::create(b, i16, byte(at(1)));
+  mlir::Value shifted = ShLIOp::create(b, high, number(i16, 8));
+  mlir::Value bits = OrIOp::create(b, low, shifted);
+  mlir::Value stored = BitcastOp::create(b, b.getF16Type(), bits);
+  mlir::Value scale = ExtFOp::create(b, f32, stored);
+  mlir::Value half = at(kElements / 2);
+  mlir::Value isLow = CmpIOp::create(b, CmpIPredicate::slt, index, half);
+  mlir::Value place = RemUIOp::create(b, index, half);
+  mlir::Value pair = byte(AddIOp::create(b, place, at(2)));
+  mlir::Value first = AndIOp::create(b, pair, number(i8, 15));
+  mlir::Value second = ShRUIOp::create(b, pair, number(i8, 4));
+  mlir::Value code = SelectOp::create(b, isLow, first, second);
+  mlir::Value wide = ExtUIOp::create(b, i32, code);
+  mlir::Value centred = SubIOp::create(b, wide, number(i32, 8));
+  mlir::Value real = SIToFPOp::create(b, f32, centred);
+  return MulFOp::create(b, real, scale);
+}
+
+const tessera::BlockDecoder tessera::decoderQ4G32 = decodeInKernel;

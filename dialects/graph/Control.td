@@ -15,7 +15,7 @@ def Graph_FuncOp : Graph_Op<"func", [AffineScope, IsolatedFromAbove, FunctionOpI
     ```
     `graph.name` is the model's name of an argument or result. A symbol gets its value when the function
     is called: from an argument whose extent is the symbol alone (all such extents must agree), or, when
-    no argument has it, from an op with a data-dependent extent.
+    no argument has it, from the `graph.bind_dim` that names it.
 
     * (C1) Every symbol that a type or attribute in the function uses is declared in `dims`.
     * (C2) `dims` maps symbols to ranges.
@@ -47,6 +47,8 @@ def Graph_FuncOp : Graph_Op<"func", [AffineScope, IsolatedFromAbove, FunctionOpI
     void setRange(llvm::StringRef symbol, RangeAttr range);
     /// A symbol that is not declared yet, and begins with the hint.
     std::string getFreshSymbol(llvm::StringRef hint);
+    /// The ops that bind symbols to data (graph.bind_dim), by symbol.
+    llvm::StringMap<BindDimOp> getBoundSymbols();
     /// The model's names; an empty string when the function has none.
     llvm::StringRef getArgName(unsigned i);
     llvm::StringRef getResultName(unsigned i);

@@ -109,21 +109,15 @@ LogicalResult FuncOp::verify() {
   if (DictionaryAttr dims = getDimsAttr())
     for (NamedAttribute entry : dims)
       if (!llvm::isa<RangeAttr>(entry.getValue()))
-        return emitOpError("(C2) dims maps '") << entry.getName().getValue()
-                                               << "' to something that is no #graph.range";
+        return emitOpError("(C2) dims maps '")
+               << entry.getName().getValue() << "' to something that is no #graph.range";
   for (Type type : llvm::concat<const Type>(getArgumentTypes(), getResultTypes()))
     if (!llvm::isa<TensorType>(type))
       return emitOpError("(C3) an argument or result is ") << type << ", not a graph tensor";
   return success();
 }
 
-/// A symbol that the function lacks, found in the types and attributes of an operation.
-static std::optional<std::string> findUndeclared(FuncOp function, Operation *op) {
-  std::optional<std::string> missing;
-  auto check = [&](StringRef symbol) {
-    if (!missing && !function.getRange(symbol))
-      missing = symbol.str();
-  };
+void walkSymbols(Operation *op, llvm::function_ref<void(StringRef)> check) {
   for (Type type : op->getResultTypes())
     walkSymbols(type, check);
   for (Region &region : op->getRegions())
@@ -132,7 +126,62 @@ static std::optional<std::string> findUndeclared(FuncOp function, Operation *op)
         walkSymbols(argument.getType(), check);
   for (NamedAttribute attr : op->getAttrs())
     walkSymbols(attr.getValue(), check);
+}
+
+/// A symbol that the function lacks, found in the types and attributes of an operation.
+static std::optional<std::string> findUndeclared(FuncOp function, Operation *op) {
+  std::optional<std::string> missing;
+  walkSymbols(op, [&](StringRef symbol) {
+    if (!missing && !function.getRange(symbol))
+      missing = symbol.str();
+  });
   return missing;
+}
+
+llvm::StringMap<BindDimOp> FuncOp::getBoundSymbols() {
+  llvm::StringMap<BindDimOp> bound;
+  getBody().walk([&](BindDimOp op) { bound.try_emplace(op.getSymbol(), op); });
+  return bound;
+}
+
+/// Constraints of graph.bind_dim that concern the whole function.
+static LogicalResult verifyBoundSymbols(FuncOp function) {
+  llvm::StringMap<BindDimOp> bound = function.getBoundSymbols();
+  if (bound.empty())
+    return success();
+  WalkResult result = function.getBody().walk([&](BindDimOp op) {
+    StringRef symbol = op.getSymbol();
+    bool isArgument = false;
+    for (Type type : function.getArgumentTypes())
+      walkSymbols(type, [&](StringRef used) { isArgument |= used == symbol; });
+    if (!function.getRange(symbol) || isArgument || bound.lookup(symbol) != op) {
+      op.emitOpError("(C2) symbol '")
+          << symbol << "' "
+          << (isArgument                  ? "is in the type of an argument"
+              : function.getRange(symbol) ? "is bound twice"
+                                          : "is not declared in dims of the function");
+      return WalkResult::interrupt();
+    }
+    return WalkResult::advance();
+  });
+  if (result.wasInterrupted())
+    return failure();
+  result = function.getBody().walk([&](Operation *op) {
+    StringRef early;
+    walkSymbols(op, [&](StringRef symbol) {
+      BindDimOp binder = bound.lookup(symbol);
+      if (!binder || binder == op)
+        return;
+      Operation *user = binder->getBlock()->findAncestorOpInBlock(*op);
+      if (!user || !binder->isBeforeInBlock(user))
+        early = symbol;
+    });
+    if (early.empty())
+      return WalkResult::advance();
+    op->emitOpError("uses symbol '") << early << "' before graph.bind_dim gives it a value (C3)";
+    return WalkResult::interrupt();
+  });
+  return failure(result.wasInterrupted());
 }
 
 LogicalResult FuncOp::verifyRegions() {
@@ -143,13 +192,13 @@ LogicalResult FuncOp::verifyRegions() {
     return emitOpError("(C4) the body needs one block that ends with graph.return");
   WalkResult result = (*this)->walk([&](Operation *op) {
     if (std::optional<std::string> symbol = findUndeclared(*this, op)) {
-      op->emitOpError("(C1) uses symbol '") << *symbol << "', which dims of graph.func @"
-                                            << getSymName() << " does not declare";
+      op->emitOpError("(C1) uses symbol '")
+          << *symbol << "', which dims of graph.func @" << getSymName() << " does not declare";
       return WalkResult::interrupt();
     }
     return WalkResult::advance();
   });
-  return failure(result.wasInterrupted());
+  return failure(result.wasInterrupted() || failed(verifyBoundSymbols(*this)));
 }
 
 LogicalResult ReturnOp::verify() {

@@ -22,10 +22,13 @@
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
+#include "llvm/ADT/StringMap.h"
+
 #include <memory>
 
 namespace tessera::graph {
 
+class BindDimOp;
 class TensorType;
 class WeightStore;
 
@@ -80,6 +83,9 @@ mlir::Type getDefaultAccumulator(mlir::Type elementType);
 /// The value of a constant whose elements are all equal, seen through broadcasts and reshapes: an
 /// IntegerAttr or FloatAttr; null when it is not one.
 mlir::Attribute getSplat(mlir::Value value);
+
+/// Calls back for every symbol in the result types, block arguments and attributes of an op.
+void walkSymbols(mlir::Operation *op, llvm::function_ref<void(llvm::StringRef)> callback);
 
 /// The neutral elements and extreme values of the reductions as attributes of a builtin element type.
 mlir::TypedAttr getNeutralElement(llvm::StringRef kind, mlir::Type elementType);

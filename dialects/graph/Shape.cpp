@@ -64,13 +64,20 @@ OpFoldResult ShapeOfOp::fold(FoldAdaptor) {
   return DenseElementsAttr::get(llvm::cast<ShapedType>(getType()), type.getShape());
 }
 
+LogicalResult BindDimOp::verify() {
+  TensorType type = getTensorType(getValue());
+  if (type.rank() != 0 || type.getElementType() != getIndexElement(getContext()))
+    return emitOpError("(C1) the value is ") << type << ", not an si64 scalar";
+  return success();
+}
+
 Attribute getSplat(Value value) {
   Operation *op = value.getDefiningOp();
   while (op && llvm::isa<BroadcastOp, ReshapeOp, TransposeOp>(op))
     op = op->getOperand(0).getDefiningOp();
   auto constant = llvm::dyn_cast_or_null<ConstantOp>(op);
-  auto dense = constant ? llvm::dyn_cast<DenseElementsAttr>(constant.getValue())
-                        : DenseElementsAttr();
+  auto dense =
+      constant ? llvm::dyn_cast<DenseElementsAttr>(constant.getValue()) : DenseElementsAttr();
   if (!dense || !dense.isSplat())
     return {};
   return dense.getSplatValue<Attribute>();

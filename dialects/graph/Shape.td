@@ -36,3 +36,23 @@ def Graph_ShapeOfOp : Graph_InferredOp<"shape_of", [
   let assemblyFormat = "$x attr-dict `:` type($x) `->` type($result)";
   let hasFolder = 1;
 }
+
+def Graph_BindDimOp : Graph_Op<"bind_dim"> {
+  let summary = "A symbol gets the value of a scalar: an extent that depends on data";
+  let description = [{
+    ```
+    graph.bind_dim %n, "N" : !graph.tensor<[], si64>
+    %y = graph.iota axis = 0 : !graph.tensor<[N], si64>
+    ```
+    A value outside the range that the function declares for the symbol ends the call with an error; `message`
+    says in the model's words what the extent is.
+
+    * (C1) The operand is an si64 scalar.
+    * (C2) The symbol is declared by `dims` of the function, is in no type of its arguments, and is
+      bound once.
+    * (C3) Whatever uses the symbol stands behind the op in its block, or in a region of such an op.
+  }];
+  let arguments = (ins Graph_IntTensor:$value, StrAttr:$symbol, OptionalAttr<StrAttr>:$message);
+  let assemblyFormat = "$value `,` $symbol (`message` $message^)? attr-dict `:` type($value)";
+  let hasVerifier = 1;
+}

@@ -2,7 +2,7 @@
 
 include "dialects/graph/GraphBase.td"
 
-def Graph_StreamOp : Graph_Op<"stream", [RecursiveMemoryEffects, SingleBlock]> {
+def Graph_StreamOp : Graph_Op<"stream", [RecursiveMemoryEffects, SingleBlock, IsolatedFromAbove]> {
   let summary = "Lifts elements of an axis to states, merges them, finalizes the last one";
   let description = [{
     Softmax-weighted sum along the last axis of s and the first of v (DESIGN, section 3):

@@ -33,6 +33,22 @@ void ProgramDialect::initialize() {
 // Functions
 //===----------------------------------------------------------------------===//
 
+/// (C4) Buffers of the body are fixed by the next program.plan in their block.
+static LogicalResult verifyPlans(FuncOp function) {
+  Operation *waiting = nullptr;
+  bool isBody = false;
+  function.getBody().walk<WalkOrder::PreOrder>([&](Operation *op) {
+    isBody |= isa<BodyOp>(op);
+    if (isBody && !waiting && isa<OutputOp, TempOp, ViewOp>(op))
+      waiting = op;
+    if (isa<PlanOp>(op))
+      waiting = nullptr;
+  });
+  if (waiting)
+    return waiting->emitOpError("stands behind program.body, and no program.plan fixes its place");
+  return success();
+}
+
 LogicalResult FuncOp::verifyRegions() {
   auto bodies = getBody().getOps<BodyOp>();
   // func_c1
@@ -40,7 +56,9 @@ LogicalResult FuncOp::verifyRegions() {
     return emitOpError("expected one program.body");
   Operation *body = *bodies.begin();
   llvm::StringSet<> symbols;
-  int64_t inputs = 0, outputs = 0;
+  llvm::SmallDenseSet<uint64_t> numbers;
+  int64_t inputs = 0;
+  uint64_t outputs = 0;
   for (Operation &op : getBody().getOps()) {
     bool isBefore = op.isBeforeInBlock(body);
     // func_c2
@@ -48,19 +66,27 @@ LogicalResult FuncOp::verifyRegions() {
                          TempOp, ViewOp>(op))
       return op.emitOpError("may not stand before program.body: it does more than compute sizes");
     // func_c3
-    if (!isBefore && isa<SymbolOp, InputOp, OutputOp>(op))
+    if (!isBefore && isa<SymbolOp, InputOp>(op))
       return op.emitOpError("has to stand before program.body");
     if (auto symbol = dyn_cast<SymbolOp>(op); symbol && !symbols.insert(symbol.getName()).second)
       return symbol.emitOpError("'") << symbol.getName() << "' is bound twice";
+    if (auto output = dyn_cast<OutputOp>(op)) {
+      if (!numbers.insert(output.getIndex()).second)
+        return output.emitOpError("number ") << output.getIndex() << " is defined twice";
+      ++outputs;
+    }
     auto inOrder = [&](auto numbered, int64_t &next) -> LogicalResult {
       if (numbered && int64_t(numbered.getIndex()) != next++)
         return numbered.emitOpError("expected number ") << next - 1 << ", found " << numbered.getIndex();
       return success();
     };
-    if (failed(inOrder(dyn_cast<InputOp>(op), inputs)) || failed(inOrder(dyn_cast<OutputOp>(op), outputs)))
+    if (failed(inOrder(dyn_cast<InputOp>(op), inputs)))
       return failure();
   }
-  return success();
+  for (uint64_t number : numbers)
+    if (number >= outputs)
+      return emitOpError("has output ") << number << ", but only " << outputs << " outputs";
+  return verifyPlans(*this);
 }
 
 LogicalResult SymbolOp::verify() {

@@ -41,8 +41,9 @@ def Program_FuncOp : Program_Op<"func", [Symbol, IsolatedFromAbove, SingleBlock,
   let description = [{
     * (C1) One `program.body` stands directly in the function.
     * (C2) Before it stand registers and buffers only: nothing that reads memory, branches or writes.
-    * (C3) Symbols, inputs, outputs and temporaries stand before it only; symbols have distinct names; inputs
-      and outputs are numbered from 0 in their order.
+    * (C3) Symbols and inputs stand before it only; symbols have distinct names; inputs are numbered from 0 in
+      their order, outputs from 0 in any order.
+    * (C4) Outputs, temporaries and views that stand behind it are followed by a `program.plan`.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name);
   let regions = (region SizedRegion<1>:$body);
@@ -52,6 +53,15 @@ def Program_FuncOp : Program_Op<"func", [Symbol, IsolatedFromAbove, SingleBlock,
 
 def Program_BodyOp : Program_Op<"body", [HasParent<"FuncOp">]> {
   let summary = "Ends the prologue: what follows runs at every call";
+  let assemblyFormat = "attr-dict";
+}
+
+def Program_PlanOp : Program_Op<"plan"> {
+  let summary = "Fixes the extents and places of the buffers defined above it, since the body or plan before";
+  let description = [{
+    Extents that depend on data are known only here: registers are loaded, sizes computed, buffers defined, and
+    from here on the buffers can be used. Constants and variables need no plan.
+  }];
   let assemblyFormat = "attr-dict";
 }
 

@@ -215,6 +215,10 @@ class Schedule_WidthDirective<string mnemonic, string text> : Schedule_Directive
 }
 
 def Schedule_ParallelOp : Schedule_LoopDirective<"parallel", "Runs the iterations of a loop on several threads">;
+def Schedule_GpuBlocksOp : Schedule_LoopDirective<"gpu_blocks",
+    "Runs the iterations of a loop on the blocks of a grid: x first, then y, z">;
+def Schedule_GpuThreadsOp : Schedule_LoopDirective<"gpu_threads",
+    "Runs the iterations of a loop on the threads of a block: x first, then y, z">;
 def Schedule_AtomicOp : Schedule_Directive<"atomic"> {
   let summary = "Lets the reduction of an update be vectorised";
   let assemblyFormat = "attr-dict";

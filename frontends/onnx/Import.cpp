@@ -86,14 +86,6 @@ LogicalResult Node::normalizeAxes(SmallVectorImpl<int64_t> &axes, int64_t rank) 
   return success();
 }
 
-LogicalResult Node::extentsOf(size_t i, StringRef what, DimList &dims) {
-  std::optional<DimList> contents = graph::getShapeContents(input(i));
-  if (!contents)
-    return error(what + " depends on data: Tessera needs it to follow from the inputs' extents");
-  dims = *contents;
-  return success();
-}
-
 LogicalResult Node::constantInts(size_t i, StringRef what, SmallVectorImpl<int64_t> &values) {
   DimList dims;
   if (failed(extentsOf(i, what, dims)))
@@ -176,7 +168,8 @@ LogicalResult Importer::define(StringRef name, Value value, Location loc) {
 }
 
 const Operator *tessera::onnx::findOperator(StringRef name) {
-  for (ArrayRef<Operator> table : {elementwiseOperators(), mathOperators(), reduceOperators(),
+  for (ArrayRef<Operator> table :
+       {controlOperators(), dataOperators(), elementwiseOperators(), mathOperators(), quantizeOperators(), reduceOperators(),
                                    shapeOperators(), windowOperators()})
     for (const Operator &row : table)
       if (name == row.name)
@@ -200,8 +193,8 @@ LogicalResult Importer::importNode(const ::onnx::NodeProto &proto, OpBuilder &bu
       return node.error("its input " + quoted(name) + " is defined nowhere before it");
     node.inputs.push_back(value);
   }
-  // The specification's required inputs: every operator here reads its first one.
-  bool needsInput = proto.op_type() != "Constant";
+  // The specification's required inputs: every operator but these reads its first one.
+  bool needsInput = proto.op_type() != "Constant" && proto.op_type() != "Loop";
   if (needsInput && !node.input(0))
     return node.error("has no first input");
   if (failed(found->import(node)) || failed(node.checkAttributes()))
@@ -317,23 +310,37 @@ LogicalResult Importer::importMain(const ::onnx::GraphProto &graph) {
   return success();
 }
 
-LogicalResult Importer::importBranch(const ::onnx::GraphProto &graph, OpBuilder &builder,
-                                     SmallVectorImpl<Value> &results) {
+DimAttr Importer::bindDim(Node &node, Value scalar, StringRef what) {
+  MLIRContext *context = module.getContext();
+  std::string symbol = function.getFreshSymbol("data");
+  function.setRange(symbol, graph::RangeAttr::get(context, 0, std::nullopt));
+  std::string message =
+      "node '" + node.proto.name() + "' (" + node.proto.op_type() + "): " + what.str();
+  graph::BindDimOp::create(node.getBuilder(), node.getLoc(), scalar, symbol,
+                           node.getBuilder().getStringAttr(message));
+  return DimExpr::symbol(context, symbol);
+}
+
+LogicalResult Importer::importSubgraph(const ::onnx::GraphProto &graph, OpBuilder &builder,
+                                       ValueRange arguments, SmallVectorImpl<Value> &results) {
   // Functions can hold subgraphs that call functions.
   if (depth >= kMaxNesting)
     return module.emitError("subgraphs are nested more than ")
            << kMaxNesting << " deep (kMaxNesting)";
-  if (graph.input_size())
-    return module.emitError("a branch has the input ")
-           << quoted(graph.input(0).name()) << ", but nothing gives it a value";
   ++depth;
-  // Names of a branch end with it.
+  // Names of a subgraph end with it.
   size_t outer = order.size();
   auto leave = llvm::scope_exit([&] {
     for (; order.size() > outer; order.pop_back())
       values.erase(order.back());
     --depth;
   });
+  if (int(arguments.size()) != graph.input_size())
+    return module.emitError("a subgraph takes ")
+           << graph.input_size() << " inputs, expected " << arguments.size();
+  for (auto [input, argument] : llvm::zip(graph.input(), arguments))
+    if (failed(define(input.name(), argument, argument.getLoc())))
+      return failure();
   if (failed(importInitializers(graph, builder)) || failed(importNodes(graph, builder)))
     return failure();
   for (const ::onnx::ValueInfoProto &output : graph.output()) {
@@ -342,7 +349,7 @@ LogicalResult Importer::importBranch(const ::onnx::GraphProto &graph, OpBuilder 
       return failure();
     if (!value)
       return module.emitError("output ")
-             << quoted(output.name()) << " of a branch is defined nowhere";
+             << quoted(output.name()) << " of a subgraph is defined nowhere";
     results.push_back(value);
   }
   return success();

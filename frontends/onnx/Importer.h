@@ -86,11 +86,18 @@ struct Operator {
   int64_t since;
   LogicalResult (*import)(Node &);
 };
+llvm::ArrayRef<Operator> controlOperators();
+llvm::ArrayRef<Operator> dataOperators();
 llvm::ArrayRef<Operator> elementwiseOperators();
 llvm::ArrayRef<Operator> mathOperators();
+llvm::ArrayRef<Operator> quantizeOperators();
 llvm::ArrayRef<Operator> reduceOperators();
 llvm::ArrayRef<Operator> shapeOperators();
 llvm::ArrayRef<Operator> windowOperators();
+
+/// Operators that others are made of; integers are multiplied in their own type.
+LogicalResult importMatMul(Node &node);
+LogicalResult importConv(Node &node);
 
 /// The element type of TensorProto.DataType; null when Tessera has none.
 mlir::Type getElementType(mlir::MLIRContext *context, int64_t dataType);
@@ -108,9 +115,16 @@ public:
       : module(module), opset(opset), opsets(opsets), report(report) {}
 
   LogicalResult importMain(const ::onnx::GraphProto &graph);
-  /// The nodes of a branch at the builder's place; its outputs.
-  LogicalResult importBranch(const ::onnx::GraphProto &graph, mlir::OpBuilder &builder,
-                             llvm::SmallVectorImpl<Value> &results);
+  /// The nodes of a branch or body at the builder's place; `arguments` are its inputs.
+  LogicalResult importSubgraph(const ::onnx::GraphProto &graph, mlir::OpBuilder &builder,
+                               mlir::ValueRange arguments, llvm::SmallVectorImpl<Value> &results);
+
+  /// A new symbol whose value is an si64 scalar when the model runs; `what` is for the message when it is no
+  /// extent.
+  DimAttr bindDim(Node &node, Value scalar, llvm::StringRef what);
+  /// Elements of lists that became symbols.
+  DimAttr lookupBound(Value list, int64_t k) const { return boundElements.lookup({list, k}); }
+  void noteBound(Value list, int64_t k, DimAttr dim) { boundElements[{list, k}] = dim; }
 
 private:
   LogicalResult importInputs(const ::onnx::GraphProto &graph);
@@ -143,6 +157,7 @@ private:
   ImportReport *report;
   llvm::StringSet<> unavailable; ///< what unsupported nodes would have defined
   unsigned depth = 0;
+  llvm::DenseMap<std::pair<Value, int64_t>, DimAttr> boundElements;
 };
 
 const Operator *findOperator(llvm::StringRef name);

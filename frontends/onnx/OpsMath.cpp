@@ -12,7 +12,7 @@ using namespace tessera::onnx;
 
 /// Batch dims are aligned from the right; an extent of 1 that the other operand repeats is left out of the
 /// equation instead of being copied.
-static LogicalResult importMatMul(Node &node) {
+LogicalResult tessera::onnx::importMatMul(Node &node) {
   if (!node.input(1))
     return node.error("needs two inputs");
   Value a = node.input(0), b = node.input(1);

@@ -1,6 +1,6 @@
-//===- OpsShape.cpp - Shapes, movement, control ------------------------------------------------------===//
+//===- OpsShape.cpp - Shapes and movement ------------------------------------------------------===//
 
-#include "frontends/onnx/Importer.h"
+#include "frontends/onnx/DataShapes.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -82,7 +82,7 @@ static LogicalResult importSize(Node &node) {
 
 static LogicalResult importReshape(Node &node) {
   DimList wanted;
-  if (failed(node.extentsOf(1, "the shape", wanted)))
+  if (!node.input(1) || failed(readReshape(node, wanted)))
     return failure();
   graph::TensorType type = node.type(0);
   bool zeroIsZero = node.getInt("allowzero", 0);
@@ -173,7 +173,7 @@ static LogicalResult importUnsqueeze(Node &node) {
 
 static LogicalResult importExpand(Node &node) {
   DimList wanted, dims;
-  if (failed(node.extentsOf(1, "the shape", wanted)) ||
+  if (!node.input(1) || failed(readExpand(node, wanted)) ||
       failed(node.broadcastDims(node.type(0).getDims(), wanted, dims)))
     return failure();
   node.setOutput(node.broadcastTo(node.input(0), dims));
@@ -280,10 +280,15 @@ static LogicalResult importSlice(Node &node) {
     if (along)
       axes = *along;
   } else {
-    if (!node.input(1) || !node.input(2) ||
-        failed(node.extentsOf(1, "the list of starts", starts)) ||
-        failed(node.extentsOf(2, "the list of ends", ends)))
-      return failure();
+    if (!node.input(1) || !node.input(2))
+      return node.error("has no starts or ends");
+    ShapeScalars scalars(node);
+    for (auto [input, list] : {std::pair(1, &starts), std::pair(2, &ends)}) {
+      if (node.type(input).rank() != 1 || !node.type(input).hasStaticShape())
+        return node.error("slices a number of axes that depends on data");
+      for (int64_t k = 0, e = node.type(input).getDim(0).getValue(); k < e; ++k)
+        list->push_back(scalars.known(node.input(input), k));
+    }
     if (node.input(3) && failed(node.constantInts(3, "the list of axes", axes)))
       return failure();
     if (node.input(4) && failed(node.constantInts(4, "the list of steps", steps)))
@@ -299,8 +304,18 @@ static LogicalResult importSlice(Node &node) {
   for (size_t i = 0; i < starts.size(); ++i) {
     if (steps[i] == 0)
       return node.error("has a step of 0");
-    if (failed(node.normalizeAxis(axes[i], node.type(0).rank())) ||
-        failed(sliceAxis(node, x, axes[i], starts[i], ends[i], steps[i])))
+    if (failed(node.normalizeAxis(axes[i], node.type(0).rank())))
+      return failure();
+    if (starts[i] && ends[i]) {
+      if (failed(sliceAxis(node, x, axes[i], starts[i], ends[i], steps[i])))
+        return failure();
+      continue;
+    }
+    ShapeScalars scalars(node);
+    auto place = [&](size_t input, DimAttr known) {
+      return known ? scalars.number(known) : scalars.element(node.input(input), i);
+    };
+    if (failed(sliceByData(node, x, axes[i], place(1, starts[i]), place(2, ends[i]), steps[i])))
       return failure();
   }
   node.setOutput(x);
@@ -397,51 +412,6 @@ static LogicalResult importPad(Node &node) {
   return success();
 }
 
-//===----------------------------------------------------------------------===//
-// Control
-//===----------------------------------------------------------------------===//
-
-static LogicalResult importIf(Node &node) {
-  const ::onnx::AttributeProto *thenBranch = node.attribute("then_branch");
-  const ::onnx::AttributeProto *elseBranch = node.attribute("else_branch");
-  if (!thenBranch || !elseBranch)
-    return node.error("lacks a branch");
-  OpBuilder &builder = node.getBuilder();
-  Value condition = node.reshape(node.input(0), {});
-  // A condition that follows from extents is decided now: its branches may differ in shape.
-  if (DimAttr known = graph::getShapeScalar(condition); known && known.isConstant()) {
-    SmallVector<Value> results;
-    if (failed(node.importer.importBranch((known.getValue() ? thenBranch : elseBranch)->g(), builder,
-                                          results)))
-      return failure();
-    for (Value result : results)
-      node.setOutput(result);
-    return success();
-  }
-  // Types come from the first branch: both are imported into blocks of their own.
-  SmallVector<Type> types;
-  auto op = graph::IfOp::create(builder, node.getLoc(), TypeRange(), condition);
-  for (auto [region, branch] : {std::pair(&op.getThenRegion(), thenBranch),
-                                std::pair(&op.getElseRegion(), elseBranch)}) {
-    OpBuilder inner = OpBuilder::atBlockEnd(&region->emplaceBlock());
-    SmallVector<Value> results;
-    if (failed(node.importer.importBranch(branch->g(), inner, results)))
-      return failure();
-    SmallVector<Type> own(ValueRange(results).getTypes());
-    if (region == &op.getElseRegion() && own != types)
-      return node.error("its branches give different shapes or types");
-    types = own;
-    graph::YieldOp::create(inner, node.getLoc(), results);
-  }
-  auto typed = graph::IfOp::create(builder, node.getLoc(), types, condition);
-  typed.getThenRegion().takeBody(op.getThenRegion());
-  typed.getElseRegion().takeBody(op.getElseRegion());
-  op.erase();
-  for (Value result : typed.getResults())
-    node.setOutput(result);
-  return success();
-}
-
 ArrayRef<Operator> tessera::onnx::shapeOperators() {
   static const Operator table[] = {
       {"Concat", 4, importConcat},
@@ -450,7 +420,6 @@ ArrayRef<Operator> tessera::onnx::shapeOperators() {
       {"Expand", 8, importExpand},
       {"Flatten", 1, importFlatten},
       {"Gather", 1, importGather},
-      {"If", 1, importIf},
       {"Pad", 2, importPad},
       {"Reshape", 5, importReshape},
       {"Shape", 1, importShape},

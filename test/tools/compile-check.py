@@ -24,7 +24,7 @@ from onnx import TensorProto, helper
 
 node = helper.make_node
 x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 4])
-shape = helper.make_tensor_value_info("s", TensorProto.INT64, [2])
+shape = helper.make_tensor_value_info("s", TensorProto.INT64, ["K"])
 branch = helper.make_graph([node("Hidden", ["x"], ["h"], name="within")], "branch", [],
                            [helper.make_tensor_value_info("h", TensorProto.FLOAT, None)])
 other = helper.make_graph([node("Relu", ["x"], ["r"], name="fine")], "other", [],

@@ -68,14 +68,17 @@ private:
       extents.emplace_back("extent" + std::to_string(i));
   }
 
-  /// Tensors are row-major and start at 0; whatever is static is told.
-  template <typename Param> static void constrain(Param param, const std::vector<int64_t> &shape) {
+  /// Tensors are row-major and start at 0; whatever is static is told. Of a tuple's buffers Halide
+  /// wants to hear the bounds of the first one only.
+  template <typename Param>
+  static void constrain(Param param, const std::vector<int64_t> &shape, bool withBounds = true) {
     int rank = static_cast<int>(shape.size());
     int64_t stride = 1;
     for (int d = 0; d < rank; ++d) {
       int64_t extent = shape[rank - 1 - d];
-      param.dim(d).set_min(0);
-      if (extent >= 0)
+      if (withBounds)
+        param.dim(d).set_min(0);
+      if (withBounds && extent >= 0)
         param.dim(d).set_bounds(0, static_cast<int>(extent));
       if (stride >= 0 && stride <= INT32_MAX)
         param.dim(d).set_stride(static_cast<int>(stride));
@@ -86,9 +89,18 @@ private:
   void constrainOutputs() {
     for (const Output &output : program.outputs) {
       Func func = built[output.stage].func;
-      if (func.dimensions() != 0)
-        for (Halide::OutputImageParam &buffer : func.output_buffers())
-          constrain(buffer, output.shape);
+      if (func.dimensions() == 0)
+        continue;
+      bool isFirst = true;
+      for (Halide::OutputImageParam &buffer : func.output_buffers()) {
+        constrain(buffer, output.shape, isFirst);
+        isFirst = false;
+      }
+      // Nothing outside of the tensor is computed. Left alone, Halide adds what later stages read,
+      // and the interval of the clamped reads of an empty dimension is [-1, -1].
+      Halide::OutputImageParam buffer = func.output_buffers().front();
+      for (int d = 0; d < func.dimensions(); ++d)
+        func.bound(func.args()[d], 0, buffer.dim(d).extent());
     }
   }
 
@@ -367,8 +379,7 @@ private:
     case Directive::ComputeAt: {
       BuiltStage &consumer = lookup(directive.names[0]);
       const Loops &known =
-          consumer.func.num_update_definitions() > 0 &&
-                  !consumer.pure.count(directive.names[1])
+          consumer.func.num_update_definitions() > 0 && !consumer.pure.count(directive.names[1])
               ? consumer.update
               : consumer.pure;
       VarOrRVar where = loop(known, directive.names[1], directive.names[0]);
@@ -400,10 +411,9 @@ private:
 
   std::string compile() {
     using T = Halide::Target;
-    std::vector<T::Feature> features = {T::SSE41,        T::AVX,       T::AVX2,
-                                        T::FMA,          T::F16C,      T::NoRuntime,
-                                        T::NoAsserts,    T::NoBoundsQuery,
-                                        T::UserContext,  T::StrictFloat};
+    std::vector<T::Feature> features = {
+        T::SSE41,     T::AVX,       T::AVX2,          T::FMA,         T::F16C,
+        T::NoRuntime, T::NoAsserts, T::NoBoundsQuery, T::UserContext, T::StrictFloat};
     if (target.avx512) {
       features.push_back(T::AVX512);
       features.push_back(T::AVX512_Skylake);

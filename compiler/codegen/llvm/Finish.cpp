@@ -151,6 +151,29 @@ static void hideEverythingElse(Module &module, const KernelFunction &kernel) {
     }
 }
 
+/// Halide rounds single numbers by calls to the C library; every target here has an instruction for
+/// it.
+static void useRoundingIntrinsics(Module &module) {
+  constexpr std::pair<StringLiteral, Intrinsic::ID> functions[] = {
+      {"ceil", Intrinsic::ceil},           {"floor", Intrinsic::floor},
+      {"trunc", Intrinsic::trunc},         {"rint", Intrinsic::roundeven},
+      {"nearbyint", Intrinsic::roundeven}, {"roundeven", Intrinsic::roundeven}};
+  for (Function &function : make_early_inc_range(module)) {
+    StringRef name = function.getName();
+    if (!function.isDeclaration() || function.isIntrinsic() || function.arg_size() != 1)
+      continue;
+    Type *type = function.getArg(0)->getType();
+    if (type->isFloatTy() && !name.consume_back("f"))
+      continue;
+    for (auto [known, intrinsic] : functions)
+      if (name == known && (type->isFloatTy() || type->isDoubleTy())) {
+        function.replaceAllUsesWith(Intrinsic::getOrInsertDeclaration(&module, intrinsic, {type}));
+        function.eraseFromParent();
+        break;
+      }
+  }
+}
+
 static void applyFloatRules(Function &function) {
   for (BasicBlock &block : function)
     for (Instruction &instruction : block) {
@@ -247,6 +270,7 @@ Expected<SmallVector<char, 0>> finishKernel(Module &module, const KernelFunction
 
   bindRuntime(module);
   moveAllocationsToStack(module);
+  useRoundingIntrinsics(module);
   if (Error error = addEntry(module, kernel))
     return error;
   hideEverythingElse(module, kernel);

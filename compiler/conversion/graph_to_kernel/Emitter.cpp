@@ -2,6 +2,8 @@
 
 #include "compiler/conversion/graph_to_kernel/Emitter.h"
 
+#include "dialects/graph/Storage.h"
+
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 
 using namespace mlir;
@@ -16,6 +18,7 @@ Type tessera::getKernelElementType(Type graphElement) {
 }
 
 RankedTensorType tessera::getKernelType(graph::TensorType type) {
+  type = graph::getStorageType(type);
   return RankedTensorType::get(type.getShape(), getKernelElementType(type.getElementType()));
 }
 
@@ -123,6 +126,8 @@ SmallVector<Value> KernelEmitter::reduce(StringRef name, unsigned parallelLoops,
     tensors.push_back(read.tensor);
     maps.push_back(read.map);
   }
+  if (!outputMap) // A map without results is no map to MLIR's helpers.
+    outputMap = AffineMap::get(parallelLoops + reductionLoops, 0, builder.getContext());
   maps.append(inits.size(), outputMap);
   SmallVector<utils::IteratorType> iterators(parallelLoops, utils::IteratorType::parallel);
   iterators.append(reductionLoops, utils::IteratorType::reduction);

@@ -15,6 +15,7 @@ namespace tessera {
 
 /// What computing an op inside another kernel costs.
 enum class FusionClass {
+  Unpack,     ///< a map that gives much more than it reads: never worth storing
   Map,        ///< each element from a few reads: recomputing it is cheap
   Costly,     ///< a map with elementary functions: computed once for each element
   Reduction,  ///< many reads for each element
@@ -74,12 +75,12 @@ public:
   mlir::OpBuilder &getBuilder() { return builder; }
   void setLoc(mlir::Location location) { loc = location; }
   mlir::Location getLoc() const { return loc; }
+  /// A stage name that is not taken: the name, or with a number behind it.
+  std::string uniqueName(llvm::StringRef name);
   /// The extents that became index arguments, in their order.
   llvm::ArrayRef<graph::DimAttr> getIndexArguments() const { return indexArguments; }
 
 private:
-  std::string uniqueName(llvm::StringRef name);
-
   mlir::OpBuilder &builder;
   kernel::FuncOp kernel;
   mlir::Location loc;

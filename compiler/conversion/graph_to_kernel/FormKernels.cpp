@@ -26,6 +26,8 @@ void tessera::registerGraphToKernel(DialectRegistry &registry) {
     lower::attachContractions(*context);
     lower::attachWindows(*context);
     lower::attachSampling(*context);
+    lower::attachQuantization(*context);
+    lower::attachStreams(*context);
   });
 }
 
@@ -193,10 +195,19 @@ struct GraphFormKernels : tessera::impl::GraphFormKernelsBase<GraphFormKernels> 
     SymbolTable symbols(module);
     unsigned number = 0;
     for (auto function : llvm::to_vector(module.getOps<graph::FuncOp>())) {
+      BoundSymbols bound = function.getBoundSymbols();
       SmallVector<Block *> blocks;
-      function.walk([&](Block *block) { blocks.push_back(block); });
+      function.walk<WalkOrder::PreOrder>([&](Operation *op) {
+        // The regions of a stream become part of its kernel.
+        if (llvm::isa<graph::StreamOp>(op))
+          return WalkResult::skip();
+        for (Region &region : op->getRegions())
+          for (Block &block : region)
+            blocks.push_back(&block);
+        return WalkResult::advance();
+      });
       for (Block *block : blocks) {
-        for (auto &group : formGroups(*block)) {
+        for (auto &group : formGroups(*block, bound)) {
           std::string name;
           do
             name = ("k" + Twine(number++) + "_" + describe(group)).str();
@@ -205,7 +216,7 @@ struct GraphFormKernels : tessera::impl::GraphFormKernelsBase<GraphFormKernels> 
             return signalPassFailure();
         }
         eraseUnused(*block);
-        sortSegments(*block);
+        sortSegments(*block, bound);
       }
     }
   }
@@ -218,14 +229,39 @@ struct GraphFormKernels : tessera::impl::GraphFormKernelsBase<GraphFormKernels> 
   }
 
   /// Launches stand where their last op stood; readers of their other results may be before.
-  static void sortSegments(Block &block) {
+  static void sortSegments(Block &block, const BoundSymbols &bound) {
     auto begin = block.begin();
     while (begin != block.end()) {
       auto end = std::find_if(begin, block.end(), [](Operation &op) {
         return llvm::isa<graph::WriteVariableOp>(op) || op.hasTrait<OpTrait::IsTerminator>();
       });
-      sortTopologically(&block, llvm::make_range(begin, end));
+      if (bound.empty())
+        sortTopologically(&block, llvm::make_range(begin, end));
+      else
+        sortWithSymbols(block, begin, end, bound);
       begin = end == block.end() ? end : std::next(end);
+    }
+  }
+
+  /// Keeps the order where it can; symbols come before their users.
+  static void sortWithSymbols(Block &block, Block::iterator begin, Block::iterator end,
+                              const BoundSymbols &bound) {
+    llvm::SetVector<Operation *> waiting;
+    for (Operation &op : llvm::make_range(begin, end))
+      waiting.insert(&op);
+    SmallVector<Operation *> stack(llvm::reverse(waiting));
+    llvm::DenseSet<Operation *> entered;
+    while (!stack.empty()) {
+      Operation *op = stack.back();
+      if (entered.insert(op).second) {
+        for (Operation *before : llvm::reverse(predecessorsOf(op, bound)))
+          if (waiting.contains(before) && !entered.contains(before))
+            stack.push_back(before);
+        continue;
+      }
+      stack.pop_back();
+      if (waiting.remove(op))
+        op->moveBefore(&block, end);
     }
   }
 };

@@ -25,7 +25,7 @@ bool tessera::isRecomputed(Operation *op) {
 namespace {
 class Partition {
 public:
-  explicit Partition(Block &block) : block(block) {}
+  Partition(Block &block, const BoundSymbols &bound) : block(block), bound(bound) {}
   std::vector<SmallVector<Operation *>> run();
 
 private:
@@ -41,9 +41,9 @@ private:
   }
   bool isWorthwhile(Group producers, Operation *consumer) const;
   bool isConvex(Group a, Group b);
-  SmallVector<Value> inputsOf(Operation *op) const;
 
   Block &block;
+  const BoundSymbols &bound;
   DenseMap<Operation *, Group> groupOf;
   DenseMap<Operation *, unsigned> segmentOf;
   std::vector<SmallVector<Operation *>> groups;
@@ -71,15 +71,27 @@ void Partition::merge(Group into, Group from) {
   groups[from].clear();
 }
 
-/// What an op needs, captured values of its regions included.
-SmallVector<Value> Partition::inputsOf(Operation *op) const {
-  SmallVector<Value> inputs(op->getOperands());
+SmallVector<Operation *> tessera::predecessorsOf(Operation *op, const BoundSymbols &bound) {
+  Block *block = op->getBlock();
+  SmallVector<Operation *> predecessors;
+  auto add = [&](Operation *before) {
+    before = before ? block->findAncestorOpInBlock(*before) : nullptr;
+    if (before && before != op)
+      predecessors.push_back(before);
+  };
+  for (Value operand : op->getOperands())
+    add(operand.getDefiningOp());
   if (op->getNumRegions()) {
     llvm::SetVector<Value> captured;
     getUsedValuesDefinedAbove(op->getRegions(), captured);
-    llvm::append_range(inputs, captured);
+    for (Value value : captured)
+      add(value.getDefiningOp());
   }
-  return inputs;
+  if (!bound.empty())
+    op->walk([&](Operation *inner) {
+      graph::walkSymbols(inner, [&](StringRef symbol) { add(bound.lookup(symbol)); });
+    });
+  return predecessors;
 }
 
 /// Whether the union of two groups would be convex: nothing outside lies on a path between its ops.
@@ -91,21 +103,16 @@ bool Partition::isConvex(Group a, Group b) {
     return it != groupOf.end() && (it->second == a || it->second == b);
   };
   auto push = [&](Operation *op) {
-    for (Value input : inputsOf(op)) {
-      Operation *producer = input.getDefiningOp();
-      if (producer && producer->getBlock() == &block && visited.insert(producer).second)
-        work.push_back(producer);
-    }
+    for (Operation *before : predecessorsOf(op, bound))
+      if (visited.insert(before).second)
+        work.push_back(before);
   };
   // From the inputs of the union backwards, through whole groups: they run as one.
   for (Group group : {a, b})
     for (Operation *op : groups[group])
-      for (Value input : inputsOf(op)) {
-        Operation *producer = input.getDefiningOp();
-        if (producer && producer->getBlock() == &block && !isInside(producer) &&
-            visited.insert(producer).second)
-          work.push_back(producer);
-      }
+      for (Operation *before : predecessorsOf(op, bound))
+        if (!isInside(before) && visited.insert(before).second)
+          work.push_back(before);
   while (!work.empty()) {
     Operation *op = work.pop_back_val();
     if (isInside(op))
@@ -136,11 +143,16 @@ static bool repeatsReads(Operation *reader) {
 bool Partition::isWorthwhile(Group group, Operation *consumer) const {
   ArrayRef<Operation *> members = groups[group];
   FusionClass consumerClass = classOf(consumer);
-  if (members.size() >= kMaxGroupOps || consumerClass == FusionClass::Contraction)
+  if (members.size() >= kMaxGroupOps)
+    return false;
+  bool onlyUnpacks = llvm::all_of(
+      members, [](Operation *member) { return classOf(member) == FusionClass::Unpack; });
+  if (consumerClass == FusionClass::Contraction && !onlyUnpacks)
     return false;
   if (segmentOf.lookup(members.front()) != segmentOf.lookup(consumer))
     return false;
-  // What the rest of the graph reads too is stored anyway; then only its own domain may be extended.
+  // What the rest of the graph reads too is stored anyway; then only its own domain may be
+  // extended.
   bool onlyReader = llvm::all_of(members, [&](Operation *member) {
     return llvm::all_of(member->getUsers(), [&](Operation *user) {
       auto it = groupOf.find(user);
@@ -160,12 +172,15 @@ bool Partition::isWorthwhile(Group group, Operation *consumer) const {
     return false;
   if (hasAnchor(group)) {
     // Epilogues: every element of the anchor is computed once and used at its place.
-    return llvm::all_of(members, [&](Operation *member) {
-      FusionClass memberClass = classOf(member);
-      bool isAnchor =
-          memberClass == FusionClass::Reduction || memberClass == FusionClass::Contraction;
-      return !isAnchor || (dimsOf(member) == dimsOf(consumer) && consumer->hasTrait<graph::Elementwise>());
-    }) && sameDomain;
+    return llvm::all_of(members,
+                        [&](Operation *member) {
+                          FusionClass memberClass = classOf(member);
+                          bool isAnchor = memberClass == FusionClass::Reduction ||
+                                          memberClass == FusionClass::Contraction;
+                          return !isAnchor || (dimsOf(member) == dimsOf(consumer) &&
+                                               consumer->hasTrait<graph::Elementwise>());
+                        }) &&
+           sameDomain;
   }
   if (repeatsReads(consumer) && contains(group, FusionClass::Costly))
     return false;
@@ -210,11 +225,10 @@ std::vector<SmallVector<Operation *>> Partition::run() {
     }
   }
   llvm::erase_if(groups, [](auto &group) { return group.empty(); });
-  llvm::sort(groups,
-             [](auto &a, auto &b) { return a.front()->isBeforeInBlock(b.front()); });
+  llvm::sort(groups, [](auto &a, auto &b) { return a.front()->isBeforeInBlock(b.front()); });
   return std::move(groups);
 }
 
-std::vector<SmallVector<Operation *>> tessera::formGroups(Block &block) {
-  return Partition(block).run();
+std::vector<SmallVector<Operation *>> tessera::formGroups(Block &block, const BoundSymbols &bound) {
+  return Partition(block, bound).run();
 }

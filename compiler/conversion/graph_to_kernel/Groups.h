@@ -10,9 +10,17 @@ namespace tessera {
 /// extents, and broadcasts of splats.
 bool isRecomputed(mlir::Operation *op);
 
-/// Partitions the ops of a block that kernels can compute. Every group is convex: no path leaves it and
-/// comes back. Ops of a group are in program order, groups in the order of their first op.
-std::vector<llvm::SmallVector<mlir::Operation *>> formGroups(mlir::Block &block);
+/// The ops of a function that give symbols their values (graph.bind_dim).
+using BoundSymbols = llvm::StringMap<graph::BindDimOp>;
+
+/// The ops of its block that an op has to stand behind: producers of what it and its regions read,
+/// and whatever binds the symbols in its types and attributes.
+llvm::SmallVector<mlir::Operation *> predecessorsOf(mlir::Operation *op, const BoundSymbols &bound);
+
+/// Partitions the ops of a block that kernels can compute. Every group is convex: no path leaves it
+/// and comes back. Ops of a group are in program order, groups in the order of their first op.
+std::vector<llvm::SmallVector<mlir::Operation *>> formGroups(mlir::Block &block,
+                                                             const BoundSymbols &bound);
 
 } // namespace tessera
 

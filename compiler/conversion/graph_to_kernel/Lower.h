@@ -25,6 +25,8 @@ void attachReductions(mlir::MLIRContext &context);
 void attachContractions(mlir::MLIRContext &context);
 void attachWindows(mlir::MLIRContext &context);
 void attachSampling(mlir::MLIRContext &context);
+void attachQuantization(mlir::MLIRContext &context);
+void attachStreams(mlir::MLIRContext &context);
 
 /// A scalar in another element type by the rules of graph.convert; the element types are the graph's.
 mlir::Value convertScalar(mlir::ImplicitLocOpBuilder &b, mlir::Value x, mlir::Type from,

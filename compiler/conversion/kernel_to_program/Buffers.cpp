@@ -2,27 +2,35 @@
 
 #include "compiler/conversion/kernel_to_program/Converter.h"
 #include "compiler/conversion/kernel_to_program/PackConstant.h"
+#include "dialects/graph/Storage.h"
 
 using namespace mlir;
 using namespace tessera;
 using graph::DimAttr;
 
 program::BufferType Converter::bufferType(graph::TensorType type) {
+  type = graph::getStorageType(type);
   return program::BufferType::get(builder.getContext(), type.getElementType(), type.rank());
 }
 
+SmallVector<Value> Converter::extentsOf(graph::TensorType type) {
+  return regs(graph::getStorageType(type).getDims());
+}
+
 Value Converter::temp(graph::TensorType type) {
-  SmallVector<Value> dims = regs(type.getDims());
+  SmallVector<Value> dims = extentsOf(type);
   OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPoint(bodyMarker);
-  return program::TempOp::create(builder, loc, bufferType(type), dims);
+  unsigned section = sectionOf(ValueRange(dims));
+  enter(section);
+  return inSection(section, program::TempOp::create(builder, loc, bufferType(type), dims));
 }
 
 Value Converter::view(Value buffer, graph::TensorType type) {
-  SmallVector<Value> dims = regs(type.getDims());
+  SmallVector<Value> dims = extentsOf(type);
   OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPoint(bodyMarker);
-  return program::ViewOp::create(builder, loc, bufferType(type), buffer, dims);
+  unsigned section = std::max(sectionOf(ValueRange(dims)), sectionOf(buffer));
+  enter(section);
+  return inSection(section, program::ViewOp::create(builder, loc, bufferType(type), buffer, dims));
 }
 
 Value Converter::bufferOf(Value value) {
@@ -36,10 +44,11 @@ Value Converter::bufferOf(Value value) {
   if (auto constant = value.getDefiningOp<graph::ConstantOp>()) {
     graph::TensorType type = graph::getTensorType(value);
     OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPoint(bodyMarker);
-    return buffers[value] = program::ConstantOp::create(builder, loc, bufferType(type),
-                                                        constant.getValue(), type.getShape(),
-                                                        /*layout=*/StringAttr());
+    enter(0);
+    return buffers[value] =
+               program::ConstantOp::create(builder, loc, bufferType(type), constant.getValue(),
+                                           graph::getStorageType(type).getShape(),
+                                           /*layout=*/StringAttr());
   }
   return buffer = destination(value);
 }
@@ -59,7 +68,7 @@ Value Converter::packed(graph::ConstantOp constant, Value operand, kernel::Packe
   std::string text;
   llvm::raw_string_ostream(text) << layout;
   OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPoint(bodyMarker);
+  enter(0);
   graph::TensorType type = weight->getType();
   return known = program::ConstantOp::create(builder, loc, bufferType(type), *weight,
                                              type.getShape(), builder.getStringAttr(text));
@@ -67,35 +76,68 @@ Value Converter::packed(graph::ConstantOp constant, Value operand, kernel::Packe
 
 /// Where the producer of a value should write it.
 Value Converter::destination(Value value) {
-  if (Value wished = wishes.lookup(value))
-    return wished;
+  if (auto wished = wishes.find(value); wished != wishes.end())
+    return wished->second();
   return temp(graph::getTensorType(value));
 }
 
-void Converter::wish(ValueRange values, ValueRange targets) {
-  for (auto [value, target] : llvm::zip(values, targets)) {
-    Value root = value;
-    while (auto reshape = root.getDefiningOp<graph::ReshapeOp>())
-      root = reshape.getX();
-    // Only a launch writes where it is told, and only to one place.
-    auto launch = root.getDefiningOp<kernel::LaunchOp>();
-    if (!launch || launch->getBlock() != value.getDefiningOp()->getBlock() || wishes.count(root) ||
-        buffers.count(root))
-      continue;
-    wishes[root] = root == value ? target : view(target, graph::getTensorType(root));
-  }
+void Converter::wish(Value value, Target target) {
+  Value root = value;
+  while (auto reshape = root.getDefiningOp<graph::ReshapeOp>())
+    root = reshape.getX();
+  // Only a launch writes where it is told, and only to one place.
+  auto launch = root.getDefiningOp<kernel::LaunchOp>();
+  if (!launch || launch->getBlock() != value.getDefiningOp()->getBlock() || wishes.count(root) ||
+      buffers.count(root))
+    return;
+  graph::TensorType type = graph::getTensorType(root);
+  // The target may have extents that are not known yet where the root is computed.
+  auto isKnownAlike = [&](Value of) {
+    return llvm::none_of(graph::getTensorType(of).getDims(),
+                         [&](DimAttr dim) { return isLate(dim); });
+  };
+  if (root == value)
+    wishes[root] = std::move(target);
+  else if (isKnownAlike(value) && isKnownAlike(root))
+    wishes[root] = [this, target, type] { return view(target(), type); };
 }
 
-/// Copies what its producer did not write in place.
-void Converter::deliver(ValueRange values, ValueRange targets) {
+/// Copies what its producer did not write in place. Copies may change the extents, so a reshape needs no view
+/// here: in a branch that is not taken, its extents may not even fit.
+void Converter::deliver(Value value, Value target) {
   auto rootOf = [](Value buffer) {
     while (auto view = buffer.getDefiningOp<program::ViewOp>())
       buffer = view.getSource();
     return buffer;
   };
-  for (auto [value, target] : llvm::zip(values, targets)) {
-    Value buffer = bufferOf(value);
-    if (rootOf(buffer) != rootOf(target))
-      program::CopyOp::create(builder, loc, buffer, target);
+  while (auto reshape = value.getDefiningOp<graph::ReshapeOp>()) {
+    if (buffers.count(value))
+      break;
+    value = reshape.getX();
   }
+  Value buffer = bufferOf(value);
+  if (rootOf(buffer) != rootOf(target))
+    program::CopyOp::create(builder, loc, buffer, target);
+}
+
+/// Made when its extents are known.
+Value Converter::outputBuffer(unsigned number) {
+  if (outputs[number])
+    return outputs[number];
+  auto type = llvm::cast<graph::TensorType>(function.getResultTypes()[number]);
+  SmallVector<Value> dims = extentsOf(type);
+  StringRef name = function.getResultName(number);
+  OpBuilder::InsertionGuard guard(builder);
+  unsigned section = sectionOf(ValueRange(dims));
+  enter(section);
+  SmallVector<std::string> texts =
+      llvm::map_to_vector(graph::getStorageType(type).getDims(), [](DimAttr d) { return d.str(); });
+  SmallVector<StringRef> refs(texts.begin(), texts.end());
+  return outputs[number] = inSection(
+             section,
+             program::OutputOp::create(
+                 builder, function.getLoc(), bufferType(type), builder.getI64IntegerAttr(number),
+                 builder.getStringAttr(name.empty() ? "output" + llvm::Twine(number)
+                                                    : llvm::Twine(name)),
+                 dims, builder.getStrArrayAttr(refs)));
 }

@@ -15,6 +15,7 @@
 
 #include "llvm/ADT/TypeSwitch.h"
 
+#include <functional>
 #include <map>
 
 namespace tessera {
@@ -26,6 +27,15 @@ public:
   llvm::LogicalResult run();
 
 private:
+  // Sections: the prologue (0), whose sizes follow from symbols, and one for every extent that
+  // depends on data. What is computed in a section stands before its marker: program.body, or the
+  // program.plan that ends it.
+  unsigned sectionOf(mlir::Value value) const { return sections.lookup(value); }
+  unsigned sectionOf(mlir::ValueRange values) const;
+  void enter(unsigned section) { builder.setInsertionPoint(markers[section]); }
+  mlir::Value inSection(unsigned section, mlir::Value value);
+  llvm::LogicalResult convertBindDim(graph::BindDimOp op);
+
   // Registers.
   llvm::LogicalResult bindSymbols();
   mlir::Value reg(graph::DimAttr dim);
@@ -36,15 +46,18 @@ private:
 
   // Buffers.
   program::BufferType bufferType(graph::TensorType type);
+  llvm::SmallVector<mlir::Value> extentsOf(graph::TensorType type); ///< in memory
   mlir::Value temp(graph::TensorType type);
   mlir::Value view(mlir::Value buffer, graph::TensorType type);
   mlir::Value bufferOf(mlir::Value value);
   mlir::Value destination(mlir::Value value);
+  mlir::Value outputBuffer(unsigned number);
   mlir::Value packed(graph::ConstantOp constant, mlir::Value operand, kernel::PackedAttr layout);
   /// The values' producers write into these buffers where they can; who cannot is copied
   /// afterwards.
-  void wish(mlir::ValueRange values, mlir::ValueRange buffers);
-  void deliver(mlir::ValueRange values, mlir::ValueRange buffers);
+  using Target = std::function<mlir::Value()>; ///< makes the buffer when it is needed
+  void wish(mlir::Value value, Target target);
+  void deliver(mlir::Value value, mlir::Value target);
 
   // Instructions.
   llvm::LogicalResult convert(mlir::Block &block);
@@ -55,16 +68,21 @@ private:
   llvm::LogicalResult convertIf(graph::IfOp op);
   llvm::LogicalResult convertWhile(graph::WhileOp op);
   mlir::Value loadCondition(mlir::Value value);
-  void assertSizes();
+  bool isLate(graph::DimAttr dim);
+  void assertSize(graph::ReshapeOp op);
 
   graph::FuncOp function;
   mlir::OpBuilder &builder;
   mlir::Location loc = builder.getUnknownLoc();
-  mlir::Operation *bodyMarker = nullptr;
+  llvm::SmallVector<mlir::Operation *> markers; // of sections
+  llvm::DenseMap<mlir::Value, unsigned>
+      sections; // of registers and buffers; the prologue where none is listed
+  llvm::StringMap<graph::BindDimOp> boundSymbols;
+  bool hasFailed = false; // an error was reported where nothing can be returned
   llvm::DenseMap<mlir::Attribute, mlir::Value> registers;
   llvm::DenseMap<mlir::Value, mlir::Value> buffers; // of graph values
-  llvm::DenseMap<mlir::Value, mlir::Value>
-      wishes; // where the producer of a graph value should write
+  llvm::DenseMap<mlir::Value, Target> wishes; // where the producer of a graph value should write
+  llvm::SmallVector<mlir::Value> outputs;
   /// By value, logical type and layout.
   std::map<std::tuple<const void *, const void *, const void *>, mlir::Value> packedConstants;
 };

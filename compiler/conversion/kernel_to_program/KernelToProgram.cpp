@@ -3,6 +3,7 @@
 #include "compiler/conversion/kernel_to_program/KernelToProgram.h"
 
 #include "compiler/conversion/kernel_to_program/Converter.h"
+#include "dialects/graph/Storage.h"
 
 namespace tessera {
 #define GEN_PASS_DEF_KERNELTOPROGRAM
@@ -31,10 +32,11 @@ LogicalResult Converter::convertIf(graph::IfOp op) {
     for (auto [value, target] : llvm::zip(yield->getOperands(), targets))
       if (Operation *producer = value.getDefiningOp();
           producer && producer->getParentRegion() == from)
-        wish(value, target);
+        wish(value, [target = target] { return target; });
     if (failed(convert(from->front())))
       return failure();
-    deliver(yield->getOperands(), targets);
+    for (auto [value, target] : llvm::zip(yield->getOperands(), targets))
+      deliver(value, target);
   }
   return success();
 }
@@ -100,8 +102,13 @@ LogicalResult Converter::convert(Operation &op) {
         program::CopyOp::create(builder, loc, bufferOf(write.getValue()), variable);
         return success();
       })
-      .Case<graph::ConstantOp, graph::ReshapeOp, graph::ReturnOp, graph::YieldOp,
-            graph::ConditionOp>([](auto) { return success(); })
+      .Case([&](graph::BindDimOp bind) { return convertBindDim(bind); })
+      .Case([&](graph::ReshapeOp reshape) {
+        assertSize(reshape);
+        return success();
+      })
+      .Case<graph::ConstantOp, graph::ReturnOp, graph::YieldOp, graph::ConditionOp>(
+          [](auto) { return success(); })
       .Default([](Operation *other) {
         return other->emitError("'")
                << other->getName() << "' is in no kernel: nothing computes it yet";
@@ -120,13 +127,14 @@ LogicalResult Converter::run() {
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToEnd(&result.getBody().emplaceBlock());
   loc = function.getLoc();
-  bodyMarker = program::BodyOp::create(builder, loc);
-  builder.setInsertionPoint(bodyMarker);
+  markers.push_back(program::BodyOp::create(builder, loc));
+  boundSymbols = function.getBoundSymbols();
+  enter(0);
   if (failed(bindSymbols()))
     return failure();
   auto texts = [&](graph::TensorType type) {
     SmallVector<std::string> list;
-    for (DimAttr dim : type.getDims())
+    for (DimAttr dim : graph::getStorageType(type).getDims())
       list.push_back(dim.str());
     SmallVector<StringRef> refs(list.begin(), list.end());
     return builder.getStrArrayAttr(refs);
@@ -136,30 +144,27 @@ LogicalResult Converter::run() {
   };
   for (auto [i, argument] : llvm::enumerate(function.getBody().getArguments())) {
     graph::TensorType type = graph::getTensorType(argument);
-    SmallVector<Value> dims = regs(type.getDims());
+    SmallVector<Value> dims = extentsOf(type);
     buffers[argument] = program::InputOp::create(
         builder, loc, bufferType(type), builder.getI64IntegerAttr(i),
         builder.getStringAttr(nameOr(function.getArgName(i), "input", i)), dims, texts(type));
   }
   Block &body = function.getBody().front();
-  SmallVector<Value> outputs;
-  for (auto [i, resultType] : llvm::enumerate(function.getResultTypes())) {
-    auto type = llvm::cast<graph::TensorType>(resultType);
-    SmallVector<Value> dims = regs(type.getDims());
-    outputs.push_back(program::OutputOp::create(
-        builder, loc, bufferType(type), builder.getI64IntegerAttr(i),
-        builder.getStringAttr(nameOr(function.getResultName(i), "output", i)), dims, texts(type)));
-  }
-  assertSizes();
-  builder.setInsertionPointAfter(bodyMarker);
+  outputs.resize(function.getNumResults());
+  for (auto [i, type] : llvm::enumerate(function.getResultTypes()))
+    if (llvm::none_of(llvm::cast<graph::TensorType>(type).getDims(),
+                      [&](DimAttr dim) { return isLate(dim); }))
+      outputBuffer(i);
+  builder.setInsertionPointAfter(markers[0]);
   ValueRange returned = body.getTerminator()->getOperands();
-  for (auto [value, output] : llvm::zip(returned, outputs))
+  for (auto [i, value] : llvm::enumerate(returned))
     if (Operation *producer = value.getDefiningOp(); producer && producer->getBlock() == &body)
-      wish(value, output);
+      wish(value, [this, i = i] { return outputBuffer(i); });
   if (failed(convert(body)))
     return failure();
-  deliver(returned, outputs);
-  return success();
+  for (auto [i, value] : llvm::enumerate(returned))
+    deliver(value, outputBuffer(i));
+  return failure(hasFailed);
 }
 
 namespace {

@@ -34,8 +34,6 @@ Value Converter::scratchExtent(kernel::LaunchOp op, Value extent) {
   Value y = scratchExtent(op, definition->getOperand(1));
   if (!x || !y)
     return {};
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPoint(bodyMarker);
   return llvm::TypeSwitch<Operation *, Value>(definition)
       .Case([&](arith::AddIOp) { return binary(Kind::add, x, y); })
       .Case([&](arith::SubIOp) { return binary(Kind::sub, x, y); })
@@ -75,10 +73,10 @@ LogicalResult Converter::addScratch(kernel::LaunchOp op, SmallVectorImpl<Value> 
     if (auto integer = llvm::dyn_cast<IntegerType>(element); integer && integer.getWidth() > 1)
       element = IntegerType::get(integer.getContext(), integer.getWidth(), IntegerType::Signed);
     OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPoint(bodyMarker);
-    outputs.push_back(program::TempOp::create(
-        builder, loc, program::BufferType::get(builder.getContext(), element, type.getRank()),
-        dims));
+    unsigned section = sectionOf(ValueRange(dims));
+    enter(section);
+    auto buffer = program::BufferType::get(builder.getContext(), element, type.getRank());
+    outputs.push_back(inSection(section, program::TempOp::create(builder, loc, buffer, dims)));
   }
   return success();
 }

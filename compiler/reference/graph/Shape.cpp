@@ -30,6 +30,16 @@ static Tensors evaluateShapeOf(graph::ShapeOfOp op, Operands operands, Evaluatio
   return single(*result);
 }
 
+static Tensors evaluateBindDim(graph::BindDimOp op, Operands operands, Evaluation &evaluation) {
+  int64_t value = operands[0].integer(0);
+  graph::RangeAttr range = op->getParentOfType<graph::FuncOp>().getRange(op.getSymbol());
+  if (value < range.getLo() || (range.getHi() && value > *range.getHi()))
+    return evaluation.fail("symbol '" + op.getSymbol() + "' would be " + llvm::Twine(value) +
+                           ", outside its range");
+  evaluation.bind(op.getSymbol(), value);
+  return SmallVector<Tensor>{};
+}
+
 void reference::attachShape(MLIRContext &context) {
-  attach<evaluateConstant, evaluateDimValue, evaluateShapeOf>(context);
+  attach<evaluateBindDim, evaluateConstant, evaluateDimValue, evaluateShapeOf>(context);
 }

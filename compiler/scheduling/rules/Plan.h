@@ -91,6 +91,9 @@ private:
 /// Writes the loop directives of one output and everything computed inside of it.
 void writeLoops(ScheduleWriter &writer, const OutputPlan &plan, const Target &target);
 
+/// For a GPU: the elements of every output without reduction, 256 to a block.
+void writeGpuLoops(ScheduleWriter &writer, kernel::FuncOp kernel);
+
 } // namespace tessera::scheduling
 
 #endif

@@ -214,9 +214,20 @@ ReducerPlan Planner::plan(const StageInfo &stage, const Place &place) {
         columnsFit &= read.slides(stage.reductionLoops)
                           ? read.dims.back().loops.test(*columns)
                           : stage.isProduct && packedDim(read, *columns);
-  if (columnsFit && isProduct && (stage.m.empty() || stage.n.empty()))
+  // A product of one row (or column): nothing is read twice, so a copy in tiles costs more than it saves.
+  auto isOne = [&](ArrayRef<unsigned> loops) {
+    return llvm::all_of(loops, [&](unsigned loop) { return stage.extents[loop] == 1; });
+  };
+  auto isConstant = [&](Value tensor) {
+    auto argument = dyn_cast<BlockArgument>(tensor);
+    return argument &&
+           kernel.getArgAttr(argument.getArgNumber(), kernel::KernelDialect::kConstantAttr);
+  };
+  bool isVector = stage.kind == StageKind::Contraction && (isOne(stage.m) || isOne(stage.n));
+  if (columnsFit && isProduct && (stage.m.empty() || stage.n.empty() || isVector))
     columnsFit = llvm::all_of(stage.reads, [&](const Access &read) {
-      return !read.dependsOn(*columns) || read.isContiguousIn(*columns);
+      return !read.dependsOn(*columns) || read.isContiguousIn(*columns) ||
+             (isVector && isConstant(read.tensor));
     });
   if (columnsFit && stage.extentOr(*columns, kAssumedExtent) > 1) {
     plan.kind = ReducerPlan::Tile;

@@ -42,6 +42,8 @@ public:
                                tail(schedule::Tail::Auto));
   }
   void parallel(const std::string &loop) { schedule::ParallelOp::create(builder, loc, loop); }
+  void gpuBlocks(const std::string &loop) { schedule::GpuBlocksOp::create(builder, loc, loop); }
+  void gpuThreads(const std::string &loop) { schedule::GpuThreadsOp::create(builder, loc, loop); }
   void computeAt(const std::string &stage, const std::string &loop) {
     schedule::ComputeAtOp::create(builder, loc, stage, loop);
   }

@@ -15,7 +15,7 @@ using namespace tessera;
 namespace {
 
 /// Without a kernel lowering so far.
-const std::set<std::string> kNotLowered = {"graph.decode_blocks", "graph.stream"};
+const std::set<std::string> kNotLowered = {};
 
 struct Op {
   RegisteredOperationName name;

@@ -45,3 +45,85 @@ graph.func private @f(!graph.tensor<[2], !graph.block<"q9">>)
 
 // expected-error@+1 {{extent expression overflows 64 bits or divides by a constant that is not positive}}
 graph.func private @f(!graph.tensor<[floordiv(N, 0)], f32>)
+
+// -----
+
+graph.func @bind_c1(%n: !graph.tensor<[1], si64>) attributes {dims = {N = #graph.range<0, ?>}} {
+  // expected-error@+1 {{(C1) the value is '!graph.tensor<[1], si64>', not an si64 scalar}}
+  graph.bind_dim %n, "N" : !graph.tensor<[1], si64>
+  graph.return
+}
+
+// -----
+
+graph.func @bind_c2_undeclared(%n: !graph.tensor<[], si64>) {
+  // expected-error@+1 {{(C2) symbol 'N' is not declared in dims of the function}}
+  graph.bind_dim %n, "N" : !graph.tensor<[], si64>
+  graph.return
+}
+
+// -----
+
+graph.func @bind_c2_argument(%n: !graph.tensor<[], si64>, %x: !graph.tensor<[N], f32>) {
+  // expected-error@+1 {{(C2) symbol 'N' is in the type of an argument}}
+  graph.bind_dim %n, "N" : !graph.tensor<[], si64>
+  graph.return
+}
+
+// -----
+
+graph.func @bind_c2_twice(%n: !graph.tensor<[], si64>) attributes {dims = {N = #graph.range<0, ?>}} {
+  graph.bind_dim %n, "N" : !graph.tensor<[], si64>
+  // expected-error@+1 {{(C2) symbol 'N' is bound twice}}
+  graph.bind_dim %n, "N" : !graph.tensor<[], si64>
+  graph.return
+}
+
+// -----
+
+graph.func @bind_c3(%n: !graph.tensor<[], si64>) attributes {dims = {N = #graph.range<0, ?>}} {
+  // expected-error@+1 {{uses symbol 'N' before graph.bind_dim gives it a value (C3)}}
+  %0 = graph.iota axis = 0 : !graph.tensor<[N], si64>
+  graph.bind_dim %n, "N" : !graph.tensor<[], si64>
+  graph.return
+}
+
+// -----
+
+graph.func @quantize_c1(%x: !graph.tensor<[4], f32>, %s: !graph.tensor<[], f32>) {
+  // expected-error@+1 {{(C1) quantized elements have 8, 16 or 32 bits, not 'si64'}}
+  %0 = graph.quantize %x, %s : (!graph.tensor<[4], f32>, !graph.tensor<[], f32>) -> !graph.tensor<[4], si64>
+  graph.return
+}
+
+// -----
+
+graph.func @quantize_c2(%x: !graph.tensor<[N, 4], f32>, %s: !graph.tensor<[3], f32>) {
+  // expected-error@+1 {{(C2) the scale is '!graph.tensor<[3], f32>', expected '!graph.tensor<[4], f32>'}}
+  %0 = graph.quantize %x, %s axis = 1 : (!graph.tensor<[N, 4], f32>, !graph.tensor<[3], f32>) -> !graph.tensor<[N, 4], si8>
+  graph.return
+}
+
+// -----
+
+graph.func @dequantize_c3(%x: !graph.tensor<[N, 4], si8>, %s: !graph.tensor<[], f32>, %z: !graph.tensor<[], ui8>) {
+  // expected-error@+1 {{(C3) the zero point is '!graph.tensor<[], ui8>', expected '!graph.tensor<[], si8>'}}
+  %0 = graph.dequantize %x, %s, %z : (!graph.tensor<[N, 4], si8>, !graph.tensor<[], f32>, !graph.tensor<[], ui8>) -> !graph.tensor<[N, 4], f32>
+  graph.return
+}
+
+// -----
+
+graph.func @quantize_c4(%x: !graph.tensor<[4], f32>, %s: !graph.tensor<[4], f32>) {
+  // expected-error@+1 {{(C4) axis 1 is not below the rank, 1}}
+  %0 = graph.quantize %x, %s axis = 1 : (!graph.tensor<[4], f32>, !graph.tensor<[4], f32>) -> !graph.tensor<[4], si8>
+  graph.return
+}
+
+// -----
+
+graph.func @dequantize_c5(%x: !graph.tensor<[N, 4], si8>, %s: !graph.tensor<[N, 2], f32>) {
+  // expected-error@+1 {{(C5) the result has other dims than x}}
+  %0 = graph.dequantize %x, %s axis = 1 block = 2 : (!graph.tensor<[N, 4], si8>, !graph.tensor<[N, 2], f32>) -> !graph.tensor<[N, 5], f32>
+  graph.return
+}

@@ -67,3 +67,21 @@ graph.func @control(%c: !graph.tensor<[], i1>, %n: !graph.tensor<[], si64>) -> !
   graph.write_variable @h, %w#1 : !graph.tensor<[2], f32>
   graph.return %w#1 : !graph.tensor<[2], f32>
 }
+
+// CHECK-LABEL: graph.func @data_dependent
+graph.func @data_dependent(%n: !graph.tensor<[], si64>) -> !graph.tensor<[N], si64> attributes {dims = {N = #graph.range<0, 10>}} {
+  // CHECK: graph.bind_dim %{{.*}}, "N" message "the count" : <[], si64>
+  graph.bind_dim %n, "N" message "the count" : !graph.tensor<[], si64>
+  %0 = graph.iota axis = 0 : !graph.tensor<[N], si64>
+  graph.return %0 : !graph.tensor<[N], si64>
+}
+
+// CHECK-LABEL: graph.func @quantization
+graph.func @quantization(%x: !graph.tensor<[N, 64], f32>, %s: !graph.tensor<[64], f32>, %z: !graph.tensor<[64], si8>,
+                         %t: !graph.tensor<[N, 2], f32>) -> !graph.tensor<[N, 64], f32> {
+  // CHECK: graph.quantize %{{.*}}, %{{.*}}, %{{.*}} axis = 1 :
+  %0 = graph.quantize %x, %s, %z axis = 1 : (!graph.tensor<[N, 64], f32>, !graph.tensor<[64], f32>, !graph.tensor<[64], si8>) -> !graph.tensor<[N, 64], si8>
+  // CHECK: graph.dequantize %{{.*}}, %{{.*}} axis = 1 block = 32 :
+  %1 = graph.dequantize %0, %t axis = 1 block = 32 : (!graph.tensor<[N, 64], si8>, !graph.tensor<[N, 2], f32>) -> !graph.tensor<[N, 64], f32>
+  graph.return %1 : !graph.tensor<[N, 64], f32>
+}

@@ -1,0 +1,95 @@
+//===- EmitPtx.cpp - Kernel and schedule to PTX --------------------------------------------===//
+#include "compiler/codegen/nvgpu/EmitPtx.h"
+
+#include "compiler/codegen/nvgpu/ToGpu.h"
+
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Module.h"
+#include "llvm/MC/MCSubtargetInfo.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Target/TargetMachine.h"
+
+using namespace mlir;
+
+namespace tessera::nvgpu {
+
+static std::unique_ptr<llvm::TargetMachine> makeTarget(llvm::StringRef processor) {
+  LLVMInitializeNVPTXTargetInfo();
+  LLVMInitializeNVPTXTarget();
+  LLVMInitializeNVPTXTargetMC();
+  LLVMInitializeNVPTXAsmPrinter();
+  llvm::Triple triple("nvptx64-nvidia-cuda");
+  std::string error;
+  const llvm::Target *target = llvm::TargetRegistry::lookupTarget(triple, error);
+  if (!target)
+    return nullptr;
+  llvm::TargetOptions options;
+  // As on CPUs: multiply-adds may be contracted, nothing else.
+  options.AllowFPOpFusion = llvm::FPOpFusion::Fast;
+  return std::unique_ptr<llvm::TargetMachine>(
+      target->createTargetMachine(triple, processor, "", options, std::nullopt, std::nullopt,
+                                  llvm::CodeGenOptLevel::Aggressive));
+}
+
+FailureOr<std::string> emitPtx(kernel::FuncOp kernel, schedule::FuncOp schedule,
+                               llvm::StringRef processor, std::string *llvmText) {
+  MLIRContext *context = kernel.getContext();
+  DialectRegistry registry;
+  registerBuiltinDialectTranslation(registry);
+  registerLLVMDialectTranslation(registry);
+  registerNVVMDialectTranslation(registry);
+  context->appendDialectRegistry(registry);
+  context->loadDialect<LLVM::LLVMDialect, NVVM::NVVMDialect>();
+  std::unique_ptr<llvm::TargetMachine> machine = makeTarget(processor);
+  if (!machine || !machine->getMCSubtargetInfo()->isCPUStringValid(processor))
+    return kernel.emitOpError() << "'" << processor << "' is no CUDA processor that LLVM knows";
+
+  FailureOr<OwningOpRef<ModuleOp>> module = convertToGpu(kernel, schedule);
+  if (failed(module))
+    return failure();
+  PassManager passes(context);
+  passes.addPass(createConvertMathToLLVMPass());
+  passes.addPass(createArithToLLVMConversionPass());
+  passes.addPass(createReconcileUnrealizedCastsPass());
+  if (failed(passes.run(**module)))
+    return failure();
+  llvm::LLVMContext llvmContext;
+  std::unique_ptr<llvm::Module> code = translateModuleToLLVMIR(**module, llvmContext);
+  if (!code)
+    return kernel.emitOpError("cannot be written as LLVM IR for a CUDA device");
+  code->setTargetTriple(machine->getTargetTriple());
+  code->setDataLayout(machine->createDataLayout());
+
+  llvm::PassBuilder builder(machine.get());
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager graphs;
+  llvm::ModuleAnalysisManager modules;
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(graphs);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, graphs, modules);
+  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3).run(*code, modules);
+  if (llvmText)
+    llvm::raw_string_ostream(*llvmText) << *code;
+  llvm::SmallString<0> text;
+  llvm::raw_svector_ostream out(text);
+  llvm::legacy::PassManager emission;
+  if (machine->addPassesToEmitFile(emission, out, nullptr, llvm::CodeGenFileType::AssemblyFile))
+    return kernel.emitOpError("cannot be emitted: LLVM was built without PTX");
+  emission.run(*code);
+  return text.str().str();
+}
+
+} // namespace tessera::nvgpu

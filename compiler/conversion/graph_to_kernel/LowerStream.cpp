@@ -1,0 +1,394 @@
+//===- LowerStream.cpp - graph.stream ---------------------------------------------------------===//
+//
+// 1. The axis is cut into blocks of constant size. The state of every block comes from the lift: at
+// once where
+//    the lift takes blocks, else by merging the lifted elements of the block one after the other.
+// 2. The states of the blocks are merged in order, from the identity. One stage merges states of
+// the same
+//    dimensions together with those they depend on: a tuple of values, one scalar function from two
+//    tuples to one. No value may depend on another element of a state, so the merge runs element by
+//    element.
+// 3. finalize is lowered as it stands.
+//
+// Where the block states are kept (all of them: the split form; one at a time, inside of the loop
+// that merges: the online form) is said by the schedule, not here. Associative merging that no one
+// can prove to be associative is written out as two stages (a restructuring, not a loop directive).
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/conversion/graph_to_kernel/Lower.h"
+#include "compiler/conversion/graph_to_kernel/Regions.h"
+
+#include "mlir/IR/AttrTypeSubElements.h"
+
+using namespace mlir;
+using namespace tessera;
+using namespace tessera::lower;
+using graph::DimAttr;
+using graph::DimExpr;
+
+using BodyBuilder = ImplicitLocOpBuilder;
+
+/// Elements of a block: enough to pay for rescaling the states, few enough for the cache next to
+/// the core.
+static constexpr int64_t kBlock = 128;
+
+namespace {
+class StreamLowering {
+public:
+  StreamLowering(graph::StreamOp op, KernelEmitter &emitter)
+      : op(op), emitter(emitter), builder(emitter.getBuilder()) {}
+  Tensors run();
+
+private:
+  /// States of blocks (or elements).
+  struct State {
+    Value tensor;
+    bool isBatched;             // their number is the first dimension
+    SmallVector<unsigned> axes; // of the other dimensions
+  };
+  struct Group {
+    SmallVector<unsigned> axes; // of the stage, in order
+    SmallVector<DimAttr> dims;
+    SmallVector<unsigned> states; // that the stage carries
+  };
+
+  LogicalResult liftBlocks();
+  LogicalResult liftElements();
+  LogicalResult analyzeMerge();
+  LogicalResult groupStates();
+  SmallVector<Value> merge(const Group &group, bool withinBlocks);
+  SmallVector<DimAttr> dimsOfState(unsigned state) {
+    return SmallVector<DimAttr>(llvm::cast<graph::TensorType>(op.getStateTypes()[state]).getDims());
+  }
+  Type elementOfState(unsigned state) {
+    return getKernelElementType(
+        llvm::cast<graph::TensorType>(op.getStateTypes()[state]).getElementType());
+  }
+  Value identityOf(unsigned state);
+  Value arrange(unsigned state, Value merged, ArrayRef<unsigned> axes);
+  /// The map that reads a state in a stage over these axes, whose loops start at `first`.
+  AffineMap readOf(unsigned state, ArrayRef<unsigned> axes, unsigned loops, unsigned first,
+                   std::optional<unsigned> block);
+
+  graph::StreamOp op;
+  KernelEmitter &emitter;
+  OpBuilder &builder;
+  AxisBlocks blocks, elements;
+  SmallVector<State> lifted; // of blocks, or of elements
+  ScalarRegion scalars{emitter};
+  SmallVector<SmallVector<unsigned>> axesOfState;
+  std::vector<Group> groups;
+};
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Lift
+//===----------------------------------------------------------------------===//
+
+/// Lifts all blocks at once, by a copy of the lift in which the size of a block is a constant.
+LogicalResult StreamLowering::liftBlocks() {
+  DimAttr symbol = DimExpr::symbol(op.getContext(), *op.getBlock());
+  OwningOpRef<Operation *> copy(op->clone());
+  AttrTypeReplacer replacer;
+  auto substitute = [&](DimAttr dim) -> DimAttr {
+    return graph::substituteDim(dim, [&](StringRef name) {
+      return name == *op.getBlock() ? DimExpr::constant(op.getContext(), blocks.size) : DimExpr();
+    });
+  };
+  replacer.addReplacement([&](DimAttr dim) -> std::optional<std::pair<Attribute, WalkResult>> {
+    return std::pair(Attribute(substitute(dim)), WalkResult::skip());
+  });
+  replacer.addReplacement(
+      [&](graph::TensorType type) -> std::optional<std::pair<Type, WalkResult>> {
+        SmallVector<DimAttr> dims = llvm::map_to_vector(type.getDims(), substitute);
+        return std::pair(Type(type.withDims(dims)), WalkResult::skip());
+      });
+  // The size of the last block is another one: as a number it is known to no one.
+  auto mentionsSize = [&](DimAttr dim) { return substitute(dim) != dim; };
+  SmallVector<Operation *> originals;
+  for (Operation &inner : op.getLift().front().without_terminator()) {
+    originals.push_back(&inner);
+    bool asNumber = llvm::isa<graph::DimValueOp, graph::ShapeOfOp>(inner);
+    auto dimValue = llvm::dyn_cast<graph::DimValueOp>(inner);
+    if (asNumber && (dimValue ? mentionsSize(dimValue.getDim())
+                              : llvm::any_of(graph::getTensorType(inner.getOperand(0)).getDims(),
+                                             mentionsSize)))
+      return inner.emitError(
+          "takes the size of a block as a number; count the elements with graph.reduce");
+    for (Value result : inner.getResults())
+      for (DimAttr dim : graph::getTensorType(result).getDims())
+        if (mentionsSize(dim) && dim != symbol)
+          return inner.emitError("has the extent ")
+                 << dim.str() << " inside a lift of blocks; only '" << *op.getBlock()
+                 << "' itself may appear";
+  }
+  replacer.recursivelyReplaceElementsIn(copy.get(), /*replaceAttrs=*/true, /*replaceLocs=*/false,
+                                        /*replaceTypes=*/true);
+  auto clone = llvm::cast<graph::StreamOp>(copy.get());
+  Block &lift = clone.getLift().front();
+  BatchedRegion region(emitter, blocks);
+  for (auto [argument, input, axis] :
+       llvm::zip(lift.getArguments(), op.getInputs(), op.getAxes())) {
+    Value source = emitter.lookup(input);
+    if (axis < 0) {
+      emitter.bind(argument, source);
+      continue;
+    }
+    SmallVector<DimAttr> dims{blocks.count};
+    llvm::append_range(dims, graph::getTensorType(argument).getDims());
+    Value last = blocks.hasTail() ? emitter.extent(DimExpr(blocks.extent) - 1) : Value();
+    Type element = getKernelElementType(graph::getTensorType(argument).getElementType());
+    Value view = emitter.mapIndexed("block", dims, element, [&](BodyBuilder &b, ValueRange i) {
+      SmallVector<Value> at(i.drop_front());
+      at[axis] = blocks.position(b, i[0], at[axis]);
+      if (last)
+        at[axis] = arith::MinSIOp::create(b, at[axis], last);
+      return extract(b, source, at);
+    });
+    region.bind(argument, view, axis);
+  }
+  auto results = region.lower(lift, [&](unsigned number, unsigned result, unsigned dim) {
+    return graph::getTensorType(originals[number]->getResult(result)).getDim(dim) == symbol;
+  });
+  if (failed(results))
+    return failure();
+  for (auto [state, result] : llvm::enumerate(*results))
+    lifted.push_back({result.tensor, result.isBatched, axesOfState[state]});
+  return success();
+}
+
+LogicalResult StreamLowering::liftElements() {
+  Block &lift = op.getLift().front();
+  BatchedRegion region(emitter, elements);
+  for (auto [argument, input, axis] :
+       llvm::zip(lift.getArguments(), op.getInputs(), op.getAxes())) {
+    Value source = emitter.lookup(input);
+    if (axis < 0) {
+      emitter.bind(argument, source);
+      continue;
+    }
+    SmallVector<DimAttr> dims{elements.count};
+    llvm::append_range(dims, graph::getTensorType(argument).getDims());
+    SmallVector<AffineExpr> reads;
+    for (unsigned dim = 1; dim < dims.size(); ++dim)
+      reads.push_back(builder.getAffineDimExpr(dim));
+    reads.insert(reads.begin() + axis, builder.getAffineDimExpr(0));
+    auto map = AffineMap::get(dims.size(), 0, reads, op.getContext());
+    Type element = getKernelElementType(graph::getTensorType(argument).getElementType());
+    region.bind(argument,
+                emitter.map("element", dims, element, {{source, map}},
+                            [](BodyBuilder &, ValueRange x) { return x[0]; }),
+                -1);
+  }
+  auto results = region.lower(lift, [](unsigned, unsigned, unsigned) { return false; });
+  if (failed(results))
+    return failure();
+  for (auto [state, result] : llvm::enumerate(*results))
+    lifted.push_back({result.tensor, result.isBatched, axesOfState[state]});
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Merge
+//===----------------------------------------------------------------------===//
+
+LogicalResult StreamLowering::analyzeMerge() {
+  Block &block = op.getMerge().front();
+  unsigned count = op.getStateTypes().size();
+  Operation *yield = block.getTerminator();
+  SmallVector<std::pair<Value, Value>> ties;
+  for (unsigned i = 0; i < count; ++i) {
+    ties.push_back({block.getArgument(i), block.getArgument(count + i)});
+    ties.push_back({block.getArgument(i), yield->getOperand(i)});
+  }
+  if (failed(scalars.analyze(block, ties)))
+    return failure();
+  for (unsigned i = 0; i < count; ++i) {
+    axesOfState.push_back(scalars.axesOf(block.getArgument(i)));
+    llvm::SmallDenseSet<unsigned> distinct(axesOfState[i].begin(), axesOfState[i].end());
+    if (distinct.size() != axesOfState[i].size())
+      return op.emitError("merge mixes elements of different places of state ")
+             << i << ", so it cannot run element by element";
+  }
+  return success();
+}
+
+LogicalResult StreamLowering::groupStates() {
+  unsigned count = axesOfState.size();
+  Block &block = op.getMerge().front();
+  // What each state depends on, directly and through others.
+  SmallVector<llvm::SmallBitVector> needs;
+  for (unsigned i = 0; i < count; ++i) {
+    llvm::SmallBitVector arguments = scalars.argumentsOf(block.getTerminator()->getOperand(i));
+    llvm::SmallBitVector own(count);
+    own.set(i);
+    for (unsigned argument : arguments.set_bits())
+      own.set(argument % count);
+    needs.push_back(own);
+  }
+  for (unsigned round = 0; round < count; ++round)
+    for (llvm::SmallBitVector &own : needs)
+      for (unsigned j : llvm::SmallBitVector(own).set_bits())
+        own |= needs[j];
+  for (unsigned i = 0; i < count; ++i) {
+    llvm::SmallDenseSet<unsigned> mine(axesOfState[i].begin(), axesOfState[i].end());
+    for (unsigned j : needs[i].set_bits())
+      if (!llvm::all_of(axesOfState[j], [&](unsigned axis) { return mine.contains(axis); }))
+        return op.emitError("merge computes state ")
+               << i << " from state " << j
+               << ", which has more dimensions, so it cannot run element by element";
+    auto same = llvm::find_if(groups, [&](const Group &group) {
+      return group.axes.size() == mine.size() &&
+             llvm::all_of(group.axes, [&](unsigned axis) { return mine.contains(axis); });
+    });
+    if (same == groups.end()) {
+      groups.push_back({axesOfState[i], dimsOfState(i), {}});
+      same = std::prev(groups.end());
+    }
+    for (unsigned j : needs[i].set_bits())
+      if (!llvm::is_contained(same->states, j))
+        same->states.push_back(j);
+  }
+  return success();
+}
+
+Value StreamLowering::identityOf(unsigned state) {
+  auto value = llvm::cast<TypedAttr>(op.getIdentity()[state]);
+  if (auto integer = llvm::dyn_cast<IntegerAttr>(value))
+    value = IntegerAttr::get(elementOfState(state), integer.getValue());
+  return emitter.constant(value);
+}
+
+AffineMap StreamLowering::readOf(unsigned state, ArrayRef<unsigned> axes, unsigned loops,
+                                 unsigned first, std::optional<unsigned> block) {
+  SmallVector<AffineExpr> reads;
+  if (block)
+    reads.push_back(builder.getAffineDimExpr(*block));
+  for (unsigned axis : lifted[state].axes)
+    reads.push_back(builder.getAffineDimExpr(first + (llvm::find(axes, axis) - axes.begin())));
+  return AffineMap::get(loops, 0, reads, op.getContext());
+}
+
+/// Merges lifted states: those of all blocks, or (`withinBlocks`) those of the elements of each
+/// block. Loops: [block,] the group's axes, then the one that is merged.
+SmallVector<Value> StreamLowering::merge(const Group &group, bool withinBlocks) {
+  unsigned count = axesOfState.size(), carried = group.states.size();
+  unsigned first = withinBlocks ? 1 : 0, parallel = first + group.axes.size(), merged = parallel;
+  SmallVector<DimAttr> dims(group.dims);
+  if (withinBlocks)
+    dims.insert(dims.begin(), blocks.count);
+  SmallVector<KernelEmitter::Read> reads;
+  SmallVector<Value> inits;
+  for (unsigned state : group.states) {
+    inits.push_back(emitter.fill("identity", dims, identityOf(state)));
+    if (!withinBlocks)
+      reads.push_back({lifted[state].tensor,
+                       readOf(state, group.axes, merged + 1, first,
+                              lifted[state].isBatched ? std::optional(merged) : std::nullopt)});
+  }
+  // Its extent, which no other operand may tell.
+  DimAttr range = withinBlocks ? graph::getDim(op.getContext(), blocks.size) : blocks.count;
+  reads.push_back(
+      {emitter.empty({range}, builder.getF32Type()),
+       AffineMap::get(merged + 1, 0, {builder.getAffineDimExpr(merged)}, op.getContext())});
+  Value extent = withinBlocks && blocks.hasTail() ? emitter.extent(blocks.extent) : Value();
+  Value last = extent ? emitter.extent(DimExpr(blocks.extent) - 1) : Value();
+  AffineMap output = builder.getMultiDimIdentityMap(merged + 1).getMajorSubMap(parallel);
+  Block &block = op.getMerge().front();
+  return emitter.reduce(
+      withinBlocks ? "part" : "merge", parallel, 1, reads, inits, output,
+      [&](BodyBuilder &b, ValueRange x, ValueRange running) {
+        auto indexOf = [&](unsigned axis) -> Value {
+          return linalg::IndexOp::create(
+              b, first + (llvm::find(group.axes, axis) - group.axes.begin()));
+        };
+        Value valid, at;
+        if (withinBlocks) {
+          at =
+              blocks.position(b, linalg::IndexOp::create(b, 0), linalg::IndexOp::create(b, merged));
+          if (extent) {
+            valid = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, at, extent);
+            at = arith::MinSIOp::create(b, at, last);
+          }
+        }
+        SmallVector<Value> arguments(2 * count);
+        for (auto [i, state] : llvm::enumerate(group.states)) {
+          arguments[state] = running[i];
+          if (!withinBlocks) {
+            arguments[count + state] = x[i];
+            continue;
+          }
+          SmallVector<Value> place;
+          if (lifted[state].isBatched)
+            place.push_back(at);
+          for (unsigned axis : lifted[state].axes)
+            place.push_back(indexOf(axis));
+          arguments[count + state] = extract(b, lifted[state].tensor, place);
+        }
+        SmallVector<Value> next;
+        for (unsigned i = 0; i < carried; ++i) {
+          Value value = scalars.build(b, block.getTerminator()->getOperand(group.states[i]),
+                                      arguments, indexOf);
+          next.push_back(valid ? Value(arith::SelectOp::create(b, valid, value, running[i]))
+                               : value);
+        }
+        return next;
+      });
+}
+
+//===----------------------------------------------------------------------===//
+// The op
+//===----------------------------------------------------------------------===//
+
+Tensors StreamLowering::run() {
+  DimAttr extent = op.getExtent();
+  elements = {extent, extent, 1};
+  int64_t size = extent.isConstant() ? std::clamp<int64_t>(extent.getValue(), 1, kBlock) : kBlock;
+  blocks = {extent, DimExpr(extent).ceilDiv(size).get(), size};
+  bool takesBlocks = op.getBlock().has_value();
+  if (failed(analyzeMerge()) || failed(groupStates()) ||
+      failed(takesBlocks ? liftBlocks() : liftElements()))
+    return failure();
+  unsigned count = axesOfState.size();
+  emitter.setLoc(op.getLoc());
+  if (!takesBlocks) {
+    SmallVector<State> parts(count);
+    for (const Group &group : groups) {
+      SmallVector<Value> results = merge(group, /*withinBlocks=*/true);
+      for (auto [state, result] : llvm::zip(group.states, results))
+        if (axesOfState[state].size() == group.axes.size())
+          parts[state] = {result, true, group.axes};
+    }
+    lifted = parts;
+  }
+  SmallVector<Value> final(count);
+  for (const Group &group : groups) {
+    SmallVector<Value> results = merge(group, /*withinBlocks=*/false);
+    for (auto [state, result] : llvm::zip(group.states, results))
+      if (axesOfState[state].size() == group.axes.size())
+        final[state] = arrange(state, result, group.axes);
+  }
+  return lowerRegion(emitter, op.getFinalize().front(), final);
+}
+
+/// A merged state with its own order of dimensions, as a stage that only copies: the stages of a
+/// tuple cannot be results of a kernel one by one.
+Value StreamLowering::arrange(unsigned state, Value merged, ArrayRef<unsigned> axes) {
+  SmallVector<AffineExpr> reads;
+  for (unsigned axis : axes)
+    reads.push_back(builder.getAffineDimExpr(llvm::find(axesOfState[state], axis) -
+                                             axesOfState[state].begin()));
+  auto map = AffineMap::get(axes.size(), 0, reads, op.getContext());
+  return emitter.map("state", dimsOfState(state), elementOfState(state), {{merged, map}},
+                     [](BodyBuilder &, ValueRange x) { return x[0]; });
+}
+
+static Tensors lowerStream(graph::StreamOp op, KernelEmitter &emitter) {
+  return StreamLowering(op, emitter).run();
+}
+
+void tessera::lower::attachStreams(MLIRContext &context) {
+  graph::StreamOp::attachInterface<Model<graph::StreamOp, FusionClass::Contraction, lowerStream>>(
+      context);
+}

@@ -1,0 +1,430 @@
+//===- Regions.cpp - Regions of graph ops as stages and as scalars ---------------------------===//
+
+#include "compiler/conversion/graph_to_kernel/Regions.h"
+
+#include "mlir/IR/IRMapping.h"
+
+using namespace mlir;
+using namespace tessera;
+using namespace tessera::lower;
+using graph::DimAttr;
+using graph::DimExpr;
+
+//===----------------------------------------------------------------------===//
+// As they are
+//===----------------------------------------------------------------------===//
+
+static LogicalResult lowerOp(KernelEmitter &emitter, Operation &op) {
+  auto lowering = llvm::dyn_cast<KernelLoweringOpInterface>(op);
+  if (!lowering)
+    return op.emitError("'") << op.getName()
+                             << "' cannot stand in a region that becomes part of a kernel";
+  emitter.setLoc(op.getLoc());
+  FailureOr<SmallVector<Value>> results = lowering.lowerToStages(emitter);
+  if (failed(results))
+    return failure();
+  for (auto [result, tensor] : llvm::zip(op.getResults(), *results))
+    emitter.bind(result, tensor);
+  return success();
+}
+
+FailureOr<SmallVector<Value>> tessera::lower::lowerRegion(KernelEmitter &emitter, Block &block,
+                                                          ValueRange arguments) {
+  for (auto [argument, tensor] : llvm::zip(block.getArguments(), arguments))
+    emitter.bind(argument, tensor);
+  for (Operation &op : block.without_terminator())
+    if (failed(lowerOp(emitter, op)))
+      return failure();
+  return llvm::map_to_vector(block.getTerminator()->getOperands(),
+                             [&](Value value) { return emitter.lookup(value); });
+}
+
+namespace {
+/// The operations that were built in a kernel since then.
+class Recorder {
+public:
+  explicit Recorder(OpBuilder &builder) : builder(builder) {
+    auto at = builder.getInsertionPoint();
+    if (at != builder.getInsertionBlock()->begin())
+      last = &*std::prev(at);
+  }
+  SmallVector<Operation *> take() {
+    SmallVector<Operation *> operations;
+    auto begin = last ? std::next(last->getIterator()) : builder.getInsertionBlock()->begin();
+    for (auto it = begin; it != builder.getInsertionPoint(); ++it)
+      operations.push_back(&*it);
+    return operations;
+  }
+
+private:
+  OpBuilder &builder;
+  Operation *last = nullptr;
+};
+} // namespace
+
+static int64_t rankOf(Value tensor) {
+  return llvm::cast<RankedTensorType>(tensor.getType()).getRank();
+}
+
+/// The tensor of the extents that a stage starts from.
+static Value shapeOf(Value init) {
+  while (auto stage = init.getDefiningOp<linalg::LinalgOp>())
+    init = stage.getDpsInits()[llvm::cast<OpResult>(init).getResultNumber()];
+  return init;
+}
+
+//===----------------------------------------------------------------------===//
+// Repeated along an axis
+//===----------------------------------------------------------------------===//
+
+bool AxisBlocks::hasTail() const {
+  return size > 1 && !(extent.isConstant() && extent.getValue() % size == 0);
+}
+
+Value AxisBlocks::position(ImplicitLocOpBuilder &b, Value block, Value place) const {
+  if (size == 1)
+    return block;
+  Value first = arith::MulIOp::create(b, block, arith::ConstantIndexOp::create(b, size));
+  return arith::AddIOp::create(b, first, place);
+}
+
+bool BatchedRegion::isTailDim(Value tensor, unsigned dim) const {
+  auto it = tails.find(tensor);
+  return it != tails.end() && it->second.test(dim);
+}
+
+void BatchedRegion::bind(BlockArgument argument, Value tensor, int64_t tailDim) {
+  // Stages are first built for one block, reading this placeholder.
+  Value one = emitter.empty(graph::getTensorType(argument).getDims(),
+                            getKernelElementType(graph::getTensorType(argument).getElementType()));
+  templates.push_back(one.getDefiningOp());
+  emitter.bind(argument, one);
+  batched[one] = tensor;
+  if (tailDim >= 0)
+    tails.try_emplace(one, rankOf(one)).first->second.set(tailDim);
+}
+
+FailureOr<SmallVector<BatchedRegion::Result>>
+BatchedRegion::lower(Block &block, llvm::function_ref<bool(unsigned, unsigned, unsigned)> isTail) {
+  for (auto [number, op] : llvm::enumerate(block.without_terminator())) {
+    Recorder recorder(emitter.getBuilder());
+    if (failed(lowerOp(emitter, op)))
+      return failure();
+    for (Operation *built : recorder.take()) {
+      templates.push_back(built);
+      if (auto stage = llvm::dyn_cast<linalg::GenericOp>(built))
+        if (failed(batch(stage)))
+          return failure();
+    }
+    for (OpResult result : op.getResults()) {
+      Value tensor = emitter.lookup(result);
+      for (int64_t dim = 0, rank = rankOf(tensor); dim < rank; ++dim)
+        if (isTail(number, result.getResultNumber(), dim))
+          tails.try_emplace(tensor, rank).first->second.set(dim);
+    }
+  }
+  SmallVector<Result> results;
+  llvm::DenseSet<Operation *> kept;
+  for (Value yielded : block.getTerminator()->getOperands()) {
+    Value one = emitter.lookup(yielded), all = batched.lookup(one);
+    results.push_back({all ? all : one, bool(all)});
+    kept.insert(one.getDefiningOp());
+  }
+  for (Operation *op : llvm::reverse(templates))
+    if (op->use_empty() && (!kept.contains(op) || batched.count(op->getResult(0))))
+      op->erase();
+  return results;
+}
+
+/// The loops of a stage that run along the axis within a block.
+LogicalResult BatchedRegion::findTailLoops(linalg::GenericOp stage, llvm::SmallBitVector &loops) {
+  auto unclear = [&] {
+    return stage.emitError(
+        "rearranges the elements of a block of the streamed axis, which has no kernel; "
+        "only elementwise ops, broadcasts and reductions may look along it");
+  };
+  for (OpOperand &operand : stage->getOpOperands()) {
+    if (!llvm::isa<RankedTensorType>(operand.get().getType()))
+      continue;
+    for (auto [dim, expr] : llvm::enumerate(stage.getMatchingIndexingMap(&operand).getResults())) {
+      if (!isTailDim(operand.get(), dim))
+        continue;
+      auto plain = llvm::dyn_cast<AffineDimExpr>(expr);
+      if (!plain)
+        return unclear();
+      loops.set(plain.getPosition());
+    }
+  }
+  WalkResult walk = stage.getRegion().walk([&](tensor::ExtractOp extract) {
+    for (auto [dim, index] : llvm::enumerate(extract.getIndices())) {
+      if (!isTailDim(extract.getTensor(), dim))
+        continue;
+      auto plain = index.getDefiningOp<linalg::IndexOp>();
+      if (!plain)
+        return WalkResult::interrupt();
+      loops.set(plain.getDim());
+    }
+    return WalkResult::advance();
+  });
+  return walk.wasInterrupted() ? unclear() : success();
+}
+
+/// Where a batched stage starts from: the same for every block.
+Value BatchedRegion::batchInit(Value init) {
+  if (Value known = batched.lookup(init))
+    return known;
+  OpBuilder &builder = emitter.getBuilder();
+  auto type = llvm::cast<RankedTensorType>(init.getType());
+  SmallVector<int64_t> shape{blocks.count.getShapeEntry()};
+  llvm::append_range(shape, type.getShape());
+  SmallVector<Value> sizes;
+  if (!blocks.count.isConstant())
+    sizes.push_back(emitter.extent(blocks.count));
+  auto one = shapeOf(init).getDefiningOp<tensor::EmptyOp>();
+  llvm::append_range(sizes, one.getDynamicSizes());
+  Value all =
+      tensor::EmptyOp::create(builder, emitter.getLoc(), shape, type.getElementType(), sizes);
+  if (auto fill = init.getDefiningOp<linalg::FillOp>()) {
+    auto filled =
+        linalg::FillOp::create(builder, emitter.getLoc(), fill.getInputs(), ValueRange{all});
+    kernel::setStage(filled, emitter.uniqueName(kernel::getStageName(fill)));
+    return filled.getResult(0);
+  }
+  if (llvm::isa<tensor::EmptyOp>(init.getDefiningOp()))
+    return all;
+  unsigned rank = shape.size();
+  AffineMap identity = builder.getMultiDimIdentityMap(rank);
+  SmallVector<utils::IteratorType> iterators(rank, utils::IteratorType::parallel);
+  auto copy = linalg::GenericOp::create(
+      builder, emitter.getLoc(), all.getType(), init, all,
+      {AffineMap::get(rank, 0, identity.getResults().drop_front(), builder.getContext()), identity},
+      iterators,
+      [](OpBuilder &b, Location loc, ValueRange x) { linalg::YieldOp::create(b, loc, x[0]); });
+  kernel::setStage(copy, emitter.uniqueName("init"));
+  return copy.getResult(0);
+}
+
+/// Elements past the end of the axis leave the running values as they are.
+void BatchedRegion::guard(linalg::GenericOp stage, const llvm::SmallBitVector &tailLoops) {
+  Operation *yield = stage.getRegion().front().getTerminator();
+  ImplicitLocOpBuilder b(stage.getLoc(), yield);
+  Value valid;
+  for (unsigned loop : tailLoops.set_bits()) {
+    if (stage.getIteratorTypesArray()[loop] != utils::IteratorType::reduction)
+      continue;
+    Value at = blocks.position(b, linalg::IndexOp::create(b, 0), linalg::IndexOp::create(b, loop));
+    Value inside = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, at, extent);
+    valid = valid ? Value(arith::AndIOp::create(b, valid, inside)) : inside;
+  }
+  if (!valid)
+    return;
+  Block &body = stage.getRegion().front();
+  for (unsigned i = 0; i < yield->getNumOperands(); ++i) {
+    Value carried = body.getArgument(stage.getNumDpsInputs() + i), next = yield->getOperand(i);
+    yield->setOperand(i, arith::SelectOp::create(b, valid, next, carried));
+  }
+}
+
+LogicalResult BatchedRegion::batch(linalg::GenericOp stage) {
+  bool depends =
+      llvm::any_of(stage.getOperands(), [&](Value value) { return batched.count(value); });
+  stage.getRegion().walk(
+      [&](tensor::ExtractOp extract) { depends |= batched.count(extract.getTensor()); });
+  if (!depends)
+    return success();
+  llvm::SmallBitVector tailLoops(stage.getNumLoops());
+  if (failed(findTailLoops(stage, tailLoops)))
+    return failure();
+
+  OpBuilder &builder = emitter.getBuilder();
+  unsigned loops = stage.getNumLoops() + 1;
+  auto shifted = [&](AffineMap map, bool withBlock) {
+    SmallVector<AffineExpr> exprs;
+    if (withBlock)
+      exprs.push_back(builder.getAffineDimExpr(0));
+    llvm::append_range(exprs, map.shiftDims(1).getResults());
+    return AffineMap::get(loops, 0, exprs, builder.getContext());
+  };
+  SmallVector<Value> inputs, inits;
+  SmallVector<AffineMap> maps;
+  for (OpOperand *operand : stage.getDpsInputOperands()) {
+    Value all = batched.lookup(operand->get());
+    inputs.push_back(all ? all : operand->get());
+    maps.push_back(shifted(stage.getMatchingIndexingMap(operand), bool(all)));
+  }
+  for (OpOperand &operand : stage.getDpsInitsMutable()) {
+    inits.push_back(batchInit(operand.get()));
+    maps.push_back(shifted(stage.getMatchingIndexingMap(&operand), true));
+  }
+  SmallVector<utils::IteratorType> iterators{utils::IteratorType::parallel};
+  llvm::append_range(iterators, stage.getIteratorTypesArray());
+  auto all = linalg::GenericOp::create(builder, stage.getLoc(), ValueRange(inits).getTypes(),
+                                       inputs, inits, maps, iterators);
+  IRMapping mapping;
+  stage.getRegion().cloneInto(&all.getRegion(), mapping);
+  for (Operation &op : llvm::make_early_inc_range(all.getRegion().front())) {
+    if (auto index = llvm::dyn_cast<linalg::IndexOp>(op))
+      index.setDim(index.getDim() + 1);
+    auto extract = llvm::dyn_cast<tensor::ExtractOp>(op);
+    Value tensor = extract ? batched.lookup(extract.getTensor()) : Value();
+    if (!tensor)
+      continue;
+    ImplicitLocOpBuilder b(extract.getLoc(), extract);
+    SmallVector<Value> at{linalg::IndexOp::create(b, 0)};
+    llvm::append_range(at, extract.getIndices());
+    Value element = tensor::ExtractOp::create(b, tensor, at);
+    extract.replaceAllUsesWith(element);
+    extract.erase();
+  }
+  llvm::SmallBitVector tailsOfAll(loops);
+  for (unsigned loop : tailLoops.set_bits())
+    tailsOfAll.set(loop + 1);
+  if (blocks.hasTail())
+    guard(all, tailsOfAll);
+  kernel::setStage(all, kernel::getStageName(stage));
+  AffineMap output = stage.getMatchingIndexingMap(stage.getDpsInitOperand(0));
+  for (auto [one, many] : llvm::zip(stage.getResults(), all.getResults())) {
+    batched[one] = many;
+    for (auto [dim, expr] : llvm::enumerate(output.getResults()))
+      if (tailLoops.test(llvm::cast<AffineDimExpr>(expr).getPosition()))
+        tails.try_emplace(one, output.getNumResults()).first->second.set(dim);
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// As one scalar function
+//===----------------------------------------------------------------------===//
+
+ScalarRegion::~ScalarRegion() {
+  for (Operation *op : llvm::reverse(built))
+    if (op->use_empty())
+      op->erase();
+}
+
+LogicalResult ScalarRegion::addStage(linalg::GenericOp stage) {
+  bool extracts = stage.getRegion()
+                      .walk([](tensor::ExtractOp) { return WalkResult::interrupt(); })
+                      .wasInterrupted();
+  if (stage.getNumReductionLoops() || extracts)
+    return stage.emitError(
+        "an element depends on other elements here; only elementwise ops, broadcasts, "
+        "transposes and constants can be merged element by element");
+  AffineMap output = stage.getMatchingIndexingMap(stage.getDpsInitOperand(0));
+  SmallVector<unsigned> dimOf(stage.getNumLoops());
+  for (auto [dim, expr] : llvm::enumerate(output.getResults())) {
+    dimOf[llvm::cast<AffineDimExpr>(expr).getPosition()] = dim;
+    for (Value result : stage.getResults())
+      classes.unionSets({stage->getResult(0).getAsOpaquePointer(), unsigned(dim)},
+                        {result.getAsOpaquePointer(), unsigned(dim)});
+  }
+  for (OpOperand *operand : stage.getDpsInputOperands())
+    for (auto [dim, expr] : llvm::enumerate(stage.getMatchingIndexingMap(operand).getResults()))
+      if (auto plain = llvm::dyn_cast<AffineDimExpr>(expr))
+        classes.unionSets({operand->get().getAsOpaquePointer(), unsigned(dim)},
+                          {stage->getResult(0).getAsOpaquePointer(), dimOf[plain.getPosition()]});
+  return success();
+}
+
+LogicalResult ScalarRegion::analyze(Block &block, ArrayRef<std::pair<Value, Value>> ties) {
+  Recorder recorder(emitter.getBuilder());
+  for (Value argument : block.getArguments()) {
+    graph::TensorType type = graph::getTensorType(argument);
+    placeholders.push_back(
+        emitter.empty(type.getDims(), getKernelElementType(type.getElementType())));
+  }
+  FailureOr<SmallVector<Value>> yielded = lowerRegion(emitter, block, placeholders);
+  built = recorder.take();
+  if (failed(yielded))
+    return failure();
+  for (Operation *op : built)
+    if (auto stage = llvm::dyn_cast<linalg::GenericOp>(op))
+      if (failed(addStage(stage)))
+        return failure();
+  for (auto [a, b] : ties)
+    for (int64_t dim = 0, rank = graph::getTensorType(a).rank(); dim < rank; ++dim)
+      classes.unionSets({emitter.lookup(a).getAsOpaquePointer(), unsigned(dim)},
+                        {emitter.lookup(b).getAsOpaquePointer(), unsigned(dim)});
+  for (Value argument : block.getArguments())
+    for (int64_t dim = 0, rank = graph::getTensorType(argument).rank(); dim < rank; ++dim) {
+      Dimension leader = classes.getOrInsertLeaderValue(
+          {emitter.lookup(argument).getAsOpaquePointer(), unsigned(dim)});
+      if (!llvm::is_contained(leaders, leader))
+        leaders.push_back(leader);
+    }
+  for (Operation *op : built)
+    for (Region &region : op->getRegions())
+      for (auto index : region.getOps<linalg::IndexOp>())
+        if (axisOf(op->getResult(0), index.getDim()) >= leaders.size())
+          return op->emitError("counts along an axis that no state has");
+  return success();
+}
+
+unsigned ScalarRegion::axisOf(Value tensor, unsigned dim) const {
+  Dimension key{tensor.getAsOpaquePointer(), dim};
+  auto it = classes.findLeader(key);
+  return it == classes.member_end() ? ~0u : llvm::find(leaders, *it) - leaders.begin();
+}
+
+SmallVector<unsigned> ScalarRegion::axesOf(Value graphValue) const {
+  Value tensor = emitter.lookup(graphValue);
+  return llvm::map_to_vector(llvm::seq<unsigned>(0, rankOf(tensor)),
+                             [&](unsigned dim) { return axisOf(tensor, dim); });
+}
+
+llvm::SmallBitVector ScalarRegion::argumentsOf(Value graphValue) const {
+  llvm::SmallBitVector arguments(placeholders.size());
+  SmallVector<Value> work{emitter.lookup(graphValue)};
+  llvm::DenseSet<Value> seen;
+  while (!work.empty()) {
+    Value value = work.pop_back_val();
+    if (!seen.insert(value).second)
+      continue;
+    if (const auto *it = llvm::find(placeholders, value); it != placeholders.end())
+      arguments.set(it - placeholders.begin());
+    else if (auto stage = value.getDefiningOp<linalg::GenericOp>())
+      for (OpOperand *operand : stage.getDpsInputOperands())
+        work.push_back(operand->get());
+  }
+  return arguments;
+}
+
+Value ScalarRegion::build(ImplicitLocOpBuilder &b, Value graphValue, ArrayRef<Value> arguments,
+                          llvm::function_ref<Value(unsigned)> indexOf) const {
+  // Stages stand in the order of the region, so each finds its operands done.
+  llvm::DenseMap<Value, Value> scalars;
+  for (auto [placeholder, argument] : llvm::zip(placeholders, arguments))
+    scalars[placeholder] = argument;
+  llvm::DenseSet<Operation *> needed;
+  SmallVector<Value> work{emitter.lookup(graphValue)};
+  while (!work.empty())
+    if (auto stage = work.pop_back_val().getDefiningOp<linalg::GenericOp>();
+        stage && needed.insert(stage).second)
+      llvm::append_range(work, stage.getDpsInputs());
+  for (Operation *op : built) {
+    if (auto fill = llvm::dyn_cast<linalg::FillOp>(op)) {
+      scalars[fill.getResult(0)] = fill.getInputs()[0];
+      continue;
+    }
+    auto stage = llvm::dyn_cast<linalg::GenericOp>(op);
+    if (!stage || !needed.contains(op))
+      continue;
+    IRMapping mapping;
+    Block &body = stage.getRegion().front();
+    for (OpOperand *operand : stage.getDpsInputOperands())
+      mapping.map(stage.getMatchingBlockArgument(operand), scalars.lookup(operand->get()));
+    AffineMap output = stage.getMatchingIndexingMap(stage.getDpsInitOperand(0));
+    for (Operation &inner : body.without_terminator()) {
+      if (auto index = llvm::dyn_cast<linalg::IndexOp>(inner)) {
+        std::optional<unsigned> dim =
+            output.getResultPosition(b.getAffineDimExpr(unsigned(index.getDim())));
+        mapping.map(index.getResult(), indexOf(axisOf(stage->getResult(0), *dim)));
+        continue;
+      }
+      b.clone(inner, mapping);
+    }
+    for (auto [result, value] : llvm::zip(stage.getResults(), body.getTerminator()->getOperands()))
+      scalars[result] = mapping.lookupOrDefault(value);
+  }
+  return scalars.lookup(emitter.lookup(graphValue));
+}

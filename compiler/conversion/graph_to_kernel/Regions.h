@@ -1,0 +1,107 @@
+//===- Regions.h - Regions of graph ops as stages and as scalars ----------------*- C++ -*-===//
+//
+// An op such as graph.stream says parts of its meaning by regions of graph ops. Each op of a region
+// is lowered as anywhere else; what differs is where the stages go: `lowerRegion` leaves them as
+// they are, `BatchedRegion` repeats them along a new outer loop, `ScalarRegion` makes one scalar
+// function of them.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TESSERA_COMPILER_CONVERSION_GRAPH_TO_KERNEL_REGIONS_H
+#define TESSERA_COMPILER_CONVERSION_GRAPH_TO_KERNEL_REGIONS_H
+
+#include "compiler/conversion/graph_to_kernel/Emitter.h"
+
+#include "llvm/ADT/EquivalenceClasses.h"
+#include "llvm/ADT/SmallBitVector.h"
+
+namespace tessera::lower {
+
+/// Lowers a block whose arguments are these tensors; gives what it yields.
+llvm::FailureOr<llvm::SmallVector<mlir::Value>>
+lowerRegion(KernelEmitter &emitter, mlir::Block &block, mlir::ValueRange arguments);
+
+/// An axis cut into blocks of constant size. Without blocks (`size` 1) no element lies outside.
+struct AxisBlocks {
+  graph::DimAttr extent; ///< of the axis
+  graph::DimAttr count;  ///< of blocks
+  int64_t size = 1;
+  /// Whether the last block may reach past the end.
+  bool hasTail() const;
+  /// block * size + place.
+  mlir::Value position(mlir::ImplicitLocOpBuilder &b, mlir::Value block, mlir::Value place) const;
+};
+
+/// A block lowered once for all blocks of an axis: every stage that depends on a block gets one
+/// outer loop more. Reductions along the axis leave out what lies past its end.
+class BatchedRegion {
+public:
+  struct Result {
+    mlir::Value tensor;
+    bool isBatched; ///< whether its first dimension counts blocks
+  };
+  BatchedRegion(KernelEmitter &emitter, const AxisBlocks &blocks)
+      : emitter(emitter), blocks(blocks),
+        extent(blocks.hasTail() ? emitter.extent(blocks.extent) : mlir::Value()) {}
+
+  /// The argument is, for every block, this tensor without its first dimension, which counts
+  /// blocks. `tailDim`: the dimension of the argument that lies along the axis, or -1.
+  void bind(mlir::BlockArgument argument, mlir::Value batched, int64_t tailDim);
+  /// Gives what the block yields. It has constant extents in place of symbols that stand for the
+  /// size of a block of the axis; `isTail` says which dimensions of which result of the op with
+  /// this number lie along the axis.
+  llvm::FailureOr<llvm::SmallVector<Result>>
+  lower(mlir::Block &block,
+        llvm::function_ref<bool(unsigned op, unsigned result, unsigned dim)> isTail);
+
+private:
+  llvm::LogicalResult batch(mlir::linalg::GenericOp stage);
+  llvm::LogicalResult findTailLoops(mlir::linalg::GenericOp stage, llvm::SmallBitVector &loops);
+  mlir::Value batchInit(mlir::Value init);
+  void guard(mlir::linalg::GenericOp stage, const llvm::SmallBitVector &tailLoops);
+  bool isTailDim(mlir::Value tensor, unsigned dim) const;
+
+  KernelEmitter &emitter;
+  const AxisBlocks &blocks;
+  mlir::Value extent;                               // of the axis, when there is a tail
+  llvm::DenseMap<mlir::Value, mlir::Value> batched; // by the tensor without the outer dimension
+  llvm::DenseMap<mlir::Value, llvm::SmallBitVector> tails;
+  llvm::SmallVector<mlir::Operation *> templates;
+};
+
+/// A block in which every element of a result follows from one element of each argument:
+/// elementwise ops, broadcasts, transposes, constants. Its axes are numbered: dimensions that
+/// always run together are one.
+class ScalarRegion {
+public:
+  explicit ScalarRegion(KernelEmitter &emitter) : emitter(emitter) {}
+  ~ScalarRegion();
+
+  /// Lowers the block. `ties`: pairs of values of the block whose dimensions run together.
+  llvm::LogicalResult analyze(mlir::Block &block,
+                              llvm::ArrayRef<std::pair<mlir::Value, mlir::Value>> ties);
+  /// The axis of every dimension of a value of the block.
+  llvm::SmallVector<unsigned> axesOf(mlir::Value graphValue) const;
+  /// The arguments that a value of the block depends on.
+  llvm::SmallBitVector argumentsOf(mlir::Value graphValue) const;
+  /// Builds the scalar of a value in the body of a stage, from scalars of the arguments (null where
+  /// it does not depend on one) and the index along each axis.
+  mlir::Value build(mlir::ImplicitLocOpBuilder &b, mlir::Value graphValue,
+                    llvm::ArrayRef<mlir::Value> arguments,
+                    llvm::function_ref<mlir::Value(unsigned axis)> indexOf) const;
+
+private:
+  using Dimension = std::pair<void *, unsigned>; // of a tensor
+  llvm::LogicalResult addStage(mlir::linalg::GenericOp stage);
+  unsigned axisOf(mlir::Value tensor, unsigned dim) const;
+
+  KernelEmitter &emitter;
+  llvm::SmallVector<mlir::Operation *> built;
+  llvm::SmallVector<mlir::Value> placeholders; // per argument
+  llvm::EquivalenceClasses<Dimension> classes;
+  llvm::SmallVector<Dimension> leaders;
+};
+
+} // namespace tessera::lower
+
+#endif

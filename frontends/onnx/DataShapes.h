@@ -1,0 +1,38 @@
+//===- DataShapes.h - Shapes that depend on data ---------------------------------*- C++ -*-===//
+#ifndef TESSERA_FRONTENDS_ONNX_DATASHAPES_H
+#define TESSERA_FRONTENDS_ONNX_DATASHAPES_H
+
+#include "frontends/onnx/Importer.h"
+
+namespace tessera::onnx {
+
+/// Arithmetic on si64 scalars that become extents.
+class ShapeScalars {
+public:
+  explicit ShapeScalars(Node &node) : node(node) {}
+
+  Value number(int64_t value);
+  Value number(DimAttr dim);
+  Value select(Value condition, Value x, Value y);
+  Value isEqual(Value x, int64_t value);
+  Value isNegative(Value x);
+  Value clamp(Value x, Value low, Value high);
+  Value element(Value list, int64_t k);
+  DimAttr known(Value list, int64_t k);
+  /// A new symbol with the value of the scalar; `what` is for the message when it is no extent.
+  DimAttr bind(Value scalar, llvm::StringRef what);
+
+private:
+  Node &node;
+};
+
+/// The second input of Reshape or Expand, when it depends on data.
+LogicalResult readReshape(Node &node, DimList &dims);
+LogicalResult readExpand(Node &node, DimList &dims);
+/// A slice of x between places that depend on data (si64 scalars in the convention of the
+/// operator).
+LogicalResult sliceByData(Node &node, Value &x, int64_t axis, Value start, Value end, int64_t step);
+
+} // namespace tessera::onnx
+
+#endif

@@ -1,0 +1,321 @@
+//===- OpsControl.cpp - If and Loop ------------------------------------------------------===//
+
+#include "frontends/onnx/DataShapes.h"
+
+using namespace mlir;
+using namespace tessera;
+using namespace tessera::onnx;
+using graph::CompareKind;
+
+static Type si64(Node &node) {
+  return IntegerType::get(node.getBuilder().getContext(), 64, IntegerType::Signed);
+}
+
+//===----------------------------------------------------------------------===//
+// If
+//===----------------------------------------------------------------------===//
+
+/// An extent that the branches give differently: chosen by an if of its own, before.
+static FailureOr<DimAttr> chooseExtent(Node &node, Value condition, DimAttr whenTrue,
+                                       DimAttr whenFalse, Region &thenRegion, Region &elseRegion,
+                                       size_t result) {
+  // What a branch computes inside is not known before it runs.
+  bool isInside = false;
+  for (Region *region : {&thenRegion, &elseRegion})
+    region->walk([&](graph::BindDimOp bind) {
+      for (DimAttr dim : {whenTrue, whenFalse})
+        graph::walkDimSymbols(dim,
+                              [&](StringRef symbol) { isInside |= symbol == bind.getSymbol(); });
+    });
+  if (isInside)
+    return node.error(
+        "output " + Twine(result) +
+        " has an extent that depends on data inside of a branch, which is not supported");
+  auto scalar = graph::TensorType::getScalar(si64(node));
+  auto choice = graph::IfOp::create(node.getBuilder(), node.getLoc(), TypeRange(scalar), condition);
+  for (auto [region, dim] : {std::pair(&choice.getThenRegion(), whenTrue),
+                             std::pair(&choice.getElseRegion(), whenFalse)}) {
+    OpBuilder inner = OpBuilder::atBlockEnd(&region->emplaceBlock());
+    Value value = graph::DimValueOp::create(inner, node.getLoc(), dim);
+    graph::YieldOp::create(inner, node.getLoc(), value);
+  }
+  return ShapeScalars(node).bind(choice.getResult(0),
+                                 "an extent of output " + std::to_string(result));
+}
+
+static LogicalResult importIf(Node &node) {
+  const ::onnx::AttributeProto *thenBranch = node.attribute("then_branch");
+  const ::onnx::AttributeProto *elseBranch = node.attribute("else_branch");
+  if (!thenBranch || !elseBranch)
+    return node.error("lacks a branch");
+  OpBuilder &builder = node.getBuilder();
+  Value condition = node.reshape(node.input(0), {});
+  // A condition that follows from extents is decided now.
+  if (DimAttr known = graph::getShapeScalar(condition); known && known.isConstant()) {
+    SmallVector<Value> results;
+    if (failed(node.importer.importSubgraph((known.getValue() ? thenBranch : elseBranch)->g(),
+                                            builder, {}, results)))
+      return failure();
+    for (Value result : results)
+      node.setOutput(result);
+    return success();
+  }
+  // Both branches go into blocks of their own, which tell the types.
+  auto op = graph::IfOp::create(builder, node.getLoc(), TypeRange(), condition);
+  SmallVector<SmallVector<Value>> results(2);
+  Region *regions[] = {&op.getThenRegion(), &op.getElseRegion()};
+  const ::onnx::AttributeProto *branches[] = {thenBranch, elseBranch};
+  for (auto [region, branch, values] : llvm::zip(regions, branches, results)) {
+    OpBuilder inner = OpBuilder::atBlockEnd(&region->emplaceBlock());
+    if (failed(node.importer.importSubgraph(branch->g(), inner, {}, values)))
+      return failure();
+  }
+  if (results[0].size() != results[1].size())
+    return node.error("its branches give " + Twine(results[0].size()) + " and " +
+                      Twine(results[1].size()) + " outputs");
+  SmallVector<Type> types;
+  for (auto [number, pair] : llvm::enumerate(llvm::zip(results[0], results[1]))) {
+    graph::TensorType a = graph::getTensorType(std::get<0>(pair)),
+                      b = graph::getTensorType(std::get<1>(pair));
+    if (a.getElementType() != b.getElementType() || a.rank() != b.rank())
+      return node.error("its branches give output " + Twine(number) +
+                        " of different types or ranks");
+    DimList dims;
+    for (auto [x, y] : llvm::zip(a.getDims(), b.getDims())) {
+      FailureOr<DimAttr> dim = x;
+      if (x != y)
+        dim = chooseExtent(node, condition, x, y, *regions[0], *regions[1], number);
+      if (failed(dim))
+        return failure();
+      dims.push_back(*dim);
+    }
+    types.push_back(a.withDims(dims));
+  }
+  auto typed = graph::IfOp::create(builder, node.getLoc(), types, condition);
+  typed.getThenRegion().takeBody(op.getThenRegion());
+  typed.getElseRegion().takeBody(op.getElseRegion());
+  op.erase();
+  Region *typedRegions[] = {&typed.getThenRegion(), &typed.getElseRegion()};
+  for (auto [region, values] : llvm::zip(typedRegions, results)) {
+    OpBuilder inner = OpBuilder::atBlockEnd(&region->front());
+    graph::GraphBuilder b(inner, node.getLoc());
+    for (auto [value, type] : llvm::zip(values, types))
+      value = b.reshape(value, llvm::cast<graph::TensorType>(type).getDims());
+    graph::YieldOp::create(inner, node.getLoc(), values);
+  }
+  for (Value result : typed.getResults())
+    node.setOutput(result);
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Loop
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// Loop (trip count, condition, carried values) becomes a graph.while that carries the number of
+/// the iteration, the condition, the values, and a tensor for each scan output, which holds all
+/// iterations.
+class LoopImporter {
+public:
+  explicit LoopImporter(Node &node) : node(node), scalars(node) {}
+  LogicalResult run();
+
+private:
+  LogicalResult readTripCount();
+  LogicalResult importBody();
+  LogicalResult checkCarried();
+  LogicalResult addScanOutputs();
+  void build();
+
+  Node &node;
+  ShapeScalars scalars;
+  Value tripCount; // si64 scalar, null: no limit
+  DimAttr tripDim; // the same as an extent, when scan outputs need it
+  Value condition; // at the start
+  size_t carried = 0;
+  Operation *holder = nullptr; // a graph.while without types, which holds the body until they are known
+  Block *body = nullptr;       // takes iteration, condition, carried values, scan tensors
+  Value nextCondition;
+  SmallVector<Value> inits, next; // carried values, then scan tensors
+  SmallVector<Value> slices;      // of scan outputs
+  bool alwaysGoesOn = false;      // the condition never ends the loop
+};
+} // namespace
+
+LogicalResult LoopImporter::readTripCount() {
+  if (Value count = node.input(0)) {
+    DimAttr known = graph::getShapeScalar(count);
+    // Exporters write the largest number for "no limit".
+    if (!known || !known.isConstant() || known.getValue() < INT32_MAX)
+      tripCount = node.convert(node.reshape(count, {}), si64(node));
+    if (tripCount && known)
+      tripDim = DimExpr::max(known, node.dim(0));
+  }
+  Type boolean = node.getBuilder().getI1Type();
+  condition = node.input(1) ? node.reshape(node.input(1), {}) : node.scalar(boolean, 1);
+  return success();
+}
+
+LogicalResult LoopImporter::importBody() {
+  const ::onnx::AttributeProto *attribute = node.attribute("body");
+  if (!attribute)
+    return node.error("has no body");
+  carried = std::max<int64_t>(int64_t(node.inputCount()) - 2, 0);
+  Location loc = node.getLoc();
+  OperationState state(loc, graph::WhileOp::getOperationName());
+  state.addRegion();
+  body = &state.addRegion()->emplaceBlock();
+  holder = node.getBuilder().create(state);
+  SmallVector<Value> arguments{
+      body->addArgument(graph::TensorType::getScalar(si64(node)), loc),
+      body->addArgument(graph::TensorType::getScalar(node.getBuilder().getI1Type()), loc)};
+  for (size_t i = 0; i < carried; ++i) {
+    inits.push_back(node.input(2 + i));
+    if (!inits.back())
+      return node.error("carried value " + Twine(i) + " has no start");
+    arguments.push_back(body->addArgument(inits.back().getType(), loc));
+  }
+  OpBuilder inner = OpBuilder::atBlockEnd(body);
+  SmallVector<Value> results;
+  if (failed(node.importer.importSubgraph(attribute->g(), inner, arguments, results)))
+    return failure();
+  if (results.size() < 1 + carried || int(results.size()) - 1 != node.proto.output_size())
+    return node.error("its body gives " + Twine(results.size()) + " values for " + Twine(carried) +
+                      " carried ones and " + Twine(node.proto.output_size()) + " outputs");
+  graph::GraphBuilder b(inner, loc);
+  nextCondition = b.reshape(results[0], {});
+  next.assign(results.begin() + 1, results.begin() + 1 + carried);
+  slices.assign(results.begin() + 1 + carried, results.end());
+  auto isTrue = [&](Value value) {
+    auto splat = llvm::dyn_cast_or_null<IntegerAttr>(graph::getSplat(value));
+    return splat && !splat.getValue().isZero();
+  };
+  // Passing the condition through leaves it what it was.
+  Value source = results[0];
+  while (auto reshape = source.getDefiningOp<graph::ReshapeOp>())
+    source = reshape.getX();
+  alwaysGoesOn = isTrue(condition) && (isTrue(source) || source == body->getArgument(1));
+  return success();
+}
+
+/// Carried values keep their shape: extents that cannot be compared are taken to be equal, and
+/// checked.
+LogicalResult LoopImporter::checkCarried() {
+  OpBuilder inner = OpBuilder::atBlockEnd(body);
+  graph::GraphBuilder b(inner, node.getLoc());
+  for (auto [i, init, value] : llvm::enumerate(inits, next)) {
+    graph::TensorType wanted = graph::getTensorType(init), type = graph::getTensorType(value);
+    bool fits = wanted.getElementType() == type.getElementType() && wanted.rank() == type.rank();
+    for (size_t d = 0; fits && d < wanted.getDims().size(); ++d)
+      fits = !graph::isKnownDifferent(wanted.getDim(d), type.getDim(d));
+    if (!fits) {
+      std::string text;
+      llvm::raw_string_ostream(text)
+          << "carried value " << i << " begins as " << wanted << " and goes on as " << type
+          << "; a carried value has to keep its type and shape";
+      return node.error(text);
+    }
+    next[i] = b.reshape(value, wanted.getDims());
+  }
+  return success();
+}
+
+/// Each scan output is a tensor of all iterations, in which one slice after the other is replaced.
+LogicalResult LoopImporter::addScanOutputs() {
+  if (slices.empty())
+    return success();
+  if (!tripCount)
+    return node.error("has scan outputs but no trip count, so how much they hold is not known");
+  if (!tripDim)
+    tripDim = scalars.bind(node.max(tripCount, scalars.number(0)), "the trip count");
+  OpBuilder inner = OpBuilder::atBlockEnd(body);
+  graph::GraphBuilder b(inner, node.getLoc());
+  for (Value slice : slices) {
+    graph::TensorType type = graph::getTensorType(slice);
+    bool isInside = false;
+    for (DimAttr dim : type.getDims())
+      graph::walkDimSymbols(dim, [&](StringRef symbol) {
+        body->walk([&](graph::BindDimOp bind) { isInside |= bind.getSymbol() == symbol; });
+      });
+    if (isInside)
+      return node.error("has a scan output whose shape depends on data inside of the body");
+    DimList dims{tripDim};
+    llvm::append_range(dims, type.getDims());
+    inits.push_back(node.fill(type.withDims(dims), 0));
+    Value all = body->addArgument(inits.back().getType(), node.getLoc());
+    graph::TensorType counters = type.withDims(dims).withElementType(si64(node));
+    Value isHere = b.compare(CompareKind::eq, b.create<graph::IotaOp>(counters, 0),
+                             b.broadcast(body->getArgument(0), {}, dims));
+    SmallVector<int64_t> places = llvm::to_vector(llvm::seq<int64_t>(1, dims.size()));
+    next.push_back(b.create<graph::SelectOp>(isHere, b.broadcast(slice, places, dims), all));
+  }
+  return success();
+}
+
+void LoopImporter::build() {
+  OpBuilder &builder = node.getBuilder();
+  Location loc = node.getLoc();
+  SmallVector<Value> starts{scalars.number(0), condition};
+  llvm::append_range(starts, inits);
+  OperationState state(loc, graph::WhileOp::getOperationName());
+  state.addOperands(starts);
+  state.addTypes(ValueRange(starts).getTypes());
+  Region *test = state.addRegion(), *repeated = state.addRegion();
+  Block *check = &test->emplaceBlock();
+  for (Value start : starts)
+    check->addArgument(start.getType(), loc);
+  OpBuilder inTest(builder.getContext());
+  inTest.setInsertionPointToEnd(check);
+  graph::GraphBuilder t(inTest, loc);
+  Value goesOn = check->getArgument(1);
+  if (tripCount)
+    goesOn = t.create<graph::AndOp>(goesOn,
+                                    t.compare(CompareKind::lt, check->getArgument(0), tripCount));
+  graph::ConditionOp::create(inTest, loc, goesOn);
+
+  OpBuilder inner = OpBuilder::atBlockEnd(body);
+  graph::GraphBuilder b(inner, loc);
+  SmallVector<Value> yielded{b.add(body->getArgument(0), b.scalar(si64(node), 1)), nextCondition};
+  llvm::append_range(yielded, next);
+  graph::YieldOp::create(inner, loc, yielded);
+  repeated->takeBody(holder->getRegion(1));
+  holder->erase();
+  Operation *loop = builder.create(state);
+
+  for (size_t i = 0; i < carried; ++i)
+    node.setOutput(loop->getResult(2 + i));
+  if (slices.empty())
+    return;
+  DimAttr count = tripDim;
+  if (!alwaysGoesOn)
+    count = scalars.bind(loop->getResult(0), "the number of iterations");
+  for (size_t i = 0; i < slices.size(); ++i) {
+    Value all = loop->getResult(2 + carried + i);
+    graph::TensorType type = graph::getTensorType(all);
+    if (count != tripDim) {
+      DimList zeros(type.rank(), node.dim(0)), ones(type.rank(), node.dim(1)), dims(type.getDims());
+      dims[0] = count;
+      all = node.create<graph::SliceOp>(all, zeros, ones, dims);
+    }
+    node.setOutput(all);
+  }
+}
+
+LogicalResult LoopImporter::run() {
+  if (failed(readTripCount()) || failed(importBody()) || failed(checkCarried()) ||
+      failed(addScanOutputs()))
+    return failure();
+  build();
+  return success();
+}
+
+static LogicalResult importLoop(Node &node) { return LoopImporter(node).run(); }
+
+ArrayRef<Operator> tessera::onnx::controlOperators() {
+  static const Operator table[] = {
+      {"If", 1, importIf},
+      {"Loop", 1, importLoop},
+  };
+  return table;
+}

@@ -1,0 +1,241 @@
+//===- OpsQuantize.cpp - Quantized operators as compositions
+//------------------------------------===//
+
+#include "frontends/onnx/Importer.h"
+
+using namespace mlir;
+using namespace tessera;
+using namespace tessera::onnx;
+
+static Type si(Node &node, unsigned width) {
+  return IntegerType::get(node.getBuilder().getContext(), width, IntegerType::Signed);
+}
+
+/// How scale and zero point apply: attributes of graph.quantize, and the operands in its forms.
+namespace {
+struct Granularity {
+  Value scale, zero;
+  IntegerAttr axis, block;
+};
+} // namespace
+
+/// A tensor of one element counts as a scalar whatever its rank.
+static Value asScalar(Node &node, Value value) {
+  bool isOne = value && llvm::all_of(graph::getTensorType(value).getDims(),
+                                     [](DimAttr dim) { return dim.getConstant() == 1; });
+  return isOne ? node.reshape(value, {}) : value;
+}
+
+static LogicalResult readGranularity(Node &node, Granularity &result) {
+  Builder &b = node.getBuilder();
+  int64_t rank = node.type(0).rank(), block = node.getInt("block_size", 0);
+  if (!node.input(1))
+    return node.error("has no scale");
+  result.scale = block ? node.input(1) : asScalar(node, node.input(1));
+  result.zero = block ? node.input(2) : asScalar(node, node.input(2));
+  int64_t scaleRank = graph::getTensorType(result.scale).rank();
+  if (scaleRank == 0)
+    return success();
+  int64_t axis = node.getInt("axis", 1);
+  if (failed(node.normalizeAxis(axis, rank)))
+    return failure();
+  if (scaleRank != (block ? rank : 1))
+    return node.error("has a scale of rank " + Twine(scaleRank) +
+                      (block ? "" : " and no block_size"));
+  // Extents that cannot be compared are taken to be equal.
+  DimList dims{node.type(0).getDim(axis)};
+  if (block) {
+    dims.assign(node.type(0).getDims().begin(), node.type(0).getDims().end());
+    dims[axis] = DimExpr(dims[axis]).ceilDiv(block);
+    result.block = b.getI64IntegerAttr(block);
+  }
+  result.axis = b.getI64IntegerAttr(axis);
+  result.scale = node.reshape(result.scale, dims);
+  if (result.zero)
+    result.zero = node.reshape(result.zero, dims);
+  return success();
+}
+
+static LogicalResult importQuantizeLinear(Node &node) {
+  Granularity how;
+  if (failed(readGranularity(node, how)))
+    return failure();
+  MLIRContext *context = node.getBuilder().getContext();
+  Type element = how.zero ? graph::getTensorType(how.zero).getElementType()
+                          : getElementType(context, node.getInt("output_dtype", 0)
+                                                        ? node.getInt("output_dtype", 0)
+                                                        : ::onnx::TensorProto::UINT8);
+  if (!element || !isInteger(element))
+    return node.error("quantizes to a type other than integers of 8, 16 or 32 bits");
+  if (int64_t precision = node.getInt("precision", 0);
+      precision && precision != ::onnx::TensorProto::FLOAT)
+    return node.error("asks for a precision other than f32, in which quotients are computed");
+  Value x = node.input(0);
+  if (!isFloat(node.type(0).getElementType()))
+    x = node.convert(x, node.getBuilder().getF32Type());
+  node.setOutput(node.create<graph::QuantizeOp>(graph::getTensorType(x).withElementType(element), x,
+                                                how.scale, how.zero, how.axis, how.block));
+  return success();
+}
+
+static LogicalResult importDequantizeLinear(Node &node) {
+  Granularity how;
+  if (failed(readGranularity(node, how)))
+    return failure();
+  Type element = graph::getTensorType(how.scale).getElementType();
+  if (int64_t wanted = node.getInt("output_dtype", 0))
+    element = getElementType(node.getBuilder().getContext(), wanted);
+  if (!element || !isFloat(element) || !isInteger(node.type(0).getElementType()))
+    return node.error("dequantizes other types than integers to floats");
+  node.setOutput(node.create<graph::DequantizeOp>(node.type(0).withElementType(element),
+                                                  node.input(0), how.scale, how.zero, how.axis,
+                                                  how.block));
+  return success();
+}
+
+/// The range of x, 0 included, on the 256 steps of ui8.
+static LogicalResult importDynamicQuantizeLinear(Node &node) {
+  Value x = node.input(0);
+  Type f32 = node.getBuilder().getF32Type();
+  Type ui8 = IntegerType::get(node.getBuilder().getContext(), 8, IntegerType::Unsigned);
+  SmallVector<int64_t> axes = llvm::to_vector(llvm::seq<int64_t>(0, node.type(0).rank()));
+  Value high = node.max(node.reduce(graph::ReduceKind::max, x, axes), 0);
+  Value low = node.min(node.reduce(graph::ReduceKind::min, x, axes), 0);
+  Value range = node.div(node.sub(high, low), node.scalar(f32, 255));
+  // Nothing but zeros: any scale will do.
+  Value zero = node.scalar(f32, 0), one = node.scalar(f32, 1);
+  Value scale =
+      node.create<graph::SelectOp>(node.compare(graph::CompareKind::eq, range, zero), one, range);
+  Value start = node.div(node.sub(zero, low), scale);
+  Value zeroPoint =
+      node.convert(node.create<graph::RoundOp>(node.min(node.max(start, 0), 255)), ui8);
+  node.setOutput(node.create<graph::QuantizeOp>(node.type(0).withElementType(ui8), x, scale,
+                                                zeroPoint, IntegerAttr(), IntegerAttr()));
+  node.setOutput(scale);
+  node.setOutput(zeroPoint);
+  return success();
+}
+
+/// x - zero in si32: `zero` is one number, or one for each index along `axis`.
+static LogicalResult centre(Node &node, Value &x, Value zero, int64_t axis) {
+  x = node.convert(x, si(node, 32));
+  if (!zero)
+    return success();
+  zero = node.convert(asScalar(node, zero), si(node, 32));
+  ArrayRef<DimAttr> dims = graph::getTensorType(x).getDims();
+  graph::TensorType type = graph::getTensorType(zero);
+  if (type.rank() == 0) {
+    x = node.sub(x, node.broadcast(zero, {}, dims));
+  } else if (type.rank() == 1 && axis < int64_t(dims.size())) {
+    x = node.sub(x, node.broadcast(node.reshape(zero, {dims[axis]}), {axis}, dims));
+  } else if (type.rank() <= int64_t(dims.size())) {
+    x = node.sub(x, node.broadcastTo(zero, dims));
+  } else {
+    return node.error("has a zero point of rank " + Twine(type.rank()));
+  }
+  return success();
+}
+
+/// An operator of floats on other inputs: the rest of the node stays.
+static FailureOr<Value> apply(Node &node, LogicalResult (*import)(Node &), ArrayRef<Value> inputs) {
+  Node inner(node.importer, node.getBuilder(), node.getLoc(), node.proto, node.opset);
+  inner.inputs.assign(inputs.begin(), inputs.end());
+  if (failed(import(inner)))
+    return failure();
+  return inner.outputs.front();
+}
+
+static FailureOr<Value> multiplyIntegers(Node &node, Value a, Value aZero, Value b, Value bZero) {
+  int64_t aRank = graph::getTensorType(a).rank(), bRank = graph::getTensorType(b).rank();
+  // Zero points per row of the left side, per column of the right one.
+  if (failed(centre(node, a, aZero, std::max<int64_t>(aRank - 2, 0))) ||
+      failed(centre(node, b, bZero, bRank - 1)))
+    return failure();
+  return apply(node, importMatMul, {a, b});
+}
+
+static LogicalResult importMatMulInteger(Node &node) {
+  if (!node.input(1))
+    return node.error("needs two operands");
+  FailureOr<Value> product =
+      multiplyIntegers(node, node.input(0), node.input(2), node.input(1), node.input(3));
+  if (failed(product))
+    return failure();
+  node.setOutput(*product);
+  return success();
+}
+
+static LogicalResult importConvInteger(Node &node) {
+  Value x = node.input(0), weight = node.input(1);
+  if (!weight || failed(centre(node, x, node.input(2), 1)) ||
+      failed(centre(node, weight, node.input(3), 0)))
+    return failure();
+  FailureOr<Value> result = apply(node, importConv, {x, weight});
+  if (failed(result))
+    return failure();
+  node.setOutput(*result);
+  return success();
+}
+
+/// Sums in si32 to the scale and zero point of the result. `axis`: of the result, along which the
+/// scale of the right side may differ.
+static LogicalResult requantize(Node &node, Value sums, Value aScale, Value bScale, int64_t axis,
+                                Value scale, Value zero) {
+  Type f32 = node.getBuilder().getF32Type();
+  graph::TensorType type = graph::getTensorType(sums).withElementType(f32);
+  auto spread = [&](Value value, int64_t along) {
+    value = node.convert(asScalar(node, value), f32);
+    if (graph::getTensorType(value).rank() == 0)
+      return node.broadcast(value, {}, type.getDims());
+    if (graph::getTensorType(value).rank() == 1)
+      return node.broadcast(node.reshape(value, {type.getDim(along)}), {along}, type.getDims());
+    return node.broadcastTo(value, type.getDims());
+  };
+  Value factor = node.mul(spread(aScale, std::max<int64_t>(axis - 1, 0)), spread(bScale, axis));
+  factor = node.div(factor, spread(scale, axis));
+  Value x = node.mul(node.convert(sums, f32), factor);
+  zero = asScalar(node, zero);
+  if (graph::getTensorType(zero).rank() != 0)
+    return node.error("has a zero point of the result that is no scalar");
+  node.setOutput(node.create<graph::QuantizeOp>(
+      type.withElementType(graph::getTensorType(zero).getElementType()), x, node.scalar(f32, 1),
+      zero, IntegerAttr(), IntegerAttr()));
+  return success();
+}
+
+static LogicalResult importQLinearMatMul(Node &node) {
+  if (node.inputCount() < 8)
+    return node.error("needs eight inputs");
+  FailureOr<Value> sums =
+      multiplyIntegers(node, node.input(0), node.input(2), node.input(3), node.input(5));
+  if (failed(sums))
+    return failure();
+  int64_t last = graph::getTensorType(*sums).rank() - 1;
+  return requantize(node, *sums, node.input(1), node.input(4), std::max<int64_t>(last, 0),
+                    node.input(6), node.input(7));
+}
+
+static LogicalResult importQLinearConv(Node &node) {
+  if (node.inputCount() < 8)
+    return node.error("needs eight inputs");
+  Value x = node.input(0), weight = node.input(3);
+  if (failed(centre(node, x, node.input(2), 1)) || failed(centre(node, weight, node.input(5), 0)))
+    return failure();
+  FailureOr<Value> sums = apply(node, importConv, {x, weight, node.input(8)});
+  if (failed(sums))
+    return failure();
+  return requantize(node, *sums, node.input(1), node.input(4), 1, node.input(6), node.input(7));
+}
+
+ArrayRef<Operator> tessera::onnx::quantizeOperators() {
+  static const Operator table[] = {
+      {"ConvInteger", 10, importConvInteger},
+      {"DequantizeLinear", 10, importDequantizeLinear},
+      {"DynamicQuantizeLinear", 11, importDynamicQuantizeLinear},
+      {"MatMulInteger", 10, importMatMulInteger},
+      {"QLinearConv", 10, importQLinearConv},
+      {"QLinearMatMul", 10, importQLinearMatMul},
+      {"QuantizeLinear", 10, importQuantizeLinear},
+  };
+  return table;
+}
