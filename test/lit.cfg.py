@@ -26,3 +26,4 @@ if any(os.access(os.path.join(folder, "ptxas"), os.X_OK)
 if shutil.which("g++"):
     config.available_features.add("g++")
 config.substitutions.append(("%tessera_lib", os.path.join(config.build, "lib")))
+config.substitutions.append(("%builddir", config.build))

