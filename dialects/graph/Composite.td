@@ -128,7 +128,7 @@ def Graph_LayerNormOp : Graph_Composite<"layer_norm"> {
                        Optional<Graph_FloatTensor>:$bias, I64Attr:$axis, F64Attr:$epsilon);
   let results = (outs Graph_FloatTensor:$result);
   let assemblyFormat = [{
-    $x `,` $scale (`,` $bias^)? `,` `axis` `=` custom<Int>($axis) attr-dict
+    $x `,` $scale `,` custom<OptionalAndComma>($bias) `axis` `=` custom<Int>($axis) attr-dict
     `:` functional-type(operands, results)
   }];
 }

@@ -120,7 +120,7 @@ def Graph_PadOp : Graph_InferredOp<"pad"> {
                        Graph_DimArrayAttr:$lo, Graph_DimArrayAttr:$hi);
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = [{
-    $mode $x (`,` $value^)? `,` `lo` `=` custom<Dims>($lo) `,` `hi` `=` custom<Dims>($hi) attr-dict
+    $mode $x `,` custom<OptionalAndComma>($value) `lo` `=` custom<Dims>($lo) `,` `hi` `=` custom<Dims>($hi) attr-dict
     `:` functional-type(operands, results)
   }];
   let hasFolder = 1;

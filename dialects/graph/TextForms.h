@@ -30,6 +30,25 @@ inline void printInt(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::Integ
   printer << attr.getInt();
 }
 
+/// `%bias, ` or nothing: the comma that follows belongs to the optional operand.
+inline mlir::ParseResult
+parseOptionalAndComma(mlir::OpAsmParser &parser,
+                      std::optional<mlir::OpAsmParser::UnresolvedOperand> &operand) {
+  mlir::OpAsmParser::UnresolvedOperand parsed;
+  mlir::OptionalParseResult found = parser.parseOptionalOperand(parsed);
+  if (!found.has_value())
+    return mlir::success();
+  if (mlir::failed(*found) || parser.parseComma())
+    return mlir::failure();
+  operand = parsed;
+  return mlir::success();
+}
+inline void printOptionalAndComma(mlir::OpAsmPrinter &printer, mlir::Operation *,
+                                  mlir::Value operand) {
+  if (operand)
+    printer << operand << ",";
+}
+
 inline mlir::ParseResult parseDimExpr(mlir::OpAsmParser &parser, DimAttr &dim) {
   mlir::FailureOr<DimAttr> parsed = parseDimExpr(static_cast<mlir::AsmParser &>(parser));
   if (mlir::failed(parsed))

@@ -85,3 +85,15 @@ graph.func @quantization(%x: !graph.tensor<[N, 64], f32>, %s: !graph.tensor<[64]
   %1 = graph.dequantize %0, %t axis = 1 block = 32 : (!graph.tensor<[N, 64], si8>, !graph.tensor<[N, 2], f32>) -> !graph.tensor<[N, 64], f32>
   graph.return %1 : !graph.tensor<[N, 64], f32>
 }
+
+// Operands that may be absent, with a comma behind them.
+// CHECK-LABEL: graph.func @optional
+graph.func @optional(%x: !graph.tensor<[2, 3], f32>, %s: !graph.tensor<[3], f32>) -> !graph.tensor<[2, 5], f32> {
+  // CHECK: graph.layer_norm %{{[^ ,]*}}, %{{[^ ,]*}}, {{ *}}axis = 1
+  %0 = graph.layer_norm %x, %s, axis = 1 {epsilon = 1.0e-5 : f64} : (!graph.tensor<[2, 3], f32>, !graph.tensor<[3], f32>) -> !graph.tensor<[2, 3], f32>
+  // CHECK: graph.layer_norm %{{[^ ,]*}}, %{{[^ ,]*}}, %{{[^ ,]*}}, axis = 1
+  %1 = graph.layer_norm %0, %s, %s, axis = 1 {epsilon = 1.0e-5 : f64} : (!graph.tensor<[2, 3], f32>, !graph.tensor<[3], f32>, !graph.tensor<[3], f32>) -> !graph.tensor<[2, 3], f32>
+  // CHECK: graph.pad reflect %{{[^ ,]*}}, {{ *}}lo = [0, 1]
+  %2 = graph.pad reflect %1, lo = [0, 1], hi = [0, 1] : (!graph.tensor<[2, 3], f32>) -> !graph.tensor<[2, 5], f32>
+  graph.return %2 : !graph.tensor<[2, 5], f32>
+}
