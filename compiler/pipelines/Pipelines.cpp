@@ -16,6 +16,7 @@ void tessera::addGraphPasses(mlir::OpPassManager &passes) {
   passes.addPass(transforms::createGraphFoldConstants());
   passes.addPass(transforms::createGraphContractTransposedConv());
   passes.addPass(transforms::createGraphDropUnitAxes());
+  passes.addPass(transforms::createGraphSinkReshapes());
   passes.addPass(transforms::createGraphChannelsLast());
   passes.addPass(mlir::createCanonicalizerPass());
   passes.addPass(transforms::createGraphFoldTransposes());

@@ -19,6 +19,21 @@ def GraphDropUnitAxes : Pass<"graph-drop-unit-axes", "::mlir::ModuleOp"> {
   }];
 }
 
+def GraphSinkReshapes : Pass<"graph-sink-reshapes", "::mlir::ModuleOp"> {
+  let summary = "Adds axes of extent 1 as late as possible";
+  let description = [{
+    ```mlir
+    %r = graph.reshape %sum : !graph.tensor<[B], f32> -> !graph.tensor<[B, 1], f32>
+    %m = graph.mul %r, %splat : !graph.tensor<[B, 1], f32>
+    %b = graph.broadcast %m, dims = [0, 1] : ... -> !graph.tensor<[B, N], f32>
+    // =>
+    %m = graph.mul %sum, %splat2 : !graph.tensor<[B], f32>
+    %b = graph.broadcast %m, dims = [0] : ... -> !graph.tensor<[B, N], f32>
+    ```
+    Kernels are formed between views, so fewer views inside make larger kernels.
+  }];
+}
+
 def GraphChannelsLast : Pass<"graph-channels-last", "::mlir::ModuleOp"> {
   let summary = "Gives convolutions channels-last operands where that pays";
   let description = [{
