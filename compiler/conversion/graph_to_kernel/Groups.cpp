@@ -23,6 +23,15 @@ bool tessera::isRecomputed(Operation *op) {
 }
 
 namespace {
+/// What reductions along trailing axes of tensors of one shape have in common: a row, which stays
+/// in cache while everything about it is computed.
+struct RowDomain {
+  ArrayRef<graph::DimAttr> dims; // of what is reduced
+  ArrayRef<int64_t> axes;
+  bool operator==(const RowDomain &other) const { return dims == other.dims && axes == other.axes; }
+  ArrayRef<graph::DimAttr> kept() const { return dims.drop_back(axes.size()); }
+};
+
 class Partition {
 public:
   Partition(Block &block, const BoundSymbols &bound) : block(block), bound(bound) {}
@@ -39,7 +48,12 @@ private:
   bool hasAnchor(Group group) const {
     return contains(group, FusionClass::Reduction) || contains(group, FusionClass::Contraction);
   }
+  std::optional<RowDomain> rowDomainOf(Group group) const;
+  bool joinsRows(const RowDomain &rows, Operation *consumer) const;
   bool isWorthwhile(Group producers, Operation *consumer) const;
+  bool repeatsCost(Group a, Group b) const;
+  bool mayShare(Group a, Group b) const;
+  void addSiblings(Operation *op, llvm::SetVector<Group> &candidates) const;
   bool isConvex(Group a, Group b);
 
   Block &block;
@@ -139,6 +153,108 @@ static bool repeatsReads(Operation *reader) {
           llvm::cast<graph::PadOp>(reader).getMode() != graph::PadMode::constant);
 }
 
+/// The rows that a reduction works on, when its axes are the trailing ones. A whole tensor is no
+/// row: it need not fit in cache.
+static std::optional<RowDomain> rowDomainOf(Operation *op) {
+  auto reduce = llvm::dyn_cast<graph::ReduceOp>(op);
+  if (!reduce || reduce.getAxes().empty())
+    return std::nullopt;
+  ArrayRef<graph::DimAttr> dims = graph::getTensorType(reduce.getX()).getDims();
+  size_t first = dims.size() - reduce.getAxes().size();
+  if (first == 0 || reduce.getAxes().front() != int64_t(first))
+    return std::nullopt;
+  return RowDomain{dims, reduce.getAxes()};
+}
+
+/// The rows that all reductions of a group work on.
+std::optional<RowDomain> Partition::rowDomainOf(Group group) const {
+  std::optional<RowDomain> common;
+  for (Operation *op : groups[group]) {
+    FusionClass fusionClass = classOf(op);
+    if (fusionClass != FusionClass::Reduction && fusionClass != FusionClass::Contraction)
+      continue;
+    std::optional<RowDomain> rows = ::rowDomainOf(op);
+    if (!rows || (common && !(*rows == *common)))
+      return std::nullopt;
+    common = rows;
+  }
+  return common;
+}
+
+/// Whether an op that reads reduced rows goes on with the same rows: another reduction of them, the
+/// reduced values at every element of their row, or a map over either.
+bool Partition::joinsRows(const RowDomain &rows, Operation *consumer) const {
+  if (std::optional<RowDomain> own = ::rowDomainOf(consumer))
+    return *own == rows;
+  if (auto broadcast = llvm::dyn_cast<graph::BroadcastOp>(consumer)) {
+    ArrayRef<int64_t> places = broadcast.getDims();
+    return broadcast.getType().getDims() == rows.dims &&
+           graph::getTensorType(broadcast.getX()).getDims() == rows.kept() &&
+           llvm::equal(places, llvm::seq<int64_t>(0, places.size()));
+  }
+  return consumer->hasTrait<graph::Elementwise>() &&
+         (dimsOf(consumer) == rows.dims || dimsOf(consumer) == rows.kept());
+}
+
+/// Whether a costly map of two groups with reductions would be computed several times if they were
+/// one: for a reduction, and again for what follows from it.
+bool Partition::repeatsCost(Group a, Group b) const {
+  auto isInside = [&](Operation *op) {
+    auto it = groupOf.find(op);
+    return it != groupOf.end() && (it->second == a || it->second == b);
+  };
+  auto isStored = [&](Operation *op) { return !llvm::all_of(op->getUsers(), isInside); };
+  for (Group group : {a, b})
+    for (Operation *op : groups[group]) {
+      if (classOf(op) != FusionClass::Costly)
+        continue;
+      // Everybody who asks for it: reductions, and what is stored.
+      SetVector<Operation *> reached;
+      reached.insert(op);
+      unsigned sinks = 0;
+      for (size_t i = 0; i < reached.size(); ++i) {
+        bool stored = isStored(reached[i]);
+        bool reduces = classOf(reached[i]) == FusionClass::Reduction;
+        sinks += stored || reduces;
+        if (!reduces)
+          for (Operation *user : reached[i]->getUsers())
+            if (isInside(user))
+              reached.insert(user);
+      }
+      if (sinks > 1)
+        return true;
+    }
+  return false;
+}
+
+/// Two groups with reductions or contractions stay apart, unless they work on the same rows.
+bool Partition::mayShare(Group a, Group b) const {
+  if (!hasAnchor(a) || !hasAnchor(b))
+    return true;
+  std::optional<RowDomain> x = rowDomainOf(a), y = rowDomainOf(b);
+  return x && y && *x == *y;
+}
+
+/// Groups with reductions of the same rows of the same value, and no more than what follows from
+/// the reduced values: the rows are read once for both.
+void Partition::addSiblings(Operation *op, llvm::SetVector<Group> &candidates) const {
+  std::optional<RowDomain> own = ::rowDomainOf(op);
+  if (!own)
+    return;
+  for (Operation *reader : op->getOperand(0).getUsers())
+    if (reader != op && reader->getBlock() == &block && isMember(reader))
+      if (std::optional<RowDomain> rows = ::rowDomainOf(reader);
+          rows && *rows == *own &&
+          llvm::none_of(groups[groupOf.lookup(reader)], [&](Operation *member) {
+            return dimsOf(member) == own->dims &&
+                   llvm::any_of(member->getUsers(), [&](Operation *user) {
+                     auto it = groupOf.find(user);
+                     return it == groupOf.end() || it->second != groupOf.lookup(reader);
+                   });
+          }))
+        candidates.insert(groupOf.lookup(reader));
+}
+
 /// Whether a consumer saves memory traffic by joining the group it reads from.
 bool Partition::isWorthwhile(Group group, Operation *consumer) const {
   ArrayRef<Operation *> members = groups[group];
@@ -151,6 +267,8 @@ bool Partition::isWorthwhile(Group group, Operation *consumer) const {
     return false;
   if (segmentOf.lookup(members.front()) != segmentOf.lookup(consumer))
     return false;
+  if (std::optional<RowDomain> rows = rowDomainOf(group); rows && joinsRows(*rows, consumer))
+    return true;
   // What the rest of the graph reads too is stored anyway; then only its own domain may be
   // extended.
   bool onlyReader = llvm::all_of(members, [&](Operation *member) {
@@ -215,13 +333,18 @@ std::vector<SmallVector<Operation *>> Partition::run() {
       if (Operation *producer = operand.getDefiningOp();
           producer && isMember(producer) && !isRecomputed(producer))
         producers.insert(groupOf[producer]);
-    bool anchored = hasAnchor(own);
-    for (Group group : producers) {
-      bool both = anchored && hasAnchor(group);
-      if (both || !isWorthwhile(group, &op) || !isConvex(group, own))
+    addSiblings(&op, producers);
+    // The latest first: what lies between it and the others is then inside.
+    SmallVector<Group> order(producers.getArrayRef());
+    llvm::sort(order, [&](Group a, Group b) {
+      return groups[b].back()->isBeforeInBlock(groups[a].back());
+    });
+    for (Group group : order) {
+      if (!mayShare(own, group) || !isWorthwhile(group, &op) || !isConvex(group, own))
+        continue;
+      if (rowDomainOf(group) && repeatsCost(group, own))
         continue;
       merge(own, group);
-      anchored = hasAnchor(own);
     }
   }
   llvm::erase_if(groups, [](auto &group) { return group.empty(); });
