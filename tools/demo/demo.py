@@ -102,7 +102,9 @@ def main():
         read_pictures(pictures, options.models) if pictures else [])
     if options.no_compare:
         return 0
-    return 0 if print_comparison(models) <= 1e-4 else 1
+    # Where a softmax stands between two characters, the rounding of f32 shows up to 4e-4 from the result in f64, with
+    # either library; a mistake shows more.
+    return 0 if print_comparison(models) <= 1e-3 else 1
 
 
 if __name__ == "__main__":
