@@ -4,9 +4,34 @@
 #include "runtime/base/ElementType.h"
 #include "runtime/executor/Context.h"
 
+#include <cstdio>
 #include <cstring>
 
 namespace tessera::rt {
+
+namespace {
+/// A tensor in words of the model: "output 'y', f32[3 x 70000]".
+struct Description {
+  char text[200];
+  Description(const Function &function, uint32_t index, const int64_t *dims) {
+    const Buffer &buffer = function.buffers[index];
+    const bool isInput = buffer.kind == BufferKind::Input, isOutput = buffer.kind == BufferKind::Output;
+    int used = isInput || isOutput
+                   ? std::snprintf(text, sizeof text, "%s '%.80s', ", isInput ? "input" : "output",
+                                   (isInput ? function.inputs : function.outputs)[buffer.source].name)
+                   : std::snprintf(text, sizeof text, "tensor %u of function '%.80s', ", index,
+                                   function.name);
+    auto add = [&](const char *format, auto... values) {
+      if (used >= 0 && size_t(used) < sizeof text)
+        used += std::snprintf(text + used, sizeof text - size_t(used), format, values...);
+    };
+    add("%s[", info(buffer.type).name);
+    for (size_t d = 0; d < buffer.dims.size; ++d)
+      add("%s%lld", d ? " x " : "", (long long)dims[d]);
+    add("%s", "]");
+  }
+};
+} // namespace
 
 Status Context::bindShape(const Function &function, FunctionState &state, uint32_t index) {
   const Buffer &buffer = function.buffers[index];
@@ -17,9 +42,8 @@ Status Context::bindShape(const Function &function, FunctionState &state, uint32
     dims[d] = buffer.dims[d].get(state.registers);
   if (!countElements(dims, rank, bound.elements))
     return Status::error(Code::TooLarge,
-                         "a tensor of function '%s' would have a negative extent or more than %lld "
-                         "elements (buffer %u)",
-                         function.name, (long long)kMaxElements, index);
+                         "%s, has a negative extent or more than %lld elements",
+                         Description(function, index, dims).text, (long long)kMaxElements);
   int64_t stride = 1;
   for (size_t d = rank; d-- > 0;) {
     KernelDim &dim = bound.buffer.dim[rank - 1 - d];

@@ -84,7 +84,7 @@ std::string parseDim(const std::string &text, std::map<std::string, int64_t> &di
   errno = 0;
   const long long number = std::strtoll(value, &end, 10);
   if (equals == 0 || end == value || *end || number < 0 || errno)
-    return "--dim " + text + ": expected SYMBOL=NUMBER, such as S=128";
+    return "--dim " + text + ": expected SYMBOL=NUMBER, such as S=128, and no number below 0";
   dims[text.substr(0, equals)] = number;
   return "";
 }

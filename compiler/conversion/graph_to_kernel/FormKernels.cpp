@@ -9,6 +9,7 @@
 
 #include "mlir/Analysis/TopologicalSortUtils.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/Support/MathExtras.h"
 
 namespace tessera {
 #define GEN_PASS_DEF_GRAPHFORMKERNELS
@@ -17,6 +18,7 @@ namespace tessera {
 
 using namespace mlir;
 using namespace tessera;
+using graph::DimAttr;
 
 void tessera::registerGraphToKernel(DialectRegistry &registry) {
   registry.addExtension(+[](MLIRContext *context, graph::GraphDialect *) {
@@ -55,6 +57,7 @@ public:
 private:
   void collectInputs(Operation *op);
   void collectOutputs();
+  LogicalResult checkSizes();
   LogicalResult lower(Operation *op, KernelEmitter &emitter);
   void replace(kernel::FuncOp kernel, ArrayRef<graph::DimAttr> dims);
 
@@ -123,6 +126,22 @@ void Outliner::replace(kernel::FuncOp kernel, ArrayRef<graph::DimAttr> dims) {
     op->erase();
 }
 
+/// Kernels count elements in 32 bits. What is computed inside of a kernel only may be larger.
+LogicalResult Outliner::checkSizes() {
+  for (Value tensor : llvm::concat<const Value>(inputs.getArrayRef(), outputs.getArrayRef())) {
+    graph::TensorType type = graph::getTensorType(tensor);
+    int64_t elements = 1;
+    bool isEmpty = llvm::any_of(type.getDims(), [](DimAttr dim) { return dim.getConstant() == 0; });
+    for (DimAttr dim : type.getDims())
+      if (!isEmpty && dim.isConstant() && elements <= INT32_MAX &&
+          (llvm::MulOverflow(elements, dim.getValue(), elements) || elements > INT32_MAX))
+        return emitError(tensor.getLoc())
+               << "a tensor of type " << type << " has more than " << INT32_MAX
+               << " elements, the limit for one tensor in memory";
+  }
+  return success();
+}
+
 LogicalResult Outliner::run() {
   for (Operation *op : group)
     collectInputs(op);
@@ -132,6 +151,8 @@ LogicalResult Outliner::run() {
       op->erase();
     return success();
   }
+  if (failed(checkSizes()))
+    return failure();
   SmallVector<Type> inputTypes, outputTypes;
   for (Value input : inputs)
     inputTypes.push_back(getKernelType(graph::getTensorType(input)));
