@@ -3,6 +3,7 @@
 
 #include "compiler/codegen/halide/FromKernel.h"
 #include "compiler/codegen/llvm/Finish.h"
+#include "compiler/codegen/loops/Loops.h"
 #include "compiler/codegen/nvgpu/EmitPtx.h"
 
 #include "llvm/IR/LLVMContext.h"
@@ -16,10 +17,42 @@ static bool hasAvx512(const CodeTarget &target) {
   return target.cpu == "x86-64-v4" || target.features.find("+avx512f") != std::string::npos;
 }
 
+/// Halide's part: its bitcode as a module of our LLVM.
+static FailureOr<std::unique_ptr<llvm::Module>>
+generateByHalide(kernel::FuncOp kernel, schedule::FuncOp schedule, const CodeTarget &target,
+                 llvm::LLVMContext &context, KernelFunction &function) {
+  FailureOr<halide::HalideProgram> program = halide::describeKernel(kernel);
+  if (failed(program) || (schedule && failed(halide::describeSchedule(schedule, *program))))
+    return failure();
+  std::string error;
+  std::string bitcode =
+      halide::buildBitcode(*program, halide::HalideTarget{hasAvx512(target)}, error);
+  if (!error.empty())
+    return kernel.emitOpError() << "cannot be compiled: " << llvm::StringRef(error).rtrim();
+
+  function.name = program->name;
+  function.isExtent.resize(program->tensors.size(), false);
+  function.isExtent.resize(function.isExtent.size() + program->extents, true);
+  for (const halide::Output &output : program->outputs)
+    for (size_t i = 0; i < program->stages[output.stage].types.size(); ++i)
+      function.isExtent.push_back(false);
+  auto module = readBitcode(bitcode, context);
+  if (!module)
+    return kernel.emitOpError() << "cannot be compiled: " << llvm::toString(module.takeError());
+  return std::move(*module);
+}
+
+/// What Halide cannot say is sequential by its structure, or its schedule names the other generator.
+static bool needsLoops(kernel::FuncOp kernel, schedule::FuncOp schedule) {
+  if (kernel.isSequential())
+    return true;
+  return schedule && !schedule.getBody().front().getOps<schedule::GeneratorOp>().empty();
+}
+
 FailureOr<KernelImage> compileKernel(kernel::FuncOp kernel, schedule::FuncOp schedule,
                                      const CodeTarget &target, CodeListing &listing) {
-  auto fail = [&](const llvm::Twine &why) -> LogicalResult {
-    return kernel.emitOpError() << "cannot be compiled: " << why;
+  auto fail = [&](llvm::Error error) -> LogicalResult {
+    return kernel.emitOpError() << "cannot be compiled: " << llvm::toString(std::move(error));
   };
   if (llvm::StringRef processor = target.cpu; processor.consume_front(kCudaPrefix)) {
     FailureOr<std::string> ptx =
@@ -29,32 +62,20 @@ FailureOr<KernelImage> compileKernel(kernel::FuncOp kernel, schedule::FuncOp sch
     listing.assembly = std::move(*ptx);
     return KernelImage{};
   }
-  FailureOr<halide::HalideProgram> program = halide::describeKernel(kernel);
-  if (failed(program) || (schedule && failed(halide::describeSchedule(schedule, *program))))
-    return failure();
-  std::string error;
-  std::string bitcode =
-      halide::buildBitcode(*program, halide::HalideTarget{hasAvx512(target)}, error);
-  if (!error.empty())
-    return fail(llvm::StringRef(error).rtrim());
-
-  KernelFunction function{program->name, {}};
-  function.isExtent.resize(program->tensors.size(), false);
-  function.isExtent.resize(function.isExtent.size() + program->extents, true);
-  for (const halide::Output &output : program->outputs)
-    for (size_t i = 0; i < program->stages[output.stage].types.size(); ++i)
-      function.isExtent.push_back(false);
-
   llvm::LLVMContext context;
-  auto module = readBitcode(bitcode, context);
-  if (!module)
-    return fail(llvm::toString(module.takeError()));
+  KernelFunction function;
+  function.vectorizeLoops = needsLoops(kernel, schedule);
+  FailureOr<std::unique_ptr<llvm::Module>> module =
+      function.vectorizeLoops ? loops::emitKernel(kernel, target, context, function)
+                              : generateByHalide(kernel, schedule, target, context, function);
+  if (failed(module))
+    return failure();
   auto object = finishKernel(**module, function, target, listing);
   if (!object)
-    return fail(llvm::toString(object.takeError()));
+    return fail(object.takeError());
   auto image = linkKernel(*object);
   if (!image)
-    return fail(llvm::toString(image.takeError()));
+    return fail(image.takeError());
   return std::move(*image);
 }
 

@@ -1,6 +1,7 @@
 //===- Pipelines.cpp - The order of passes -----------------------------------------------===//
 #include "compiler/pipelines/Pipelines.h"
 
+#include "compiler/codegen/loops/Loops.h"
 #include "compiler/conversion/graph_to_kernel/GraphToKernel.h"
 #include "compiler/conversion/kernel_to_program/KernelToProgram.h"
 #include "compiler/scheduling/Passes.h"
@@ -11,6 +12,7 @@
 #include "mlir/Transforms/Passes.h"
 
 void tessera::addGraphPasses(mlir::OpPassManager &passes) {
+  passes.addPass(transforms::createGraphInlineCalls());
   passes.addPass(transforms::createGraphDecompose());
   passes.addPass(mlir::createCanonicalizerPass());
   passes.addPass(transforms::createGraphFoldConstants());
@@ -24,6 +26,7 @@ void tessera::addGraphPasses(mlir::OpPassManager &passes) {
   // Again: weights were transposed and padded for the layouts chosen above.
   passes.addPass(transforms::createGraphFoldConstants());
   passes.addPass(mlir::createCanonicalizerPass());
+  passes.addPass(mlir::createLoopInvariantCodeMotionPass());
   passes.addPass(mlir::createCSEPass());
 }
 
@@ -43,6 +46,8 @@ void tessera::addSchedulePasses(mlir::OpPassManager &passes, llvm::StringRef lev
 void tessera::addLoweringPasses(mlir::OpPassManager &passes) {
   passes.addPass(scheduling::createKernelApplyRestructure());
   passes.addPass(transforms::createKernelExpandMath());
+  passes.addPass(loops::createKernelPackLoopOperands());
+  passes.addPass(loops::createKernelReserveScratch());
 }
 
 void tessera::addProgramPasses(mlir::OpPassManager &passes) {

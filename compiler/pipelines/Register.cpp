@@ -1,6 +1,7 @@
 //===- Register.cpp - Everything the tools know -----------------------------------===//
 #include "compiler/pipelines/Register.h"
 
+#include "compiler/codegen/loops/Loops.h"
 #include "compiler/conversion/graph_to_kernel/GraphToKernel.h"
 #include "compiler/conversion/kernel_to_program/KernelToProgram.h"
 #include "compiler/reference/graph/Register.h"
@@ -18,7 +19,7 @@ namespace tessera {
 
 void registerAllDialects(mlir::DialectRegistry &registry) {
   registry.insert<graph::GraphDialect, kernel::KernelDialect, program::ProgramDialect, schedule::ScheduleDialect, mlir::arith::ArithDialect, mlir::linalg::LinalgDialect,
-                  mlir::math::MathDialect, mlir::tensor::TensorDialect>();
+                  mlir::math::MathDialect, mlir::scf::SCFDialect, mlir::tensor::TensorDialect>();
   registerGraphToKernel(registry);
   reference::registerGraphReference(registry);
   reference::registerKernelReference(registry);
@@ -30,6 +31,7 @@ void registerAllPasses() {
   mlir::registerSymbolDCEPass();
   registerGraphToKernelPasses();
   registerKernelToProgramPasses();
+  loops::registerLoopsPasses();
   scheduling::registerSchedulingPasses();
   transforms::registerGraphTransformsPasses();
   transforms::registerKernelTransformsPasses();

@@ -38,6 +38,11 @@ struct ScheduleDefault : impl::ScheduleDefaultBase<ScheduleDefault> {
                                              kernel.getSymName());
     schedule.getBody().emplaceBlock();
     symbols.insert(schedule);
+    if (kernel.isSequential()) { // Halide cannot say it; the order of its loops is its meaning.
+      OpBuilder inside = OpBuilder::atBlockEnd(&schedule.getBody().front());
+      schedule::GeneratorOp::create(inside, kernel.getLoc(), "loops");
+      return success();
+    }
     // Restructuring directives are tried on a copy, so that later rules see their result.
     OwningOpRef<kernel::FuncOp> copy = kernel.clone();
     ScheduleWriter writer(schedule);

@@ -179,3 +179,50 @@ def Graph_InstanceNormOp : Graph_Composite<"instance_norm"> {
     $x `,` $scale `,` $bias attr-dict `:` functional-type(operands, results)
   }];
 }
+
+//===----------------------------------------------------------------------===//
+// Order, random numbers, differentiation
+//===----------------------------------------------------------------------===//
+
+def Graph_TopKOp : Graph_Composite<"top_k"> {
+  let summary = "The k largest (smallest) elements along an axis, largest (smallest) first, and their places";
+  let description = [{
+    `%v, %i = graph.top_k %x, k = 5, axis = 1 : A -> B, C`: the first k of `graph.sort`, whose order also
+    settles ties and NaN.
+
+    * (C1) 0 <= axis < rank.
+    * (C2) k is not larger than the extent of the axis.
+  }];
+  let arguments = (ins Graph_NumberOrBoolTensor:$x, Graph_DimAttr:$k, I64Attr:$axis,
+                       UnitAttr:$smallest);
+  let results = (outs Graph_NumberOrBoolTensor:$values, Graph_IntTensor:$indices);
+  let assemblyFormat = [{
+    $x `,` `k` `=` custom<DimExpr>($k) `,` `axis` `=` custom<Int>($axis) (`smallest` $smallest^)?
+    attr-dict `:` type($x) `->` type($values) `,` type($indices)
+  }];
+}
+
+class Graph_RandomComposite<string mnemonic>
+    : Graph_Op<mnemonic, [Pure, DeclareOpInterfaceMethods<Graph_DecomposableOpInterface>]> {
+  let results = (outs Graph_FloatTensor:$result);
+  let assemblyFormat = "$key attr-dict `:` type($key) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Graph_RandomUniformOp : Graph_RandomComposite<"random_uniform"> {
+  let summary = "Uniform numbers in [low, high) from the bits of random_bits";
+  let description = [{
+    * (C1) The result's elements are f32.
+  }];
+  let arguments = (ins Graph_IntTensor:$key, F64Attr:$low, F64Attr:$high);
+}
+def Graph_RandomNormalOp : Graph_RandomComposite<"random_normal"> {
+  let summary = "Normal numbers of a mean and a scale (standard deviation) from the bits of random_bits";
+  let description = [{
+    * (C1) The result's elements are f32.
+  }];
+  let arguments = (ins Graph_IntTensor:$key, F64Attr:$mean, F64Attr:$scale);
+}
+
+def Graph_StopGradientOp
+    : Graph_UnaryComposite<"stop_gradient", "x, a constant to differentiation", Graph_Tensor>;

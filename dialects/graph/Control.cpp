@@ -24,6 +24,44 @@ static bool isBoolScalar(Value value) {
 }
 
 //===----------------------------------------------------------------------===//
+// call
+//===----------------------------------------------------------------------===//
+
+llvm::StringMap<DimAttr> CallOp::getSymbolValues(FuncOp callee) {
+  llvm::StringMap<DimAttr> values;
+  for (auto [operand, type] : llvm::zip(getOperands(), callee.getArgumentTypes())) {
+    ArrayRef<DimAttr> given = getTensorType(operand).getDims();
+    for (auto [dim, value] : llvm::zip(llvm::cast<TensorType>(type).getDims(), given))
+      if (dim.isSymbol())
+        values.try_emplace(dim.getSymbol(), value);
+  }
+  return values;
+}
+
+LogicalResult CallOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto callee = symbols.lookupNearestSymbolFrom<FuncOp>(*this, getCalleeAttr());
+  if (!callee)
+    return emitOpError("(C1) '") << getCallee() << "' is no graph.func";
+  if (callee.getArgumentTypes().size() != getNumOperands())
+    return emitOpError("(C2) '") << getCallee() << "' takes " << callee.getArgumentTypes().size()
+                                 << " arguments, not " << getNumOperands();
+  for (auto [operand, type] : llvm::zip(getOperands(), callee.getArgumentTypes()))
+    if (getTensorType(operand).rank() != llvm::cast<TensorType>(type).rank())
+      return emitOpError("(C2) an operand is ") << operand.getType() << ", the argument " << type;
+  llvm::StringMap<DimAttr> values = getSymbolValues(callee);
+  auto replaced = [&](Type type) {
+    return substituteDims(type, [&](StringRef symbol) -> DimExpr { return values.lookup(symbol); });
+  };
+  for (auto [operand, type] : llvm::zip(getOperands(), callee.getArgumentTypes()))
+    if (operand.getType() != replaced(type))
+      return emitOpError("(C2) an operand is ") << operand.getType() << ", the argument " << replaced(type);
+  SmallVector<Type> results = llvm::map_to_vector(callee.getResultTypes(), replaced);
+  if (!llvm::equal(results, getResultTypes()))
+    return emitOpError("(C3) '") << getCallee() << "' gives " << results;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
 // if
 //===----------------------------------------------------------------------===//
 

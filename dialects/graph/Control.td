@@ -66,6 +66,26 @@ def Graph_ReturnOp : Graph_Op<"return", [Pure, Terminator, HasParent<"FuncOp">, 
   let hasVerifier = 1;
 }
 
+def Graph_CallOp : Graph_Op<"call", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "The results of a function for these arguments";
+  let description = [{
+    `%y = graph.call @f(%x) : (!graph.tensor<[B, 8], f32>) -> !graph.tensor<[B, 4], f32>`. The callee's
+    symbols get their values from the operands' extents. `graph-inline-calls` replaces calls by bodies.
+
+    * (C1) The symbol names a `graph.func`.
+    * (C2) The operands have the types of the callee's arguments, each symbol replaced by one extent: that
+      of an operand where an argument has the symbol alone.
+    * (C3) The results have the callee's result types with the same replacements.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$callee, Variadic<Graph_Tensor>:$operands);
+  let results = (outs Variadic<Graph_Tensor>:$outputs);
+  let assemblyFormat = "$callee `(` $operands `)` attr-dict `:` functional-type($operands, $outputs)";
+  let extraClassDeclaration = [{
+    /// What the callee's symbols stand for in this call.
+    llvm::StringMap<DimAttr> getSymbolValues(FuncOp callee);
+  }];
+}
+
 def Graph_YieldOp : Graph_Op<"yield", [Pure, Terminator, ReturnLike]> {
   let summary = "The values of a region";
   let arguments = (ins Variadic<Graph_Tensor>:$operands);

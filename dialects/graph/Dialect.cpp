@@ -19,6 +19,8 @@ void GraphDialect::initialize() {
   registerReductionOps();
   registerContractionOps();
   registerWindowOps();
+  registerSequentialOps();
+  registerRandomOps();
   registerControlOps();
   registerStateOps();
   registerQuantizationOps();

@@ -98,6 +98,8 @@ DimInterval evaluateDimRange(DimAttr dim,
                              llvm::function_ref<DimInterval(llvm::StringRef)> symbolRange);
 /// Replaces symbols (those for which the function gives a valid expression); invalid on overflow.
 DimExpr substituteDim(DimAttr dim, llvm::function_ref<DimExpr(llvm::StringRef)> replacement);
+/// A type with the dims of its tensors replaced; null on overflow.
+mlir::Type substituteDims(mlir::Type type, llvm::function_ref<DimExpr(llvm::StringRef)> replacement);
 /// Calls back for every symbol in the expression.
 void walkDimSymbols(DimAttr dim, llvm::function_ref<void(llvm::StringRef)> callback);
 

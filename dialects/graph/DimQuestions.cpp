@@ -222,3 +222,17 @@ DimExpr tessera::graph::substituteDim(DimAttr dim,
   }
   return {};
 }
+
+Type tessera::graph::substituteDims(Type type, llvm::function_ref<DimExpr(StringRef)> replacement) {
+  auto tensor = llvm::dyn_cast<TensorType>(type);
+  if (!tensor)
+    return type;
+  SmallVector<DimAttr> dims;
+  for (DimAttr dim : tensor.getDims()) {
+    DimExpr replaced = substituteDim(dim, replacement);
+    if (!replaced)
+      return {};
+    dims.push_back(replaced);
+  }
+  return tensor.withDims(dims);
+}

@@ -20,6 +20,7 @@
 #include "mlir/Interfaces/ControlFlowInterfaces.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
 #include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
 #include "llvm/ADT/StringMap.h"
@@ -107,7 +108,11 @@ mlir::TypedAttr getNeutralElement(llvm::StringRef kind, mlir::Type elementType);
 #define GET_OP_CLASSES
 #include "dialects/graph/Quantization.h.inc"
 #define GET_OP_CLASSES
+#include "dialects/graph/Random.h.inc"
+#define GET_OP_CLASSES
 #include "dialects/graph/Reduction.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/graph/Sequential.h.inc"
 #define GET_OP_CLASSES
 #include "dialects/graph/Shape.h.inc"
 #define GET_OP_CLASSES

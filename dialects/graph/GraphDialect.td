@@ -35,6 +35,8 @@ def Graph_Dialect : Dialect {
     void registerReductionOps();
     void registerContractionOps();
     void registerWindowOps();
+    void registerSequentialOps();
+    void registerRandomOps();
     void registerControlOps();
     void registerStateOps();
     void registerQuantizationOps();

@@ -55,6 +55,25 @@ SmallVector<std::string> getLoopNames(linalg::GenericOp stage) {
   return names;
 }
 
+Value getDestinationRoot(Value tensor) {
+  while (Operation *op = tensor.getDefiningOp()) {
+    unsigned number = cast<OpResult>(tensor).getResultNumber();
+    if (auto stage = dyn_cast<DestinationStyleOpInterface>(op)) {
+      tensor = stage.getDpsInits()[number];
+    } else if (auto loop = dyn_cast<scf::ForOp>(op)) {
+      tensor = loop.getInitArgs()[number];
+    } else if (auto branch = dyn_cast<scf::IfOp>(op)) {
+      Value then = getDestinationRoot(branch.thenYield().getOperand(number));
+      if (then != getDestinationRoot(branch.elseYield().getOperand(number)))
+        break;
+      return then;
+    } else {
+      break;
+    }
+  }
+  return tensor;
+}
+
 void setStage(Operation *stage, StringRef name, ArrayRef<StringRef> loops) {
   Builder builder(stage->getContext());
   stage->setAttr(KernelDialect::kStageAttr, builder.getStringAttr(name));
@@ -152,33 +171,58 @@ LogicalResult FuncOp::verify() {
   return success();
 }
 
-/// (C2) What may stand in a kernel, or in the body of one of its stages.
+/// (C2) What may stand in a kernel, in its loops, or in the body of one of its stages.
 static LogicalResult verifyLegal(FuncOp func, Operation *op) {
-  bool inStage = op->getParentOp() != func;
+  Operation *parent = op->getParentOp();
+  bool inStage = isa<linalg::LinalgOp>(parent), inLoop = !inStage && parent != func;
   if (isa<arith::ArithDialect, math::MathDialect>(op->getDialect()))
     return success();
   if (inStage && isa<linalg::IndexOp, linalg::YieldOp, tensor::ExtractOp>(op))
     return success();
-  if (!inStage && isa<tensor::EmptyOp, linalg::FillOp, linalg::GenericOp, ReturnOp>(op))
+  if (!inStage && isa<tensor::EmptyOp, linalg::FillOp, linalg::GenericOp, scf::ForOp>(op))
+    return success();
+  if (inLoop && isa<scf::IfOp, scf::YieldOp, tensor::ExtractOp, tensor::InsertOp,
+                    tensor::ExtractSliceOp, tensor::InsertSliceOp>(op))
+    return success();
+  if (parent == func && isa<ReturnOp>(op))
     return success();
   if (auto dim = dyn_cast<tensor::DimOp>(op))
     if (auto argument = dyn_cast<BlockArgument>(dim.getSource());
         argument && argument.getOwner()->getParentOp() == func)
       return success();
   // The scalar region of linalg.fill is generated, not written.
-  if (op->getParentOp() && isa<linalg::FillOp>(op->getParentOp()))
+  if (isa<linalg::FillOp>(parent))
     return success();
-  return op->emitOpError() << "may not stand " << (inStage ? "in a stage of" : "in")
+  return op->emitOpError() << "may not stand " << (inStage ? "in a stage of" : inLoop ? "in a loop of" : "in")
                            << " a kernel.func";
 }
 
-static LogicalResult verifyStage(linalg::LinalgOp stage, llvm::StringSet<> &names) {
-  // (C3)
+/// (C3)
+static LogicalResult verifyName(Operation *stage, llvm::StringSet<> &names) {
   StringRef name = getStageName(stage);
   if (name.empty())
     return stage->emitOpError() << "expected a stage name (" << KernelDialect::kStageAttr << ")";
   if (!names.insert(name).second)
     return stage->emitOpError() << "the stage name '" << name << "' is used twice";
+  return success();
+}
+
+/// (C8)
+static LogicalResult verifyLoop(scf::ForOp loop) {
+  for (auto [number, pair] : llvm::enumerate(
+           llvm::zip(loop.getBody()->getTerminator()->getOperands(), loop.getRegionIterArgs()))) {
+    auto [yielded, carried] = pair;
+    if (isa<RankedTensorType>(carried.getType()) && getDestinationRoot(yielded) != carried)
+      return loop->emitOpError() << "expected carried tensor " << number
+                                 << " to be updated where it is: what the region yields does not come "
+                                    "from its own argument";
+  }
+  return success();
+}
+
+static LogicalResult verifyStage(linalg::LinalgOp stage, llvm::StringSet<> &names) {
+  if (failed(verifyName(stage, names)))
+    return failure();
   auto generic = dyn_cast<linalg::GenericOp>(*stage);
   if (!generic)
     return success();
@@ -220,6 +264,9 @@ LogicalResult FuncOp::verifyRegions() {
     if (auto stage = dyn_cast<linalg::LinalgOp>(op))
       if (failed(verifyStage(stage, names)))
         return WalkResult::interrupt();
+    if (auto loop = dyn_cast<scf::ForOp>(op))
+      if ((loop->getParentOp() == *this && failed(verifyName(loop, names))) || failed(verifyLoop(loop)))
+        return WalkResult::interrupt();
     return WalkResult::advance();
   });
   return failure(result.wasInterrupted());
@@ -235,6 +282,10 @@ SmallVector<Operation *> FuncOp::getStages() {
     if (isa<linalg::LinalgOp>(op))
       stages.push_back(&op);
   return stages;
+}
+
+bool FuncOp::isSequential() {
+  return !getBody().front().getOps<scf::ForOp>().empty();
 }
 
 Operation *FuncOp::lookupStage(StringRef name) {

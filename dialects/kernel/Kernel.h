@@ -6,6 +6,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Dialect.h"
@@ -32,6 +33,10 @@ llvm::StringRef getStageName(mlir::Operation *stage);
 /// The names of the loops of a stage: `kernel.loops`, or i0, i1, ... for parallel and r0, r1, ...
 /// for reduction iterators when it is absent.
 llvm::SmallVector<std::string> getLoopNames(mlir::linalg::GenericOp stage);
+
+/// The value at whose place a tensor is computed: destinations (inits of stages and loops, targets of
+/// insertions) are followed to what is none, such as a tensor.empty or an argument.
+mlir::Value getDestinationRoot(mlir::Value tensor);
 
 /// Names a stage and its loops.
 void setStage(mlir::Operation *stage, llvm::StringRef name,

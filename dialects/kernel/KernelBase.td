@@ -15,13 +15,17 @@ def Kernel_Dialect : Dialect {
     loops (`kernel.loops`), by which schedules refer to it. How a kernel is computed (loops, tiles,
     vectors, threads) is no part of it: see the schedule dialect.
 
+    What is sequential by its meaning (a recurrence, a scatter, a sort) is a loop: an `scf.for` that
+    carries tensors, whose body holds stages and reads and writes single elements and slices. Outermost
+    loops have a stage name too.
+
     Symbolic extents are explicit `index` arguments. Memory is no part of it either: values are
     tensors, and results become output buffers.
   }];
   let useDefaultAttributePrinterParser = 1;
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
-    "::mlir::tensor::TensorDialect"
+    "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"
   ];
   let extraClassDeclaration = [{
     /// Name of a stage, on every linalg operation of a kernel (string).
@@ -36,8 +40,8 @@ def Kernel_Dialect : Dialect {
     static constexpr llvm::StringLiteral kConstantAttr = "kernel.constant";
     /// Marks a result that only holds an intermediate stage (unit), on results of kernel.func.
     static constexpr llvm::StringLiteral kScratchAttr = "kernel.scratch";
-    /// Chooses the code generator, "halide" (default) or "loops" (string), on kernel.func.
-    static constexpr llvm::StringLiteral kCodegenAttr = "kernel.codegen";
+    /// Says that no iteration of a loop reads or writes what another one writes (unit), on scf.for.
+    static constexpr llvm::StringLiteral kParallelAttr = "kernel.parallel";
   }];
 }
 

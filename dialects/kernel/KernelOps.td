@@ -18,14 +18,19 @@ def Kernel_FuncOp : Kernel_Op<"func", [
     - (C1) Arguments are ranked tensors, then `index` values (the symbolic extents); results are
       ranked tensors.
     - (C2) The body holds only `arith`, `math`, `tensor.empty`, `tensor.dim` of an argument,
-      `linalg.fill`, `linalg.generic` and `kernel.return`; bodies of stages also hold
-      `linalg.index` and `tensor.extract`.
-    - (C3) Every linalg operation carries `kernel.stage`, a name that is unique in the kernel.
+      `linalg.fill`, `linalg.generic`, `scf.for` and `kernel.return`; bodies of stages also hold
+      `linalg.index` and `tensor.extract`, loops also `scf.if`, `scf.yield`, `tensor.extract`, `insert`,
+      `extract_slice` and `insert_slice`.
+    - (C3) Every linalg operation and every outermost `scf.for` carries `kernel.stage`, a name that is
+      unique in the kernel.
     - (C4) `kernel.loops` names every iterator of its stage, each name once.
     - (C5) The output map of a `linalg.generic` is a projected permutation; every result of a stage
       has the same map.
     - (C6) The argument types are those of `function_type`, and `kernel.return` gives its results.
     - (C7) An argument with `kernel.layout` has the rank of the packed type.
+    - (C8) A tensor that a loop carries is updated where it is: what the region yields for it comes from
+      the region's argument of the same place, through destinations (inits of stages and loops, targets of
+      insertions, both branches of an `scf.if`).
   }];
   let arguments = (ins
     SymbolNameAttr:$sym_name,
@@ -48,8 +53,10 @@ def Kernel_FuncOp : Kernel_Op<"func", [
     unsigned getNumTensorArguments();
     /// The stage with this name, or null.
     ::mlir::Operation *lookupStage(::llvm::StringRef name);
-    /// All stages in program order.
+    /// All stages outside of loops, in program order.
     ::llvm::SmallVector<::mlir::Operation *> getStages();
+    /// Whether the kernel has loops of its own.
+    bool isSequential();
   }];
 }
 

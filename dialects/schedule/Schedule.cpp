@@ -29,6 +29,12 @@ LogicalResult FuncOp::verifyRegions() {
   bool sawLoops = false;
   for (Operation &op : getBody().front()) {
     bool loops = isa<StageOp, UpdateOp>(op);
+    // (C3)
+    if (isa<GeneratorOp>(op)) {
+      if (!llvm::hasSingleElement(getBody().front()))
+        return op.emitOpError() << "expected no other directive beside it";
+      continue;
+    }
     // (C1)
     if (!loops && !isRestructuring(&op))
       return op.emitOpError()
@@ -45,6 +51,13 @@ LogicalResult FuncOp::verifyRegions() {
 static LogicalResult verifyNames(Operation *op, StringRef outer, StringRef inner) {
   if (outer == inner)
     return op->emitOpError() << "expected different names for the outer and the inner loop";
+  return success();
+}
+
+// (C1)
+LogicalResult GeneratorOp::verify() {
+  if (getGenerator() != "loops")
+    return emitOpError() << "'" << getGenerator() << "' is no generator to choose; expected \"loops\"";
   return success();
 }
 

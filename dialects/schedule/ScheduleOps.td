@@ -30,11 +30,25 @@ def Schedule_FuncOp : Schedule_Op<"func", [Symbol, NoTerminator, SingleBlock, No
 
     - (C1) The body holds only restructuring directives, `schedule.stage` and `schedule.update`.
     - (C2) Restructuring directives stand before `schedule.stage` and `schedule.update`.
+    - (C3) A `schedule.generator` stands alone.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, FlatSymbolRefAttr:$kernel);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$sym_name `for` $kernel attr-dict-with-keyword $body";
   let hasRegionVerifier = 1;
+}
+
+def Schedule_GeneratorOp : Schedule_Op<"generator", [HasParent<"FuncOp">]> {
+  let summary = "Names the code generator that makes the loops of the kernel";
+  let description = [{
+    `schedule.generator "loops"`: loops in the order of the kernel, innermost ones on vectors. Kernels with
+    loops of their own (recurrences, scatters, sorts) have no other schedule.
+
+    - (C1) The name is "loops".
+  }];
+  let arguments = (ins StrAttr:$generator);
+  let assemblyFormat = "$generator attr-dict";
+  let hasVerifier = 1;
 }
 
 class Schedule_StageLikeOp<string mnemonic>

@@ -169,8 +169,9 @@ LogicalResult Importer::define(StringRef name, Value value, Location loc) {
 
 const Operator *tessera::onnx::findOperator(StringRef name) {
   for (ArrayRef<Operator> table :
-       {controlOperators(), dataOperators(), elementwiseOperators(), mathOperators(), quantizeOperators(), reduceOperators(),
-                                   shapeOperators(), windowOperators()})
+       {controlOperators(), dataOperators(), einsumOperators(), elementwiseOperators(),
+        mathOperators(), quantizeOperators(), recurrentOperators(), reduceOperators(),
+        sequentialOperators(), shapeOperators(), windowOperators()})
     for (const Operator &row : table)
       if (name == row.name)
         return &row;

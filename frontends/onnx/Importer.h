@@ -94,6 +94,9 @@ llvm::ArrayRef<Operator> quantizeOperators();
 llvm::ArrayRef<Operator> reduceOperators();
 llvm::ArrayRef<Operator> shapeOperators();
 llvm::ArrayRef<Operator> windowOperators();
+llvm::ArrayRef<Operator> sequentialOperators();
+llvm::ArrayRef<Operator> recurrentOperators();
+llvm::ArrayRef<Operator> einsumOperators();
 
 /// Operators that others are made of; integers are multiplied in their own type.
 LogicalResult importMatMul(Node &node);

@@ -118,7 +118,8 @@ Status Decoder::segmentTable(const fb::Module &root) {
                   "segment %zu has unknown kind %u", i, from.kind());
     module.segments[i] = {SegmentKind(from.kind()), from.offset(), from.size(), 0};
   }
-  TESSERA_CHECK(reinterpret_cast<uintptr_t>(root.chunk_hashes()->Data()) % alignof(uint64_t) == 0,
+  TESSERA_CHECK(root.chunk_hashes()->size() == 0 ||
+                    reinterpret_cast<uintptr_t>(root.chunk_hashes()->Data()) % alignof(uint64_t) == 0,
                 "the chunk hashes are not aligned");
   module.chunkHashes = {root.chunk_hashes()->data(), root.chunk_hashes()->size()};
   return {};

@@ -3,6 +3,7 @@
 
 #include "compiler/codegen/CompileKernel.h"
 #include "compiler/codegen/driver/Wire.h"
+#include "compiler/codegen/loops/Loops.h"
 
 #include "mlir/Parser/Parser.h"
 
@@ -105,7 +106,11 @@ std::string compileInChild(MLIRContext &context, const KernelRequest &request, i
 
 int serveKernels(int socket) {
   MLIRContext context(MLIRContext::Threading::DISABLED);
+  DialectRegistry registry;
+  loops::registerDialects(registry);
+  context.appendDialectRegistry(registry);
   context.loadDialect<kernel::KernelDialect, schedule::ScheduleDialect>();
+  context.loadAllAvailableDialects();
   std::string message;
   while (receiveMessage(socket, message)) {
     std::optional<KernelRequest> request = decodeRequest(message);

@@ -219,12 +219,12 @@ static void expandMemoryIntrinsics(Module &module, TargetMachine &machine) {
   }
 }
 
-static void optimise(Module &module, TargetMachine &machine) {
+static void optimise(Module &module, TargetMachine &machine, bool vectorizeLoops) {
   PipelineTuningOptions tuning;
-  // The schedule has decided about vectors and unrolling; what it left scalar is to stay small.
-  tuning.LoopVectorization = false;
-  tuning.LoopInterleaving = false;
-  tuning.LoopUnrolling = false;
+  // A schedule has decided about vectors and unrolling; what it left scalar is to stay small.
+  tuning.LoopVectorization = vectorizeLoops;
+  tuning.LoopInterleaving = vectorizeLoops;
+  tuning.LoopUnrolling = vectorizeLoops;
   tuning.SLPVectorization = true;
   PassBuilder builder(&machine, tuning);
   LoopAnalysisManager loops;
@@ -283,7 +283,7 @@ Expected<SmallVector<char, 0>> finishKernel(Module &module, const KernelFunction
   if (verifyModule(module, &report))
     return createStringError("the generator made invalid LLVM IR: " + broken);
 
-  optimise(module, **machine);
+  optimise(module, **machine, kernel.vectorizeLoops);
   expandMemoryIntrinsics(module, **machine);
   if (listing.wantLLVM) {
     raw_string_ostream out(listing.llvm);

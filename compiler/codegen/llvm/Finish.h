@@ -23,6 +23,7 @@ namespace tessera::codegen {
 struct KernelFunction {
   std::string name;
   std::vector<bool> isExtent; ///< per argument after the context
+  bool vectorizeLoops = false; ///< leave loops to LLVM's vectorizer: no schedule has decided
 };
 
 /// Name of the entry function in every object.

@@ -117,6 +117,26 @@ Value KernelEmitter::mapIndexed(StringRef name, ArrayRef<graph::DimAttr> dims, T
   });
 }
 
+LogicalResult KernelEmitter::lower(Operation *op) {
+  auto lowering = llvm::dyn_cast<KernelLoweringOpInterface>(op);
+  if (!lowering)
+    return op->emitError("'") << op->getName() << "' cannot stand in a loop that a kernel computes";
+  Location outer = loc;
+  loc = op->getLoc();
+  FailureOr<SmallVector<Value>> results = lowering.lowerToStages(*this);
+  loc = outer;
+  if (failed(results))
+    return failure();
+  for (auto [result, tensor] : llvm::zip(op->getResults(), *results))
+    bind(result, tensor);
+  return success();
+}
+
+void KernelEmitter::nameLoop(scf::ForOp loop, StringRef name) {
+  if (loop->getParentOp() == kernel)
+    kernel::setStage(loop, uniqueName((name + "_loop").str()));
+}
+
 SmallVector<Value> KernelEmitter::reduce(StringRef name, unsigned parallelLoops,
                                          unsigned reductionLoops, ArrayRef<Read> reads,
                                          ArrayRef<Value> inits, AffineMap outputMap, Bodies body) {

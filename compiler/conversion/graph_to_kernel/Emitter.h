@@ -19,7 +19,8 @@ enum class FusionClass {
   Map,        ///< each element from a few reads: recomputing it is cheap
   Costly,     ///< a map with elementary functions: computed once for each element
   Reduction,  ///< many reads for each element
-  Contraction ///< a product sum: worth a kernel of its own
+  Contraction, ///< a product sum: worth a kernel of its own
+  Sequential  ///< a loop that carries tensors: nothing joins it
 };
 
 /// The builtin type of an element: signless, bool is i1.
@@ -71,6 +72,11 @@ public:
                                         unsigned reductionLoops, llvm::ArrayRef<Read> reads,
                                         llvm::ArrayRef<mlir::Value> inits, mlir::AffineMap outputMap,
                                         Bodies body);
+
+  /// Builds the stages of an op and binds its results; on failure the op has emitted an error.
+  mlir::LogicalResult lower(mlir::Operation *op);
+  /// Names an outermost loop.
+  void nameLoop(mlir::scf::ForOp loop, llvm::StringRef name);
 
   mlir::OpBuilder &getBuilder() { return builder; }
   void setLoc(mlir::Location location) { loc = location; }

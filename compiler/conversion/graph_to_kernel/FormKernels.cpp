@@ -30,6 +30,8 @@ void tessera::registerGraphToKernel(DialectRegistry &registry) {
     lower::attachSampling(*context);
     lower::attachQuantization(*context);
     lower::attachStreams(*context);
+    lower::attachSequential(*context);
+    lower::attachRandom(*context);
   });
 }
 
@@ -70,7 +72,7 @@ private:
 } // namespace
 
 void Outliner::collectInputs(Operation *op) {
-  for (Value operand : op->getOperands()) {
+  for (Value operand : getInputs(op)) {
     Operation *producer = operand.getDefiningOp();
     if (producer && members.contains(producer))
       continue;
@@ -89,20 +91,13 @@ void Outliner::collectOutputs() {
 }
 
 LogicalResult Outliner::lower(Operation *op, KernelEmitter &emitter) {
-  for (Value operand : op->getOperands()) {
+  for (Value operand : getInputs(op)) {
     if (emitter.lookup(operand) || llvm::isa<graph::ShapeOfOp>(op))
       continue;
     if (failed(lower(operand.getDefiningOp(), emitter)))
       return failure();
   }
-  emitter.setLoc(op->getLoc());
-  FailureOr<SmallVector<Value>> results =
-      llvm::cast<KernelLoweringOpInterface>(op).lowerToStages(emitter);
-  if (failed(results))
-    return failure();
-  for (auto [result, tensor] : llvm::zip(op->getResults(), *results))
-    emitter.bind(result, tensor);
-  return success();
+  return emitter.lower(op);
 }
 
 void Outliner::replace(kernel::FuncOp kernel, ArrayRef<graph::DimAttr> dims) {
@@ -219,9 +214,8 @@ struct GraphFormKernels : tessera::impl::GraphFormKernelsBase<GraphFormKernels> 
       BoundSymbols bound = function.getBoundSymbols();
       SmallVector<Block *> blocks;
       function.walk<WalkOrder::PreOrder>([&](Operation *op) {
-        // The regions of a stream become part of its kernel.
-        if (llvm::isa<graph::StreamOp>(op))
-          return WalkResult::skip();
+        if (llvm::isa<KernelLoweringOpInterface>(op))
+          return WalkResult::skip(); // Its regions are part of its kernel.
         for (Region &region : op->getRegions())
           for (Block &block : region)
             blocks.push_back(&block);

@@ -22,6 +22,16 @@ bool tessera::isRecomputed(Operation *op) {
   return false;
 }
 
+SmallVector<Value> tessera::getInputs(Operation *op) {
+  SmallVector<Value> inputs(op->getOperands());
+  if (op->getNumRegions()) {
+    llvm::SetVector<Value> captured;
+    getUsedValuesDefinedAbove(op->getRegions(), captured);
+    llvm::append_range(inputs, captured);
+  }
+  return inputs;
+}
+
 namespace {
 /// What reductions along trailing axes of tensors of one shape have in common: a row, which stays
 /// in cache while everything about it is computed.
@@ -259,6 +269,8 @@ void Partition::addSiblings(Operation *op, llvm::SetVector<Group> &candidates) c
 bool Partition::isWorthwhile(Group group, Operation *consumer) const {
   ArrayRef<Operation *> members = groups[group];
   FusionClass consumerClass = classOf(consumer);
+  if (consumerClass == FusionClass::Sequential || contains(group, FusionClass::Sequential))
+    return false;
   if (members.size() >= kMaxGroupOps)
     return false;
   bool onlyUnpacks = llvm::all_of(
@@ -329,7 +341,7 @@ std::vector<SmallVector<Operation *>> Partition::run() {
     start(&op);
     Group own = groupOf[&op];
     llvm::SetVector<Group> producers;
-    for (Value operand : op.getOperands())
+    for (Value operand : getInputs(&op))
       if (Operation *producer = operand.getDefiningOp();
           producer && isMember(producer) && !isRecomputed(producer))
         producers.insert(groupOf[producer]);

@@ -10,6 +10,9 @@ namespace tessera {
 /// extents, and broadcasts of splats.
 bool isRecomputed(mlir::Operation *op);
 
+/// What an op needs: its operands and the values that its regions use from outside.
+llvm::SmallVector<mlir::Value> getInputs(mlir::Operation *op);
+
 /// The ops of a function that give symbols their values (graph.bind_dim).
 using BoundSymbols = llvm::StringMap<graph::BindDimOp>;
 

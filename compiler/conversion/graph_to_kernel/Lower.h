@@ -27,6 +27,16 @@ void attachWindows(mlir::MLIRContext &context);
 void attachSampling(mlir::MLIRContext &context);
 void attachQuantization(mlir::MLIRContext &context);
 void attachStreams(mlir::MLIRContext &context);
+void attachSequential(mlir::MLIRContext &context);
+void attachRandom(mlir::MLIRContext &context);
+
+/// The neutral element of a reduction ("sum", "prod", "max", "min", "and", "or") as a scalar.
+mlir::Value neutralScalar(KernelEmitter &emitter, llvm::StringRef kind, mlir::Type graphElement);
+/// One step of a reduction, in the accumulator's type.
+mlir::Value combineScalars(mlir::ImplicitLocOpBuilder &b, llvm::StringRef kind,
+                           mlir::Type graphElement, mlir::Value x, mlir::Value y);
+/// The type a reduction of a kind is kept in: sums and products of small floats accumulate in f32.
+mlir::Type accumulatorOf(llvm::StringRef kind, mlir::Type element);
 
 /// A scalar in another element type by the rules of graph.convert; the element types are the graph's.
 mlir::Value convertScalar(mlir::ImplicitLocOpBuilder &b, mlir::Value x, mlir::Type from,

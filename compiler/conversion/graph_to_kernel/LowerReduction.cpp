@@ -17,7 +17,7 @@ static Type elementOf(Value graphValue) {
 }
 
 /// The neutral element of a kind as a scalar of the builtin type.
-static Value neutral(KernelEmitter &emitter, StringRef kind, Type graphElement) {
+Value tessera::lower::neutralScalar(KernelEmitter &emitter, StringRef kind, Type graphElement) {
   TypedAttr value = graph::getNeutralElement(kind, graphElement);
   if (auto integer = llvm::dyn_cast<IntegerAttr>(value))
     value = IntegerAttr::get(getKernelElementType(graphElement), integer.getValue());
@@ -25,7 +25,8 @@ static Value neutral(KernelEmitter &emitter, StringRef kind, Type graphElement) 
 }
 
 /// One step of a reduction, in the accumulator's type.
-static Value combine(BodyBuilder &b, StringRef kind, Type graphElement, Value x, Value y) {
+Value tessera::lower::combineScalars(BodyBuilder &b, StringRef kind, Type graphElement, Value x,
+                                     Value y) {
   bool real = isFloat(graphElement), isSigned = graphElement.isSignedInteger();
   if (kind == "sum")
     return real ? Value(arith::AddFOp::create(b, x, y)) : Value(arith::AddIOp::create(b, x, y));
@@ -56,7 +57,7 @@ static Value finish(KernelEmitter &emitter, Value accumulated, ArrayRef<DimAttr>
 }
 
 /// Sums and products of small floats accumulate in f32; maxima are exact in any type.
-static Type accumulatorOf(StringRef kind, Type element) {
+Type tessera::lower::accumulatorOf(StringRef kind, Type element) {
   bool rounds = kind == "sum" || kind == "prod";
   return rounds && isSmallFloat(element) ? graph::getDefaultAccumulator(element) : element;
 }
@@ -88,14 +89,14 @@ static Tensors lowerReduce(graph::ReduceOp op, KernelEmitter &emitter) {
   Type element = elementOf(op.getX()), acc = accumulatorOf(kind, element);
   ArrayRef<DimAttr> dims = dimsOf(op.getResult());
   int64_t rank = graph::getTensorType(op.getX()).rank(), kept = dims.size();
-  Value init = emitter.fill("init", dims, neutral(emitter, kind, acc));
+  Value init = emitter.fill("init", dims, neutralScalar(emitter, kind, acc));
   AffineMap output = keptLoops(builder, rank, kept);
   Value sum =
       emitter.reduce(kind, kept, rank - kept,
                      {{emitter.lookup(op.getX()), readAlongAxes(builder, rank, op.getAxes())}},
                      init, output, [&](BodyBuilder &b, ValueRange x, ValueRange running) {
                        Value value = convertScalar(b, x[0], element, acc);
-                       return SmallVector<Value>{combine(b, kind, acc, running[0], value)};
+                       return SmallVector<Value>{combineScalars(b, kind, acc, running[0], value)};
                      })[0];
   return SmallVector<Value>{finish(emitter, sum, dims, acc, element)};
 }
@@ -108,7 +109,7 @@ static Tensors lowerArgReduce(graph::ArgReduceOp op, KernelEmitter &emitter) {
   Type index = getKernelElementType(elementOf(op.getResult()));
   ArrayRef<DimAttr> dims = dimsOf(op.getResult());
   int64_t rank = graph::getTensorType(op.getX()).rank(), kept = dims.size();
-  Value best = emitter.fill("best_init", dims, neutral(emitter, isMax ? "max" : "min", element));
+  Value best = emitter.fill("best_init", dims, neutralScalar(emitter, isMax ? "max" : "min", element));
   Value none = emitter.fill("index_init", dims, emitter.number(index, -1));
   AffineMap output = keptLoops(builder, rank, kept);
   bool real = isFloat(element), isSigned = element.isSignedInteger();
@@ -275,13 +276,13 @@ static Tensors lowerWindowReduce(graph::WindowReduceOp op, KernelEmitter &emitte
   };
   SmallVector<DimAttr> windowDims = graph::getDims(op.getContext(), op.getWindow());
   Value extents = emitter.empty(windowDims, getKernelElementType(element));
-  Value init = emitter.fill("init", dims, neutral(emitter, kind, acc));
+  Value init = emitter.fill("init", dims, neutralScalar(emitter, kind, acc));
   Value result = emitter.reduce(
       kind, rank, windows, {{emitter.lookup(op.getX()), mapOf(x)}, {extents, mapOf(window)}}, init,
       builder.getMultiDimIdentityMap(rank + windows).getMajorSubMap(rank),
       [&](BodyBuilder &b, ValueRange v, ValueRange running) {
         Value value = convertScalar(b, v[0], element, acc);
-        return SmallVector<Value>{combine(b, kind, acc, running[0], value)};
+        return SmallVector<Value>{combineScalars(b, kind, acc, running[0], value)};
       })[0];
   return SmallVector<Value>{finish(emitter, result, dims, acc, element)};
 }

@@ -25,4 +25,20 @@ static Tensors evaluateWhile(graph::WhileOp op, Operands operands, Evaluation &e
   }
 }
 
-void reference::attachControl(MLIRContext &context) { attach<evaluateIf, evaluateWhile>(context); }
+/// The callee has symbols of its own, and the caller's variables.
+static Tensors evaluateCall(graph::CallOp op, Operands operands, Evaluation &evaluation) {
+  auto callee = evaluation.getModule().lookupSymbol<graph::FuncOp>(op.getCallee());
+  if (failed(evaluation.spend(1024)))
+    return failure();
+  Evaluation inner(evaluation.getModule(), {.steps = evaluation.getRemainingSteps()});
+  for (const auto &variable : evaluation.getVariables())
+    inner.write(variable.getKey(), variable.getValue());
+  Tensors results = inner.call(callee, operands);
+  if (failed(results))
+    return evaluation.fail("in '" + op.getCallee() + "': " + inner.getError());
+  for (const auto &variable : inner.getVariables())
+    evaluation.write(variable.getKey(), variable.getValue());
+  return results;
+}
+
+void reference::attachControl(MLIRContext &context) { attach<evaluateCall, evaluateIf, evaluateWhile>(context); }

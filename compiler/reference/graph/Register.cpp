@@ -13,7 +13,9 @@ void reference::registerGraphReference(DialectRegistry &registry) {
     attachElementwise(*context);
     attachMovement(*context);
     attachQuantization(*context);
+    attachRandom(*context);
     attachReduction(*context);
+    attachSequential(*context);
     attachShape(*context);
     attachState(*context);
     attachStream(*context);

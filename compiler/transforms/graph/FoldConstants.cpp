@@ -55,12 +55,14 @@ struct GraphFoldConstants : transforms::impl::GraphFoldConstantsBase<GraphFoldCo
     for (auto function : module.getOps<graph::FuncOp>())
       function.walk<WalkOrder::PreOrder>([&](Block *block) {
         for (Operation &op : llvm::make_early_inc_range(*block))
-          fold(&op);
+          if (!foldEmpty(&op))
+            fold(&op);
       });
     releaseUnused();
   }
 
   std::optional<SmallVector<graph::ConstantOp>> getConstants(Operation *op);
+  bool foldEmpty(Operation *op);
   void fold(Operation *op);
   TypedAttr toAttribute(const Tensor &tensor, ArrayRef<graph::ConstantOp> constants,
                         ArrayRef<Tensor> operands);
@@ -114,6 +116,27 @@ TypedAttr GraphFoldConstants::toAttribute(const Tensor &tensor,
     return reference::toDense(tensor);
   ArrayRef<char> bytes = tensor.getBytes();
   return store->addDerived({bytes.begin(), bytes.end()}, type);
+}
+
+/// A tensor without elements is a constant, whatever computes it. Returns whether the op is gone.
+bool GraphFoldConstants::foldEmpty(Operation *op) {
+  if (!llvm::isa<graph::GraphDialect>(op->getDialect()) || llvm::isa<graph::ConstantOp>(op) ||
+      !isMemoryEffectFree(op))
+    return false;
+  OpBuilder builder(op);
+  for (Value result : op->getResults()) {
+    auto type = llvm::dyn_cast<graph::TensorType>(result.getType());
+    if (!type || !type.hasStaticShape() || !type.getElementType().isIntOrFloat() ||
+        type.getByteSize() != 0 || result.use_empty())
+      continue;
+    auto value = DenseElementsAttr::getFromRawBuffer(type, {});
+    result.replaceAllUsesWith(graph::ConstantOp::create(builder, op->getLoc(), value).getResult());
+    ++numFolded;
+  }
+  if (op->getNumResults() == 0 || !isOpTriviallyDead(op))
+    return false;
+  op->erase();
+  return true;
 }
 
 void GraphFoldConstants::fold(Operation *op) {

@@ -51,6 +51,10 @@ def GraphChannelsLast : Pass<"graph-channels-last", "::mlir::ModuleOp"> {
   }];
 }
 
+def GraphInlineCalls : Pass<"graph-inline-calls", "::mlir::ModuleOp"> {
+  let summary = "Replaces calls by the bodies of their functions, and drops private functions";
+}
+
 def GraphExplicitPadding : Pass<"graph-explicit-padding", "::mlir::ModuleOp"> {
   let summary = "Turns the padding of convolutions and windows into graph.pad";
   let description = [{
@@ -65,6 +69,8 @@ def GraphFoldConstants : Pass<"graph-fold-constants", "::mlir::ModuleOp"> {
     ```
     %t = graph.transpose (graph.constant W), perm = [1, 0]   =>   graph.constant W'
     ```
+    A tensor without elements is a constant, whatever computes it.
+
     A result that would take more memory than the constants it comes from stays an op (a broadcast, a
     conversion to a longer type), unless it is small. Long results are derived weights; weights that nothing
     uses any more are released.

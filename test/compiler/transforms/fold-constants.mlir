@@ -71,3 +71,18 @@ graph.func @stays(%x: !graph.tensor<[N], f32>) -> (!graph.tensor<[N, 2], f32>, !
   %v = graph.read_variable @v : !graph.tensor<[2], f32>
   graph.return %r, %v : !graph.tensor<[N, 2], f32>, !graph.tensor<[2], f32>
 }
+
+// -----
+
+// A tensor without elements needs no computation; what is computed from it is known then.
+// CHECK-LABEL: graph.func @empty
+// CHECK-NOT: graph.sort
+// CHECK: %[[NONE:.*]] = graph.constant dense<> : !graph.tensor<[2, 0], f32>
+// CHECK-NOT: graph.r{{elu|educe}}
+// CHECK: graph.return %[[NONE]], %{{.*}} : !graph.tensor<[2, 0], f32>, !graph.tensor<[2], f32>
+graph.func @empty(%x: !graph.tensor<[2, 0], f32>) -> (!graph.tensor<[2, 0], f32>, !graph.tensor<[2], f32>) {
+  %v, %i = graph.sort %x, axis = 1 : !graph.tensor<[2, 0], f32> -> !graph.tensor<[2, 0], f32>, !graph.tensor<[2, 0], si64>
+  %r = graph.relu %x : !graph.tensor<[2, 0], f32>
+  %s = graph.reduce sum %r, axes = [1] : !graph.tensor<[2, 0], f32> -> !graph.tensor<[2], f32>
+  graph.return %v, %s : !graph.tensor<[2, 0], f32>, !graph.tensor<[2], f32>
+}

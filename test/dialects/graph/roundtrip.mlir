@@ -97,3 +97,38 @@ graph.func @optional(%x: !graph.tensor<[2, 3], f32>, %s: !graph.tensor<[3], f32>
   %2 = graph.pad reflect %1, lo = [0, 1], hi = [0, 1] : (!graph.tensor<[2, 3], f32>) -> !graph.tensor<[2, 5], f32>
   graph.return %2 : !graph.tensor<[2, 5], f32>
 }
+
+// CHECK-LABEL: graph.func @sequential
+graph.func @sequential(%x: !graph.tensor<[B, T, 4], f32>, %h0: !graph.tensor<[B, 4], f32>,
+                       %i: !graph.tensor<[N], si64>, %u: !graph.tensor<[B, N, 4], f32>,
+                       %key: !graph.tensor<[2], ui32>) -> !graph.tensor<[B, T, 4], f32> {
+  // CHECK: graph.cumulative {{ *}}sum %{{.*}}, axis = 1 exclusive reverse
+  %0 = graph.cumulative sum %x, axis = 1 exclusive reverse : !graph.tensor<[B, T, 4], f32>
+  // CHECK: graph.scan (%{{.*}} = %{{.*}}) over (%{{.*}} = %{{.*}}), axis = 1 reverse : (!graph.tensor<[B, 4], f32>), (!graph.tensor<[B, T, 4], f32>) -> (!graph.tensor<[B, 4], f32>, !graph.tensor<[B, T, 4], f32>) {
+  %last, %all = graph.scan (%h = %h0) over (%e = %0), axis = 1 reverse
+      : (!graph.tensor<[B, 4], f32>), (!graph.tensor<[B, T, 4], f32>)
+      -> (!graph.tensor<[B, 4], f32>, !graph.tensor<[B, T, 4], f32>) {
+    %s = graph.add %h, %e : !graph.tensor<[B, 4], f32>
+    // CHECK: graph.yield
+    graph.yield %s, %s : !graph.tensor<[B, 4], f32>, !graph.tensor<[B, 4], f32>
+  }
+  // CHECK: graph.scatter {{ *}}add %{{.*}}, %{{.*}}, %{{.*}}, axis = 1
+  %1 = graph.scatter add %all, %i, %u, axis = 1 : (!graph.tensor<[B, T, 4], f32>, !graph.tensor<[N], si64>, !graph.tensor<[B, N, 4], f32>) -> !graph.tensor<[B, T, 4], f32>
+  // CHECK: graph.sort %{{.*}}, axis = 1 descending
+  %v, %at = graph.sort %1, axis = 1 descending : !graph.tensor<[B, T, 4], f32> -> !graph.tensor<[B, T, 4], f32>, !graph.tensor<[B, T, 4], si64>
+  // CHECK: graph.top_k %{{.*}}, k = 2, axis = 2 smallest
+  %k, %kat = graph.top_k %v, k = 2, axis = 2 smallest : !graph.tensor<[B, T, 4], f32> -> !graph.tensor<[B, T, 2], f32>, !graph.tensor<[B, T, 2], si64>
+  // CHECK: graph.random_bits
+  %bits = graph.random_bits %key : !graph.tensor<[2], ui32> -> !graph.tensor<[B, 3], ui32>
+  // CHECK: graph.random_normal
+  %n = graph.random_normal %key {mean = 0.0 : f64, scale = 1.0 : f64} : !graph.tensor<[2], ui32> -> !graph.tensor<[B, T, 4], f32>
+  // CHECK: graph.stop_gradient
+  %c = graph.stop_gradient %n : !graph.tensor<[B, T, 4], f32>
+  // CHECK: graph.call @callee(%{{.*}}) : (!graph.tensor<[B, T, 4], f32>) -> !graph.tensor<[B, T, 4], f32>
+  %r = graph.call @callee(%c) : (!graph.tensor<[B, T, 4], f32>) -> !graph.tensor<[B, T, 4], f32>
+  graph.return %r : !graph.tensor<[B, T, 4], f32>
+}
+
+graph.func private @callee(%x: !graph.tensor<[P, Q, 4], f32>) -> !graph.tensor<[P, Q, 4], f32> {
+  graph.return %x : !graph.tensor<[P, Q, 4], f32>
+}

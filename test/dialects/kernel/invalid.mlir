@@ -70,3 +70,43 @@ kernel.func @func_c7_rank(%w: tensor<4xf32> {kernel.layout = #kernel.packed<inne
 
 // expected-error @+1 {{'missing' is no kernel.func}}
 %0 = kernel.launch @missing() dims [] : () -> tensor<4xf32>
+
+// -----
+
+kernel.func @func_c2_loop_condition(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %true = arith.constant true
+  // expected-error @+1 {{may not stand in a kernel.func}}
+  %0 = scf.if %true -> tensor<4xf32> {
+    scf.yield %x : tensor<4xf32>
+  } else {
+    scf.yield %x : tensor<4xf32>
+  }
+  kernel.return %0 : tensor<4xf32>
+}
+
+// -----
+
+kernel.func @func_c3_unnamed_loop(%x: tensor<4xf32>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  // expected-error @+1 {{expected a stage name (kernel.stage)}}
+  scf.for %i = %c0 to %c1 step %c1 {
+  }
+  kernel.return
+}
+
+// -----
+
+kernel.func @func_c8_not_in_place(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %a = tensor.empty() : tensor<4xf32>
+  // expected-error @+1 {{expected carried tensor 0 to be updated where it is}}
+  %0 = scf.for %i = %c0 to %c1 step %c1 iter_args(%y = %a) -> tensor<4xf32> {
+    %b = tensor.empty() : tensor<4xf32>
+    %e = tensor.extract %x[%i] : tensor<4xf32>
+    %n = tensor.insert %e into %b[%i] : tensor<4xf32>
+    scf.yield %n : tensor<4xf32>
+  } {kernel.stage = "loop"}
+  kernel.return %0 : tensor<4xf32>
+}

@@ -32,3 +32,35 @@ kernel.func @dense(%x: tensor<?x128xf32>,
   // CHECK: kernel.return
   kernel.return %acc : tensor<?x64xf32>
 }
+
+// A recurrence: the state and what is collected are updated where they are.
+// CHECK-LABEL: kernel.func @recurrence(
+// CHECK: scf.for {{.*}} iter_args(
+// CHECK: tensor.extract_slice
+// CHECK: kernel.stage = "next"
+// CHECK: tensor.insert_slice
+// CHECK: kernel.stage = "scan_loop"
+#vector = affine_map<(i) -> (i)>
+kernel.func @recurrence(%x: tensor<?x8xf32>, %h0: tensor<8xf32>, %T: index) -> (tensor<8xf32>, tensor<?x8xf32>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %place = tensor.empty() : tensor<8xf32>
+  %start = linalg.generic {indexing_maps = [#vector, #vector], iterator_types = ["parallel"]}
+      ins(%h0 : tensor<8xf32>) outs(%place : tensor<8xf32>) attrs = {kernel.stage = "start"} {
+  ^bb0(%a: f32, %o: f32):
+    linalg.yield %a : f32
+  } -> tensor<8xf32>
+  %all = tensor.empty(%T) : tensor<?x8xf32>
+  %r:2 = scf.for %t = %c0 to %T step %c1 iter_args(%h = %start, %ys = %all) -> (tensor<8xf32>, tensor<?x8xf32>) {
+    %e = tensor.extract_slice %x[%t, 0] [1, 8] [1, 1] : tensor<?x8xf32> to tensor<8xf32>
+    %n = linalg.generic {indexing_maps = [#vector, #vector], iterator_types = ["parallel"]}
+        ins(%e : tensor<8xf32>) outs(%h : tensor<8xf32>) attrs = {kernel.stage = "next"} {
+    ^bb0(%a: f32, %o: f32):
+      %s = arith.addf %a, %o : f32
+      linalg.yield %s : f32
+    } -> tensor<8xf32>
+    %y = tensor.insert_slice %n into %ys[%t, 0] [1, 8] [1, 1] : tensor<8xf32> into tensor<?x8xf32>
+    scf.yield %n, %y : tensor<8xf32>, tensor<?x8xf32>
+  } {kernel.stage = "scan_loop"}
+  kernel.return %r#0, %r#1 : tensor<8xf32>, tensor<?x8xf32>
+}

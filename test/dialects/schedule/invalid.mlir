@@ -56,3 +56,18 @@ schedule.func @copy_packed_c1 for @k {
   // expected-error @+1 {{expected outer_dims_perm to be a permutation}}
   schedule.copy_packed "a" operand 0 as "c" inner_dims_pos = [0] inner_tiles = [8] outer_dims_perm = [1]
 }
+
+// -----
+
+schedule.func @func_c3 for @k {
+  schedule.stage "a" {}
+  // expected-error @+1 {{expected no other directive beside it}}
+  schedule.generator "loops"
+}
+
+// -----
+
+schedule.func @generator_c1 for @k {
+  // expected-error @+1 {{'halide' is no generator to choose; expected "loops"}}
+  schedule.generator "halide"
+}

@@ -48,3 +48,9 @@ schedule.func @dense_s for @dense {
     schedule.atomic
   }
 }
+
+// CHECK: schedule.func @sequential for @scan
+schedule.func @sequential for @scan {
+  // CHECK-NEXT: schedule.generator "loops"
+  schedule.generator "loops"
+}

@@ -1,0 +1,253 @@
+//===- Bufferize.cpp - Kernels on tensors become functions on buffers -------------------===//
+// 1. A kernel becomes a function that takes a buffer per argument and per result. The tensor.empty at
+//    whose place a result is computed (kernel::getDestinationRoot) becomes the result's buffer.
+// 2. One-shot bufferization decides which operations work in place.
+// 3. Parallel loops become functions of their own, with their own stack.
+// 4. What it allocates gets a place: on the stack of the function, or in the scratch result.
+#include "compiler/codegen/loops/Parallel.h"
+
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/Bufferization/Transforms/OneShotAnalysis.h"
+#include "mlir/Dialect/Bufferization/Transforms/Transforms.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/Utils/Utils.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/MemRef/Transforms/Transforms.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+using namespace mlir;
+
+namespace tessera::loops {
+
+/// Every buffer in the scratch result starts at a multiple of this.
+static constexpr int64_t kScratchAlignment = 64;
+
+static MemRefType bufferType(Type tensor) {
+  auto type = cast<RankedTensorType>(tensor);
+  return MemRefType::get(type.getShape(), type.getElementType());
+}
+
+static int64_t bytesOf(Type element) {
+  return llvm::divideCeil(element.getIntOrFloatBitWidth(), 8u);
+}
+
+std::optional<unsigned> getScratchResult(kernel::FuncOp kernel) {
+  Operation *yield = kernel.getBody().front().getTerminator();
+  for (OpOperand &operand : yield->getOpOperands())
+    if (kernel.getResultAttr(operand.getOperandNumber(), kernel::KernelDialect::kScratchAttr) &&
+        operand.get().getDefiningOp<tensor::EmptyOp>())
+      return operand.getOperandNumber();
+  return std::nullopt;
+}
+
+//===-- (1) ------------------------------------------------------------------------===//
+
+/// Puts the result's buffer where the tensor.empty stands that it is computed from, if it is the only one
+/// computed from there.
+static void bindDestination(OpOperand &result, Value buffer, Block &body) {
+  OpOperand *use = &result;
+  while (Operation *op = use->get().getDefiningOp()) {
+    unsigned number = cast<OpResult>(use->get()).getResultNumber();
+    if (auto stage = dyn_cast<DestinationStyleOpInterface>(op)) {
+      use = stage.getDpsInitOperand(number);
+    } else if (auto loop = dyn_cast<scf::ForOp>(op)) {
+      use = &loop.getInitArgsMutable()[number];
+    } else {
+      break;
+    }
+  }
+  auto empty = use->get().getDefiningOp<tensor::EmptyOp>();
+  if (!empty || use == &result)
+    return;
+  OpBuilder builder(use->getOwner());
+  use->set(bufferization::ToTensorOp::create(builder, empty.getLoc(), empty.getType(), buffer,
+                                             /*restrict=*/true, /*writable=*/true));
+}
+
+static func::FuncOp makeFunction(kernel::FuncOp kernel, ModuleOp module) {
+  OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
+  SmallVector<Type> types;
+  for (Type type : kernel.getArgumentTypes())
+    types.push_back(type.isIndex() ? type : Type(bufferType(type)));
+  unsigned firstResult = types.size();
+  for (Type type : kernel.getResultTypes())
+    types.push_back(bufferType(type));
+  types.push_back(builder.getIndexType()); // The context of the launch.
+  auto function = func::FuncOp::create(builder, kernel.getLoc(), kernel.getSymName(),
+                                       builder.getFunctionType(types, builder.getIndexType()));
+  Block *body = function.addEntryBlock();
+  builder.setInsertionPointToStart(body);
+  IRMapping mapping;
+  for (auto [argument, buffer] : llvm::zip(kernel.getArguments(), body->getArguments())) {
+    if (argument.getType().isIndex())
+      mapping.map(argument, buffer);
+    else
+      mapping.map(argument, bufferization::ToTensorOp::create(builder, kernel.getLoc(),
+                                                              argument.getType(), buffer,
+                                                              /*restrict=*/true));
+  }
+  for (Operation &op : kernel.getBody().front())
+    builder.clone(op, mapping);
+  Operation *yield = &body->back();
+  std::optional<unsigned> scratch = getScratchResult(kernel);
+  builder.setInsertionPointToEnd(body);
+  llvm::SmallDenseSet<Value> bound;
+  for (OpOperand &result : yield->getOpOperands()) {
+    if (scratch == result.getOperandNumber())
+      continue;
+    Value buffer = body->getArgument(firstResult + result.getOperandNumber());
+    if (bound.insert(kernel::getDestinationRoot(result.get())).second)
+      bindDestination(result, buffer, *body);
+    bufferization::MaterializeInDestinationOp::create(builder, yield->getLoc(), Type(), result.get(),
+                                                      buffer, /*restrict=*/true, /*writable=*/true);
+  }
+  yield->erase();
+  Value good = arith::ConstantIndexOp::create(builder, kernel.getLoc(), 0);
+  func::ReturnOp::create(builder, kernel.getLoc(), good);
+  return function;
+}
+
+//===-- (2) ------------------------------------------------------------------------===//
+
+/// The patterns of the canonicalizer: extents of views become extents of what they look at.
+static LogicalResult simplify(func::FuncOp function) {
+  RewritePatternSet patterns(function.getContext());
+  for (Dialect *dialect : function.getContext()->getLoadedDialects())
+    dialect->getCanonicalizationPatterns(patterns);
+  for (RegisteredOperationName op : function.getContext()->getRegisteredOperations())
+    op.getCanonicalizationPatterns(patterns, function.getContext());
+  memref::populateResolveRankedShapedTypeResultDimsPatterns(patterns);
+  return applyPatternsGreedily(function, std::move(patterns));
+}
+
+static LogicalResult runBufferization(ModuleOp module) {
+  IRRewriter rewriter(module.getContext());
+  if (failed(bufferization::eliminateEmptyTensors(rewriter, module)))
+    return failure();
+  bufferization::OneShotBufferizationOptions options;
+  options.memCpyFn = [](OpBuilder &builder, Location loc, Value from, Value to) {
+    linalg::makeMemRefCopyOp(builder, loc, from, to);
+    return success();
+  };
+  bufferization::BufferizationState state;
+  return bufferization::runOneShotBufferize(module, options, state);
+}
+
+//===-- (4) ------------------------------------------------------------------------===//
+
+/// An index of the function's entry that equals `value`, computed from arguments; null when it depends on
+/// anything else.
+static Value atEntry(Value value, OpBuilder &entry, DenseMap<Value, Value> &known) {
+  if (Value found = known.lookup(value))
+    return found;
+  if (auto argument = dyn_cast<BlockArgument>(value))
+    return isa<func::FuncOp>(argument.getOwner()->getParentOp()) ? value : Value();
+  Operation *op = value.getDefiningOp();
+  if (!isa<arith::ArithDialect>(op->getDialect()) && !isa<memref::DimOp>(op))
+    return {};
+  IRMapping mapping;
+  for (Value operand : op->getOperands()) {
+    if (isa<MemRefType>(operand.getType())) {
+      auto argument = dyn_cast<BlockArgument>(operand);
+      if (!argument || !isa<func::FuncOp>(argument.getOwner()->getParentOp()))
+        return {};
+      continue;
+    }
+    Value moved = atEntry(operand, entry, known);
+    if (!moved)
+      return {};
+    mapping.map(operand, moved);
+  }
+  return known[value] = entry.clone(*op, mapping)->getResult(cast<OpResult>(value).getResultNumber());
+}
+
+namespace {
+class Placer {
+public:
+  Placer(func::FuncOp function, Value scratch)
+      : function(function), scratch(scratch), b(function.getLoc(), function.getContext()) {
+    b.setInsertionPointToStart(&function.getBody().front());
+  }
+
+  LogicalResult run() {
+    SmallVector<memref::AllocOp> allocations;
+    function.walk([&](memref::AllocOp op) { allocations.push_back(op); });
+    for (memref::AllocOp allocation : allocations)
+      if (failed(place(allocation)))
+        return failure();
+    return success();
+  }
+  Value used; ///< bytes of the scratch result that are taken
+
+private:
+  LogicalResult place(memref::AllocOp allocation) {
+    MemRefType type = allocation.getType();
+    int64_t bytes = bytesOf(type.getElementType());
+    if (type.hasStaticShape() && type.getNumElements() * bytes <= kMaxStackBuffer &&
+        stack + type.getNumElements() * bytes <= kMaxStack) {
+      stack += type.getNumElements() * bytes;
+      Value buffer = memref::AllocaOp::create(b, type, allocation.getAlignmentAttr());
+      allocation.replaceAllUsesWith(buffer);
+      allocation.erase();
+      return success();
+    }
+    SmallVector<Value> sizes;
+    Value size = arith::ConstantIndexOp::create(b, bytes);
+    for (int64_t d = 0, next = 0; d < type.getRank(); ++d) {
+      Value extent;
+      if (type.isDynamicDim(d)) {
+        extent = atEntry(allocation.getDynamicSizes()[next++], b, moved);
+        if (!extent)
+          return allocation.emitOpError()
+                 << "needs a buffer whose extent " << d << " is computed in a loop";
+        sizes.push_back(extent);
+      } else {
+        extent = arith::ConstantIndexOp::create(b, type.getDimSize(d));
+      }
+      size = arith::MulIOp::create(b, size, extent);
+    }
+    Value start = used ? used : Value(arith::ConstantIndexOp::create(b, 0));
+    if (scratch) {
+      Value buffer = memref::ViewOp::create(b, type, scratch, start, sizes);
+      allocation.replaceAllUsesWith(buffer);
+      allocation.erase();
+    }
+    Value unit = arith::ConstantIndexOp::create(b, kScratchAlignment);
+    Value whole = arith::MulIOp::create(b, arith::CeilDivSIOp::create(b, size, unit), unit);
+    used = used ? Value(arith::AddIOp::create(b, used, whole)) : whole;
+    return success();
+  }
+
+  func::FuncOp function;
+  Value scratch;
+  ImplicitLocOpBuilder b;
+  DenseMap<Value, Value> moved;
+  int64_t stack = 0;
+};
+} // namespace
+
+FailureOr<BufferizedKernel> bufferize(kernel::FuncOp kernel) {
+  BufferizedKernel result;
+  result.module = ModuleOp::create(kernel.getLoc());
+  func::FuncOp function = makeFunction(kernel, *result.module);
+  if (failed(runBufferization(*result.module)) || failed(simplify(function)))
+    return kernel.emitOpError() << "has no form on buffers";
+  std::optional<unsigned> scratch = getScratchResult(kernel);
+  outlineParallelLoops(function);
+  Value arena =
+      scratch ? function.getArgument(kernel.getNumArguments() + *scratch) : Value();
+  for (auto each : result.module->getOps<func::FuncOp>()) {
+    if (each.isDeclaration())
+      continue;
+    Placer placer(each, each == function ? arena : Value());
+    if (failed(placer.run()))
+      return failure();
+    if (each == function)
+      result.scratchBytes = placer.used;
+  }
+  return std::move(result);
+}
+
+} // namespace tessera::loops

@@ -1,0 +1,24 @@
+//===- Parallel.h - Independent iterations as tasks of the runtime -----------*- C++ -*-===//
+#ifndef TESSERA_COMPILER_CODEGEN_LOOPS_PARALLEL_H
+#define TESSERA_COMPILER_CODEGEN_LOOPS_PARALLEL_H
+
+#include "compiler/codegen/loops/Loops.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+namespace tessera::loops {
+
+/// What one buffer and all buffers of a function may take on the stack, in bytes.
+inline constexpr int64_t kMaxStackBuffer = 16 << 10, kMaxStack = 64 << 10;
+
+/// Moves outermost loops that are marked kernel.parallel, and whose buffers fit on the stack, into
+/// functions of their own. The last argument of the function is the context of the launch, its result the
+/// status.
+void outlineParallelLoops(mlir::func::FuncOp function);
+
+/// Defines what outlineParallelLoops left to call.
+void defineParallelCalls(llvm::Module &module);
+
+} // namespace tessera::loops
+
+#endif
