@@ -1,9 +1,14 @@
 //===- Finish.cpp - From LLVM IR to the object file of a kernel -----------------------===//
 #include "compiler/codegen/llvm/Finish.h"
 
+#include "llvm/Analysis/AssumptionCache.h"
+#include "llvm/Analysis/LoopInfo.h"
+#include "llvm/Analysis/OptimizationRemarkEmitter.h"
+#include "llvm/Analysis/ScalarEvolution.h"
 #include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/Analysis/TargetTransformInfo.h"
 #include "llvm/Bitcode/BitcodeReader.h"
+#include "llvm/IR/Dominators.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/LegacyPassManager.h"
@@ -15,7 +20,10 @@
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/Transforms/Utils/Cloning.h"
+#include "llvm/Transforms/Utils/LoopSimplify.h"
+#include "llvm/Transforms/Utils/LoopUtils.h"
 #include "llvm/Transforms/Utils/LowerMemIntrinsics.h"
+#include "llvm/Transforms/Utils/UnrollLoop.h"
 
 using namespace llvm;
 
@@ -198,6 +206,43 @@ static void retarget(Function &function, const CodeTarget &target) {
     function.addFnAttr("no-builtins");
 }
 
+/// Fills memory by vectors, and the rest by bytes.
+static void expandFill(MemSetInst &fill) {
+  constexpr unsigned kBytes = 64;
+  Function &function = *fill.getFunction();
+  LLVMContext &context = function.getContext();
+  BasicBlock *before = fill.getParent();
+  BasicBlock *after = before->splitBasicBlock(&fill, "filled");
+  BasicBlock *wide = BasicBlock::Create(context, "fill", &function, after);
+  BasicBlock *rest = BasicBlock::Create(context, "fill.rest", &function, after);
+  BasicBlock *narrow = BasicBlock::Create(context, "fill.byte", &function, after);
+  before->getTerminator()->eraseFromParent();
+
+  IRBuilder<> builder(before);
+  Value *length = fill.getLength(), *place = fill.getDest();
+  Type *index = length->getType();
+  Value *zero = ConstantInt::get(index, 0);
+  Value *wideEnd = builder.CreateAnd(length, ConstantInt::getSigned(index, -int64_t(kBytes)));
+  Value *vector = builder.CreateVectorSplat(kBytes, fill.getValue());
+  Align alignment = fill.getDestAlign().valueOrOne();
+  builder.CreateCondBr(builder.CreateICmpEQ(wideEnd, zero), rest, wide);
+  auto loop = [&](BasicBlock *block, Value *first, Value *end, BasicBlock *from, BasicBlock *next,
+                  Value *value, Align align, uint64_t step) {
+    builder.SetInsertPoint(block);
+    PHINode *at = builder.CreatePHI(index, 2);
+    builder.CreateAlignedStore(value, builder.CreateInBoundsGEP(builder.getInt8Ty(), place, at),
+                               align, fill.isVolatile());
+    Value *following = builder.CreateNUWAdd(at, ConstantInt::get(index, step));
+    at->addIncoming(first, from);
+    at->addIncoming(following, block);
+    builder.CreateCondBr(builder.CreateICmpEQ(following, end), next, block);
+  };
+  loop(wide, zero, wideEnd, before, rest, vector, std::min(alignment, Align(kBytes)), kBytes);
+  builder.SetInsertPoint(rest);
+  builder.CreateCondBr(builder.CreateICmpEQ(wideEnd, length), after, narrow);
+  loop(narrow, wideEnd, length, rest, after, fill.getValue(), Align(1), 1);
+}
+
 /// There is no memset or memcpy to call: what would not be expanded in place becomes a loop.
 static void expandMemoryIntrinsics(Module &module, TargetMachine &machine) {
   SmallVector<MemIntrinsic *> found;
@@ -209,7 +254,7 @@ static void expandMemoryIntrinsics(Module &module, TargetMachine &machine) {
   for (MemIntrinsic *memory : found) {
     TargetTransformInfo info = machine.getTargetTransformInfo(*memory->getFunction());
     if (auto *set = dyn_cast<MemSetInst>(memory)) {
-      expandMemSetAsLoop(set);
+      expandFill(*set);
     } else if (auto *copy = dyn_cast<MemCpyInst>(memory)) {
       expandMemCpyAsLoop(copy, info);
     } else if (!expandMemMoveAsLoop(cast<MemMoveInst>(memory), info)) {
@@ -217,6 +262,46 @@ static void expandMemoryIntrinsics(Module &module, TargetMachine &machine) {
     }
     memory->eraseFromParent();
   }
+}
+
+/// Inner loops of vector arithmetic advance by several steps at a time: schedules unroll what fills
+/// registers, and this cuts what the loop itself costs. The order of operations stays. It comes
+/// after all other passes, which would share what neighbouring steps read, and run out of
+/// registers.
+static void unrollInnerLoops(Function &function, FunctionAnalysisManager &analyses) {
+  constexpr unsigned kMostInstructions = 160; // of the unrolled body: about 1000 bytes of code
+  constexpr unsigned kFewSteps = 16;
+  auto &loops = analyses.getResult<LoopAnalysis>(function);
+  auto &evolution = analyses.getResult<ScalarEvolutionAnalysis>(function);
+  auto &dominators = analyses.getResult<DominatorTreeAnalysis>(function);
+  auto &assumptions = analyses.getResult<AssumptionAnalysis>(function);
+  auto &info = analyses.getResult<TargetIRAnalysis>(function);
+  auto &remarks = analyses.getResult<OptimizationRemarkEmitterAnalysis>(function);
+  for (Loop *loop : loops.getLoopsInPreorder()) {
+    if (!loop->isInnermost() || loop->getNumBlocks() != 1)
+      continue;
+    unsigned size = 0, sums = 0;
+    bool calls = false;
+    for (Instruction &instruction : *loop->getHeader()) {
+      // Products go into sums, the others into addresses.
+      size += !isa<GetElementPtrInst, InsertElementInst, ShuffleVectorInst>(instruction) &&
+              instruction.getOpcode() != Instruction::FMul;
+      sums += instruction.getType()->isVectorTy() && instruction.getOpcode() == Instruction::FAdd;
+      calls |= isa<CallInst>(instruction) && !isa<IntrinsicInst>(instruction);
+    }
+    unsigned known = evolution.getSmallConstantTripCount(loop);
+    unsigned steps = size * 4 <= kMostInstructions ? 4 : size * 2 <= kMostInstructions ? 2 : 1;
+    if (!sums || calls || steps == 1 || (known && known < kFewSteps))
+      continue;
+    simplifyLoop(loop, &dominators, &loops, &evolution, &assumptions, nullptr, false);
+    formLCSSARecursively(*loop, dominators, &loops, &evolution);
+    UnrollLoopOptions options{};
+    options.Count = steps;
+    options.Runtime = true;
+    options.AllowExpensiveTripCount = true;
+    UnrollLoop(loop, options, &loops, &evolution, &dominators, &assumptions, &info, &remarks, true);
+  }
+  analyses.invalidate(function, PreservedAnalyses::none());
 }
 
 static void optimise(Module &module, TargetMachine &machine, bool vectorizeLoops) {
@@ -242,6 +327,9 @@ static void optimise(Module &module, TargetMachine &machine, bool vectorizeLoops
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, graphs, modules);
   builder.buildPerModuleDefaultPipeline(OptimizationLevel::O3).run(module, modules);
+  for (Function &function : module)
+    if (!vectorizeLoops && !function.isDeclaration())
+      unrollInnerLoops(function, functions);
 }
 
 static Expected<SmallVector<char, 0>> emit(Module &module, TargetMachine &machine,
