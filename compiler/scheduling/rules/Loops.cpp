@@ -327,6 +327,20 @@ private:
       out.reorder(order);
       out.vectorizeEven(v + "_i", lanes());
       innerWork *= edge;
+    } else if (plan.continued) {
+      // Several panels at once read pieces of rows (of 512 bytes) instead of single cache lines far apart.
+      constexpr int64_t kPieceBits = 512 * 8, kRows = 64;
+      std::string c = plan.loops[*plan.continued], row = plan.loops[last - 1];
+      int64_t panels = std::max<int64_t>(1, kPieceBits / (plan.extents[last] * plan.elementBits));
+      out.split(c, c + "_o", c + "_i", panels);
+      out.split(row, row + "_o", row + "_i", kRows);
+      Names order{v, c + "_i", row + "_i"};
+      for (size_t i = last; i-- > 0;)
+        outer.push_back(i == *plan.continued || i == last - 1 ? plan.loops[i] + "_o" : plan.loops[i]);
+      order.append(outer);
+      out.reorder(order);
+      vectorizeInner(out, v, last);
+      innerWork *= panels * kRows;
     } else {
       for (size_t i = last; i-- > 0;)
         outer.push_back(plan.loops[i]);

@@ -48,6 +48,9 @@ struct OutputPlan {
   double workPerPoint = 1; ///< of the stage itself, with what is inlined
   int64_t elementBits = 32; ///< of the widest element it handles
   std::optional<unsigned> transposed; ///< a loop that is contiguous in a read, while the last one is not
+  /// A loop whose next step reads on where the last loop ends, while the result goes on elsewhere: panels
+  /// cut from rows.
+  std::optional<unsigned> continued;
 };
 
 /// Reads the copy of a kernel while restructuring it, and writes the directives.

@@ -545,8 +545,15 @@ FailureOr<std::vector<OutputPlan>> Planner::run() {
     output.elementBits = bits;
     if (auto last = stage.innermostOutputLoop())
       for (const Access &read : stage.reads) {
-        if (!read.dependsOn(*last) || read.isContiguousIn(*last))
+        if (!read.dependsOn(*last))
           continue;
+        if (read.isContiguousIn(*last)) {
+          for (unsigned position = 0; position + 2 < map.getNumResults(); ++position)
+            if (unsigned loop = map.getDimPosition(position);
+                read.dims.back().coefficients[loop] == stage.extents[*last])
+              output.continued = position;
+          continue;
+        }
         for (auto [position, expr] : llvm::enumerate(map.getResults())) {
           unsigned loop = cast<AffineDimExpr>(expr).getPosition();
           if (loop != *last && read.isContiguousIn(loop))
