@@ -16,10 +16,10 @@ void tessera::addGraphPasses(mlir::OpPassManager &passes) {
   passes.addPass(transforms::createGraphDecompose());
   passes.addPass(mlir::createCanonicalizerPass());
   passes.addPass(transforms::createGraphFoldConstants());
-  passes.addPass(transforms::createGraphContractTransposedConv());
   passes.addPass(transforms::createGraphDropUnitAxes());
   passes.addPass(transforms::createGraphSinkReshapes());
   passes.addPass(transforms::createGraphChannelsLast());
+  passes.addPass(transforms::createGraphContractTransposedConv());
   passes.addPass(mlir::createCanonicalizerPass());
   passes.addPass(transforms::createGraphFoldTransposes());
   passes.addPass(transforms::createGraphExplicitPadding());

@@ -8,6 +8,7 @@
 //    transposes, broadcasts, reductions that keep the order of dims).
 // 3. The ops of those classes are rebuilt in channels-last, with transposes at the border.
 
+#include "compiler/transforms/graph/ContractTransposedConv.h"
 #include "compiler/transforms/graph/Passes.h"
 
 #include "dialects/graph/GraphBuilder.h"
@@ -81,6 +82,8 @@ static bool isCarrier(Operation *op) {
     return false;
   if (auto conv = llvm::dyn_cast<graph::ConvOp>(op))
     return !conv.getLayout();
+  if (auto conv = llvm::dyn_cast<graph::ConvTransposeOp>(op))
+    return !conv.getLayout() && transforms::isContraction(conv);
   if (auto window = llvm::dyn_cast<graph::WindowReduceOp>(op))
     return avoidsChannels(window.getAxes());
   if (auto resize = llvm::dyn_cast<graph::ResizeOp>(op))
@@ -98,7 +101,8 @@ static SmallVector<OpOperand *> tiedOperands(Operation *op) {
   SmallVector<OpOperand *> tied;
   for (OpOperand &operand : op->getOpOperands()) {
     if (llvm::isa<graph::BroadcastOp>(op) ||
-        (operand.getOperandNumber() > 0 && llvm::isa<graph::ConvOp, graph::PadOp>(op)))
+        (operand.getOperandNumber() > 0 &&
+         llvm::isa<graph::ConvOp, graph::ConvTransposeOp, graph::PadOp>(op)))
       continue;
     tied.push_back(&operand);
   }
@@ -161,6 +165,19 @@ static double gainOf(graph::ConvOp op) {
   return flops / first - flops / last;
 }
 
+/// A transposed convolution that is a contraction: channels-first, the columns of its results are
+/// no more than a row of the window (measured: 4 GFLOP/s for two).
+static double gainOf(graph::ConvTransposeOp op) {
+  graph::TensorType weight = graph::getTensorType(op.getWeight());
+  double inner = extentOf(weight.getDim(0)), channels = extentOf(weight.getDim(1));
+  double width = extentOf(weight.getDims().back());
+  if (channels <= width)
+    return 0;
+  double flops = 2 * elementsOf(op.getResult()) * inner;
+  auto filled = [](double columns) { return columns / (std::ceil(columns / 8) * 8); };
+  return flops / (20 * filled(width)) - flops / (80 * filled(channels));
+}
+
 //===----------------------------------------------------------------------===//
 // One block
 //===----------------------------------------------------------------------===//
@@ -207,6 +224,10 @@ void Relayout::decide() {
     Operation *producer = value.getDefiningOp();
     bool inside = producer && producer->getBlock() == &block;
     if (auto conv = producer ? llvm::dyn_cast<graph::ConvOp>(producer) : graph::ConvOp();
+        conv && inside && isCarrier(conv))
+      gain += gainOf(conv);
+    if (auto conv =
+            producer ? llvm::dyn_cast<graph::ConvTransposeOp>(producer) : graph::ConvTransposeOp();
         conv && inside && isCarrier(conv))
       gain += gainOf(conv);
     if (!inside ||
@@ -283,9 +304,11 @@ void Relayout::rebuild(Operation *op) {
   auto places = [&](ArrayRef<int64_t> axes) {
     return llvm::map_to_vector(axes, [&](int64_t axis) { return placeOf(axis, rank); });
   };
+  std::string spatial = rank == 3 ? "W" : StringRef("DHW").take_back(rank - 2).str();
   if (auto conv = llvm::dyn_cast<graph::ConvOp>(copy)) {
-    std::string spatial = rank == 3 ? "W" : StringRef("DHW").take_back(rank - 2).str();
     conv.setLayout("N" + spatial + "C,OI" + spatial + "->N" + spatial + "C");
+  } else if (auto conv = llvm::dyn_cast<graph::ConvTransposeOp>(copy)) {
+    conv.setLayout("N" + spatial + "C,IO" + spatial + "->N" + spatial + "C");
   } else if (auto pad = llvm::dyn_cast<graph::PadOp>(copy)) {
     pad.setLoAttr(permuteDims(pad.getLo()));
     pad.setHiAttr(permuteDims(pad.getHi()));

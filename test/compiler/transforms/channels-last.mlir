@@ -68,3 +68,17 @@ graph.func @transposed(%x: !graph.tensor<[1, 64, 64, 32], f32>, %w: !graph.tenso
   %2 = graph.transpose %1, perm = [0, 2, 3, 1] : !graph.tensor<[1, 32, 64, 64], f32> -> !graph.tensor<[1, 64, 64, 32], f32>
   graph.return %2 : !graph.tensor<[1, 64, 64, 32], f32>
 }
+
+// -----
+
+// Transposed convolutions whose windows do not overlap gain too: rows of a window are short columns.
+// CHECK-LABEL: graph.func @upsampled
+// CHECK: graph.conv_transpose {{.*}} layout = "NHWC,IOHW->NHWC"
+// CHECK: graph.abs {{.*}} : <[B, 64, 64, 24], f32>
+graph.func @upsampled(%x: !graph.tensor<[B, 16, 32, 32], f32>, %w: !graph.tensor<[16, 24, 2, 2], f32>) -> !graph.tensor<[B, 24], f32> {
+  %0 = graph.conv_transpose %x, %w, strides = [2, 2], dilations = [1, 1], lo = [0, 0], hi = [0, 0], output_padding = [0, 0]
+      : (!graph.tensor<[B, 16, 32, 32], f32>, !graph.tensor<[16, 24, 2, 2], f32>) -> !graph.tensor<[B, 24, 64, 64], f32>
+  %1 = graph.abs %0 : !graph.tensor<[B, 24, 64, 64], f32>
+  %2 = graph.reduce sum %1, axes = [2, 3] : !graph.tensor<[B, 24, 64, 64], f32> -> !graph.tensor<[B, 24], f32>
+  graph.return %2 : !graph.tensor<[B, 24], f32>
+}
