@@ -55,6 +55,26 @@ def GraphInlineCalls : Pass<"graph-inline-calls", "::mlir::ModuleOp"> {
   let summary = "Replaces calls by the bodies of their functions, and drops private functions";
 }
 
+def GraphFormStreams : Pass<"graph-form-streams", "::mlir::ModuleOp"> {
+  let summary = "Makes one graph.stream of a chain of reductions that can be repaired";
+  let description = [{
+    The maximum of scores, sums of e^(x - max x) and contractions with it, however they are spelled:
+    attention, softmax before a product, log-sum-exp of computed logits. Scores and weights are not stored.
+
+    ```mlir
+    %s = graph.contract "md,kd->mk" %q, %k : ...
+    %m = graph.reduce max %s, axes = [1] : ...
+    ...
+    %o = graph.contract "mk,kd->md" %p, %v : ...
+    // =>
+    %o = graph.stream %q, %k, %v axes = [-1, 0, 0], identity = [-inf, 0.0, 0.0], block = "block"
+    ```
+  }];
+  let options = [
+    Option<"explain", "explain", "bool", "false", "Say of every maximum what follows from it">];
+  let statistics = [Statistic<"numFormed", "formed", "Streams">];
+}
+
 def GraphExplicitPadding : Pass<"graph-explicit-padding", "::mlir::ModuleOp"> {
   let summary = "Turns the padding of convolutions and windows into graph.pad";
   let description = [{

@@ -1,0 +1,120 @@
+// Chains of reductions become one stream, however they are spelled; what is needed elsewhere keeps them apart.
+// RUN: tessera-opt %s --graph-decompose --canonicalize --cse --graph-form-streams=explain=true --canonicalize --split-input-file --verify-diagnostics --verify-each=numeric | FileCheck %s
+
+// Softmax before the product, scaled scores: nothing of M x K is stored.
+// CHECK-LABEL: graph.func @attention
+// CHECK-NOT: graph.contract
+// CHECK: %[[O:.*]] = graph.stream %arg0, %arg1, %arg2 axes = [-1, 1, 1], identity = [0xFF800000 : f32, 0.000000e+00 : f32, 0.000000e+00 : f32], block = "block"
+// CHECK-SAME: -> !graph.tensor<[H, M, 8], f32> lift {
+// CHECK: graph.contract "hmd,hkd->hmk"
+// CHECK: graph.reduce max
+// CHECK: graph.exp
+// CHECK: graph.contract "hmk,hkd->hmd"
+// CHECK: graph.yield
+// CHECK: merge {
+// CHECK: finalize {
+// CHECK: graph.div
+// CHECK: graph.return %[[O]]
+graph.func @attention(%q: !graph.tensor<[H, M, 8], f32>, %k: !graph.tensor<[H, K, 8], f32>, %v: !graph.tensor<[H, K, 8], f32>)
+    -> !graph.tensor<[H, M, 8], f32> {
+  %s0 = graph.contract "hmd,hkd->hmk" %q, %k : (!graph.tensor<[H, M, 8], f32>, !graph.tensor<[H, K, 8], f32>) -> !graph.tensor<[H, M, K], f32>
+  %c = graph.constant dense<0.35> : !graph.tensor<[], f32>
+  %cb = graph.broadcast %c, dims = [] : !graph.tensor<[], f32> -> !graph.tensor<[H, M, K], f32>
+  %s = graph.mul %s0, %cb : !graph.tensor<[H, M, K], f32>
+  // expected-remark@+1 {{begins a stream}}
+  %p = graph.softmax %s, axes = [2] : !graph.tensor<[H, M, K], f32>
+  %o = graph.contract "hmk,hkd->hmd" %p, %v : (!graph.tensor<[H, M, K], f32>, !graph.tensor<[H, K, 8], f32>) -> !graph.tensor<[H, M, 8], f32>
+  graph.return %o : !graph.tensor<[H, M, 8], f32>
+}
+
+// -----
+
+// Spelled out, divided after the product, the operands the other way round, a bias for each key and a mask given as
+// a tensor; the axis is the first one.
+// CHECK-LABEL: graph.func @spelled_out
+// CHECK: graph.stream %arg3, %arg0, %arg1, %arg2, %arg4 axes = [0, 0, -1, 0, 0]
+// CHECK: lift {
+// CHECK: graph.select
+// CHECK: graph.div
+graph.func @spelled_out(%k: !graph.tensor<[K, 4], f32>, %q: !graph.tensor<[M, 4], f32>, %bias: !graph.tensor<[K], f32>,
+                        %mask: !graph.tensor<[K, M], i1>, %v: !graph.tensor<[K, 3], f32>) -> !graph.tensor<[3, M], f32>
+    attributes {dims = {K = #graph.range<1, ?>, M = #graph.range<0, ?>}} {
+  %s0 = graph.contract "kd,md->km" %k, %q : (!graph.tensor<[K, 4], f32>, !graph.tensor<[M, 4], f32>) -> !graph.tensor<[K, M], f32>
+  %b = graph.broadcast %bias, dims = [0] : !graph.tensor<[K], f32> -> !graph.tensor<[K, M], f32>
+  %s1 = graph.add %s0, %b : !graph.tensor<[K, M], f32>
+  %low = graph.constant dense<-1.0e30> : !graph.tensor<[], f32>
+  %lows = graph.broadcast %low, dims = [] : !graph.tensor<[], f32> -> !graph.tensor<[K, M], f32>
+  %s = graph.select %mask, %s1, %lows : !graph.tensor<[K, M], f32>
+  // expected-remark@+1 {{begins a stream}}
+  %m = graph.reduce max %s, axes = [0] : !graph.tensor<[K, M], f32> -> !graph.tensor<[M], f32>
+  %mb = graph.broadcast %m, dims = [1] : !graph.tensor<[M], f32> -> !graph.tensor<[K, M], f32>
+  %d = graph.sub %s, %mb : !graph.tensor<[K, M], f32>
+  %p = graph.exp %d : !graph.tensor<[K, M], f32>
+  %l = graph.reduce sum %p, axes = [0] : !graph.tensor<[K, M], f32> -> !graph.tensor<[M], f32>
+  %o = graph.contract "kv,km->vm" %v, %p : (!graph.tensor<[K, 3], f32>, !graph.tensor<[K, M], f32>) -> !graph.tensor<[3, M], f32>
+  %lb = graph.broadcast %l, dims = [1] : !graph.tensor<[M], f32> -> !graph.tensor<[3, M], f32>
+  %r = graph.div %o, %lb : !graph.tensor<[3, M], f32>
+  graph.return %r : !graph.tensor<[3, M], f32>
+}
+
+// -----
+
+// Cross-entropy: the log-sum-exp of logits that are not stored; a factor of the state itself leaves the sum.
+// CHECK-LABEL: graph.func @log_sum_exp
+// CHECK: %[[S:.*]]:2 = graph.stream %arg1, %arg0 axes = [
+// CHECK: graph.log %[[S]]#1
+graph.func @log_sum_exp(%x: !graph.tensor<[N, 6], f64>, %w: !graph.tensor<[6, C], f64>) -> !graph.tensor<[N], f64>
+    attributes {dims = {C = #graph.range<1, ?>, N = #graph.range<0, ?>}} {
+  %s = graph.contract "dc,nd->nc" %w, %x : (!graph.tensor<[6, C], f64>, !graph.tensor<[N, 6], f64>) -> !graph.tensor<[N, C], f64>
+  // expected-remark@+1 {{begins a stream}}
+  %m = graph.reduce max %s, axes = [1] : !graph.tensor<[N, C], f64> -> !graph.tensor<[N], f64>
+  %mb = graph.broadcast %m, dims = [0] : !graph.tensor<[N], f64> -> !graph.tensor<[N, C], f64>
+  %d = graph.sub %s, %mb : !graph.tensor<[N, C], f64>
+  %p = graph.exp %d : !graph.tensor<[N, C], f64>
+  %l = graph.reduce sum %p, axes = [1] : !graph.tensor<[N, C], f64> -> !graph.tensor<[N], f64>
+  %log = graph.log %l : !graph.tensor<[N], f64>
+  %r = graph.add %m, %log : !graph.tensor<[N], f64>
+  graph.return %r : !graph.tensor<[N], f64>
+}
+
+// -----
+
+// The scores have a second reader.
+// CHECK-LABEL: graph.func @scores_needed
+// CHECK-NOT: graph.stream
+graph.func @scores_needed(%q: !graph.tensor<[M, 8], f32>, %k: !graph.tensor<[K, 8], f32>, %v: !graph.tensor<[K, 8], f32>)
+    -> (!graph.tensor<[M, 8], f32>, !graph.tensor<[M, K], f32>) {
+  %s = graph.contract "md,kd->mk" %q, %k : (!graph.tensor<[M, 8], f32>, !graph.tensor<[K, 8], f32>) -> !graph.tensor<[M, K], f32>
+  // expected-remark@+1 {{begins no stream: it has scores that are needed elsewhere: graph.return}}
+  %p = graph.softmax %s, axes = [1] : !graph.tensor<[M, K], f32>
+  %o = graph.contract "mk,kd->md" %p, %v : (!graph.tensor<[M, K], f32>, !graph.tensor<[K, 8], f32>) -> !graph.tensor<[M, 8], f32>
+  graph.return %o, %s : !graph.tensor<[M, 8], f32>, !graph.tensor<[M, K], f32>
+}
+
+// -----
+
+// The weights are a result; another axis; a dependence that no rule repairs; a shift that is not the maximum.
+// CHECK-LABEL: graph.func @near_misses
+// CHECK-NOT: graph.stream
+graph.func @near_misses(%q: !graph.tensor<[M, 8], f32>, %k: !graph.tensor<[K, 8], f32>, %v: !graph.tensor<[K, 8], f32>,
+                        %u: !graph.tensor<[M, 8], f32>)
+    -> (!graph.tensor<[M, 8], f32>, !graph.tensor<[M, K], f32>, !graph.tensor<[K, 8], f32>, !graph.tensor<[M], f32>, !graph.tensor<[M], f32>) {
+  %s = graph.contract "md,kd->mk" %q, %k : (!graph.tensor<[M, 8], f32>, !graph.tensor<[K, 8], f32>) -> !graph.tensor<[M, K], f32>
+  // expected-remark@+1 {{it has weights that are needed elsewhere: graph.return}}
+  %p = graph.softmax %s, axes = [1] : !graph.tensor<[M, K], f32>
+  %o = graph.contract "mk,kd->md" %p, %v : (!graph.tensor<[M, K], f32>, !graph.tensor<[K, 8], f32>) -> !graph.tensor<[M, 8], f32>
+  %t = graph.contract "md,kd->mk" %u, %k : (!graph.tensor<[M, 8], f32>, !graph.tensor<[K, 8], f32>) -> !graph.tensor<[M, K], f32>
+  // expected-remark@+1 {{it has weights that are contracted along other axes}}
+  %p1 = graph.softmax %t, axes = [1] : !graph.tensor<[M, K], f32>
+  %o1 = graph.contract "mk,md->kd" %p1, %u : (!graph.tensor<[M, K], f32>, !graph.tensor<[M, 8], f32>) -> !graph.tensor<[K, 8], f32>
+  %w = graph.contract "md,kd->mk" %u, %v : (!graph.tensor<[M, 8], f32>, !graph.tensor<[K, 8], f32>) -> !graph.tensor<[M, K], f32>
+  // expected-remark@+1 {{it no rule repairs graph.abs of x - max x}}
+  %m = graph.reduce max %w, axes = [1] : !graph.tensor<[M, K], f32> -> !graph.tensor<[M], f32>
+  %mb = graph.broadcast %m, dims = [0] : !graph.tensor<[M], f32> -> !graph.tensor<[M, K], f32>
+  %d = graph.sub %w, %mb : !graph.tensor<[M, K], f32>
+  %a = graph.abs %d : !graph.tensor<[M, K], f32>
+  %o2 = graph.reduce sum %a, axes = [1] : !graph.tensor<[M, K], f32> -> !graph.tensor<[M], f32>
+  // expected-remark@+1 {{it has scores that are needed elsewhere: graph.sub}}
+  %o3 = graph.logsumexp %q, axes = [1] : !graph.tensor<[M, 8], f32> -> !graph.tensor<[M], f32>
+  graph.return %o, %p, %o1, %o2, %o3 : !graph.tensor<[M, 8], f32>, !graph.tensor<[M, K], f32>, !graph.tensor<[K, 8], f32>, !graph.tensor<[M], f32>, !graph.tensor<[M], f32>
+}
