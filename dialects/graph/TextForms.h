@@ -49,6 +49,32 @@ inline void printOptionalAndComma(mlir::OpAsmPrinter &printer, mlir::Operation *
     printer << operand << ",";
 }
 
+/// `, groups = 4, layout = "NHWC,OIHW->NHWC"`: each may be absent, and each brings its comma.
+inline mlir::ParseResult parseGroupsAndLayout(mlir::OpAsmParser &parser, mlir::IntegerAttr &groups,
+                                              mlir::StringAttr &layout) {
+  while (mlir::succeeded(parser.parseOptionalComma())) {
+    if (!groups && !layout && mlir::succeeded(parser.parseOptionalKeyword("groups"))) {
+      if (parser.parseEqual() || parseInt(parser, groups))
+        return mlir::failure();
+      continue;
+    }
+    if (layout)
+      return parser.emitError(parser.getCurrentLocation(), "expected no more after 'layout'");
+    std::string text;
+    if (parser.parseKeyword("layout") || parser.parseEqual() || parser.parseString(&text))
+      return mlir::failure();
+    layout = parser.getBuilder().getStringAttr(text);
+  }
+  return mlir::success();
+}
+inline void printGroupsAndLayout(mlir::OpAsmPrinter &printer, mlir::Operation *,
+                                 mlir::IntegerAttr groups, mlir::StringAttr layout) {
+  if (groups && groups.getInt() != 1)
+    printer << ", groups = " << groups.getInt();
+  if (layout)
+    printer << ", layout = " << layout;
+}
+
 inline mlir::ParseResult parseDimExpr(mlir::OpAsmParser &parser, DimAttr &dim) {
   mlir::FailureOr<DimAttr> parsed = parseDimExpr(static_cast<mlir::AsmParser &>(parser));
   if (mlir::failed(parsed))

@@ -35,7 +35,7 @@ def Graph_ConvOp : Graph_ConvolutionOp<"conv"> {
   let assemblyFormat = [{
     $x `,` $weight `,` `strides` `=` $strides `,` `dilations` `=` $dilations
     `,` `lo` `=` custom<Dims>($lo) `,` `hi` `=` custom<Dims>($hi)
-    (`,` `groups` `=` custom<Int>($groups)^)? (`,` `layout` `=` $layout^)? (`acc` $acc^)? attr-dict
+    `` custom<GroupsAndLayout>($groups, $layout) (`acc` $acc^)? attr-dict
     `:` functional-type(operands, results)
   }];
   let extraClassDeclaration = [{
@@ -69,7 +69,7 @@ def Graph_ConvTransposeOp : Graph_ConvolutionOp<"conv_transpose"> {
     $x `,` $weight `,` `strides` `=` $strides `,` `dilations` `=` $dilations
     `,` `lo` `=` custom<Dims>($lo) `,` `hi` `=` custom<Dims>($hi)
     `,` `output_padding` `=` custom<Dims>($output_padding)
-    (`,` `groups` `=` custom<Int>($groups)^)? (`,` `layout` `=` $layout^)? (`acc` $acc^)? attr-dict
+    `` custom<GroupsAndLayout>($groups, $layout) (`acc` $acc^)? attr-dict
     `:` functional-type(operands, results)
   }];
   let extraClassDeclaration = [{

@@ -22,7 +22,7 @@ graph.func @overlapping(%x: !graph.tensor<[B, 4, W], f32>, %w: !graph.tensor<[4,
 // CHECK: %[[C:.*]] = graph.contract "nuvc,coUV->nuUvVo" %arg0, %arg1
 // CHECK: graph.reshape %[[C]] : <[B, H, 2, W, 3, 8], f32> -> <[B, 2 * H, 3 * W, 8], f32>
 graph.func @channels_last(%x: !graph.tensor<[B, H, W, 4], f32>, %w: !graph.tensor<[4, 8, 2, 3], f32>) -> !graph.tensor<[B, 2 * H, 3 * W, 8], f32> {
-  %0 = graph.conv_transpose %x, %w, strides = [2, 3], dilations = [1, 1], lo = [0, 0], hi = [0, 0], output_padding = [0, 0], groups = 1, layout = "NHWC,IOHW->NHWC"
+  %0 = graph.conv_transpose %x, %w, strides = [2, 3], dilations = [1, 1], lo = [0, 0], hi = [0, 0], output_padding = [0, 0], layout = "NHWC,IOHW->NHWC"
       : (!graph.tensor<[B, H, W, 4], f32>, !graph.tensor<[4, 8, 2, 3], f32>) -> !graph.tensor<[B, 2 * H, 3 * W, 8], f32>
   graph.return %0 : !graph.tensor<[B, 2 * H, 3 * W, 8], f32>
 }

@@ -132,3 +132,15 @@ graph.func @sequential(%x: !graph.tensor<[B, T, 4], f32>, %h0: !graph.tensor<[B,
 graph.func private @callee(%x: !graph.tensor<[P, Q, 4], f32>) -> !graph.tensor<[P, Q, 4], f32> {
   graph.return %x : !graph.tensor<[P, Q, 4], f32>
 }
+
+// Of groups and layout each may be absent.
+// CHECK-LABEL: graph.func @layouts
+graph.func @layouts(%x: !graph.tensor<[2, 5, 5, 4], f32>, %w: !graph.tensor<[4, 4, 1, 1], f32>, %g: !graph.tensor<[4, 2, 1, 1], f32>) -> !graph.tensor<[2, 5, 5, 4], f32> {
+  // CHECK: hi = [0, 0], layout = "NHWC,OIHW->NHWC" :
+  %0 = graph.conv %x, %w, strides = [1, 1], dilations = [1, 1], lo = [0, 0], hi = [0, 0], layout = "NHWC,OIHW->NHWC" : (!graph.tensor<[2, 5, 5, 4], f32>, !graph.tensor<[4, 4, 1, 1], f32>) -> !graph.tensor<[2, 5, 5, 4], f32>
+  // CHECK: hi = [0, 0], groups = 2, layout = "NHWC,OIHW->NHWC" :
+  %1 = graph.conv %0, %g, strides = [1, 1], dilations = [1, 1], lo = [0, 0], hi = [0, 0], groups = 2, layout = "NHWC,OIHW->NHWC" : (!graph.tensor<[2, 5, 5, 4], f32>, !graph.tensor<[4, 2, 1, 1], f32>) -> !graph.tensor<[2, 5, 5, 4], f32>
+  // CHECK: output_padding = [0, 0], layout = "NHWC,IOHW->NHWC" :
+  %2 = graph.conv_transpose %1, %w, strides = [1, 1], dilations = [1, 1], lo = [0, 0], hi = [0, 0], output_padding = [0, 0], layout = "NHWC,IOHW->NHWC" : (!graph.tensor<[2, 5, 5, 4], f32>, !graph.tensor<[4, 4, 1, 1], f32>) -> !graph.tensor<[2, 5, 5, 4], f32>
+  graph.return %2 : !graph.tensor<[2, 5, 5, 4], f32>
+}
