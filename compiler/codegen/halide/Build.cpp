@@ -233,7 +233,8 @@ private:
   }
 
   void buildStage(const Stage &stage) {
-    BuiltStage here{Func(stage.name), {}, {}, {}};
+    // Halide inlines by name, and its intrinsics have names as stages have: "abs", "round".
+    BuiltStage here{Func("stage_" + stage.name), {}, {}, {}};
     // Parallel loops are variables; reduction loops get their place in one domain.
     std::vector<Expr> loops(stage.loops.size());
     for (size_t i = 0; i < loops.size(); ++i) {
@@ -448,14 +449,26 @@ private:
 
 } // namespace
 
+/// Halide's messages have lines of their own; a diagnostic of ours is one.
+static std::string asOneLine(std::string_view text) {
+  std::string line;
+  for (char c : text)
+    if (c != '\n')
+      line += c;
+    else if (!line.empty() && line.back() != ' ')
+      line += ' ';
+  line.erase(line.find_last_not_of(' ') + 1);
+  return line;
+}
+
 std::string buildBitcode(const HalideProgram &program, const HalideTarget &target,
                          std::string &error) {
   try {
     return Builder(program, target).run();
   } catch (const Halide::Error &e) {
-    error = e.what();
+    error = asOneLine(e.what());
   } catch (const std::exception &e) {
-    error = e.what();
+    error = asOneLine(e.what());
   }
   return {};
 }

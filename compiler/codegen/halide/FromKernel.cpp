@@ -152,14 +152,23 @@ private:
     case Source::Argument:
       return scalars.fromStorage(
           scalars.add(Op::LoadArg, *storage, std::move(coordinates), source.number), element);
-    case Source::Stage:
-      return scalars.fromStorage(scalars.add(Op::LoadStage, *storage, std::move(coordinates),
+    case Source::Stage: {
+      Type held = program.stages[source.number].types[source.result];
+      return scalars.fromStorage(scalars.add(Op::LoadStage, held, std::move(coordinates),
                                              source.number, source.result),
                                  element);
+    }
     case Source::Undefined:
       return where->emitOpError() << "reads a tensor that was never written";
     }
     llvm_unreachable("unknown source");
+  }
+
+  /// Wrapping sums and products are held unsigned, as they are computed: otherwise Halide cannot
+  /// prove that they may be reordered.
+  static bool isHeldUnsigned(Value yielded) {
+    return yielded.getType().isInteger() && yielded.getType().getIntOrFloatBitWidth() >= 32 &&
+           isa_and_present<arith::AddIOp, arith::MulIOp>(yielded.getDefiningOp());
   }
 
   LogicalResult describeStage(linalg::GenericOp op) {
@@ -220,8 +229,10 @@ private:
       if (failed(storage))
         return op.emitOpError() << "gives elements of " << element
                                 << ", which the Halide generator does not know";
+      int32_t number = stage.types.size();
+      if (reduces && isHeldUnsigned(body.getTerminator()->getOperand(number)))
+        storage->kind = TypeKind::UInt;
       stage.types.push_back(*storage);
-      int32_t number = stage.types.size() - 1;
       if (!reduces && argument.use_empty())
         continue;
       FailureOr<int32_t> value = read(op, init.get(), place);
@@ -231,14 +242,14 @@ private:
         scalars.bind(argument, *value);
         continue;
       }
-      stage.init.push_back(scalars.toStorage(*value, element));
+      stage.init.push_back(scalars.toStorage(*value, element, *storage));
       scalars.bind(argument, scalars.fromStorage(
                                  scalars.add(Op::Carried, *storage, {}, number), element));
     }
     if (failed(describeBody(body, loops)))
       return failure();
-    for (Value yielded : body.getTerminator()->getOperands())
-      stage.body.push_back(scalars.toStorage(scalars.lookup(yielded), yielded.getType()));
+    for (auto [yielded, held] : llvm::zip_equal(body.getTerminator()->getOperands(), stage.types))
+      stage.body.push_back(scalars.toStorage(scalars.lookup(yielded), yielded.getType(), held));
 
     for (OpResult result : op->getResults())
       sources[result] = {Source::Stage, static_cast<int32_t>(program.stages.size()),
@@ -289,7 +300,8 @@ private:
     if (failed(read))
       return -1;
     stage.types.push_back(*ScalarTranslator::storageType(type.getElementType()));
-    stage.body.push_back(scalars.toStorage(*read, type.getElementType()));
+    stage.body.push_back(
+        scalars.toStorage(*read, type.getElementType(), stage.types.back()));
     program.stages.push_back(std::move(stage));
     return program.stages.size() - 1;
   }

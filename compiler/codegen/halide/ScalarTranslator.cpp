@@ -40,6 +40,8 @@ int32_t ScalarTranslator::add(Op op, Type type, std::vector<int32_t> operands, i
 }
 
 int32_t ScalarTranslator::reinterpret(int32_t node, Type type) {
+  while (program.nodes[node].type != type && program.nodes[node].op == Op::Reinterpret)
+    node = program.nodes[node].operands[0];
   return program.nodes[node].type == type ? node : add(Op::Reinterpret, type, {node});
 }
 
@@ -68,7 +70,7 @@ int32_t ScalarTranslator::constant(TypedAttr value) {
 /// bf16 keeps the upper half of an f32.
 int32_t ScalarTranslator::fromStorage(int32_t node, mlir::Type type) {
   if (!type.isBF16())
-    return node;
+    return reinterpret(node, valueType(type));
   int32_t wide = convert(node, kU32);
   return reinterpret(add(Op::Shl, kU32, {wide, integer(kU32, 16)}), kF32);
 }
@@ -84,8 +86,8 @@ int32_t ScalarTranslator::floatToStored16(int32_t node) {
   return convert(add(Op::Select, kU32, {isNaN(node), quiet, up}), kU16);
 }
 
-int32_t ScalarTranslator::toStorage(int32_t node, mlir::Type type) {
-  return type.isBF16() ? floatToStored16(node) : node;
+int32_t ScalarTranslator::toStorage(int32_t node, mlir::Type type, Type held) {
+  return reinterpret(type.isBF16() ? floatToStored16(node) : node, held);
 }
 
 /// Every operation on f16 and bf16 rounds to its type; f32 arithmetic in between is exact enough
@@ -117,10 +119,12 @@ int32_t ScalarTranslator::asUnsigned(Op op, mlir::Type type, int32_t a, int32_t 
 int32_t ScalarTranslator::floatCompare(arith::CmpFPredicate predicate, int32_t a, int32_t b) {
   using P = arith::CmpFPredicate;
   auto make = [&](Op op, int32_t x, int32_t y) { return add(op, kBool, {x, y}); };
-  int32_t unordered = -1;
   auto orUnordered = [&](int32_t value) {
-    unordered = make(Op::Or, isNaN(a), isNaN(b));
-    return make(Op::Or, unordered, value);
+    return make(Op::Or, make(Op::Or, isNaN(a), isNaN(b)), value);
+  };
+  // Halide computes x <= y as not (y < x), also of NaNs. LLVM makes one comparison of these two.
+  auto lessOrEqual = [&](int32_t x, int32_t y) {
+    return make(Op::Or, make(Op::Less, x, y), make(Op::Equal, x, y));
   };
   switch (predicate) {
   case P::AlwaysFalse:
@@ -132,11 +136,11 @@ int32_t ScalarTranslator::floatCompare(arith::CmpFPredicate predicate, int32_t a
   case P::OGT:
     return make(Op::Less, b, a);
   case P::OGE:
-    return make(Op::LessEqual, b, a);
+    return lessOrEqual(b, a);
   case P::OLT:
     return make(Op::Less, a, b);
   case P::OLE:
-    return make(Op::LessEqual, a, b);
+    return lessOrEqual(a, b);
   case P::ONE:
     return make(Op::Or, make(Op::Less, a, b), make(Op::Less, b, a));
   case P::ORD:
@@ -146,11 +150,11 @@ int32_t ScalarTranslator::floatCompare(arith::CmpFPredicate predicate, int32_t a
   case P::UGT:
     return orUnordered(make(Op::Less, b, a));
   case P::UGE:
-    return orUnordered(make(Op::LessEqual, b, a));
+    return orUnordered(lessOrEqual(b, a));
   case P::ULT:
     return orUnordered(make(Op::Less, a, b));
   case P::ULE:
-    return orUnordered(make(Op::LessEqual, a, b));
+    return orUnordered(lessOrEqual(a, b));
   case P::UNE:
     return make(Op::NotEqual, a, b);
   case P::UNO:
@@ -332,7 +336,7 @@ LogicalResult ScalarTranslator::translate(Operation *op) {
           .Case([&](arith::IndexCastUIOp) { return convert(x[0], result); })
           .Case([&](arith::BitcastOp op) {
             mlir::Type from = op.getIn().getType();
-            int32_t raw = toStorage(x[0], from);
+            int32_t raw = toStorage(x[0], from, *storageType(from));
             return type.isBF16() ? fromStorage(reinterpret(raw, kU16), type)
                                  : reinterpret(raw, result);
           })

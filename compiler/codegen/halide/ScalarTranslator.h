@@ -29,9 +29,10 @@ public:
   /// Translates one operation and binds its result.
   mlir::LogicalResult translate(mlir::Operation *op);
 
-  /// A value as it was read from memory, and as it is to be written there.
+  /// A value as it was read from memory, and as it is to be written there: with the bits of its
+  /// storage type, as a type of the same width.
   int32_t fromStorage(int32_t node, mlir::Type type);
-  int32_t toStorage(int32_t node, mlir::Type type);
+  int32_t toStorage(int32_t node, mlir::Type type, Type held);
 
   int32_t add(Op op, Type type, std::vector<int32_t> operands, int64_t number = 0,
               int32_t detail = 0);

@@ -17,22 +17,25 @@ LogicalResult cacheWrite(kernel::FuncOp kernel, schedule::CacheWriteOp directive
                                    << "' is no result of the kernel";
   OpBuilder builder(yielded);
   Location loc = stage->getLoc();
-  unsigned count = stage->getNumResults();
   AffineMap output = stage->getMatchingIndexingMap(stage->getDpsInitOperand(0));
-  SmallVector<Value> empties;
-  for (Value init : stage->getDpsInits()) {
+  SmallVector<Value> results, empties;
+  for (OpResult result : stage->getResults()) {
+    if (result.use_empty())
+      continue; // An arg-max carries the maximum, which nobody reads.
+    results.push_back(result);
     // The copy starts from nothing: whatever the stage starts from has the shape.
-    Value shaped = init;
+    Value shaped = stage->getDpsInits()[result.getResultNumber()];
     while (auto producer = shaped.getDefiningOp<linalg::LinalgOp>())
       shaped = producer.getDpsInits()[cast<OpResult>(shaped).getResultNumber()];
     empties.push_back(shaped);
   }
+  unsigned count = results.size();
   AffineMap identity = builder.getMultiDimIdentityMap(output.getNumResults());
   SmallVector<AffineMap> maps(2 * count, identity);
   SmallVector<utils::IteratorType> iterators(output.getNumResults(),
                                              utils::IteratorType::parallel);
   auto copy = linalg::GenericOp::create(
-      builder, loc, stage->getResultTypes(), stage->getResults(), empties, maps, iterators,
+      builder, loc, TypeRange(ValueRange(results)), results, empties, maps, iterators,
       [&](OpBuilder &inside, Location, ValueRange arguments) {
         linalg::YieldOp::create(inside, loc, arguments.take_front(count));
       });
@@ -43,7 +46,7 @@ LogicalResult cacheWrite(kernel::FuncOp kernel, schedule::CacheWriteOp directive
   kernel::setStage(copy, directive.getCopy(), loops);
   // The copy stands right behind the stage, before whatever else reads it.
   copy->moveAfter(*stage);
-  for (auto [from, to] : llvm::zip_equal(stage->getResults(), copy.getResults()))
+  for (auto [from, to] : llvm::zip_equal(results, copy.getResults()))
     from.replaceAllUsesExcept(to, copy);
   return success();
 }
