@@ -38,6 +38,9 @@ mlir::Value combineScalars(mlir::ImplicitLocOpBuilder &b, llvm::StringRef kind,
 /// The type a reduction of a kind is kept in: sums and products of small floats accumulate in f32.
 mlir::Type accumulatorOf(llvm::StringRef kind, mlir::Type element);
 
+/// As convertScalar, but integers saturate: the result of an accumulator.
+mlir::Value convertSaturating(mlir::ImplicitLocOpBuilder &b, mlir::Value x, mlir::Type from,
+                              mlir::Type to);
 /// A scalar in another element type by the rules of graph.convert; the element types are the graph's.
 mlir::Value convertScalar(mlir::ImplicitLocOpBuilder &b, mlir::Value x, mlir::Type from,
                           mlir::Type to);

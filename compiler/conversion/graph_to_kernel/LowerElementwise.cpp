@@ -128,6 +128,32 @@ Value tessera::lower::convertScalar(BodyBuilder &b, Value x, Type from, Type to)
   return arith::ExtUIOp::create(b, type, x);
 }
 
+Value tessera::lower::convertSaturating(BodyBuilder &b, Value x, Type from, Type to) {
+  if (isFloat(from) || isFloat(to) || isBool(from) || isBool(to) || from == to)
+    return convertScalar(b, x, from, to);
+  // Limits as numbers wide enough for every integer type; those that `from` cannot pass are left out.
+  auto lowest = [](Type type) {
+    unsigned width = type.getIntOrFloatBitWidth();
+    return type.isSignedInteger() ? llvm::APInt::getSignedMinValue(width).sext(66) : llvm::APInt(66, 0);
+  };
+  auto highest = [](Type type) {
+    unsigned width = type.getIntOrFloatBitWidth();
+    return type.isSignedInteger() ? llvm::APInt::getSignedMaxValue(width).zext(66)
+                                  : llvm::APInt::getMaxValue(width).zext(66);
+  };
+  bool isSigned = from.isSignedInteger();
+  auto limit = [&](const llvm::APInt &value) -> Value {
+    llvm::APInt narrow = value.trunc(from.getIntOrFloatBitWidth());
+    return arith::ConstantOp::create(b, IntegerAttr::get(x.getType(), narrow));
+  };
+  if (lowest(from).slt(lowest(to)))
+    x = arith::MaxSIOp::create(b, x, limit(lowest(to)));
+  if (highest(from).sgt(highest(to)))
+    x = isSigned ? Value(arith::MinSIOp::create(b, x, limit(highest(to))))
+                 : Value(arith::MinUIOp::create(b, x, limit(highest(to))));
+  return convertScalar(b, x, from, to);
+}
+
 //===----------------------------------------------------------------------===//
 // Bodies. Each is `Value body(op, builder, scalars)`.
 //===----------------------------------------------------------------------===//
@@ -169,9 +195,30 @@ static Value flooredRemainder(BodyBuilder &b, ValueRange x, Element element) {
   if (element.isUnsigned())
     return r;
   Value isZero = isEqual(b, r, 0, element);
+  Value none = element.isFloat() ? Value(math::CopySignOp::create(b, r, x[1])) : r;
   Value differs = arith::XOrIOp::create(b, isLess(b, r, 0, element), isLess(b, x[1], 0, element));
   Value shifted = arithmetic<arith::AddFOp, arith::AddIOp>(b, {r, x[1]}, element.isFloat());
-  return choose(b, isZero, r, choose(b, differs, shifted, r));
+  return choose(b, isZero, none, choose(b, differs, shifted, r));
+}
+
+/// Squares and multiplies, one step for each bit of the exponent; products wrap.
+static Value integerPower(BodyBuilder &b, ValueRange x, Element element) {
+  unsigned width = element.type.getIntOrFloatBitWidth();
+  Value zero = scalarNumber(b, element.type, 0), one = scalarNumber(b, element.type, 1);
+  Value power = one, square = x[0];
+  for (unsigned bit = 0; bit < width; ++bit) {
+    Value mask = arith::ConstantOp::create(
+        b, IntegerAttr::get(element.type, llvm::APInt::getOneBitSet(width, bit)));
+    Value isSet = arith::CmpIOp::create(b, arith::CmpIPredicate::ne,
+                                        arith::AndIOp::create(b, x[1], mask), zero);
+    power = choose(b, isSet, arith::MulIOp::create(b, power, square), power);
+    square = arith::MulIOp::create(b, square, square);
+  }
+  if (element.isUnsigned())
+    return power;
+  // Of a negative exponent: 1 / x^-y truncated, which is the power itself for 1 and -1.
+  Value isUnit = arith::OrIOp::create(b, isEqual(b, x[0], 1, element), isEqual(b, x[0], -1, element));
+  return choose(b, isLess(b, x[1], 0, element), choose(b, isUnit, power, zero), power);
 }
 
 static Value shift(BodyBuilder &b, ValueRange x, Element element, bool left) {
@@ -228,8 +275,7 @@ static Value body(graph::MaxOp op, BodyBuilder &b, ValueRange x) {
 static Value body(graph::PowOp op, BodyBuilder &b, ValueRange x) {
   if (elementOf(op.getX()).isFloat())
     return math::PowFOp::create(b, x[0], x[1]);
-  op.emitError("graph.pow of integers has no kernel yet; convert the operands to floats");
-  return {};
+  return integerPower(b, x, elementOf(op.getX()));
 }
 static Value body(graph::Atan2Op, BodyBuilder &b, ValueRange x) {
   return math::Atan2Op::create(b, x[0], x[1]);

@@ -53,7 +53,7 @@ static Value finish(KernelEmitter &emitter, Value accumulated, ArrayRef<DimAttr>
   AffineMap identity = emitter.getBuilder().getMultiDimIdentityMap(dims.size());
   return emitter.map(
       "rounded", dims, getKernelElementType(to), {{accumulated, identity}},
-      [&](BodyBuilder &b, ValueRange x) { return convertScalar(b, x[0], from, to); });
+      [&](BodyBuilder &b, ValueRange x) { return convertSaturating(b, x[0], from, to); });
 }
 
 /// Sums and products of small floats accumulate in f32; maxima are exact in any type.

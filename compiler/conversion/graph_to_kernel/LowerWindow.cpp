@@ -98,7 +98,8 @@ static Tensors lowerConvTranspose(graph::ConvTransposeOp op, KernelEmitter &emit
         at[layout.xBatch] = here(layout.resultBatch);
         at[layout.xChannel] = here(rank);
         if (groups > 1) {
-          Value number = arith::DivSIOp::create(b, here(layout.resultChannel),
+          // Unsigned, so that the generator sees its bounds.
+          Value number = arith::DivUIOp::create(b, here(layout.resultChannel),
                                                 index(b, outputs.getValue()));
           at[layout.xChannel] = arith::AddIOp::create(
               b, arith::MulIOp::create(b, number, index(b, perGroup)), here(rank));
@@ -126,7 +127,7 @@ static Tensors lowerConvTranspose(graph::ConvTransposeOp op, KernelEmitter &emit
   AffineMap identity = builder.getMultiDimIdentityMap(rank);
   return SmallVector<Value>{emitter.map(
       "rounded", dims, getKernelElementType(element), {{sum, identity}},
-      [&](BodyBuilder &b, ValueRange v) { return convertScalar(b, v[0], acc, element); })};
+      [&](BodyBuilder &b, ValueRange v) { return convertSaturating(b, v[0], acc, element); })};
 }
 
 //===----------------------------------------------------------------------===//

@@ -462,6 +462,51 @@ Value E::erf(Value x) {
 Value E::rsqrt(Value x) { return div(number(1), sqrt(x)); }
 
 //===----------------------------------------------------------------------===//
+// Remainders
+//===----------------------------------------------------------------------===//
+
+Value E::longDivision(Value x, Value y, int steps, int bitsPerStep, bool inTwoParts) {
+  // The divisor times powers of two; those beyond the largest number are infinite and divide nothing.
+  SmallVector<Value> divisors = {y};
+  for (int i = 1; i < steps; ++i)
+    divisors.push_back(mul(divisors.back(), number(std::ldexp(1.0, bitsPerStep))));
+  Value rest = x;
+  for (Value divisor : llvm::reverse(divisors)) {
+    Value quotient = math::TruncOp::create(b, div(rest, divisor));
+    Value next;
+    if (inTwoParts) {
+      auto [high, low] = twoProduct(quotient, divisor);
+      next = sub(sub(rest, high), low);
+    } else {
+      next = sub(rest, mul(quotient, divisor));
+    }
+    // A quotient just below a whole number may have been rounded up to it.
+    next = choose(less(next, number(0)), add(next, divisor), next);
+    rest = choose(less(rest, divisor), rest, next);
+  }
+  return rest;
+}
+
+Value E::remainder(Value x, Value y) {
+  // 28 bits of quotient times 24 bits of divisor are exact in f64; exponents of f32 span 277 bits.
+  if (!isDouble) {
+    auto wide = llvm::cast<FloatType>(Type(b.getF64Type()));
+    E f(b, wide);
+    Value wideX = arith::ExtFOp::create(b, wide, x), wideY = arith::ExtFOp::create(b, wide, y);
+    Value rest = f.longDivision(f.abs(wideX), f.abs(wideY), /*steps=*/10, /*bitsPerStep=*/28,
+                                /*inTwoParts=*/false);
+    return arith::TruncFOp::create(b, type, f.remainderOf(wideX, wideY, rest));
+  }
+  Value rest = longDivision(abs(x), abs(y), /*steps=*/42, /*bitsPerStep=*/50, /*inTwoParts=*/true);
+  return remainderOf(x, y, rest);
+}
+
+Value E::remainderOf(Value x, Value y, Value rest) {
+  Value defined = both(less(abs(x), infinity()), less(number(0), abs(y))); // false for NaN
+  return choose(defined, withSignOf(rest, x), nan());
+}
+
+//===----------------------------------------------------------------------===//
 // Conversions
 //===----------------------------------------------------------------------===//
 

@@ -37,6 +37,8 @@ public:
   Value atanh(Value x);
   Value erf(Value x);
   Value rsqrt(Value x);
+  /// x - y trunc(x / y), exactly.
+  Value remainder(Value x, Value y);
   /// x (of f64) rounded once to a type of 16 bits.
   Value truncateDouble(Value x, mlir::FloatType narrow);
 
@@ -74,6 +76,11 @@ private:
   Pair logInTwoParts(Value x);
   /// x^y given |x|^y.
   Value powOf(Value x, Value y, Value result);
+  /// The remainder of positive finite f64 values; products of quotients and divisors are exact, or
+  /// taken in two parts.
+  Value longDivision(Value x, Value y, int steps, int bitsPerStep, bool inTwoParts);
+  /// The remainder given that of |x| and |y|.
+  Value remainderOf(Value x, Value y, Value rest);
   /// x with its lowest bits zero (f64).
   Value clearBits(Value x, int64_t count);
   /// x = m 2^e with m in [sqrt(1/2), sqrt(2)); gives e as a float.

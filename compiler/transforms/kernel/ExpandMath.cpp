@@ -39,6 +39,7 @@ static Value expand(Operation *op, E &f, ValueRange x) {
       .Case([&](math::AtanhOp) { return f.atanh(x[0]); })
       .Case([&](math::ErfOp) { return f.erf(x[0]); })
       .Case([&](math::RsqrtOp) { return f.rsqrt(x[0]); })
+      .Case([&](arith::RemFOp) { return f.remainder(x[0], x[1]); })
       .Default([](Operation *) { return Value(); });
 }
 
@@ -86,7 +87,9 @@ struct KernelExpandMath : transforms::impl::KernelExpandMathBase<KernelExpandMat
       kernel.walk([&](Operation *op) {
         bool kept = llvm::isa<math::FloorOp, math::CeilOp, math::TruncOp, math::RoundEvenOp,
                               math::SqrtOp, math::FmaOp, math::AbsFOp, math::CopySignOp>(op);
-        if (llvm::isa_and_present<math::MathDialect>(op->getDialect()) && !kept)
+        bool isFunction = llvm::isa_and_present<math::MathDialect>(op->getDialect()) ||
+                          llvm::isa<arith::RemFOp>(op);
+        if (isFunction && !kept)
           ops.push_back(op);
       });
       for (Operation *op : ops)
