@@ -1,0 +1,29 @@
+"""Runs the models of one category compiled and by the interpreter, for several extents of one compilation each.
+
+usage: compare.py CATEGORY FOLDER ELEMENT...; prints what differs, and a line at the end.
+"""
+import sys
+
+import numpy as np
+
+from cases import report, run
+from models import CATEGORIES
+
+# Odd, one and none; windows need something to slide over.
+EXTENTS = {"window": (6, 9, 3), "control": (3, 1, 0), "movement": (5, 1)}
+
+
+def main(category, folder, *elements):
+    make, allowed = CATEGORIES[category]
+    wrong = outputs = 0
+    for element in elements:
+        assert element in allowed, f"{category} has no model of {element}"
+        for extent in EXTENTS.get(category, (13, 1, 0)):
+            model = make(np.random.default_rng(extent), element, extent)
+            found, expected = (run(model, f"{folder}/{element}", how) for how in ("compiled", "reference"))
+            wrong += report(f"{category} of {element}, extent {extent}", found, expected, model)
+            outputs += len(expected)
+    print(f"{outputs} outputs, {wrong} wrong")
+
+
+main(*sys.argv[1:])
