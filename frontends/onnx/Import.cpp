@@ -244,7 +244,7 @@ LogicalResult Importer::importInputs(const ::onnx::GraphProto &graph) {
   SmallVector<Type> types;
   SmallVector<std::string> names;
   NamedAttrList symbols;
-  auto any = graph::RangeAttr::get(context, 1, std::nullopt);
+  auto any = graph::RangeAttr::get(context, 0, std::nullopt);
   auto symbolFor = [&](std::string name) {
     symbols.set(name, any);
     return DimExpr::symbol(context, name);

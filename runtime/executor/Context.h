@@ -68,7 +68,7 @@ public:
 
   Context(Module &module, const Allocator &allocator)
       : module(module), allocator(allocator), pool(this->allocator), records(this->allocator),
-        arena(this->allocator) {}
+        arena(this->allocator), zeros(this->allocator) {}
 
 private:
   // A buffer as it is bound now.
@@ -151,6 +151,8 @@ private:
   Status execute(uint32_t functionIndex, FunctionState &state, uint32_t begin, uint32_t end);
   Status scalar(const Instruction &x, int64_t *registers);
   Status launch(uint32_t functionIndex, FunctionState &state, uint32_t index);
+  Status bindEmptyInputs(const Function &function, FunctionState &state, const Kernel &kernel,
+                         uint32_t operands);
   Status loadScalar(FunctionState &state, const Instruction &x, const Buffer &buffer);
   Status storeScalar(FunctionState &state, const Instruction &x, const Buffer &buffer);
   Status copy(FunctionState &state, const Function &function, const Instruction &x);
@@ -167,6 +169,7 @@ private:
   static bool shouldStop(const KernelContext *context);
 
   Arena arena;
+  Block zeros; // what kernels see of inputs that are empty
   VariableState *variables = nullptr;
   FunctionState *functions = nullptr;
   KernelContext kernelContext{};

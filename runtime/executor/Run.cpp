@@ -243,11 +243,47 @@ static bool holds(const Precondition &condition, int64_t extent) {
   return false;
 }
 
+// Kernels clamp indices into what they read (a pad, a concat), which in an empty tensor leads to index 0:
+// they get zeros as far as the clamped indices reach, extents of 0 taken as 1.
+Status Context::bindEmptyInputs(const Function &function, FunctionState &state, const Kernel &kernel,
+                                uint32_t operands) {
+  const auto isEmptyInput = [&](size_t i) {
+    return kernel.args[i].kind == KernelArgKind::Input &&
+           state.bound[function.operands[operands + i]].elements == 0;
+  };
+  uint64_t needed = 0;
+  for (size_t i = 0; i < kernel.args.size; ++i) {
+    if (!isEmptyInput(i))
+      continue;
+    const uint32_t operand = function.operands[operands + i];
+    const KernelBuffer &buffer = state.bound[operand].buffer;
+    int64_t dims[kMaxRank], elements = 0;
+    for (int32_t d = 0; d < buffer.dimensions; ++d)
+      dims[d] = buffer.dim[d].extent ? buffer.dim[d].extent : 1;
+    if (!countElements(dims, size_t(buffer.dimensions), elements))
+      return Status::error(Code::TooLarge,
+                           "operand %zu of kernel '%s' is empty, and its other extents together are more "
+                           "than %lld elements",
+                           i, kernel.name, (long long)kMaxElements);
+    const uint64_t bytes = uint64_t(elements) * info(function.buffers[operand].type).bytes;
+    needed = bytes > needed ? bytes : needed;
+  }
+  needed += kBufferAlignment; // A vector may begin at the last element.
+  if (needed > zeros.size()) {
+    TESSERA_TRY(reserve(zeros, needed));
+    std::memset(zeros.data(), 0, needed);
+  }
+  for (size_t i = 0; i < kernel.args.size; ++i)
+    if (isEmptyInput(i))
+      state.bound[function.operands[operands + i]].buffer.host = zeros.data();
+  return {};
+}
+
 Status Context::launch(uint32_t functionIndex, FunctionState &state, uint32_t index) {
   const Function &function = module.variant().functions[functionIndex];
   const Instruction &x = function.instructions[index];
   const Kernel &kernel = module.variant().kernels[x.a];
-  bool writesNothing = true;
+  bool writesNothing = true, readsNothing = false;
   for (size_t i = 0; i < kernel.args.size; ++i) {
     const uint32_t operand = function.operands[x.b + i];
     if (kernel.args[i].kind == KernelArgKind::Scalar) {
@@ -258,6 +294,7 @@ Status Context::launch(uint32_t functionIndex, FunctionState &state, uint32_t in
     Bound &bound = state.bound[operand];
     state.arguments[i] = &bound.buffer;
     writesNothing &= kernel.args[i].kind != KernelArgKind::Output || bound.elements == 0;
+    readsNothing |= kernel.args[i].kind == KernelArgKind::Input && bound.elements == 0;
   }
   for (const Precondition &condition : kernel.preconditions) {
     const auto *buffer = static_cast<const KernelBuffer *>(state.arguments[condition.arg]);
@@ -271,6 +308,8 @@ Status Context::launch(uint32_t functionIndex, FunctionState &state, uint32_t in
   }
   if (writesNothing)
     return {};
+  if (readsNothing)
+    TESSERA_TRY(bindEmptyInputs(function, state, kernel, x.b));
   if (!state.variableBuffers.empty())
     for (size_t i = 0; i < kernel.args.size; ++i)
       if (kernel.args[i].kind == KernelArgKind::Output)

@@ -142,7 +142,10 @@ static Tensors lowerArgReduce(graph::ArgReduceOp op, KernelEmitter &emitter) {
         return SmallVector<Value>{arith::SelectOp::create(b, wins, x[0], running[0]),
                                   arith::SelectOp::create(b, wins, at, running[1])};
       });
-  return SmallVector<Value>{pair[1]};
+  // A kernel cannot return one of two results of a stage.
+  AffineMap identity = builder.getMultiDimIdentityMap(kept);
+  return SmallVector<Value>{emitter.map("index", dims, index, {{pair[1], identity}},
+                                        [](BodyBuilder &, ValueRange x) { return x[0]; })};
 }
 
 void tessera::lower::attachReductions(MLIRContext &context) {

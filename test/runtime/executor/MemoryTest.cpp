@@ -31,6 +31,44 @@ TEST(Memory, everyShapeIncludingNoRows) {
   }
 }
 
+// As a pad does: an index that is clamped into the input reads its row 0.
+static int32_t readFirstRow(const KernelContext *, void *const *args) {
+  const auto *x = static_cast<const KernelBuffer *>(args[0]);
+  for (int i = 0; i < x->dim[0].extent; ++i)
+    floats(args, 1)[i] = floats(args, 0)[i];
+  return 0;
+}
+
+TEST(Memory, kernelsReadZerosWhereAnInputIsEmpty) {
+  tessera::module::Function f;
+  f.name = "main";
+  f.symbols = {{"N", 0, 100}, {"M", 0, INT32_MAX}};
+  f.registers = 2;
+  const std::vector<tessera::module::Dim> rows = {tessera::module::Dim::reg(0), tessera::module::Dim::reg(1)}, row = {rows[1]};
+  f.inputs = {{"x", ElementType::F32, rows, {"N", "M"}}};
+  f.outputs = {{"y", ElementType::F32, row, {"M"}}};
+  const uint32_t x = f.addBuffer({BufferKind::Input, ElementType::F32, 0, rows});
+  const uint32_t y = f.addBuffer({BufferKind::Output, ElementType::F32, 0, row});
+  f.launch(0, {x, y});
+  f.ret();
+  ModulePtr module = load(makeModule(
+      f, {makeKernel("first", readFirstRow, {input(ElementType::F32, 2), output(ElementType::F32, 1)})}));
+  ContextPtr context = makeContext(*module, 1, 1 << 20);
+  std::vector<float> nothing, ones(2 * 5000, 1);
+  for (int64_t columns : {3, 5000, 3}) {
+    for (int64_t count : {0, 2}) {
+      EXPECT_OK(context->setInput(0, 0, view(count ? ones : nothing, {count, columns})));
+      EXPECT_OK(context->run(0, 0));
+      TensorView result;
+      EXPECT_OK(context->getOutput(0, 0, result));
+      for (int64_t i = 0; i < columns; ++i)
+        ASSERT_EQ(static_cast<float *>(result.data)[i], count ? 1 : 0);
+    }
+  }
+  EXPECT_OK(context->setInput(0, 0, view(nothing, {0, 1 << 20})));
+  EXPECT_EQ(context->run(0, 0).code(), Code::MemoryLimit);
+}
+
 TEST(Memory, aCallWhoseShapeWasSeenAllocatesNothing) {
   CountingAllocator counting;
   const Allocator allocator = counting.get();
