@@ -18,6 +18,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/SourceMgr.h"
 #include "llvm/TargetParser/Host.h"
 
 #include <chrono>
@@ -160,6 +161,9 @@ LogicalResult Compilation::load(std::optional<StringRef> bytes) {
 LogicalResult Compilation::parse(StringRef text) {
   if (!looksLikeModel(text)) {
     failureCode = CompileCode::NotAModel;
+    if (text.starts_with("\x89TSM"))
+      return fail("'" + path + "' is a module, which is compiled already: tessera-run runs it, "
+                  "tessera-dump lists it");
     return fail("'" + path +
                 "' is no model that Tessera reads: expected ONNX or the textual IR "
                 "(graph.func ...)");
@@ -216,7 +220,12 @@ LogicalResult Compilation::runPassesOfVariants(AddPasses add) {
 LogicalResult Compilation::applySchedules() {
   if (options.scheduleFile.empty())
     return success();
-  OwningOpRef<ModuleOp> file = parseSourceFile<ModuleOp>(options.scheduleFile, &context);
+  auto opened = llvm::MemoryBuffer::getFile(options.scheduleFile);
+  if (!opened)
+    return fail("cannot read the schedules '" + options.scheduleFile + "': " + opened.getError().message());
+  llvm::SourceMgr sources;
+  sources.AddNewSourceBuffer(std::move(*opened), llvm::SMLoc());
+  OwningOpRef<ModuleOp> file = parseSourceFile<ModuleOp>(sources, &context);
   if (!file)
     return failure();
   std::vector<std::string> kernels;

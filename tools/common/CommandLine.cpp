@@ -53,9 +53,17 @@ std::optional<int> CommandLine::parseArguments() {
                  suggest("unknown option '" + name + "'", name, known).c_str());
     return 2;
   }
+  // In CLI11 an option without a group has no name either, which messages need: for help alone is it hidden.
+  std::vector<CLI::Option *> hidden;
+  for (CLI::Option *option : get_options([](const CLI::Option *o) { return o->get_group().empty(); })) {
+    hidden.push_back(option);
+    option->group("More options");
+  }
   try {
     parse(argc, argv);
   } catch (const CLI::CallForHelp &) {
+    for (CLI::Option *option : hidden)
+      option->group("");
     std::fputs(help().c_str(), stdout);
     return 0;
   } catch (const CLI::CallForAllHelp &) {
@@ -85,7 +93,8 @@ std::string parseDim(const std::string &text, std::map<std::string, int64_t> &di
   const long long number = std::strtoll(value, &end, 10);
   if (equals == 0 || end == value || *end || number < 0 || errno)
     return "--dim " + text + ": expected SYMBOL=NUMBER, such as S=128, and no number below 0";
-  dims[text.substr(0, equals)] = number;
+  if (!dims.emplace(text.substr(0, equals), number).second)
+    return "--dim " + text.substr(0, equals) + " is given twice";
   return "";
 }
 

@@ -1,6 +1,8 @@
 #include "tools/common/Inputs.h"
 
+#include <charconv>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
@@ -59,6 +61,8 @@ const char *typeNames[] = {"f64", "f32", "f16", "bf16", "f8e4m3fn", "f8e5m2", "f
                            "f8e5m2fnuz", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64",
                            "bool"};
 
+bool isReal(tessera_type type) { return type <= TESSERA_BF16; }
+
 } // namespace
 
 size_t elementCount(const Array &array) {
@@ -108,12 +112,46 @@ void generate(Array &array) {
   array.data.assign(count * tessera_type_bytes(array.type), 0);
   // A linear congruential generator (Knuth's MMIX constants), high bits.
   uint64_t state = 0x9e3779b97f4a7c15 + count;
-  const bool real = array.type <= TESSERA_BF16;
+  const bool real = isReal(array.type);
   for (size_t i = 0; i < count; ++i) {
     state = state * 6364136223846793005 + 1442695040888963407;
     const double unit = double(state >> 40) / double(1 << 24);
     setElement(array, i, real ? unit * 2 - 1 : array.type == TESSERA_BOOL ? unit < 0.5 : std::floor(unit * 8));
   }
+}
+
+template <typename T> static bool parseInteger(const std::string &text, Array &array, size_t i) {
+  T value{};
+  const char *end = text.data() + text.size();
+  const auto result = std::from_chars(text.data(), end, value);
+  if (result.ec != std::errc() || result.ptr != end)
+    return false;
+  write<T>(array, i, value);
+  return true;
+}
+
+// Exactly: an integer that does not fit its type, or has a fraction, is none.
+static bool parseElement(const std::string &text, Array &array, size_t i) {
+  switch (array.type) {
+  case TESSERA_I8: return parseInteger<int8_t>(text, array, i);
+  case TESSERA_I16: return parseInteger<int16_t>(text, array, i);
+  case TESSERA_I32: return parseInteger<int32_t>(text, array, i);
+  case TESSERA_I64: return parseInteger<int64_t>(text, array, i);
+  case TESSERA_U8: return parseInteger<uint8_t>(text, array, i);
+  case TESSERA_U16: return parseInteger<uint16_t>(text, array, i);
+  case TESSERA_U32: return parseInteger<uint32_t>(text, array, i);
+  case TESSERA_U64: return parseInteger<uint64_t>(text, array, i);
+  case TESSERA_BOOL:
+    write<uint8_t>(array, i, text == "1" || text == "true");
+    return text == "0" || text == "1" || text == "false" || text == "true";
+  default: break;
+  }
+  char *end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  if (!isReal(array.type) || text.empty() || *end) // There is no conversion to 8-bit floats here.
+    return false;
+  setElement(array, i, value);
+  return true;
 }
 
 std::string parseInput(const std::string &text, Array &array) {
@@ -129,9 +167,10 @@ std::string parseInput(const std::string &text, Array &array) {
   for (size_t x = shape.find('x'); x != std::string::npos; x = shape.find('x')) {
     char *end = nullptr;
     const long long extent = std::strtoll(shape.c_str(), &end, 10);
-    if (end != shape.c_str() + x || x == 0 || extent < 0 || extent > INT32_MAX ||
-        array.dims.size() == TESSERA_MAX_RANK)
+    if (end != shape.c_str() + x || x == 0 || extent < 0 || array.dims.size() == TESSERA_MAX_RANK)
       return bad();
+    if (extent > INT32_MAX)
+      return "'" + text + "' has an extent above 2^31 - 1";
     array.dims.push_back(extent);
     shape = shape.substr(x + 1);
   }
@@ -152,25 +191,60 @@ std::string parseInput(const std::string &text, Array &array) {
     generate(array);
     return "";
   }
-  const size_t count = elementCount(array);
-  std::vector<double> numbers;
-  const char *at = text.c_str() + equals + 1;
-  for (;;) {
-    char *end = nullptr;
-    numbers.push_back(std::strtod(at, &end));
-    if (end == at || (*end && *end != ','))
-      return bad();
-    if (!*end)
-      break;
-    at = end + 1;
+  const size_t count = elementCount(array), bytes = tessera_type_bytes(array.type);
+  std::vector<std::string> numbers;
+  for (size_t at = equals + 1, comma = 0; comma != std::string::npos; at = comma + 1) {
+    comma = text.find(',', at);
+    numbers.push_back(text.substr(at, comma - at));
   }
   if (numbers.size() != 1 && numbers.size() != count)
     return "'" + text + "' has " + std::to_string(numbers.size()) + " numbers for " +
            std::to_string(count) + " elements";
-  array.data.assign(count * tessera_type_bytes(array.type), 0);
+  Array parsed{array.type, {int64_t(numbers.size())}, {}};
+  parsed.data.assign(numbers.size() * bytes, 0);
+  for (size_t i = 0; i < numbers.size(); ++i)
+    if (!parseElement(numbers[i], parsed, i))
+      return "'" + text + "' has '" + numbers[i] + "' where a number of type " + typeNames[array.type] +
+             " is expected";
+  array.data.assign(count * bytes, 0);
   for (size_t i = 0; i < count; ++i)
-    setElement(array, i, numbers[numbers.size() == 1 ? 0 : i]);
+    std::memcpy(array.data.data() + i * bytes,
+                parsed.data.data() + (numbers.size() == 1 ? 0 : i * bytes), bytes);
   return "";
+}
+
+Summary summaryOf(const Array &array) {
+  const size_t count = elementCount(array);
+  Summary summary{count, count};
+  double low = 0, high = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const double value = elementOf(array, i);
+    summary.mean += value / double(count);
+    if (std::isnan(value)) {
+      ++summary.nans;
+      continue;
+    }
+    if (summary.least == count || value < low) {
+      low = value;
+      summary.least = i;
+    }
+    if (summary.greatest == count || value > high) {
+      high = value;
+      summary.greatest = i;
+    }
+  }
+  return summary;
+}
+
+std::string formatElement(const Array &array, size_t index) {
+  if (array.type == TESSERA_I64)
+    return std::to_string(read<int64_t>(array, index));
+  if (array.type == TESSERA_U64)
+    return std::to_string(read<uint64_t>(array, index));
+  char buffer[32];
+  const double value = elementOf(array, index);
+  std::snprintf(buffer, sizeof(buffer), isReal(array.type) ? "%.6g" : "%.0f", value);
+  return buffer;
 }
 
 std::string summarize(const Array &array, size_t elements) {
@@ -180,23 +254,17 @@ std::string summarize(const Array &array, size_t elements) {
     text += (d ? "x" : "") + std::to_string(array.dims[d]);
   text += "]";
   const size_t count = elementCount(array);
-  double low = INFINITY, high = -INFINITY, sum = 0;
-  for (size_t i = 0; i < count; ++i) {
-    const double value = elementOf(array, i);
-    low = std::fmin(low, value);
-    high = std::fmax(high, value);
-    sum += value;
-  }
-  char buffer[128];
   if (count) {
-    std::snprintf(buffer, sizeof(buffer), " min %.6g max %.6g mean %.6g", low, high,
-                  sum / double(count));
-    text += buffer;
+    const Summary summary = summaryOf(array);
+    const auto number = [&](size_t i) { return i < count ? formatElement(array, i) : "nan"; };
+    char mean[32];
+    std::snprintf(mean, sizeof(mean), "%.6g", summary.mean);
+    text += " min " + number(summary.least) + " max " + number(summary.greatest) + " mean " + mean;
+    if (summary.nans)
+      text += " (" + std::to_string(summary.nans) + " NaN)";
   }
-  for (size_t i = 0; i < count && i < elements; ++i) {
-    std::snprintf(buffer, sizeof(buffer), "%s%.6g", i ? " " : "\n  ", elementOf(array, i));
-    text += buffer;
-  }
+  for (size_t i = 0; i < count && i < elements; ++i)
+    text += (i ? " " : "\n  ") + formatElement(array, i);
   return count > elements && elements ? text + " ..." : text;
 }
 

@@ -16,6 +16,16 @@ void generate(Array &array);
 // "f32[2x3] min -1 max 1 mean 0.02".
 std::string summarize(const Array &array, size_t elements);
 
+// Where the least and the greatest number are (elementCount when there is none), NaN aside.
+struct Summary {
+  size_t least, greatest, nans = 0;
+  double mean = 0; // NaN when an element is
+};
+Summary summaryOf(const Array &array);
+
+// An element as text: integers exactly, floats with six digits.
+std::string formatElement(const Array &array, size_t index);
+
 double elementOf(const Array &array, size_t index);
 void setElement(Array &array, size_t index, double value);
 size_t elementCount(const Array &array);

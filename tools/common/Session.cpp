@@ -19,12 +19,6 @@ bool isModule(const std::string &path) {
   return size == 4 && magic[0] == 0x89 && magic[1] == 'T' && magic[2] == 'S' && magic[3] == 'M';
 }
 
-std::string withoutLineEnd(std::string text) {
-  while (!text.empty() && text.back() == '\n')
-    text.pop_back();
-  return text;
-}
-
 std::string compileModel(const std::string &path, const OpenOptions &options,
                          Compilation &compilation) {
   std::string problem;
@@ -47,10 +41,20 @@ std::string compileModel(const std::string &path, const OpenOptions &options,
   compilation.reset(compiler->compile_file(path.c_str(), &compile));
   if (!compilation)
     return "out of memory";
-  return withoutLineEnd(compiler->compilation_message(compilation.get()));
+  return compileMessage(*compiler, compilation.get());
 }
 
 } // namespace
+
+std::string compileMessage(const CompilerLibrary &compiler, const tessera_compilation *compilation) {
+  const tessera_compile_code code = compiler.compilation_code(compilation);
+  if (code == TESSERA_COMPILE_OK)
+    return "";
+  std::string text = compiler.compilation_message(compilation);
+  while (!text.empty() && text.back() == '\n')
+    text.pop_back();
+  return text + " [" + compiler.compile_code_name(code) + "]";
+}
 
 std::string take(tessera_error *error) {
   const std::string text = std::string(tessera_error_message(error)) + " [" +

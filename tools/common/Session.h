@@ -3,6 +3,7 @@
 #define TESSERA_TOOLS_COMMON_SESSION_H
 
 #include "runtime/api/tessera.h"
+#include "tools/common/CompilerLibrary.h"
 
 #include <map>
 #include <memory>
@@ -33,6 +34,9 @@ struct OpenOptions {
                                      ModulePointer &module);
 [[nodiscard]] std::string makeContext(tessera_module *module, uint32_t threads,
                                       ContextPointer &context);
+
+// The message of a compilation that failed, with its code; "" if it did not.
+std::string compileMessage(const CompilerLibrary &compiler, const tessera_compilation *compilation);
 
 // The message of an error, with its code; releases it.
 std::string take(tessera_error *error);

@@ -3,6 +3,7 @@
 #include "tools/common/CommandLine.h"
 #include "tools/common/CompilerLibrary.h"
 #include "tools/common/Files.h"
+#include "tools/common/Session.h"
 #include "tools/tessera-compile/Check.h"
 
 #include <nlohmann/json.hpp>
@@ -143,8 +144,8 @@ int run(const Options &options) {
   progress.clear();
   if (!compilation)
     return complain(kName, "out of memory");
-  if (compiler->compilation_code(compilation.get()) != TESSERA_COMPILE_OK) {
-    std::fputs(compiler->compilation_message(compilation.get()), stderr);
+  if (const std::string message = compileMessage(*compiler, compilation.get()); !message.empty()) {
+    std::fprintf(stderr, "%s\n", message.c_str());
     return 1;
   }
   if (options.check)

@@ -85,6 +85,8 @@ std::string Reference::bind(const std::vector<std::string> &texts) {
       return suggest("the model has no input '" + name + "'", name, namesOf(inputs));
     if (const std::string message = parseInput(value, values[index]); !message.empty())
       return "--input " + name + ": " + message;
+    if (isGiven[index])
+      return "--input " + name + " is given twice";
     isGiven[index] = true;
     for (uint32_t d = 0; d < inputs[index]->rank && d < values[index].dims.size(); ++d)
       symbols.emplace(inputs[index]->dims[d].text, values[index].dims[d]);
@@ -114,7 +116,8 @@ std::string Reference::deliver(const ReferenceOptions &options) {
       return "--output " + text + ": expected NAME=@file.npy";
     if (find(outputs, name) == outputs.size())
       return suggest("the model has no output '" + name + "'", name, namesOf(outputs));
-    files[name] = value.substr(1);
+    if (!files.emplace(name, value.substr(1)).second)
+      return "--output " + name + " is given twice";
   }
   for (uint32_t i = 0; i < outputs.size(); ++i) {
     const tessera_reference_tensor *result = library->reference_result(model, i);

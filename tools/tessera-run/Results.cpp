@@ -17,7 +17,8 @@ std::string parseOutputs(const tessera_module *module, uint32_t function,
       return "--output " + text + ": expected NAME=@file.npy";
     if (tessera_find_output(module, function, name.c_str()) < 0)
       return suggest("the model has no output '" + name + "'", name, outputNames(module, function));
-    files[name] = value.substr(1);
+    if (!files.emplace(name, value.substr(1)).second)
+      return "--output " + name + " is given twice";
   }
   return "";
 }
@@ -44,19 +45,19 @@ static nlohmann::json number(double value) {
 static nlohmann::json toJson(const Array &array, size_t elements) {
   nlohmann::json entry = {{"type", tessera_type_name(array.type)}, {"dims", array.dims}};
   const size_t count = elementCount(array);
-  double low = INFINITY, high = -INFINITY, sum = 0;
-  for (size_t i = 0; i < count; ++i) {
-    const double value = elementOf(array, i);
-    low = std::fmin(low, value);
-    high = std::fmax(high, value);
-    sum += value;
-    if (i < elements)
-      entry["values"].push_back(number(value));
-  }
+  const auto element = [&](size_t i) -> nlohmann::json {
+    if (array.type == TESSERA_I64 || array.type == TESSERA_U64) // Beyond what doubles can hold.
+      return nlohmann::json::parse(formatElement(array, i));
+    return number(i < count ? elementOf(array, i) : NAN);
+  };
+  for (size_t i = 0; i < count && i < elements; ++i)
+    entry["values"].push_back(element(i));
   if (count) {
-    entry["min"] = number(low);
-    entry["max"] = number(high);
-    entry["mean"] = number(sum / double(count));
+    const Summary summary = summaryOf(array);
+    entry["min"] = element(summary.least);
+    entry["max"] = element(summary.greatest);
+    entry["mean"] = number(summary.mean);
+    entry["nans"] = summary.nans;
   }
   return entry;
 }

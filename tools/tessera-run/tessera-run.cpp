@@ -41,7 +41,6 @@ void describe(CommandLine &line, Options &options) {
   line.add_option("--function", options.function, "function to run; the first by default")
       ->group(line.more);
   line.add_option("--repeat", options.repeat, "runs that often; variables keep their state")
-      ->check(CLI::PositiveNumber)
       ->group(line.more);
   line.add_option("--timeout", options.timeout, "milliseconds after which a run ends; 0: none")
       ->group(line.more);
@@ -54,10 +53,14 @@ void describe(CommandLine &line, Options &options) {
 }
 
 int run(Options &options) {
+  if (options.repeat == 0)
+    return complain(kName, "--repeat 0: expected at least 1");
   for (const std::string &dim : options.dims)
     if (std::string problem = parseDim(dim, options.open.dims); !problem.empty())
       return complain(kName, problem);
   if (options.reference) {
+    if (options.json || !options.profile.empty() || options.timeout)
+      return complain(kName, "--reference gives no --json, --profile or --timeout: leave them out");
     const std::string problem = runReference({options.model, options.inputs, options.outputs,
                                               options.open.dims, options.repeat, options.elements});
     return problem.empty() ? 0 : complain(kName, problem);
