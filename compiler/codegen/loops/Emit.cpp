@@ -25,6 +25,7 @@
 #include "mlir/Transforms/Passes.h"
 
 #include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/Instructions.h"
 #include "llvm/IR/Module.h"
 
 using namespace mlir;
@@ -71,6 +72,39 @@ static LogicalResult lower(ModuleOp module) {
   passes.addPass(createConvertControlFlowToLLVMPass());
   passes.addPass(createReconcileUnrealizedCastsPass());
   return passes.run(module);
+}
+
+/// bf16 goes to memory and back as integers: values of that type that loops carry would make LLVM
+/// call a function to round them.
+static void moveAsIntegers(llvm::Module &module) {
+  llvm::IRBuilder<> b(module.getContext());
+  llvm::Type *bf16 = b.getBFloatTy(), *i16 = b.getInt16Ty();
+  auto asInteger = [&](llvm::Type *type) -> llvm::Type * {
+    auto *vector = llvm::dyn_cast<llvm::VectorType>(type);
+    return vector ? llvm::VectorType::get(i16, vector->getElementCount()) : i16;
+  };
+  SmallVector<llvm::Instruction *> moves;
+  for (llvm::Function &function : module)
+    for (llvm::BasicBlock &block : function)
+      for (llvm::Instruction &op : block)
+        if (llvm::isa<llvm::LoadInst, llvm::StoreInst>(op) &&
+            llvm::getLoadStoreType(&op)->getScalarType() == bf16)
+          moves.push_back(&op);
+  for (llvm::Instruction *op : moves) {
+    b.SetInsertPoint(op);
+    if (auto *load = llvm::dyn_cast<llvm::LoadInst>(op)) {
+      llvm::Type *type = load->getType();
+      llvm::Value *bits = b.CreateAlignedLoad(asInteger(type), load->getPointerOperand(),
+                                              load->getAlign());
+      load->replaceAllUsesWith(b.CreateBitCast(bits, type));
+    } else {
+      auto *store = llvm::cast<llvm::StoreInst>(op);
+      llvm::Value *value = store->getValueOperand();
+      b.CreateAlignedStore(b.CreateBitCast(value, asInteger(value->getType())),
+                           store->getPointerOperand(), store->getAlign());
+    }
+    op->eraseFromParent();
+  }
 }
 
 /// Makes the function that takes pointers to buffers (runtime/base/KernelAbi.h) and calls `body`, whose
@@ -144,6 +178,7 @@ FailureOr<std::unique_ptr<llvm::Module>> emitKernel(kernel::FuncOp kernel,
   std::unique_ptr<llvm::Module> result = translateModuleToLLVMIR(module, context, "kernel");
   if (!result)
     return kernel.emitOpError() << "cannot be translated to LLVM IR";
+  moveAsIntegers(*result);
   llvm::Function *body = result->getFunction(kernel.getSymName());
   body->setName("body");
   function.name = kernel.getSymName().str();
