@@ -50,3 +50,23 @@ kernel.func @half(%x: tensor<8xf16>) -> tensor<8xf16> {
   } -> tensor<8xf16>
   kernel.return %r : tensor<8xf16>
 }
+
+// A remainder is a long division; the sign is that of the dividend.
+// CHECK-LABEL: kernel.func @remainder
+// CHECK-NOT: arith.remf
+// CHECK: arith.divf %{{.*}} : f64
+// CHECK: math.trunc
+// CHECK: math.copysign
+// CHECK-NOT: arith.remf
+// CHECK: linalg.yield
+kernel.func @remainder(%x: tensor<?xf32>, %N: index) -> tensor<?xf32> {
+  %e = tensor.empty(%N) : tensor<?xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      ins(%x : tensor<?xf32>) outs(%e : tensor<?xf32>) attrs = {kernel.stage = "out", kernel.loops = ["i"]} {
+  ^bb0(%v: f32, %o: f32):
+    %y = arith.constant 3.0 : f32
+    %t = arith.remf %v, %y : f32
+    linalg.yield %t : f32
+  } -> tensor<?xf32>
+  kernel.return %r : tensor<?xf32>
+}
