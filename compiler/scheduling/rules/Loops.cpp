@@ -105,7 +105,14 @@ private:
     if (!u.empty())
       order.push_back(u + "_i");
     Names tasks = others; // What threads share, innermost first.
-    if (isWindow) {
+    if (isWindow && main.blocked) {
+      out.split(u + "_t", u + "_b", u + "_c", main.block.rowTiles);
+      order.append({u + "_c", u + "_b", v + "_t"});
+      order.append(others);
+      at = u + "_b";
+      if (otherTasks < 4)
+        tasks.insert(tasks.begin(), v + "_t");
+    } else if (isWindow) {
       // The tile loop that keeps the filter in place runs inside.
       Names tileLoops{v + "_t"};
       if (!u.empty())
@@ -172,9 +179,17 @@ private:
     if (!r.empty())
       order.push_back(r + "_i");
     if (reducer.blocked) {
-      std::string k = reducer.reductionLoops[0];
-      update.split(k, k + "_o", k + "_i", reducer.block.depth);
-      order.append({k + "_i", r + "_t", c + "_t", k + "_o"});
+      Names loops(llvm::reverse(reducer.reductionLoops));
+      if (reducer.splitPiece) {
+        std::string k = loops.front();
+        update.split(k, k + "_o", k + "_i", reducer.block.depth);
+        loops.front() = k + "_o";
+        loops.insert(loops.begin(), k + "_i");
+      }
+      auto piece = ArrayRef(loops).take_front(reducer.pieceLoops);
+      order.append(piece.begin(), piece.end());
+      order.append({r + "_t", c + "_t"});
+      order.append(loops.begin() + piece.size(), loops.end());
     } else {
       order.append(reducer.reductionLoops.rbegin(), reducer.reductionLoops.rend());
     }

@@ -35,6 +35,8 @@ struct ReducerPlan {
   bool columnsSlide = false; ///< a window moves along the columns (else they are channels)
   bool blocked = false; ///< accumulators of a cache block, the reduction in pieces
   CacheBlock block;
+  unsigned pieceLoops = 0; ///< of a blocked tile: so many innermost reduction loops make a piece,
+  bool splitPiece = true;  ///< or (of one loop) `block.depth` steps of it
   // Row: what block_reduction made.
   int64_t rowWidth = 0;
   bool hasLanes = false, hasMerge = false;
@@ -79,6 +81,7 @@ private:
   std::optional<Place> findPlace(const StageInfo &stage);
   ReducerPlan plan(const StageInfo &stage, const Place &place);
   void planTile(ReducerPlan &plan, const StageInfo &stage, unsigned columns);
+  void blockWindow(ReducerPlan &plan, const StageInfo &stage);
   mlir::LogicalResult keepApart();
   static void unify(llvm::MutableArrayRef<ReducerPlan> plans);
   mlir::LogicalResult restructure(ReducerPlan &plan);

@@ -191,15 +191,25 @@ ReducerPlan Planner::plan(const StageInfo &stage, const Place &place) {
     if (place.loops[dim] == innermost)
       columns = loop;
   }
-  // The reduction that is contiguous in a read nests innermost.
+  // The reduction that is contiguous in a read nests innermost; constants are packed in any order.
   SmallVector<unsigned> order;
   for (unsigned loop : stage.reductionLoops.set_bits())
     order.push_back(loop);
+  auto isConstant = [&](Value tensor) {
+    auto argument = dyn_cast<BlockArgument>(tensor);
+    return argument &&
+           kernel.getArgAttr(argument.getArgNumber(), kernel::KernelDialect::kConstantAttr);
+  };
   auto contiguous = [&](unsigned loop) {
     return llvm::any_of(stage.reads, [&](const Access &read) { return read.isContiguousIn(loop); });
   };
+  auto contiguity = [&](unsigned loop) {
+    return llvm::any_of(stage.reads, [&](const Access &read) {
+             return read.isContiguousIn(loop) && !isConstant(read.tensor);
+           }) + contiguous(loop);
+  };
   llvm::sort(order, [&](unsigned a, unsigned b) {
-    return std::pair(contiguous(a), a) < std::pair(contiguous(b), b);
+    return std::pair(contiguity(a), a) < std::pair(contiguity(b), b);
   });
   for (unsigned loop : order)
     plan.reductionLoops.push_back(stage.loops[loop]);
@@ -217,11 +227,6 @@ ReducerPlan Planner::plan(const StageInfo &stage, const Place &place) {
   // A product of one row (or column): nothing is read twice, so a copy in tiles costs more than it saves.
   auto isOne = [&](ArrayRef<unsigned> loops) {
     return llvm::all_of(loops, [&](unsigned loop) { return stage.extents[loop] == 1; });
-  };
-  auto isConstant = [&](Value tensor) {
-    auto argument = dyn_cast<BlockArgument>(tensor);
-    return argument &&
-           kernel.getArgAttr(argument.getArgNumber(), kernel::KernelDialect::kConstantAttr);
   };
   bool isVector = stage.kind == StageKind::Contraction && (isOne(stage.m) || isOne(stage.n));
   if (columnsFit && isProduct && (stage.m.empty() || stage.n.empty() || isVector))
@@ -298,7 +303,37 @@ void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned colum
   if (stage.kind == StageKind::Contraction && plan.reductionLoops.size() == 1) {
     plan.blocked =
         !plan.rows.empty() && (ShapedType::isDynamic(depth) || depth > plan.block.depth * 3 / 2);
+    plan.pieceLoops = 1;
   }
+  if (stage.kind == StageKind::Window && !plan.rows.empty() && !plan.columnsSlide)
+    blockWindow(plan, stage);
+}
+
+/// A filter too large for L1 would come from L2 for every register tile. It goes by in pieces that fit,
+/// each for a row of tiles.
+void Planner::blockWindow(ReducerPlan &plan, const StageInfo &stage) {
+  constexpr int64_t kFewSteps = 64; // less does not pay for loading and storing accumulators
+  constexpr int64_t kAccumulatorBytes = 16 << 10;
+  int64_t width = plan.columnTile * (target.vectorBits / 8 / lanesFor(target, stage.op));
+  int64_t most = target.l1Bytes / 2 / width, steps = 1, all = 1;
+  for (const std::string &loop : llvm::reverse(plan.reductionLoops)) {
+    int64_t extent = stage.extents[stage.loopNumber(loop)];
+    if (ShapedType::isDynamic(extent))
+      return;
+    if (steps == all && steps * extent <= most * 3 / 2) {
+      steps *= extent;
+      ++plan.pieceLoops;
+    }
+    all *= extent;
+  }
+  plan.splitPiece = plan.pieceLoops == 0;
+  if (plan.splitPiece) {
+    plan.pieceLoops = 1;
+    plan.block.depth = steps = llvm::bit_floor<uint64_t>(most);
+  }
+  plan.block.columnTiles = 1;
+  plan.block.rowTiles = std::max<int64_t>(2, kAccumulatorBytes / (width * plan.rowTile));
+  plan.blocked = steps >= kFewSteps && all > steps * 3 / 2;
 }
 
 //===-- Restructuring ------------------------------------------------------------===//
