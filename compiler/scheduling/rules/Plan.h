@@ -94,6 +94,10 @@ private:
   KernelInfo info;
 };
 
+/// The dimension of an operand that can be cut into tiles of a loop: the loop is its index, and
+/// every dimension follows one loop or none.
+std::optional<int64_t> packedDim(const Access &read, unsigned loop);
+
 /// Writes the loop directives of one output and everything computed inside of it.
 void writeLoops(ScheduleWriter &writer, const OutputPlan &plan, const Target &target);
 

@@ -1,0 +1,194 @@
+//===- PlanReducer.cpp - The kind of plan and the tiles of a reducing stage -------------------===//
+#include "compiler/scheduling/rules/Plan.h"
+
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace tessera::scheduling {
+
+static int64_t lanesFor(const Target &target, linalg::GenericOp stage) {
+  unsigned bits = 32;
+  for (Value result : stage.getResults())
+    bits = std::max(bits, getElementTypeOrSelf(result.getType()).getIntOrFloatBitWidth());
+  return target.lanes(bits);
+}
+
+std::optional<int64_t> packedDim(const Access &read, unsigned loop) {
+  std::optional<int64_t> dim;
+  if (!read.operand)
+    return dim;
+  for (auto [d, form] : llvm::enumerate(read.dims)) {
+    if (!form.linear || form.loops.count() > 1)
+      return std::nullopt;
+    if (form.movesByOne(loop))
+      dim = d;
+  }
+  return dim;
+}
+
+/// A register tile, a row or a point: see step 4 in Planner.cpp.
+ReducerPlan Planner::plan(const StageInfo &stage, const Place &place) {
+  ReducerPlan plan;
+  plan.stage = stage.name;
+  plan.stageKind = stage.kind;
+  plan.host = place.host;
+  plan.lanes = lanesFor(target, stage.op);
+  plan.work = iterations(stage) * std::max(1u, stage.flopsPerPoint);
+  const StageInfo &host = *info.lookup(place.host);
+  AffineMap output = stage.op.getMatchingIndexingMap(stage.op.getDpsInitOperand(0));
+  int innermost = host.innermostOutputLoop() ? int(*host.innermostOutputLoop()) : -1;
+  std::optional<unsigned> columns;
+  for (auto [dim, expr] : llvm::enumerate(output.getResults())) {
+    unsigned loop = cast<AffineDimExpr>(expr).getPosition();
+    plan.dims.push_back(stage.loops[loop]);
+    plan.hostLoops.push_back(host.loops[place.loops[dim]]);
+    if (place.loops[dim] == innermost)
+      columns = loop;
+  }
+  // The reduction that is contiguous in a read nests innermost; constants are packed in any order.
+  SmallVector<unsigned> order;
+  for (unsigned loop : stage.reductionLoops.set_bits())
+    order.push_back(loop);
+  auto isConstant = [&](Value tensor) {
+    auto argument = dyn_cast<BlockArgument>(tensor);
+    return argument &&
+           kernel.getArgAttr(argument.getArgNumber(), kernel::KernelDialect::kConstantAttr);
+  };
+  auto contiguous = [&](unsigned loop) {
+    return llvm::any_of(stage.reads, [&](const Access &read) { return read.isContiguousIn(loop); });
+  };
+  auto contiguity = [&](unsigned loop) {
+    return llvm::any_of(stage.reads, [&](const Access &read) {
+             return read.isContiguousIn(loop) && !isConstant(read.tensor);
+           }) + contiguous(loop);
+  };
+  llvm::sort(order, [&](unsigned a, unsigned b) {
+    return std::pair(contiguity(a), a) < std::pair(contiguity(b), b);
+  });
+  for (unsigned loop : order)
+    plan.reductionLoops.push_back(stage.loops[loop]);
+
+  bool isProduct = stage.kind == StageKind::Contraction || stage.kind == StageKind::Window;
+  // Products of two sides can be packed; other reads along the columns have to be contiguous
+  // already.
+  bool columnsFit = columns && place.direct && stage.kind != StageKind::Scan;
+  if (columnsFit && !(isProduct && (!stage.m.empty() && !stage.n.empty())))
+    for (const Access &read : stage.reads)
+      if (read.dependsOn(*columns) && !read.isContiguousIn(*columns) && !isProduct)
+        columnsFit &= read.slides(stage.reductionLoops)
+                          ? read.dims.back().loops.test(*columns)
+                          : stage.isProduct && packedDim(read, *columns);
+  // A product of one row (or column): nothing is read twice, so a copy in tiles costs more than it saves.
+  auto isOne = [&](ArrayRef<unsigned> loops) {
+    return llvm::all_of(loops, [&](unsigned loop) { return stage.extents[loop] == 1; });
+  };
+  bool isVector = stage.kind == StageKind::Contraction && (isOne(stage.m) || isOne(stage.n));
+  if (columnsFit && isProduct && (stage.m.empty() || stage.n.empty() || isVector))
+    columnsFit = llvm::all_of(stage.reads, [&](const Access &read) {
+      return !read.dependsOn(*columns) || read.isContiguousIn(*columns) ||
+             (isVector && isConstant(read.tensor));
+    });
+  if (columnsFit && stage.extentOr(*columns, kAssumedExtent) > 1) {
+    plan.kind = ReducerPlan::Tile;
+    planTile(plan, stage, *columns);
+    return plan;
+  }
+  bool associative = true;
+  for (unsigned result = 0; result < stage.op.getNumResults(); ++result)
+    associative &= matchCombiner(stage.op, result).has_value();
+  unsigned last = order.back();
+  if (associative && stage.kind != StageKind::Scan && contiguous(last) &&
+      stage.extentOr(last, kAssumedExtent) >= plan.lanes)
+    plan.kind = ReducerPlan::Row;
+  return plan;
+}
+
+void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned columns) {
+  plan.columns = stage.loops[columns];
+  for (const Access &read : stage.reads)
+    for (const IndexForm &form : read.dims)
+      plan.columnsSlide |= form.loops.test(columns) && form.loops.anyCommon(stage.reductionLoops);
+  int64_t columnExtent = stage.extents[columns];
+  bool isProduct = stage.kind == StageKind::Contraction || stage.kind == StageKind::Window;
+  // Rows: the innermost dimension of the result that the operand along the columns does not have.
+  std::optional<unsigned> rows;
+  AffineMap output = stage.op.getMatchingIndexingMap(stage.op.getDpsInitOperand(0));
+  if (stage.isProduct || stage.kind == StageKind::DepthwiseWindow) {
+    bool columnsOnLeft = llvm::is_contained(stage.m, columns);
+    bool columnsInBoth = llvm::is_contained(stage.batch, columns);
+    for (AffineExpr expr : output.getResults()) {
+      unsigned loop = cast<AffineDimExpr>(expr).getPosition();
+      if (loop == columns || stage.extentOr(loop, kAssumedExtent) == 1)
+        continue;
+      bool fits = columnsInBoth
+                      ? llvm::is_contained(stage.m, loop) || llvm::is_contained(stage.n, loop)
+                      : llvm::is_contained(columnsOnLeft ? stage.n : stage.m, loop);
+      if (fits && stage.isProduct)
+        rows = loop;
+    }
+  }
+  RegisterTile tile{1, 4};
+  if (isProduct)
+    tile = chooseRegisterTile(target, plan.lanes, rows ? stage.extents[*rows] : 1, columnExtent);
+  else if (rows)
+    tile = {4, 2};
+  else if (!ShapedType::isDynamic(columnExtent))
+    tile.vectors = std::clamp<int64_t>(llvm::divideCeil(columnExtent, plan.lanes), 1, 4);
+  else
+    tile.vectors = 2;
+  if (rows && !ShapedType::isDynamic(stage.extents[*rows]))
+    tile.rows = std::min(tile.rows, stage.extents[*rows]);
+  if (!ShapedType::isDynamic(columnExtent))
+    tile.vectors = std::min(tile.vectors, llvm::divideCeilSigned(columnExtent, plan.lanes));
+  // Fewer columns than lanes: shorter vectors.
+  if (!ShapedType::isDynamic(columnExtent) && columnExtent < plan.lanes)
+    plan.lanes = std::max<int64_t>(2, llvm::PowerOf2Ceil(columnExtent));
+  plan.columnTile = tile.vectors * plan.lanes;
+  if (rows && tile.rows > 1) {
+    plan.rows = stage.loops[*rows];
+    plan.rowTile = tile.rows;
+  }
+  int64_t depth = plan.reductionLoops.size() == 1
+                      ? stage.extents[stage.loopNumber(plan.reductionLoops[0])]
+                      : ShapedType::kDynamic;
+  plan.block = chooseCacheBlock(target, {plan.rowTile, tile.vectors}, plan.lanes,
+                                target.vectorBits / 8 / lanesFor(target, stage.op),
+                                rows ? stage.extents[*rows] : 1, columnExtent, depth);
+  if (stage.kind == StageKind::Contraction && plan.reductionLoops.size() == 1) {
+    plan.blocked =
+        !plan.rows.empty() && (ShapedType::isDynamic(depth) || depth > plan.block.depth * 3 / 2);
+    plan.pieceLoops = 1;
+  }
+  if (stage.kind == StageKind::Window && !plan.rows.empty() && !plan.columnsSlide)
+    blockWindow(plan, stage);
+}
+
+/// A filter too large for L1 would come from L2 for every register tile. It goes by in pieces that fit,
+/// each for a row of tiles.
+void Planner::blockWindow(ReducerPlan &plan, const StageInfo &stage) {
+  constexpr int64_t kFewSteps = 64; // less does not pay for loading and storing accumulators
+  constexpr int64_t kAccumulatorBytes = 16 << 10;
+  int64_t width = plan.columnTile * (target.vectorBits / 8 / lanesFor(target, stage.op));
+  int64_t most = target.l1Bytes / 2 / width, steps = 1, all = 1;
+  for (const std::string &loop : llvm::reverse(plan.reductionLoops)) {
+    int64_t extent = stage.extents[stage.loopNumber(loop)];
+    if (ShapedType::isDynamic(extent))
+      return;
+    if (steps == all && steps * extent <= most * 3 / 2) {
+      steps *= extent;
+      ++plan.pieceLoops;
+    }
+    all *= extent;
+  }
+  plan.splitPiece = plan.pieceLoops == 0;
+  if (plan.splitPiece) {
+    plan.pieceLoops = 1;
+    plan.block.depth = steps = llvm::bit_floor<uint64_t>(most);
+  }
+  plan.block.columnTiles = 1;
+  plan.block.rowTiles = std::max<int64_t>(2, kAccumulatorBytes / (width * plan.rowTile));
+  plan.blocked = steps >= kFewSteps && all > steps * 3 / 2;
+}
+
+} // namespace tessera::scheduling
