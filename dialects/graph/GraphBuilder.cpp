@@ -3,6 +3,8 @@
 #include "dialects/graph/GraphBuilder.h"
 #include "dialects/graph/Axes.h"
 
+#include "mlir/IR/Diagnostics.h"
+
 using namespace mlir;
 
 namespace tessera::graph {
@@ -16,6 +18,24 @@ static Attribute makeElement(Type elementType, double number) {
   }
   unsigned width = elementType.getIntOrFloatBitWidth();
   return IntegerAttr::get(elementType, llvm::APInt(64, int64_t(number), true).sextOrTrunc(width));
+}
+
+Value GraphBuilder::createInferred(OperationState &state, Infer infer) {
+  MLIRContext *context = builder.getContext();
+  state.types.clear();
+  SmallVector<Type> types;
+  std::string why;
+  {
+    ScopedDiagnosticHandler handler(context, [&](Diagnostic &diagnostic) { why = diagnostic.str(); });
+    if (succeeded(infer(context, loc, state.operands, state.attributes.getDictionary(context),
+                        state.getRawProperties(), state.regions, types))) {
+      state.addTypes(types);
+      return builder.create(state)->getResult(0);
+    }
+  }
+  if (misfit->empty())
+    *misfit = why.empty() ? "the operands of " + state.name.getStringRef().str() + " do not fit" : why;
+  return state.operands.front();
 }
 
 Value GraphBuilder::splat(TensorType type, double number) {

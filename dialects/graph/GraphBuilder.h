@@ -20,8 +20,19 @@ public:
 
   template <typename OpType, typename... Args>
   mlir::Value create(Args &&...args) {
+    if constexpr (infersFrom<OpType, Args...>()) {
+      if (misfit) {
+        mlir::OperationState state(loc, OpType::getOperationName());
+        OpType::build(builder, state, mlir::Type(builder.getNoneType()), std::forward<Args>(args)...);
+        return createInferred(state, OpType::inferReturnTypes);
+      }
+    }
     return OpType::create(builder, loc, std::forward<Args>(args)...).getResult();
   }
+
+  /// Types of results are inferred from operands that may not fit, since they come from a file: then why is
+  /// noted here, and the first operand stands in for the result. Without this, operands have to fit.
+  void noteFailures(std::string &why) { misfit = &why; }
 
   /// A constant of that type (of static shape) with every element this number, rounded to the type.
   mlir::Value splat(TensorType type, double number);
@@ -63,8 +74,26 @@ public:
   mlir::Location getLoc() const { return loc; }
 
 private:
+  using Infer = llvm::LogicalResult (*)(mlir::MLIRContext *, std::optional<mlir::Location>,
+                                        mlir::ValueRange, mlir::DictionaryAttr,
+                                        mlir::OpaqueProperties, mlir::RegionRange,
+                                        llvm::SmallVectorImpl<mlir::Type> &);
+  mlir::Value createInferred(mlir::OperationState &state, Infer infer);
+
+  /// Whether the op infers its one result, and these arguments do not give its type.
+  template <typename OpType, typename First, typename... Rest>
+  static constexpr bool infersFrom() {
+    if constexpr (OpType::template hasTrait<mlir::InferTypeOpInterface::Trait>() &&
+                  OpType::template hasTrait<mlir::OpTrait::OneResult>() &&
+                  !std::is_convertible_v<First, mlir::Type>)
+      return requires(mlir::OpBuilder &b, mlir::OperationState &state, mlir::Type type, First first,
+                      Rest... rest) { OpType::build(b, state, type, first, rest...); };
+    return false;
+  }
+
   mlir::OpBuilder &builder;
   mlir::Location loc;
+  std::string *misfit = nullptr;
 };
 
 } // namespace tessera::graph

@@ -5,6 +5,8 @@
 
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/Verifier.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/StringSet.h"
 
@@ -18,12 +20,18 @@ constexpr int kMaxMessageDepth = 3 * kMaxNesting + 16;
 /// Files that nest deeper than that are read up to here, to say so.
 constexpr int kMaxExplainedDepth = 1000;
 /// The newest operator set whose specification was read.
-constexpr int64_t kNewestOpset = 23;
+constexpr int64_t kNewestOpset = 28;
 } // namespace
 
 //===----------------------------------------------------------------------===//
 // Nodes
 //===----------------------------------------------------------------------===//
+
+Node::Node(Importer &importer, OpBuilder &builder, Location loc, const ::onnx::NodeProto &proto,
+           int64_t opset)
+    : GraphBuilder(builder, loc), importer(importer), proto(proto), opset(opset) {
+  noteFailures(importer.misfit);
+}
 
 const ::onnx::AttributeProto *Node::attribute(StringRef name) const {
   for (const ::onnx::AttributeProto &attribute : proto.attribute())
@@ -67,6 +75,21 @@ LogicalResult Node::checkAttributes() {
 
 LogicalResult Node::error(const Twine &message) {
   return emitError(getLoc()) << placeOf(proto) << ": " << message;
+}
+
+LogicalResult Node::verify(Operation *first) {
+  std::string why;
+  for (Operation *op = first; op && why.empty(); op = op->getNextNode()) {
+    ScopedDiagnosticHandler handler(op->getContext(), [&](Diagnostic &diagnostic) {
+      if (why.empty())
+        why = diagnostic.str();
+    });
+    if (succeeded(mlir::verify(op)))
+      why.clear();
+    else if (why.empty())
+      why = "makes an operation that is not legal";
+  }
+  return why.empty() ? success() : error(why);
 }
 
 LogicalResult Node::normalizeAxis(int64_t &axis, int64_t rank) {
@@ -137,7 +160,17 @@ Value Node::broadcastTo(Value x, ArrayRef<DimAttr> dims) {
   return own == DimList(dims) ? x : create<graph::BroadcastOp>(x, dims);
 }
 
+LogicalResult Node::needInputs(size_t count) {
+  for (size_t i = 0; i < count; ++i)
+    if (!input(i))
+      return error("needs " + Twine(count) + " inputs, and input " + Twine(i) + " is absent");
+  return success();
+}
+
 LogicalResult Node::broadcastAll(SmallVectorImpl<Value> &values) {
+  for (auto [i, value] : llvm::enumerate(values))
+    if (!value)
+      return error("its input " + Twine(i) + " is absent");
   DimList dims(graph::getTensorType(values[0]).getDims());
   for (Value value : ArrayRef<Value>(values).drop_front())
     if (failed(broadcastDims(dims, graph::getTensorType(value).getDims(), dims)))
@@ -169,8 +202,9 @@ LogicalResult Importer::define(StringRef name, Value value, Location loc) {
 
 const Operator *tessera::onnx::findOperator(StringRef name) {
   for (ArrayRef<Operator> table :
-       {controlOperators(), dataOperators(), einsumOperators(), elementwiseOperators(),
-        mathOperators(), quantizeOperators(), recurrentOperators(), reduceOperators(),
+       {activationOperators(), controlOperators(), dataOperators(), einsumOperators(),
+        elementwiseOperators(), mathOperators(), normOperators(), quantizeOperators(),
+        rearrangeOperators(), recurrentOperators(), reduceOperators(), selectOperators(),
         sequentialOperators(), shapeOperators(), windowOperators()})
     for (const Operator &row : table)
       if (name == row.name)
@@ -198,7 +232,13 @@ LogicalResult Importer::importNode(const ::onnx::NodeProto &proto, OpBuilder &bu
   bool needsInput = proto.op_type() != "Constant" && proto.op_type() != "Loop";
   if (needsInput && !node.input(0))
     return node.error("has no first input");
+  Block *block = builder.getInsertionBlock();
+  Operation *before = block->empty() ? nullptr : &block->back();
   if (failed(found->import(node)) || failed(node.checkAttributes()))
+    return failure();
+  if (std::string why = std::exchange(misfit, {}); !why.empty())
+    return node.error(why);
+  if (!block->empty() && failed(node.verify(before ? before->getNextNode() : &block->front())))
     return failure();
   if (int(node.outputs.size()) < proto.output_size())
     return node.error("has " + Twine(proto.output_size()) + " outputs, " +

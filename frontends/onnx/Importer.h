@@ -29,8 +29,7 @@ class Importer;
 class Node : public graph::GraphBuilder {
 public:
   Node(Importer &importer, mlir::OpBuilder &builder, mlir::Location loc,
-       const ::onnx::NodeProto &proto, int64_t opset)
-      : GraphBuilder(builder, loc), importer(importer), proto(proto), opset(opset) {}
+       const ::onnx::NodeProto &proto, int64_t opset);
 
   Importer &importer;
   const ::onnx::NodeProto &proto;
@@ -49,6 +48,11 @@ public:
   std::optional<llvm::SmallVector<int64_t>> getInts(llvm::StringRef name) const;
   /// Fails when an attribute that was asked for is of another type.
   LogicalResult checkAttributes();
+
+  /// Fails when one of the first inputs is absent.
+  LogicalResult needInputs(size_t count);
+  /// The operations from this one on are legal; else the node is what is wrong.
+  LogicalResult verify(mlir::Operation *first);
 
   /// "node 'name' (Operator): message".
   LogicalResult error(const llvm::Twine &message);
@@ -86,12 +90,16 @@ struct Operator {
   int64_t since;
   LogicalResult (*import)(Node &);
 };
+llvm::ArrayRef<Operator> activationOperators();
 llvm::ArrayRef<Operator> controlOperators();
 llvm::ArrayRef<Operator> dataOperators();
 llvm::ArrayRef<Operator> elementwiseOperators();
 llvm::ArrayRef<Operator> mathOperators();
+llvm::ArrayRef<Operator> normOperators();
 llvm::ArrayRef<Operator> quantizeOperators();
+llvm::ArrayRef<Operator> rearrangeOperators();
 llvm::ArrayRef<Operator> reduceOperators();
+llvm::ArrayRef<Operator> selectOperators();
 llvm::ArrayRef<Operator> shapeOperators();
 llvm::ArrayRef<Operator> windowOperators();
 llvm::ArrayRef<Operator> sequentialOperators();
@@ -128,6 +136,9 @@ public:
   /// Elements of lists that became symbols.
   DimAttr lookupBound(Value list, int64_t k) const { return boundElements.lookup({list, k}); }
   void noteBound(Value list, int64_t k, DimAttr dim) { boundElements[{list, k}] = dim; }
+
+  /// Why an operation that a node asks for cannot be; "" while all can.
+  std::string misfit;
 
 private:
   LogicalResult importInputs(const ::onnx::GraphProto &graph);

@@ -83,8 +83,11 @@ DimAttr ShapeScalars::bind(Value scalar, StringRef what) {
 //===----------------------------------------------------------------------===//
 
 LogicalResult Node::extentsOf(size_t i, StringRef what, DimList &dims) {
+  if (!input(i))
+    return error(what + " is absent");
   graph::TensorType type = this->type(i);
   bool isList = type.rank() <= 1 && isInteger(type.getElementType());
+  dims.clear();
   if (std::optional<DimList> contents = graph::getShapeContents(input(i))) {
     dims = *contents;
     return success();

@@ -144,6 +144,24 @@ static LogicalResult identity(Node &node) {
   return success();
 }
 
+/// Inference: the identity, and a mask that keeps everything.
+static LogicalResult importDropout(Node &node) {
+  if (Value training = node.input(2)) {
+    auto trains = llvm::dyn_cast_or_null<IntegerAttr>(graph::getSplat(training));
+    auto ratio = llvm::dyn_cast_or_null<FloatAttr>(node.input(1) ? graph::getSplat(node.input(1)) : Attribute());
+    bool keepsAll = ratio && ratio.getValueAsDouble() == 0;
+    if (!keepsAll && (!trains || !trains.getValue().isZero()))
+      return node.error("is in training mode, or may be, which is not supported");
+  }
+  node.setOutput(node.input(0));
+  if (node.proto.output_size() > 1) {
+    graph::TensorType type = node.type(0);
+    node.setOutput(node.fill(
+        node.opset < 10 ? type : type.withElementType(node.getBuilder().getI1Type()), 1));
+  }
+  return success();
+}
+
 ArrayRef<Operator> tessera::onnx::elementwiseOperators() {
   static const Operator table[] = {
       {"Abs", 6, unary<graph::AbsOp>},
@@ -161,7 +179,7 @@ ArrayRef<Operator> tessera::onnx::elementwiseOperators() {
       {"Cos", 7, unary<graph::CosOp>},
       {"Cosh", 9, unary<graph::CoshOp>},
       {"Div", 7, binary<graph::DivOp>},
-      {"Dropout", 7, identity}, // Inference: the identity.
+      {"Dropout", 7, importDropout},
       {"Elu", 6, importElu},
       {"Equal", 7, compare<CompareKind::eq>},
       {"Erf", 9, unary<graph::ErfOp>},

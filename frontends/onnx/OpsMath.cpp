@@ -117,8 +117,10 @@ static LogicalResult importSoftmax(Node &node) {
 }
 
 static LogicalResult importBatchNormalization(Node &node) {
-  if (node.inputCount() < 5 || node.type(0).rank() < 2)
-    return node.error("needs five inputs, the first with two dimensions or more");
+  if (failed(node.needInputs(5)))
+    return failure();
+  if (node.type(0).rank() < 2)
+    return node.error("needs an input of rank 2 or more");
   if (node.getInt("training_mode", 0) || node.proto.output_size() > 1)
     return node.error("is in training mode, which is not supported");
   Value x = node.input(0);
@@ -136,20 +138,32 @@ static LogicalResult importLayerNormalization(Node &node) {
   int64_t axis = node.getInt("axis", -1);
   if (!node.input(1) || failed(node.normalizeAxis(axis, node.type(0).rank())))
     return failure();
-  if (node.proto.output_size() > 1)
-    return node.error("gives its mean and deviation, which is not supported");
   Builder &b = node.getBuilder();
   ArrayRef<DimAttr> dims = node.type(0).getDims().drop_front(axis);
   Value bias = node.input(2) ? node.broadcastTo(node.input(2), dims) : Value();
   node.setOutput(node.create<graph::LayerNormOp>(
       node.type(0), node.input(0), node.broadcastTo(node.input(1), dims), bias,
       b.getI64IntegerAttr(axis), b.getF64FloatAttr(node.getFloat("epsilon", 1e-5f))));
+  if (node.proto.output_size() < 2)
+    return success();
+  // The mean and 1 / deviation, for a backward pass.
+  Value x = node.input(0);
+  if (node.getInt("stash_type", 1) == 1)
+    x = node.convert(x, b.getF32Type());
+  auto axes = llvm::to_vector(llvm::seq<int64_t>(axis, node.type(0).rank()));
+  graph::TensorType type = graph::getTensorType(x);
+  graph::TensorType rows = type.withDims(type.getDims().take_front(axis));
+  Value mean = node.create<graph::MeanOp>(rows, x, axes);
+  Value variance = node.create<graph::VarianceOp>(rows, x, axes);
+  Value scale = node.create<graph::RsqrtOp>(node.add(variance, node.getFloat("epsilon", 1e-5f)));
+  node.setOutput(node.keepDims(mean, x, axes));
+  node.setOutput(node.keepDims(scale, x, axes));
   return success();
 }
 
 static LogicalResult importInstanceNormalization(Node &node) {
-  if (node.inputCount() != 3)
-    return node.error("needs three inputs");
+  if (failed(node.needInputs(3)))
+    return failure();
   Builder &b = node.getBuilder();
   node.setOutput(node.create<graph::InstanceNormOp>(
       node.type(0), node.input(0), node.input(1), node.input(2),

@@ -204,8 +204,8 @@ static LogicalResult requantize(Node &node, Value sums, Value aScale, Value bSca
 }
 
 static LogicalResult importQLinearMatMul(Node &node) {
-  if (node.inputCount() < 8)
-    return node.error("needs eight inputs");
+  if (failed(node.needInputs(8)))
+    return failure();
   FailureOr<Value> sums =
       multiplyIntegers(node, node.input(0), node.input(2), node.input(3), node.input(5));
   if (failed(sums))
@@ -216,8 +216,8 @@ static LogicalResult importQLinearMatMul(Node &node) {
 }
 
 static LogicalResult importQLinearConv(Node &node) {
-  if (node.inputCount() < 8)
-    return node.error("needs eight inputs");
+  if (failed(node.needInputs(8)))
+    return failure();
   Value x = node.input(0), weight = node.input(3);
   if (failed(centre(node, x, node.input(2), 1)) || failed(centre(node, weight, node.input(5), 0)))
     return failure();

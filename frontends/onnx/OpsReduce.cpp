@@ -30,7 +30,9 @@ static LogicalResult readAxes(Node &node, int64_t inputSince, SmallVectorImpl<in
 using Before = Value (*)(Node &, Value);
 using After = Value (*)(Node &, Value);
 
-template <ReduceKind kind, int64_t inputSince, Before before = nullptr, After after = nullptr>
+static Value unchanged(Node &, Value x) { return x; }
+
+template <ReduceKind kind, int64_t inputSince, Before before = unchanged, After after = unchanged>
 static LogicalResult reduce(Node &node) {
   SmallVector<int64_t> axes;
   bool isNothing;
@@ -41,10 +43,14 @@ static LogicalResult reduce(Node &node) {
     node.setOutput(x);
     return success();
   }
-  Value prepared = before ? before(node, x) : x;
-  Value result = node.reduce(kind, prepared, axes);
-  if (after)
-    result = after(node, result);
+  // Of bools, the largest is whether any is true.
+  bool isBool = node.type(0).getElementType().isInteger(1);
+  bool isOrder = kind == ReduceKind::max || kind == ReduceKind::min;
+  if (isBool && !isOrder)
+    return node.error("takes numbers, found bools");
+  ReduceKind own = !isBool ? kind : kind == ReduceKind::max ? ReduceKind::or_ : ReduceKind::and_;
+  Value result = node.reduce(own, before(node, x), axes);
+  result = after(node, result);
   node.setOutput(node.getInt("keepdims", 1) ? node.keepDims(result, x, axes) : result);
   return success();
 }
@@ -96,7 +102,7 @@ ArrayRef<Operator> tessera::onnx::reduceOperators() {
       {"ArgMin", 1, argReduce<graph::ArgReduceKind::min>},
       {"ReduceL1", 1, reduce<ReduceKind::sum, 18, absolute>},
       {"ReduceL2", 1, reduce<ReduceKind::sum, 18, squared, root>},
-      {"ReduceLogSum", 1, reduce<ReduceKind::sum, 18, nullptr, logarithm>},
+      {"ReduceLogSum", 1, reduce<ReduceKind::sum, 18, unchanged, logarithm>},
       {"ReduceLogSumExp", 1, compositeReduce<graph::LogSumExpOp>},
       {"ReduceMax", 1, reduce<ReduceKind::max, 18>},
       {"ReduceMean", 1, compositeReduce<graph::MeanOp>},

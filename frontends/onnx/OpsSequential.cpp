@@ -10,7 +10,8 @@ using namespace tessera::onnx;
 // CumSum, TopK
 //===----------------------------------------------------------------------===//
 
-static LogicalResult importCumSum(Node &node) {
+template <graph::CumulativeKind kind>
+static LogicalResult cumulative(Node &node) {
   SmallVector<int64_t> axis;
   if (!node.input(1))
     return node.error("needs the axis as its second input");
@@ -20,7 +21,7 @@ static LogicalResult importCumSum(Node &node) {
     return node.error("has " + Twine(axis.size()) + " axes, expected one");
   if (failed(node.normalizeAxis(axis[0], node.type(0).rank())))
     return failure();
-  node.setOutput(node.create<graph::CumulativeOp>(graph::CumulativeKind::sum, node.input(0), axis[0],
+  node.setOutput(node.create<graph::CumulativeOp>(kind, node.input(0), axis[0],
                                                   bool(node.getInt("exclusive", 0)),
                                                   bool(node.getInt("reverse", 0))));
   return success();
@@ -225,15 +226,14 @@ static LogicalResult importOneHot(Node &node) {
   int64_t axis = node.getInt("axis", -1), rank = node.type(0).rank() + 1;
   if (failed(node.normalizeAxis(axis, rank)))
     return failure();
-  SmallVector<int64_t> depth;
-  Value number = node.convert(node.input(1), si64(node));
-  node.inputs[1] = number;
-  if (failed(node.constantInts(1, "the depth", depth)))
+  DimList depth;
+  node.inputs[1] = node.convert(node.input(1), si64(node));
+  if (failed(node.extentsOf(1, "the depth", depth)))
     return failure();
-  if (depth.size() != 1 || depth[0] < 1)
+  if (depth.size() != 1 || graph::isKnownLess(depth[0], node.dim(1)))
     return node.error("needs one depth above 0");
   DimList dims(node.type(0).getDims());
-  dims.insert(dims.begin() + axis, node.dim(depth[0]));
+  dims.insert(dims.begin() + axis, depth[0]);
   auto places = graph::TensorType::get(dims, si64(node));
   SmallVector<int64_t> at;
   for (int64_t d = 0; d < rank; ++d)
@@ -241,7 +241,7 @@ static LogicalResult importOneHot(Node &node) {
       at.push_back(d);
   Value index = node.broadcast(node.convert(node.input(0), si64(node)), at, dims);
   Value isNegative = node.compare(graph::CompareKind::lt, index, node.fill(places, 0));
-  index = node.create<graph::SelectOp>(isNegative, node.add(index, node.fill(places, depth[0])), index);
+  index = node.create<graph::SelectOp>(isNegative, node.add(index, extentAt(node, depth[0], places)), index);
   Value isHot = node.compare(graph::CompareKind::eq, index, node.create<graph::IotaOp>(places, axis));
   auto value = [&](int64_t which) {
     Value one = node.create<graph::SliceOp>(node.input(2), DimList{node.dim(which)}, DimList{node.dim(1)},
@@ -366,7 +366,8 @@ static LogicalResult importScan(Node &node) {
 
 ArrayRef<Operator> tessera::onnx::sequentialOperators() {
   static const Operator table[] = {
-      {"CumSum", 11, importCumSum},
+      {"CumProd", 26, cumulative<graph::CumulativeKind::prod>},
+      {"CumSum", 11, cumulative<graph::CumulativeKind::sum>},
       {"GatherElements", 11, importGatherElements},
       {"GatherND", 11, importGatherND},
       {"OneHot", 9, importOneHot},

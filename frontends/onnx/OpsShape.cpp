@@ -199,7 +199,7 @@ static LogicalResult importTranspose(Node &node) {
 
 static LogicalResult importConcat(Node &node) {
   int64_t axis = node.getInt("axis", 0);
-  if (failed(node.normalizeAxis(axis, node.type(0).rank())))
+  if (failed(node.needInputs(node.inputCount())) || failed(node.normalizeAxis(axis, node.type(0).rank())))
     return failure();
   // Extents outside the axis that cannot be compared are taken to be equal.
   SmallVector<Value> values;

@@ -95,6 +95,36 @@ LogicalResult tessera::onnx::importConv(Node &node) {
   return success();
 }
 
+/// Where the output's extents are given (output_shape), or follow from the input's (auto_pad), the padding
+/// is what is too much; the odd one goes to one side.
+static LogicalResult padToShape(Node &node, MutableArrayRef<int64_t> more, Window &window) {
+  std::string automatic = node.getString("auto_pad", "NOTSET");
+  bool isSame = automatic == "SAME_UPPER" || automatic == "SAME_LOWER";
+  std::optional<SmallVector<int64_t>> shape = node.getInts("output_shape");
+  if (shape && shape->size() == window.kernel.size() + 2)
+    shape->erase(shape->begin(), shape->begin() + 2); // Some models give all extents.
+  if (shape && shape->size() != window.kernel.size())
+    return node.error("has " + Twine(shape->size()) + " entries in output_shape, expected " +
+                      Twine(window.kernel.size()));
+  if (!shape && !isSame)
+    return success();
+  for (size_t i = 0; i < window.kernel.size(); ++i) {
+    DimExpr extent = node.type(0).getDim(2 + i);
+    int64_t span = (window.kernel[i] - 1) * window.dilations[i] + 1, stride = window.strides[i];
+    DimExpr wanted = shape ? DimExpr(node.dim((*shape)[i])) : extent * stride;
+    DimExpr all = (extent - 1) * stride + more[i] + span;
+    if (!all || !wanted)
+      return node.error("its extents overflow");
+    DimExpr total = DimExpr::max(all - wanted, node.dim(0)), half = total.floorDiv(2);
+    // What no window reaches is zero.
+    if (std::optional<int64_t> missing = (wanted - all).get().getConstant(); missing && *missing > 0)
+      more[i] += *missing;
+    window.lo[i] = automatic == "SAME_UPPER" ? half : total - half;
+    window.hi[i] = total - DimExpr(window.lo[i]);
+  }
+  return success();
+}
+
 static LogicalResult importConvTranspose(Node &node) {
   SmallVector<int64_t> kernel;
   Window window;
@@ -102,10 +132,13 @@ static LogicalResult importConvTranspose(Node &node) {
     return node.error("needs an input and a weight of equal rank, at least 3");
   if (failed(kernelOf(node, kernel)) || failed(readWindow(node, kernel, window)))
     return failure();
-  if (node.attribute("output_shape") || node.getString("auto_pad", "NOTSET") != "NOTSET")
-    return node.error("gives its output's shape, which is not supported; give pads");
   Builder &b = node.getBuilder();
   auto more = node.getInts("output_padding").value_or(SmallVector<int64_t>(kernel.size(), 0));
+  if (more.size() != kernel.size())
+    return node.error("has " + Twine(more.size()) + " entries in output_padding, expected " +
+                      Twine(kernel.size()));
+  if (failed(padToShape(node, more, window)))
+    return failure();
   OperationState state(node.getLoc(), graph::ConvTransposeOp::getOperationName());
   state.addOperands({node.input(0), node.input(1)});
   auto &properties = state.getOrAddProperties<graph::ConvTransposeOp::Properties>();
@@ -183,7 +216,9 @@ static LogicalResult importAveragePool(Node &node) {
   if (node.getInt("count_include_pad", 0)) {
     DimList lo(2, node.dim(0)), hi(lo);
     llvm::append_range(lo, ownLo);
-    llvm::append_range(hi, ownHi);
+    // Windows that begin in the padding behind are dropped, and then less of it is needed.
+    for (size_t i = 0; i < ownHi.size(); ++i)
+      hi.push_back(ownHi[i] = DimExpr::min(ownHi[i], window.hi[i]));
     ones = node.create<graph::PadOp>(graph::PadMode::constant, ones,
                                      node.scalar(node.type(0).getElementType(), 1), listOf(node, lo),
                                      listOf(node, hi));
@@ -225,45 +260,100 @@ static LogicalResult readScales(Node &node, Value value, SmallVectorImpl<double>
   return success();
 }
 
+/// floor(extent * scale): exact for whole scales and for fractions of small integers.
+static LogicalResult scaleExtent(Node &node, double scale, DimAttr &extent) {
+  if (extent.isConstant()) {
+    extent = node.dim(int64_t(std::floor(double(extent.getValue()) * scale)));
+    return success();
+  }
+  int64_t denominator = 1;
+  while (denominator <= 64 && scale * denominator != std::floor(scale * denominator))
+    ++denominator;
+  if (denominator > 64)
+    return node.error("scale " + std::to_string(scale) + " of a symbolic extent is no simple fraction");
+  extent = (DimExpr(extent) * int64_t(scale * denominator)).floorDiv(denominator);
+  return success();
+}
+
+/// One scale for all axes: the smallest or the largest of those that the sizes ask for.
+static LogicalResult keepAspectRatio(Node &node, bool isSmaller, ArrayRef<int64_t> axes,
+                                     SmallVectorImpl<DimAttr> &sizes, SmallVectorImpl<double> &scales) {
+  double scale = 0;
+  for (auto [i, axis] : llvm::enumerate(axes)) {
+    DimAttr extent = node.type(0).getDim(axis);
+    if (!sizes[i].isConstant() || !extent.isConstant() || extent.getValue() == 0)
+      return node.error("keeps the aspect ratio of extents that are not constant, or are 0");
+    double own = double(sizes[i].getValue()) / double(extent.getValue());
+    scale = i == 0 ? own : isSmaller ? std::min(scale, own) : std::max(scale, own);
+  }
+  for (auto [i, axis] : llvm::enumerate(axes))
+    sizes[i] = node.dim(int64_t(std::floor(scale * double(node.type(0).getDim(axis).getValue()) + 0.5)));
+  scales.assign(axes.size(), scale);
+  return success();
+}
+
+/// The axes that are resized, their new extents, and their scales where these are given.
+static LogicalResult readGrid(Node &node, SmallVectorImpl<int64_t> &axes, DimList &sizes,
+                              SmallVectorImpl<double> &scales) {
+  bool isOld = node.opset < 11;
+  int64_t rank = node.type(0).rank();
+  axes = node.getInts("axes").value_or(llvm::to_vector(llvm::seq<int64_t>(0, rank)));
+  SmallVector<int64_t> sorted(axes.begin(), axes.end()); // Scales and sizes are in the order of the axes.
+  if (failed(node.normalizeAxes(sorted, rank)))
+    return failure();
+  for (int64_t &axis : axes)
+    axis += axis < 0 ? rank : 0;
+  Value scaleInput = isOld ? node.input(1) : node.input(2);
+  std::string policy = node.getString("keep_aspect_ratio_policy", "stretch");
+  if (scaleInput && graph::getTensorType(scaleInput).getElementCount() != 0) {
+    if (failed(readScales(node, scaleInput, scales)))
+      return failure();
+    if (scales.size() != axes.size())
+      return node.error("has " + Twine(scales.size()) + " scales for " + Twine(axes.size()) + " axes");
+    for (auto [axis, scale] : llvm::zip(axes, scales)) {
+      if (!(scale > 0) || scale > 1e9)
+        return node.error("has the scale " + std::to_string(scale) + ", expected a positive one");
+      sizes.push_back(node.type(0).getDim(axis));
+      if (failed(scaleExtent(node, scale, sizes.back())))
+        return failure();
+    }
+    return success();
+  }
+  if (isOld || !node.input(3))
+    return node.error("has neither scales nor sizes");
+  if (failed(node.extentsOf(3, "the list of sizes", sizes)))
+    return failure();
+  if (sizes.size() != axes.size())
+    return node.error("has " + Twine(sizes.size()) + " sizes for " + Twine(axes.size()) + " axes");
+  if (policy == "stretch")
+    return success();
+  if (policy != "not_larger" && policy != "not_smaller")
+    return node.error("has the policy '" + policy + "', which is not known");
+  return keepAspectRatio(node, policy == "not_larger", axes, sizes, scales);
+}
+
 static LogicalResult importResize(Node &node) {
   graph::TensorType type = node.type(0);
   bool isOld = node.opset < 11;
-  Value scaleInput = isOld ? node.input(1) : node.input(2);
-  DimList dims(type.getDims());
-  SmallVector<double> scales;
-  bool hasScales = scaleInput && graph::getTensorType(scaleInput).getElementCount() != 0;
-  if (hasScales) {
-    if (failed(readScales(node, scaleInput, scales)))
-      return failure();
-    if (scales.size() != dims.size())
-      return node.error("has " + Twine(scales.size()) + " scales for rank " + Twine(dims.size()));
-    for (size_t i = 0; i < dims.size(); ++i) {
-      // floor(extent * scale): exact for whole scales and for fractions of small integers.
-      int64_t denominator = 1;
-      while (denominator <= 64 && scales[i] * denominator != std::floor(scales[i] * denominator))
-        ++denominator;
-      if (denominator > 64 && !dims[i].isConstant())
-        return node.error("scale " + std::to_string(scales[i]) + " of a symbolic extent is no simple fraction");
-      DimExpr extent =
-          dims[i].isConstant()
-              ? DimExpr(node.dim(int64_t(std::floor(double(dims[i].getValue()) * scales[i]))))
-              : (DimExpr(dims[i]) * int64_t(scales[i] * denominator)).floorDiv(denominator);
-      dims[i] = extent;
-    }
-  } else if (!isOld && node.input(3)) {
-    if (failed(node.extentsOf(3, "the list of sizes", dims)))
-      return failure();
-  } else {
-    return node.error("has neither scales nor sizes");
+  DimList dims(type.getDims()), sizes;
+  SmallVector<int64_t> given, axes;
+  SmallVector<double> scales, kept;
+  if (failed(readGrid(node, given, sizes, scales)))
+    return failure();
+  bool hasScales = !scales.empty();
+  // In the order of the dims, and only what changes.
+  for (int64_t axis = 0; axis < type.rank(); ++axis) {
+    auto found = llvm::find(given, axis);
+    if (found == given.end())
+      continue;
+    size_t i = found - given.begin();
+    if (sizes[i] == type.getDim(axis) && (!hasScales || scales[i] == 1))
+      continue;
+    dims[axis] = sizes[i];
+    axes.push_back(axis);
+    if (hasScales)
+      kept.push_back(scales[i]);
   }
-  SmallVector<int64_t> axes;
-  SmallVector<double> kept;
-  for (int64_t i = 0; i < type.rank(); ++i)
-    if (dims[i] != type.getDim(i) || (hasScales && scales[i] != 1)) {
-      axes.push_back(i);
-      if (hasScales)
-        kept.push_back(scales[i]);
-    }
   std::string mode = node.getString("mode", "nearest");
   std::string coordinates = isOld ? "asymmetric"
                                   : node.getString("coordinate_transformation_mode", "half_pixel");
@@ -274,8 +364,8 @@ static LogicalResult importResize(Node &node) {
   if (!modeKind || !coordinateKind || !nearestKind)
     return node.error("resizes in mode '" + mode + "', '" + coordinates + "', '" + nearest +
                       "', which is not supported");
-  if (node.getInt("antialias", 0) || node.attribute("axes"))
-    return node.error("uses antialias or axes, which is not supported");
+  if (node.getInt("antialias", 0))
+    return node.error("uses antialias, which is not supported");
   Builder &b = node.getBuilder();
   MLIRContext *context = b.getContext();
   node.setOutput(node.create<graph::ResizeOp>(

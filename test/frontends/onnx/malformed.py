@@ -127,6 +127,21 @@ CASES = {
                          "node 'q' (Reloo): operator 'Reloo' of version 18 is not supported"),
     "unknown-domain": (model([n("Relu", ["x"], ["y"], name="q", domain="com.example")]),
                        "node 'q' (com.example.Relu): operators of domain 'com.example' are not supported"),
+    "absent-input": (model([n("Add", ["x", ""], ["y"], name="q")]), "node 'q' (Add): "),
+    "middle-input": (model([n("Where", ["c", "", "x"], ["y"], name="q")], inputs=["x", "c"]),
+                     "node 'q' (Where): its input 1 is absent"),
+    "bool-sum": (changed(lambda m: setattr(m.graph.node[0], "op_type", "ReduceSum") or
+                         setattr(m.graph.input[0].type.tensor_type, "elem_type", TensorProto.BOOL)),
+                 "node 'r' (ReduceSum): takes numbers, found bools"),
+    "integer-exp": (changed(lambda m: setattr(m.graph.node[0], "op_type", "Exp") or
+                            setattr(m.graph.input[0].type.tensor_type, "elem_type", TensorProto.INT32)),
+                    "node 'r' (Exp): 'graph.exp' op operand #0 must be tensor of floats"),
+    "window-too-large": (changed(lambda m: m.graph.node[0].CopyFrom(n("MaxPool", ["x"], ["y"], name="p", kernel_shape=[9])) or
+                                 m.graph.input[0].CopyFrom(value("x", (1, 2, 3)))),
+                         "node 'p' (MaxPool): (C3) the window is larger than padded axis 2"),
+    "training": (model([n("Dropout", ["x", "", "t"], ["y"], name="d")],
+                       initializers=[tensor("t", [], b"\1", TensorProto.BOOL)]),
+                 "node 'd' (Dropout): is in training mode, or may be, which is not supported"),
     "outputs": (model([n("Relu", ["x"], ["y", "z"], name="q")]), "node 'q' (Relu): has 2 outputs, 1 are supported"),
 }
 

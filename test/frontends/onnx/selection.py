@@ -1,0 +1,66 @@
+# Results that hold what a condition selects: NonZero, Compress and NonMaxSuppression against onnxruntime, one module for
+# all extents, with nothing and everything selected.
+# RUN: env PYTHONPATH=%S/Inputs python3 %s %t | FileCheck %s
+# CHECK: passed
+import sys
+
+import numpy as np
+from compare import Compiled, build
+from onnx import helper
+
+rng = np.random.default_rng(5)
+folder = sys.argv[1]
+
+
+def non_zero():
+    for kind, rank in ((np.float32, 3), (np.bool_, 2), (np.int64, 1)):
+        dims = ["A", 5, "B"][:rank]
+        model = build([helper.make_node("NonZero", ["x"], ["y"])], [("x", kind, dims)], [("y", np.int64, None)])
+        m = Compiled(folder, f"non_zero_{rank}", model)
+        for shape in ((3, 5, 4), (1, 5, 1), (17, 5, 3)):
+            x = rng.integers(0, 2, shape[:rank]).astype(kind)
+            m.check(x=x)
+            m.check(x=np.zeros_like(x))
+            m.check(x=np.ones_like(x))
+        if kind is np.float32:
+            m.check(x=np.full((1, 5, 2), np.nan, np.float32))
+
+
+def compress():
+    for axis in (None, 0, -1):
+        attributes = {} if axis is None else {"axis": axis}
+        model = build([helper.make_node("Compress", ["x", "c"], ["y"], **attributes)],
+                      [("x", np.float32, ["A", "B"]), ("c", np.bool_, ["C"])], [("y", np.float32, None)])
+        m = Compiled(folder, f"compress_{axis}", model)
+        x = rng.uniform(-1, 1, (7, 6)).astype(np.float32)
+        for length in (6, 3):
+            for share in (0.0, 0.5, 1.0):
+                m.check(x=x, c=rng.uniform(0, 1, length) < share)
+
+
+def boxes(count, corners):
+    """Close to each other, so that many of them overlap."""
+    low, side = rng.uniform(0, 2, (2, count, 2)), rng.uniform(0.2, 1, (2, count, 2))
+    parts = [low, low + side] if corners else [low + side / 2, side]
+    return np.concatenate(parts, axis=2).astype(np.float32)
+
+
+def suppression():
+    for corners in (True, False):
+        node = helper.make_node("NonMaxSuppression", ["boxes", "scores", "limit", "overlap", "threshold"], ["y"],
+                                center_point_box=0 if corners else 1)
+        model = build([node], [("boxes", np.float32, ["N", "K", 4]), ("scores", np.float32, ["N", "C", "K"]),
+                               ("limit", np.int64, [1]), ("overlap", np.float32, [1]), ("threshold", np.float32, [1])],
+                      [("y", np.int64, None)])
+        m = Compiled(folder, f"suppression_{corners}", model)
+        for count in (1, 40):
+            for limit, overlap, threshold in ((3, 0.5, 0.1), (100, 0.3, 0.0), (100, 0.0, 0.9), (0, 0.5, 0.0)):
+                m.check(boxes=boxes(count, corners), scores=rng.uniform(0, 1, (2, 3, count)).astype(np.float32),
+                        limit=np.array([limit]), overlap=np.array([overlap], np.float32),
+                        threshold=np.array([threshold], np.float32))
+
+
+non_zero()
+compress()
+suppression()
+print("passed")
