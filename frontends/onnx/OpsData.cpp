@@ -248,7 +248,7 @@ static LogicalResult importRange(Node &node) {
 
 static LogicalResult importTile(Node &node) {
   DimList repeats;
-  if (!node.input(1) || failed(node.extentsOf(1, "the list of repeats", repeats)))
+  if (failed(node.needInputs(2)) || failed(node.extentsOf(1, "the list of repeats", repeats)))
     return failure();
   ArrayRef<DimAttr> own = node.type(0).getDims();
   if (repeats.size() != own.size())

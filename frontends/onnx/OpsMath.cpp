@@ -136,7 +136,7 @@ static LogicalResult importBatchNormalization(Node &node) {
 
 static LogicalResult importLayerNormalization(Node &node) {
   int64_t axis = node.getInt("axis", -1);
-  if (!node.input(1) || failed(node.normalizeAxis(axis, node.type(0).rank())))
+  if (failed(node.needInputs(2)) || failed(node.normalizeAxis(axis, node.type(0).rank())))
     return failure();
   Builder &b = node.getBuilder();
   ArrayRef<DimAttr> dims = node.type(0).getDims().drop_front(axis);

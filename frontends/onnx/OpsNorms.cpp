@@ -34,8 +34,8 @@ static Value variance(Node &node, Value x, ArrayRef<int64_t> axes) {
 
 static LogicalResult importRmsNormalization(Node &node) {
   int64_t axis = node.getInt("axis", -1);
-  if (!node.input(1) || failed(node.normalizeAxis(axis, node.type(0).rank())))
-    return node.input(1) ? failure() : node.error("needs x and a scale");
+  if (failed(node.needInputs(2)) || failed(node.normalizeAxis(axis, node.type(0).rank())))
+    return failure();
   Builder &b = node.getBuilder();
   Value scale = node.convert(node.input(1), node.type(0).getElementType());
   node.setOutput(node.create<graph::RmsNormOp>(

@@ -82,7 +82,7 @@ static LogicalResult importSize(Node &node) {
 
 static LogicalResult importReshape(Node &node) {
   DimList wanted;
-  if (!node.input(1) || failed(readReshape(node, wanted)))
+  if (failed(node.needInputs(2)) || failed(readReshape(node, wanted)))
     return failure();
   graph::TensorType type = node.type(0);
   bool zeroIsZero = node.getInt("allowzero", 0);
@@ -161,8 +161,10 @@ static LogicalResult importUnsqueeze(Node &node) {
   bool isGiven;
   if (failed(readAxes(node, axes, isGiven)))
     return failure();
+  if (!isGiven)
+    return node.error("has no axes");
   int64_t rank = node.type(0).rank() + axes.size();
-  if (!isGiven || failed(node.normalizeAxes(axes, rank)))
+  if (failed(node.normalizeAxes(axes, rank)))
     return failure();
   DimList dims(node.type(0).getDims());
   for (int64_t axis : axes)
@@ -173,7 +175,7 @@ static LogicalResult importUnsqueeze(Node &node) {
 
 static LogicalResult importExpand(Node &node) {
   DimList wanted, dims;
-  if (!node.input(1) || failed(readExpand(node, wanted)) ||
+  if (failed(node.needInputs(2)) || failed(readExpand(node, wanted)) ||
       failed(node.broadcastDims(node.type(0).getDims(), wanted, dims)))
     return failure();
   node.setOutput(node.broadcastTo(node.input(0), dims));
@@ -216,7 +218,7 @@ static LogicalResult importConcat(Node &node) {
 
 static LogicalResult importGather(Node &node) {
   int64_t axis = node.getInt("axis", 0);
-  if (!node.input(1) || failed(node.normalizeAxis(axis, node.type(0).rank())))
+  if (failed(node.needInputs(2)) || failed(node.normalizeAxis(axis, node.type(0).rank())))
     return failure();
   node.setOutput(node.create<graph::GatherOp>(node.input(0), node.input(1), axis));
   return success();

@@ -130,6 +130,9 @@ CASES = {
     "absent-input": (model([n("Add", ["x", ""], ["y"], name="q")]), "node 'q' (Add): "),
     "middle-input": (model([n("Where", ["c", "", "x"], ["y"], name="q")], inputs=["x", "c"]),
                      "node 'q' (Where): its input 1 is absent"),
+    **{f"second-input-{op}": (model([n(op, ["x"], ["y"], name="q")]), f"node 'q' ({op}): needs 2 inputs, and input 1 is absent")
+       for op in ("Tile", "Reshape", "Expand", "Gather", "LayerNormalization")},
+    "no-axes": (model([n("Unsqueeze", ["x"], ["y"], name="q")]), "node 'q' (Unsqueeze): has no axes"),
     "bool-sum": (changed(lambda m: setattr(m.graph.node[0], "op_type", "ReduceSum") or
                          setattr(m.graph.input[0].type.tensor_type, "elem_type", TensorProto.BOOL)),
                  "node 'r' (ReduceSum): takes numbers, found bools"),
