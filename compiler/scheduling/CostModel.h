@@ -34,6 +34,7 @@ RegisterTile chooseRegisterTile(const Target &target, int64_t lanes, int64_t row
 /// Tiles of a cache block, and the length of the reduction in it.
 struct CacheBlock {
   int64_t rowTiles = 1, columnTiles = 1, depth = 512;
+  int64_t groupedBlocks = 0; ///< blocks side by side that all rows pass by; 0: all of them
 };
 /// `rows` and `columns` are the extents of the whole result, `depth` that of the reduction, or
 /// ShapedType::kDynamic.

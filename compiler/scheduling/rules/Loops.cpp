@@ -138,6 +138,10 @@ private:
       Names blocks{v + "_b"};
       if (!u.empty())
         blocks.push_back(u + "_b");
+      if (main.blocked && main.block.groupedBlocks) {
+        out.split(v + "_b", v + "_g", v + "_b", main.block.groupedBlocks);
+        blocks.push_back(v + "_g");
+      }
       order.append(blocks);
       order.append(others);
       if (others.empty())
