@@ -73,22 +73,14 @@ extern "C" {
 
 const char *tessera_compile_code_name(tessera_compile_code code) {
   switch (code) {
-  case TESSERA_COMPILE_OK:
-    return "OK";
-  case TESSERA_COMPILE_INVALID_OPTION:
-    return "INVALID_OPTION";
-  case TESSERA_COMPILE_FILE_ERROR:
-    return "FILE_ERROR";
-  case TESSERA_COMPILE_NOT_A_MODEL:
-    return "NOT_A_MODEL";
-  case TESSERA_COMPILE_INVALID_MODEL:
-    return "INVALID_MODEL";
-  case TESSERA_COMPILE_UNSUPPORTED:
-    return "UNSUPPORTED";
-  case TESSERA_COMPILE_CODEGEN_FAILED:
-    return "CODEGEN_FAILED";
-  case TESSERA_COMPILE_INTERNAL:
-    return "INTERNAL";
+  case TESSERA_COMPILE_OK: return "OK";
+  case TESSERA_COMPILE_INVALID_OPTION: return "INVALID_OPTION";
+  case TESSERA_COMPILE_FILE_ERROR: return "FILE_ERROR";
+  case TESSERA_COMPILE_NOT_A_MODEL: return "NOT_A_MODEL";
+  case TESSERA_COMPILE_INVALID_MODEL: return "INVALID_MODEL";
+  case TESSERA_COMPILE_UNSUPPORTED: return "UNSUPPORTED";
+  case TESSERA_COMPILE_CODEGEN_FAILED: return "CODEGEN_FAILED";
+  case TESSERA_COMPILE_INTERNAL: return "INTERNAL";
   }
   return "UNKNOWN";
 }

@@ -55,7 +55,8 @@ private:
   LogicalResult steps(std::optional<StringRef> bytes);
   void check();
   void note(const Diagnostic &diagnostic);
-  /// One program of a device family: the kernels scheduled and compiled for a level of instruction sets.
+  /// One program of a device family: the kernels scheduled and compiled for a level of instruction
+  /// sets.
   struct Variant {
     std::string level;
     OwningOpRef<ModuleOp> module;
@@ -112,7 +113,8 @@ LogicalResult Compilation::findTargets() {
     std::string level = target == "host" ? getHostLevel() : target;
     if (StringRef(level).starts_with(codegen::kCudaPrefix)) {
       if (options.emit == EmitKind::Module)
-        return fail("target '" + target + "': modules for CUDA devices cannot be written yet; --emit asm gives "
+        return fail("target '" + target +
+                    "': modules for CUDA devices cannot be written yet; --emit asm gives "
                     "the PTX of kernels that only map elements");
       result.targets.push_back(level);
       continue;
@@ -162,7 +164,8 @@ LogicalResult Compilation::parse(StringRef text) {
   if (!looksLikeModel(text)) {
     failureCode = CompileCode::NotAModel;
     if (text.starts_with("\x89TSM"))
-      return fail("'" + path + "' is a module, which is compiled already: tessera-run runs it, "
+      return fail("'" + path +
+                  "' is a module, which is compiled already: tessera-run runs it, "
                   "tessera-dump lists it");
     return fail("'" + path +
                 "' is no model that Tessera reads: expected ONNX or the textual IR "
@@ -222,7 +225,8 @@ LogicalResult Compilation::applySchedules() {
     return success();
   auto opened = llvm::MemoryBuffer::getFile(options.scheduleFile);
   if (!opened)
-    return fail("cannot read the schedules '" + options.scheduleFile + "': " + opened.getError().message());
+    return fail("cannot read the schedules '" + options.scheduleFile +
+                "': " + opened.getError().message());
   llvm::SourceMgr sources;
   sources.AddNewSourceBuffer(std::move(*opened), llvm::SMLoc());
   OwningOpRef<ModuleOp> file = parseSourceFile<ModuleOp>(sources, &context);
@@ -234,14 +238,16 @@ LogicalResult Compilation::applySchedules() {
   for (auto schedule : llvm::to_vector(file->getOps<schedule::FuncOp>())) {
     std::string kernel = schedule.getKernel().str();
     if (!llvm::is_contained(kernels, kernel))
-      return schedule.emitError(suggest("the model has no kernel '" + kernel + "'", kernel, kernels));
+      return schedule.emitError(
+          suggest("the model has no kernel '" + kernel + "'", kernel, kernels));
     schedule->remove();
     module->push_back(schedule);
   }
   return success();
 }
 
-/// From here on every level has its own copy: schedules differ, and with them kernels and packed weights.
+/// From here on every level has its own copy: schedules differ, and with them kernels and packed
+/// weights.
 LogicalResult Compilation::makeVariants() {
   for (const std::string &level : result.targets) {
     Variant &variant = variants.emplace_back();
@@ -334,8 +340,8 @@ void Compilation::check() {
     note(diagnostic);
     return success();
   });
-  if (succeeded(runPasses(*module, addGraphPasses)) && succeeded(runPasses(*module, addKernelPasses)) &&
-      succeeded(makeVariants()))
+  if (succeeded(runPasses(*module, addGraphPasses)) &&
+      succeeded(runPasses(*module, addKernelPasses)) && succeeded(makeVariants()))
     (void)runPassesOfVariants(addLoweringPasses);
 }
 

@@ -53,8 +53,7 @@ static LogicalResult checkTextNesting(StringRef text, StringRef path, MLIRContex
     } else if (StringRef("([{<").contains(c)) {
       if (++depth > kMaxTextNesting)
         return emitError(FileLineColLoc::get(&context, path, line, unsigned(i - lineStart + 1)))
-               << "brackets are nested more than " << kMaxTextNesting
-               << " deep (kMaxTextNesting)";
+               << "brackets are nested more than " << kMaxTextNesting << " deep (kMaxTextNesting)";
     } else if (StringRef(")]}>").contains(c) && depth && !(c == '>' && i && text[i - 1] == '-')) {
       --depth;
     }

@@ -12,7 +12,8 @@
  *            code says whether it worked. Nothing is printed (but what dump_after asks for), no
  *            exception leaves, no signal handler is installed.
  * Threads    Compilations are independent: any number at once, from any threads.
- * Processes  Machine code is made in child processes, the program tessera-kernelc beside the library
+ * Processes  Machine code is made in child processes, the program tessera-kernelc beside the
+ * library
  *            ($TESSERA_KERNELC names another).
  * Ownership  A compilation owns everything that its functions return. */
 #ifndef TESSERA_COMPILER_API_TESSERA_COMPILER_H
@@ -40,8 +41,9 @@ enum {
   TESSERA_COMPILE_INVALID_OPTION = 100, /* a target, pass, extent or schedule that does not fit */
   TESSERA_COMPILE_FILE_ERROR = 200,
   TESSERA_COMPILE_NOT_A_MODEL = 201,
-  TESSERA_COMPILE_INVALID_MODEL = 202, /* wrong, or with something that its frontend does not have */
-  TESSERA_COMPILE_UNSUPPORTED = 203,   /* read, but it cannot be lowered */
+  TESSERA_COMPILE_INVALID_MODEL =
+      202,                           /* wrong, or with something that its frontend does not have */
+  TESSERA_COMPILE_UNSUPPORTED = 203, /* read, but it cannot be lowered */
   TESSERA_COMPILE_CODEGEN_FAILED = 300,
   TESSERA_COMPILE_INTERNAL = 900 /* a bug in Tessera */
 };
@@ -107,20 +109,19 @@ tessera_compilation_code(const tessera_compilation *compilation);
 TESSERA_COMPILER_API const char *
 tessera_compilation_message(const tessera_compilation *compilation);
 /* The module, or text (not ended by a zero). */
-TESSERA_COMPILER_API const void *
-tessera_compilation_bytes(const tessera_compilation *compilation);
+TESSERA_COMPILER_API const void *tessera_compilation_bytes(const tessera_compilation *compilation);
 TESSERA_COMPILER_API uint64_t tessera_compilation_size(const tessera_compilation *compilation);
 
 /* The levels compiled for, most demanding first. NULL beyond the last. */
-TESSERA_COMPILER_API const char *
-tessera_compilation_target(const tessera_compilation *compilation, uint32_t index);
+TESSERA_COMPILER_API const char *tessera_compilation_target(const tessera_compilation *compilation,
+                                                            uint32_t index);
 TESSERA_COMPILER_API uint64_t
 tessera_compilation_kernel_count(const tessera_compilation *compilation);
 TESSERA_COMPILER_API uint64_t
 tessera_compilation_cached_kernel_count(const tessera_compilation *compilation);
 /* What took how long, in the order it happened. NULL beyond the last step. */
-TESSERA_COMPILER_API const char *
-tessera_compilation_step(const tessera_compilation *compilation, uint32_t index, double *seconds);
+TESSERA_COMPILER_API const char *tessera_compilation_step(const tessera_compilation *compilation,
+                                                          uint32_t index, double *seconds);
 
 /* Nodes that cannot be compiled for one reason. */
 typedef struct tessera_unsupported {
@@ -132,9 +133,9 @@ typedef struct tessera_unsupported {
 /* With check_only. */
 TESSERA_COMPILER_API uint32_t
 tessera_compilation_unsupported_count(const tessera_compilation *compilation);
-TESSERA_COMPILER_API void
-tessera_compilation_unsupported(const tessera_compilation *compilation, uint32_t index,
-                                tessera_unsupported *unsupported);
+TESSERA_COMPILER_API void tessera_compilation_unsupported(const tessera_compilation *compilation,
+                                                          uint32_t index,
+                                                          tessera_unsupported *unsupported);
 /* Nodes of the model, and of these the ones that read what an unsupported node computes: they were
  * not looked at. */
 TESSERA_COMPILER_API uint64_t tessera_compilation_node_count(const tessera_compilation *compilation,

@@ -42,7 +42,8 @@ generateByHalide(kernel::FuncOp kernel, schedule::FuncOp schedule, const CodeTar
   return std::move(*module);
 }
 
-/// What Halide cannot say is sequential by its structure, or its schedule names the other generator.
+/// What Halide cannot say is sequential by its structure, or its schedule names the other
+/// generator.
 static bool needsLoops(kernel::FuncOp kernel, schedule::FuncOp schedule) {
   if (kernel.isSequential())
     return true;

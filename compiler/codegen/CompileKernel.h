@@ -9,10 +9,10 @@
 namespace tessera::codegen {
 
 /// Compiles one kernel in this process. `schedule` may be null: every stage is then inlined or
-/// computed at root with plain loops. Halide makes the code, or the loops generator where the kernel has
-/// loops of its own or its schedule says so. Halide numbers its names from a global counter, so only the
-/// first call in a process gives reproducible bytes: everything but `tessera-kernelc` goes through
-/// driver/KernelCompiler.h.
+/// computed at root with plain loops. Halide makes the code, or the loops generator where the
+/// kernel has loops of its own or its schedule says so. Halide numbers its names from a global
+/// counter, so only the first call in a process gives reproducible bytes: everything but
+/// `tessera-kernelc` goes through driver/KernelCompiler.h.
 mlir::FailureOr<KernelImage> compileKernel(kernel::FuncOp kernel, schedule::FuncOp schedule,
                                            const CodeTarget &target, CodeListing &listing);
 

@@ -15,7 +15,8 @@ struct KernelImage {
   uint64_t entry = 0; ///< offset of the entry function
 };
 
-/// Processors of CUDA devices are written "cuda:sm_80". There is only a listing of them so far, no image.
+/// Processors of CUDA devices are written "cuda:sm_80". There is only a listing of them so far, no
+/// image.
 constexpr char kCudaPrefix[] = "cuda:";
 
 /// The machine that code is made for.

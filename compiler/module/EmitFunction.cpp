@@ -33,14 +33,10 @@ module::ElementType tessera::getRuntimeType(Type element) {
     return ElementType::Bool;
   bool isSigned = !integer.isUnsigned();
   switch (integer.getWidth()) {
-  case 8:
-    return isSigned ? ElementType::I8 : ElementType::U8;
-  case 16:
-    return isSigned ? ElementType::I16 : ElementType::U16;
-  case 32:
-    return isSigned ? ElementType::I32 : ElementType::U32;
-  default:
-    return isSigned ? ElementType::I64 : ElementType::U64;
+  case 8: return isSigned ? ElementType::I8 : ElementType::U8;
+  case 16: return isSigned ? ElementType::I16 : ElementType::U16;
+  case 32: return isSigned ? ElementType::I32 : ElementType::U32;
+  default: return isSigned ? ElementType::I64 : ElementType::U64;
   }
 }
 
@@ -120,33 +116,15 @@ void Emitter::emitBinary(program::BinaryOp op) {
   using Kind = program::BinaryKind;
   uint32_t x = reg(op.getX()), y = reg(op.getY()), result = newRegister(op.getResult());
   switch (op.getKind()) {
-  case Kind::add:
-    out.binary(Opcode::Add, result, x, y);
-    return;
-  case Kind::sub:
-    out.binary(Opcode::Sub, result, x, y);
-    return;
-  case Kind::mul:
-    out.binary(Opcode::Mul, result, x, y);
-    return;
-  case Kind::floordiv:
-    out.binary(Opcode::FloorDiv, result, x, y);
-    return;
-  case Kind::mod:
-    out.binary(Opcode::Mod, result, x, y);
-    return;
-  case Kind::min:
-    out.binary(Opcode::Min, result, x, y);
-    return;
-  case Kind::max:
-    out.binary(Opcode::Max, result, x, y);
-    return;
-  case Kind::eq:
-    out.compare(module::CompareKind::Eq, result, x, y);
-    return;
-  case Kind::le:
-    out.compare(module::CompareKind::Le, result, x, y);
-    return;
+  case Kind::add: out.binary(Opcode::Add, result, x, y); return;
+  case Kind::sub: out.binary(Opcode::Sub, result, x, y); return;
+  case Kind::mul: out.binary(Opcode::Mul, result, x, y); return;
+  case Kind::floordiv: out.binary(Opcode::FloorDiv, result, x, y); return;
+  case Kind::mod: out.binary(Opcode::Mod, result, x, y); return;
+  case Kind::min: out.binary(Opcode::Min, result, x, y); return;
+  case Kind::max: out.binary(Opcode::Max, result, x, y); return;
+  case Kind::eq: out.compare(module::CompareKind::Eq, result, x, y); return;
+  case Kind::le: out.compare(module::CompareKind::Le, result, x, y); return;
   }
 }
 

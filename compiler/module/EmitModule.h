@@ -17,8 +17,8 @@ struct EmittedKernel {
   uint64_t entry = 0;
 };
 
-/// One instruction-set variant: program.funcs and graph.variables, and the code of the kernels that they
-/// launch. The module op must live until the description was written.
+/// One instruction-set variant: program.funcs and graph.variables, and the code of the kernels that
+/// they launch. The module op must live until the description was written.
 struct EmittedVariant {
   mlir::ModuleOp module;
   std::string level; ///< "x86-64-v3"

@@ -8,7 +8,8 @@ namespace tessera {
 
 /// Frontend's graph to the graph that kernels are formed from.
 void addGraphPasses(mlir::OpPassManager &passes);
-/// To launches and kernels: what is computed together. The same for every variant of a device family.
+/// To launches and kernels: what is computed together. The same for every variant of a device
+/// family.
 void addKernelPasses(mlir::OpPassManager &passes);
 /// Schedules for the kernels that have none, for one level of instruction sets ("x86-64-v3").
 void addSchedulePasses(mlir::OpPassManager &passes, llvm::StringRef level);

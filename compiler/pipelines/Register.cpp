@@ -18,7 +18,8 @@
 namespace tessera {
 
 void registerAllDialects(mlir::DialectRegistry &registry) {
-  registry.insert<graph::GraphDialect, kernel::KernelDialect, program::ProgramDialect, schedule::ScheduleDialect, mlir::arith::ArithDialect, mlir::linalg::LinalgDialect,
+  registry.insert<graph::GraphDialect, kernel::KernelDialect, program::ProgramDialect,
+                  schedule::ScheduleDialect, mlir::arith::ArithDialect, mlir::linalg::LinalgDialect,
                   mlir::math::MathDialect, mlir::scf::SCFDialect, mlir::tensor::TensorDialect>();
   registerGraphToKernel(registry);
   reference::registerGraphReference(registry);

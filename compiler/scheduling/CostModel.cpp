@@ -81,9 +81,9 @@ RegisterTile chooseRegisterTile(const Target &target, int64_t lanes, int64_t row
 CacheBlock chooseCacheBlock(const Target &target, RegisterTile tile, int64_t lanes,
                             int64_t elementBytes, int64_t rows, int64_t columns, int64_t depth) {
   // Column panels stream from L3 through a block of rows. Measured on Zen 3 with a busy neighbour
-  // (1024 cubed): 18 rows reach 73 % of the peak, 30 rows 69 and 60 rows 63, as the rows' values pass
-  // from L1 rather than L2; fewer rows ask more of L3 than these bytes a cycle (two multiply-adds
-  // each).
+  // (1024 cubed): 18 rows reach 73 % of the peak, 30 rows 69 and 60 rows 63, as the rows' values
+  // pass from L1 rather than L2; fewer rows ask more of L3 than these bytes a cycle (two
+  // multiply-adds each).
   constexpr int64_t kStreamBytesPerCycle = 4, kEdge = 128;
   // What all rows share of a thread's part of L3. Without it, products of 1536 and more read their
   // columns from memory for every block of rows (62 against 75 % of the peak at 2048 cubed).

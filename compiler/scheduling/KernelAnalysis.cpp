@@ -11,22 +11,14 @@ namespace tessera::scheduling {
 
 StringRef stringify(StageKind kind) {
   switch (kind) {
-  case StageKind::Elementwise:
-    return "elementwise";
-  case StageKind::Movement:
-    return "movement";
-  case StageKind::Gather:
-    return "gather";
-  case StageKind::Reduction:
-    return "reduction";
-  case StageKind::Contraction:
-    return "contraction";
-  case StageKind::Window:
-    return "window";
-  case StageKind::DepthwiseWindow:
-    return "depthwise window";
-  case StageKind::Scan:
-    return "scan";
+  case StageKind::Elementwise: return "elementwise";
+  case StageKind::Movement: return "movement";
+  case StageKind::Gather: return "gather";
+  case StageKind::Reduction: return "reduction";
+  case StageKind::Contraction: return "contraction";
+  case StageKind::Window: return "window";
+  case StageKind::DepthwiseWindow: return "depthwise window";
+  case StageKind::Scan: return "scan";
   }
   llvm_unreachable("unknown kind");
 }

@@ -23,8 +23,7 @@ struct KernelApplyRestructure : impl::KernelApplyRestructureBase<KernelApplyRest
         return signalPassFailure();
       }
       if (!scheduled.try_emplace(kernel, schedule).second) {
-        schedule.emitOpError() << "kernel '" << schedule.getKernel()
-                               << "' has another schedule, '"
+        schedule.emitOpError() << "kernel '" << schedule.getKernel() << "' has another schedule, '"
                                << scheduled[kernel].getSymName() << "'";
         return signalPassFailure();
       }

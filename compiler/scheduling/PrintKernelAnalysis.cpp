@@ -1,4 +1,5 @@
-//===- PrintKernelAnalysis.cpp - What stages are and cost ---------------------------------------===//
+//===- PrintKernelAnalysis.cpp - What stages are and cost
+//---------------------------------------===//
 #include "compiler/scheduling/CostModel.h"
 #include "compiler/scheduling/Passes.h"
 
@@ -30,8 +31,8 @@ struct PrintKernelAnalysis : impl::PrintKernelAnalysisBase<PrintKernelAnalysis> 
           roles = " batch [" + list(stage, stage.batch) + "] m [" + list(stage, stage.m) + "] n [" +
                   list(stage, stage.n) + "] k [" + list(stage, k) + "]";
         }
-        stage.op.emitRemark() << "stage '" << stage.name << "' is " << stringify(stage.kind) << roles
-                              << ", " << stage.flopsPerPoint << " operations per point";
+        stage.op.emitRemark() << "stage '" << stage.name << "' is " << stringify(stage.kind)
+                              << roles << ", " << stage.flopsPerPoint << " operations per point";
       }
       KernelCost cost = estimate(kernel, info);
       kernel.emitRemark() << (cost.exact ? "costs " : "costs about ")

@@ -1,4 +1,5 @@
-//===- ScheduleDefault.cpp - Schedules by rules ------------------------------------------------===//
+//===- ScheduleDefault.cpp - Schedules by rules
+//------------------------------------------------===//
 #include "compiler/scheduling/Passes.h"
 #include "compiler/scheduling/rules/Plan.h"
 
@@ -33,9 +34,8 @@ struct ScheduleDefault : impl::ScheduleDefaultBase<ScheduleDefault> {
   LogicalResult schedule(kernel::FuncOp kernel, SymbolTable &symbols, const Target &target) {
     OpBuilder builder(kernel);
     builder.setInsertionPointAfter(kernel);
-    auto schedule = schedule::FuncOp::create(builder, kernel.getLoc(),
-                                             (kernel.getSymName() + "_schedule").str(),
-                                             kernel.getSymName());
+    auto schedule = schedule::FuncOp::create(
+        builder, kernel.getLoc(), (kernel.getSymName() + "_schedule").str(), kernel.getSymName());
     schedule.getBody().emplaceBlock();
     symbols.insert(schedule);
     if (kernel.isSequential()) { // Halide cannot say it; the order of its loops is its meaning.

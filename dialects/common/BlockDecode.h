@@ -1,7 +1,7 @@
 //===- BlockDecode.h - Packed blocks in the body of a kernel -----------------===//
 //
-// The decode rule of a format as scalar operations, for whoever generates kernels. It stands in the format's
-// file, beside the rule in C++.
+// The decode rule of a format as scalar operations, for whoever generates kernels. It stands in the
+// format's file, beside the rule in C++.
 //
 //===----------------------------------------------------------------------===//
 
@@ -12,8 +12,8 @@
 
 namespace tessera {
 
-/// Builds element `index` (an index value) of a block as an f32. `byte` builds the byte (i8) at a place of the
-/// block.
+/// Builds element `index` (an index value) of a block as an f32. `byte` builds the byte (i8) at a
+/// place of the block.
 using BlockDecoder = mlir::Value (*)(mlir::ImplicitLocOpBuilder &b, mlir::Value index,
                                      llvm::function_ref<mlir::Value(mlir::Value place)> byte);
 

@@ -11,10 +11,8 @@ bool tessera::isInteger(mlir::Type type) {
   case 8:
   case 16:
   case 32:
-  case 64:
-    return true;
-  default:
-    return false;
+  case 64: return true;
+  default: return false;
   }
 }
 

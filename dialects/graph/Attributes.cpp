@@ -113,8 +113,8 @@ void RangeAttr::print(AsmPrinter &printer) const {
 // Weights
 //===----------------------------------------------------------------------===//
 
-LogicalResult WeightAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
-                                 StringRef file, int64_t offset, int64_t length, TensorType type) {
+LogicalResult WeightAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError, StringRef file,
+                                 int64_t offset, int64_t length, TensorType type) {
   if (!type.hasStaticShape())
     return emitError() << "(C1) a weight needs a static shape, its type is " << type;
   int64_t bytes = type.getByteSize().value_or(-1);

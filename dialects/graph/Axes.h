@@ -14,8 +14,8 @@ inline llvm::LogicalResult checkAxes(std::optional<mlir::Location> loc, TensorTy
   int64_t previous = -1;
   for (int64_t axis : axes) {
     if (axis <= previous || axis >= type.rank())
-      return mlir::emitOptionalError(loc, "(C1) axes must be strictly increasing and below the rank, ",
-                                     type.rank());
+      return mlir::emitOptionalError(
+          loc, "(C1) axes must be strictly increasing and below the rank, ", type.rank());
     previous = axis;
   }
   return mlir::success();

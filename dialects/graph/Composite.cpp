@@ -19,8 +19,8 @@ void GraphDialect::registerCompositeOps() {
 
 using InferredTypes = SmallVectorImpl<Type>;
 
-LogicalResult ClampOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
-                                        Adaptor adaptor, InferredTypes &inferred) {
+LogicalResult ClampOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, Adaptor adaptor,
+                                        InferredTypes &inferred) {
   auto type = llvm::cast<TensorType>(adaptor.getX().getType());
   auto scalar = TensorType::getScalar(type.getElementType());
   if (adaptor.getLo().getType() != scalar || adaptor.getHi().getType() != scalar)
@@ -87,13 +87,13 @@ static LogicalResult inferTrailingNorm(std::optional<Location> loc, TensorType t
 }
 LogicalResult LayerNormOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
                                             Adaptor adaptor, InferredTypes &inferred) {
-  return inferTrailingNorm(loc, llvm::cast<TensorType>(adaptor.getX().getType()),
-                           adaptor.getAxis(), {adaptor.getScale(), adaptor.getBias()}, inferred);
+  return inferTrailingNorm(loc, llvm::cast<TensorType>(adaptor.getX().getType()), adaptor.getAxis(),
+                           {adaptor.getScale(), adaptor.getBias()}, inferred);
 }
 LogicalResult RmsNormOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
                                           Adaptor adaptor, InferredTypes &inferred) {
-  return inferTrailingNorm(loc, llvm::cast<TensorType>(adaptor.getX().getType()),
-                           adaptor.getAxis(), {adaptor.getScale()}, inferred);
+  return inferTrailingNorm(loc, llvm::cast<TensorType>(adaptor.getX().getType()), adaptor.getAxis(),
+                           {adaptor.getScale()}, inferred);
 }
 
 /// Norms with parameters for each index of one axis.

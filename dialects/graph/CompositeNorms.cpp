@@ -21,7 +21,9 @@ static Value mean(GraphBuilder &b, Value x, ArrayRef<int64_t> axes) {
 static Value square(GraphBuilder &b, Value x) { return b.mul(x, x); }
 
 /// Small floats compute in f32.
-static Type getComputeType(Value x) { return getDefaultAccumulator(getTensorType(x).getElementType()); }
+static Type getComputeType(Value x) {
+  return getDefaultAccumulator(getTensorType(x).getElementType());
+}
 
 Values SoftmaxOp::decompose(OpBuilder &builder) {
   GraphBuilder b(builder, getLoc());
@@ -43,8 +45,8 @@ Values L2NormalizeOp::decompose(OpBuilder &builder) {
   Value x = b.convert(getX(), getComputeType(getX()));
   Value norm = b.create<SqrtOp>(b.reduce(ReduceKind::sum, square(b, x), getAxes()));
   Value bounded = b.max(norm, getEpsilon().convertToDouble());
-  return one(b.convert(b.div(x, b.expand(bounded, getAxes(), x)),
-                       getTensorType(getX()).getElementType()));
+  return one(
+      b.convert(b.div(x, b.expand(bounded, getAxes(), x)), getTensorType(getX()).getElementType()));
 }
 Values MeanOp::decompose(OpBuilder &builder) {
   GraphBuilder b(builder, getLoc());
@@ -55,8 +57,8 @@ Values VarianceOp::decompose(OpBuilder &builder) {
   GraphBuilder b(builder, getLoc());
   Value x = b.convert(getX(), getComputeType(getX()));
   Value centred = b.sub(x, b.expand(mean(b, x, getAxes()), getAxes(), x));
-  return one(b.convert(mean(b, square(b, centred), getAxes()),
-                       getTensorType(getX()).getElementType()));
+  return one(
+      b.convert(mean(b, square(b, centred), getAxes()), getTensorType(getX()).getElementType()));
 }
 Values LogSumExpOp::decompose(OpBuilder &builder) {
   GraphBuilder b(builder, getLoc());
@@ -105,14 +107,13 @@ Values RmsNormOp::decompose(OpBuilder &builder) {
 }
 Values BatchNormOp::decompose(OpBuilder &builder) {
   GraphBuilder b(builder, getLoc());
-  // Per channel: factor = scale / sqrt(variance + epsilon), offset = bias - mean * factor. With constant
-  // parameters both fold, and a convolution before takes the factor into its weights.
+  // Per channel: factor = scale / sqrt(variance + epsilon), offset = bias - mean * factor. With
+  // constant parameters both fold, and a convolution before takes the factor into its weights.
   Value deviation = b.create<SqrtOp>(b.add(getVariance(), getEpsilon().convertToDouble()));
   Value factor = b.div(getScale(), deviation);
   Value offset = b.sub(getBias(), b.mul(getMean(), factor));
   int64_t axis = getAxis();
-  return one(b.add(b.mul(getX(), place(b, factor, axis, getX())),
-                   place(b, offset, axis, getX())));
+  return one(b.add(b.mul(getX(), place(b, factor, axis, getX())), place(b, offset, axis, getX())));
 }
 Values InstanceNormOp::decompose(OpBuilder &builder) {
   GraphBuilder b(builder, getLoc());

@@ -54,7 +54,8 @@ LogicalResult CallOp::verifySymbolUses(SymbolTableCollection &symbols) {
   };
   for (auto [operand, type] : llvm::zip(getOperands(), callee.getArgumentTypes()))
     if (operand.getType() != replaced(type))
-      return emitOpError("(C2) an operand is ") << operand.getType() << ", the argument " << replaced(type);
+      return emitOpError("(C2) an operand is ")
+             << operand.getType() << ", the argument " << replaced(type);
   SmallVector<Type> results = llvm::map_to_vector(callee.getResultTypes(), replaced);
   if (!llvm::equal(results, getResultTypes()))
     return emitOpError("(C3) '") << getCallee() << "' gives " << results;
@@ -162,8 +163,9 @@ ParseResult WhileOp::parse(OpAsmParser &parser, OperationState &state) {
 
 void WhileOp::print(OpAsmPrinter &printer) {
   printer << " (";
-  llvm::interleaveComma(llvm::zip(getCondRegion().getArguments(), getInits()), printer,
-                        [&](auto pair) { printer << std::get<0>(pair) << " = " << std::get<1>(pair); });
+  llvm::interleaveComma(
+      llvm::zip(getCondRegion().getArguments(), getInits()), printer,
+      [&](auto pair) { printer << std::get<0>(pair) << " = " << std::get<1>(pair); });
   printer << ")";
   printer.printOptionalAttrDict((*this)->getAttrs());
   if (!getInits().empty())

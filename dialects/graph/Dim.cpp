@@ -112,16 +112,13 @@ static Polynomial toPolynomial(DimAttr dim) {
       addMonomial(p, 1, term);
   };
   switch (dim.getKind()) {
-  case DimKind::Constant:
-    p.constant = dim.getValue();
-    break;
+  case DimKind::Constant: p.constant = dim.getValue(); break;
   case DimKind::Sum:
     p.constant = dim.getValue();
     for (DimAttr term : dim.getOperands())
       addTerm(term);
     break;
-  default:
-    addTerm(dim);
+  default: addTerm(dim);
   }
   return p;
 }
@@ -245,8 +242,7 @@ static std::optional<Polynomial> divide(Polynomial a, const Polynomial &b) {
 //===----------------------------------------------------------------------===//
 
 DimExpr::DimExpr(DimAttr attr)
-    : impl(attr ? static_cast<const Attribute::ImplType *>(
-                      Attribute(attr).getAsOpaquePointer())
+    : impl(attr ? static_cast<const Attribute::ImplType *>(Attribute(attr).getAsOpaquePointer())
                 : nullptr) {}
 DimAttr DimExpr::get() const {
   if (!impl)
@@ -390,8 +386,8 @@ DimExpr DimExpr::floorDiv(DimExpr divisor) const {
   if (!dividend || !shrunk)
     return {};
   return fromPolynomial(context, quotient) +
-         DimExpr(DimBuilder::make(context, DimKind::FloorDiv, 0, "",
-                                  {dividend.get(), shrunk.get()}));
+         DimExpr(
+             DimBuilder::make(context, DimKind::FloorDiv, 0, "", {dividend.get(), shrunk.get()}));
 }
 
 DimExpr DimExpr::mod(DimExpr divisor) const {

@@ -90,7 +90,8 @@ bool isKnownLessEqual(DimAttr a, DimAttr b);
 /// Proven a != b.
 bool isKnownDifferent(DimAttr a, DimAttr b);
 
-/// The value for an assignment; none when a symbol has no value, or on overflow or division by zero.
+/// The value for an assignment; none when a symbol has no value, or on overflow or division by
+/// zero.
 std::optional<int64_t>
 evaluateDim(DimAttr dim, llvm::function_ref<std::optional<int64_t>(llvm::StringRef)> symbolValue);
 /// An interval that holds every value when each symbol is in its interval.
@@ -99,7 +100,8 @@ DimInterval evaluateDimRange(DimAttr dim,
 /// Replaces symbols (those for which the function gives a valid expression); invalid on overflow.
 DimExpr substituteDim(DimAttr dim, llvm::function_ref<DimExpr(llvm::StringRef)> replacement);
 /// A type with the dims of its tensors replaced; null on overflow.
-mlir::Type substituteDims(mlir::Type type, llvm::function_ref<DimExpr(llvm::StringRef)> replacement);
+mlir::Type substituteDims(mlir::Type type,
+                          llvm::function_ref<DimExpr(llvm::StringRef)> replacement);
 /// Calls back for every symbol in the expression.
 void walkDimSymbols(DimAttr dim, llvm::function_ref<void(llvm::StringRef)> callback);
 

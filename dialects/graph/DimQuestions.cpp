@@ -17,20 +17,16 @@ static int64_t floorMod(int64_t a, int64_t b) {
 
 bool tessera::graph::isKnownNonNegative(DimAttr dim) {
   switch (dim.getKind()) {
-  case DimKind::Constant:
-    return dim.getValue() >= 0;
+  case DimKind::Constant: return dim.getValue() >= 0;
   case DimKind::Symbol:
   case DimKind::Mod: // Divisors are positive.
     return true;
   case DimKind::Sum:
   case DimKind::Product:
     return dim.getValue() >= 0 && llvm::all_of(dim.getOperands(), isKnownNonNegative);
-  case DimKind::FloorDiv:
-    return isKnownNonNegative(dim.getOperands()[0]);
-  case DimKind::Min:
-    return llvm::all_of(dim.getOperands(), isKnownNonNegative);
-  case DimKind::Max:
-    return llvm::any_of(dim.getOperands(), isKnownNonNegative);
+  case DimKind::FloorDiv: return isKnownNonNegative(dim.getOperands()[0]);
+  case DimKind::Min: return llvm::all_of(dim.getOperands(), isKnownNonNegative);
+  case DimKind::Max: return llvm::any_of(dim.getOperands(), isKnownNonNegative);
   }
   return false;
 }
@@ -59,8 +55,9 @@ void tessera::graph::walkDimSymbols(DimAttr dim, llvm::function_ref<void(StringR
     walkDimSymbols(operand, callback);
 }
 
-std::optional<int64_t> tessera::graph::evaluateDim(
-    DimAttr dim, llvm::function_ref<std::optional<int64_t>(StringRef)> symbolValue) {
+std::optional<int64_t>
+tessera::graph::evaluateDim(DimAttr dim,
+                            llvm::function_ref<std::optional<int64_t>(StringRef)> symbolValue) {
   SmallVector<int64_t> values;
   for (DimAttr operand : dim.getOperands()) {
     std::optional<int64_t> value = evaluateDim(operand, symbolValue);
@@ -70,10 +67,8 @@ std::optional<int64_t> tessera::graph::evaluateDim(
   }
   int64_t result = dim.getValue();
   switch (dim.getKind()) {
-  case DimKind::Constant:
-    return result;
-  case DimKind::Symbol:
-    return symbolValue(dim.getSymbol());
+  case DimKind::Constant: return result;
+  case DimKind::Symbol: return symbolValue(dim.getSymbol());
   case DimKind::Sum:
     for (int64_t value : values)
       if (AddOverflow(result, value, result))
@@ -92,10 +87,8 @@ std::optional<int64_t> tessera::graph::evaluateDim(
     if (values[1] <= 0)
       return std::nullopt;
     return floorMod(values[0], values[1]);
-  case DimKind::Min:
-    return *llvm::min_element(values);
-  case DimKind::Max:
-    return *llvm::max_element(values);
+  case DimKind::Min: return *llvm::min_element(values);
+  case DimKind::Max: return *llvm::max_element(values);
   }
   return std::nullopt;
 }
@@ -137,8 +130,7 @@ tessera::graph::evaluateDimRange(DimAttr dim,
     parts.push_back(evaluateDimRange(operand, symbolRange));
   DimInterval result{dim.getValue(), dim.getValue()};
   switch (dim.getKind()) {
-  case DimKind::Constant:
-    return result;
+  case DimKind::Constant: return result;
   case DimKind::Symbol: {
     DimInterval range = symbolRange(dim.getSymbol());
     return {std::max<int64_t>(range.lo, 0), range.hi};
@@ -198,8 +190,7 @@ DimExpr tessera::graph::substituteDim(DimAttr dim,
   DimExpr result = DimExpr::constant(context, dim.getValue());
   switch (dim.getKind()) {
   case DimKind::Constant:
-  case DimKind::Symbol:
-    return dim;
+  case DimKind::Symbol: return dim;
   case DimKind::Sum:
     for (DimExpr part : parts)
       result = result + part;
@@ -208,16 +199,14 @@ DimExpr tessera::graph::substituteDim(DimAttr dim,
     for (DimExpr part : parts)
       result = result * part;
     return result;
-  case DimKind::FloorDiv:
-    return parts[0].floorDiv(parts[1]);
-  case DimKind::Mod:
-    return parts[0].mod(parts[1]);
+  case DimKind::FloorDiv: return parts[0].floorDiv(parts[1]);
+  case DimKind::Mod: return parts[0].mod(parts[1]);
   case DimKind::Min:
   case DimKind::Max:
     result = parts.front();
     for (DimExpr part : parts)
-      result = dim.getKind() == DimKind::Min ? DimExpr::min(result, part)
-                                             : DimExpr::max(result, part);
+      result =
+          dim.getKind() == DimKind::Min ? DimExpr::min(result, part) : DimExpr::max(result, part);
     return result;
   }
   return {};

@@ -32,10 +32,10 @@ static void printSymbol(raw_ostream &os, StringRef name) {
   bool bare = !name.empty() && (llvm::isAlpha(name.front()) || name.front() == '_') &&
               llvm::all_of(name, [](char c) { return llvm::isAlnum(c) || c == '_'; });
   // i32, f32 and the like lex as types, true and false as literals.
-  bool typeLike = llvm::is_contained({"true", "false", "loc", "dense", "unit"}, name) ||
-                  (name.size() > 1 && StringRef("iuf").contains(name.front()) &&
-                   llvm::isDigit(name.back())) ||
-                  (name.starts_with("si") && llvm::isDigit(name.back()));
+  bool typeLike =
+      llvm::is_contained({"true", "false", "loc", "dense", "unit"}, name) ||
+      (name.size() > 1 && StringRef("iuf").contains(name.front()) && llvm::isDigit(name.back())) ||
+      (name.starts_with("si") && llvm::isDigit(name.back()));
   if (bare && !isFunction(name) && !typeLike) {
     os << name;
     return;
@@ -63,17 +63,13 @@ static void printTerm(raw_ostream &os, DimAttr term, bool negate) {
   uint64_t magnitude = negate ? 0 - uint64_t(term.getValue()) : uint64_t(term.getValue());
   if (magnitude != 1)
     os << magnitude << " * ";
-  llvm::interleave(
-      term.getOperands(), os, [&](DimAttr atom) { printDim(os, atom); }, " * ");
+  llvm::interleave(term.getOperands(), os, [&](DimAttr atom) { printDim(os, atom); }, " * ");
 }
 
 static void printDim(raw_ostream &os, DimAttr dim) {
   switch (dim.getKind()) {
-  case DimKind::Constant:
-    os << dim.getValue();
-    return;
-  case DimKind::Symbol:
-    return printSymbol(os, dim.getSymbol());
+  case DimKind::Constant: os << dim.getValue(); return;
+  case DimKind::Symbol: return printSymbol(os, dim.getSymbol());
   case DimKind::Product:
     if (dim.getValue() < 0)
       os << '-';
@@ -95,14 +91,10 @@ static void printDim(raw_ostream &os, DimAttr dim) {
       os << " + " << dim.getValue();
     return;
   }
-  case DimKind::FloorDiv:
-    return printCall(os, "floordiv", dim.getOperands());
-  case DimKind::Mod:
-    return printCall(os, "mod", dim.getOperands());
-  case DimKind::Min:
-    return printCall(os, "min", dim.getOperands());
-  case DimKind::Max:
-    return printCall(os, "max", dim.getOperands());
+  case DimKind::FloorDiv: return printCall(os, "floordiv", dim.getOperands());
+  case DimKind::Mod: return printCall(os, "mod", dim.getOperands());
+  case DimKind::Min: return printCall(os, "min", dim.getOperands());
+  case DimKind::Max: return printCall(os, "max", dim.getOperands());
   }
 }
 

@@ -45,8 +45,8 @@ void ConvertOp::build(OpBuilder &builder, OperationState &state, Value x, Type e
 
 LogicalResult ConvertOp::verify() {
   if (!haveSameDims(getX().getType(), getResult().getType()))
-    return emitOpError("(C1) changes the dims from ") << getX().getType() << " to "
-                                                      << getResult().getType();
+    return emitOpError("(C1) changes the dims from ")
+           << getX().getType() << " to " << getResult().getType();
   return success();
 }
 

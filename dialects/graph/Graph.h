@@ -45,7 +45,8 @@ struct VariableResource : mlir::SideEffects::Resource::Base<VariableResource> {
 /// Where the dims of a convolution's operands and result are.
 struct ConvLayout {
   int64_t xBatch, xChannel, resultBatch, resultChannel;
-  /// Weight: output channels (of all groups for conv, of one group for conv_transpose), input channels.
+  /// Weight: output channels (of all groups for conv, of one group for conv_transpose), input
+  /// channels.
   int64_t weightOutput, weightInput;
   /// In the order D, H, W.
   llvm::SmallVector<int64_t, 3> xSpatial, weightSpatial, resultSpatial;
@@ -77,8 +78,8 @@ inline TensorType getTensorType(mlir::Value value) {
   return llvm::cast<TensorType>(value.getType());
 }
 
-/// The type sums are kept in when an op does not say: f32 for small floats, si32 for integers up to 16
-/// bits, else the type itself.
+/// The type sums are kept in when an op does not say: f32 for small floats, si32 for integers up to
+/// 16 bits, else the type itself.
 mlir::Type getDefaultAccumulator(mlir::Type elementType);
 
 /// The value of a constant whose elements are all equal, seen through broadcasts and reshapes: an
@@ -88,7 +89,8 @@ mlir::Attribute getSplat(mlir::Value value);
 /// Calls back for every symbol in the result types, block arguments and attributes of an op.
 void walkSymbols(mlir::Operation *op, llvm::function_ref<void(llvm::StringRef)> callback);
 
-/// The neutral elements and extreme values of the reductions as attributes of a builtin element type.
+/// The neutral elements and extreme values of the reductions as attributes of a builtin element
+/// type.
 mlir::TypedAttr getNeutralElement(llvm::StringRef kind, mlir::Type elementType);
 
 } // namespace tessera::graph

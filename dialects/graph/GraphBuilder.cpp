@@ -26,7 +26,8 @@ Value GraphBuilder::createInferred(OperationState &state, Infer infer) {
   SmallVector<Type> types;
   std::string why;
   {
-    ScopedDiagnosticHandler handler(context, [&](Diagnostic &diagnostic) { why = diagnostic.str(); });
+    ScopedDiagnosticHandler handler(context,
+                                    [&](Diagnostic &diagnostic) { why = diagnostic.str(); });
     if (succeeded(infer(context, loc, state.operands, state.attributes.getDictionary(context),
                         state.getRawProperties(), state.regions, types))) {
       state.addTypes(types);
@@ -34,7 +35,8 @@ Value GraphBuilder::createInferred(OperationState &state, Infer infer) {
     }
   }
   if (misfit->empty())
-    *misfit = why.empty() ? "the operands of " + state.name.getStringRef().str() + " do not fit" : why;
+    *misfit =
+        why.empty() ? "the operands of " + state.name.getStringRef().str() + " do not fit" : why;
   return state.operands.front();
 }
 

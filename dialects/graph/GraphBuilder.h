@@ -1,7 +1,7 @@
 //===- GraphBuilder.h - Short ways to build graph ops -----------------------------------===//
 //
-// For decompositions and frontends: constants of any element type, numbers as operands, reductions that
-// keep their axes. Everything is built at the builder's insertion point with its location.
+// For decompositions and frontends: constants of any element type, numbers as operands, reductions
+// that keep their axes. Everything is built at the builder's insertion point with its location.
 //
 //===----------------------------------------------------------------------===//
 
@@ -18,27 +18,30 @@ class GraphBuilder {
 public:
   GraphBuilder(mlir::OpBuilder &builder, mlir::Location loc) : builder(builder), loc(loc) {}
 
-  template <typename OpType, typename... Args>
-  mlir::Value create(Args &&...args) {
+  template <typename OpType, typename... Args> mlir::Value create(Args &&...args) {
     if constexpr (infersFrom<OpType, Args...>()) {
       if (misfit) {
         mlir::OperationState state(loc, OpType::getOperationName());
-        OpType::build(builder, state, mlir::Type(builder.getNoneType()), std::forward<Args>(args)...);
+        OpType::build(builder, state, mlir::Type(builder.getNoneType()),
+                      std::forward<Args>(args)...);
         return createInferred(state, OpType::inferReturnTypes);
       }
     }
     return OpType::create(builder, loc, std::forward<Args>(args)...).getResult();
   }
 
-  /// Types of results are inferred from operands that may not fit, since they come from a file: then why is
-  /// noted here, and the first operand stands in for the result. Without this, operands have to fit.
+  /// Types of results are inferred from operands that may not fit, since they come from a file:
+  /// then why is noted here, and the first operand stands in for the result. Without this, operands
+  /// have to fit.
   void noteFailures(std::string &why) { misfit = &why; }
 
   /// A constant of that type (of static shape) with every element this number, rounded to the type.
   mlir::Value splat(TensorType type, double number);
   /// The number at every element of a type of any shape.
   mlir::Value fill(TensorType type, double number);
-  mlir::Value fillLike(mlir::Value like, double number) { return fill(getTensorType(like), number); }
+  mlir::Value fillLike(mlir::Value like, double number) {
+    return fill(getTensorType(like), number);
+  }
   mlir::Value scalar(mlir::Type elementType, double number) {
     return splat(TensorType::getScalar(elementType), number);
   }
@@ -81,8 +84,7 @@ private:
   mlir::Value createInferred(mlir::OperationState &state, Infer infer);
 
   /// Whether the op infers its one result, and these arguments do not give its type.
-  template <typename OpType, typename First, typename... Rest>
-  static constexpr bool infersFrom() {
+  template <typename OpType, typename First, typename... Rest> static constexpr bool infersFrom() {
     if constexpr (OpType::template hasTrait<mlir::InferTypeOpInterface::Trait>() &&
                   OpType::template hasTrait<mlir::OpTrait::OneResult>() &&
                   !std::is_convertible_v<First, mlir::Type>)

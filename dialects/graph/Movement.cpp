@@ -38,8 +38,8 @@ LogicalResult BroadcastOp::verify() {
   TensorType from = getTensorType(getX()), to = getType();
   ArrayRef<int64_t> dims = getDims();
   if (int64_t(dims.size()) != from.rank())
-    return emitOpError("(C1) dims has ") << dims.size() << " entries for an operand of rank "
-                                         << from.rank();
+    return emitOpError("(C1) dims has ")
+           << dims.size() << " entries for an operand of rank " << from.rank();
   llvm::SmallBitVector seen(to.rank());
   for (int64_t dim : dims) {
     if (dim < 0 || dim >= to.rank() || seen.test(dim))
@@ -49,9 +49,9 @@ LogicalResult BroadcastOp::verify() {
   for (auto [i, dim] : llvm::enumerate(dims)) {
     DimAttr extent = from.getDim(i);
     if (extent != to.getDim(dim) && extent != getOne(getContext()))
-      return emitOpError("(C2) operand dim ")
-             << i << " has extent " << extent.str() << ", which is neither 1 nor that of result dim "
-             << dim << ", " << to.getDim(dim).str();
+      return emitOpError("(C2) operand dim ") << i << " has extent " << extent.str()
+                                              << ", which is neither 1 nor that of result dim "
+                                              << dim << ", " << to.getDim(dim).str();
   }
   if (from.getElementType() != to.getElementType())
     return emitOpError("(C3) the element type changes");
@@ -156,14 +156,13 @@ LogicalResult SliceOp::verify() {
     return emitOpError("(C1) starts, steps and the result need ") << rank << " entries";
   for (size_t i = 0; i < rank; ++i) {
     DimAttr start = getStarts()[i], step = getSteps()[i];
-    if ((step.isConstant() && step.getValue() <= 0) ||
-        (start.isConstant() && start.getValue() < 0))
-      return emitOpError("(C2) dim ") << i << " has start " << start.str() << " and step "
-                                      << step.str();
+    if ((step.isConstant() && step.getValue() <= 0) || (start.isConstant() && start.getValue() < 0))
+      return emitOpError("(C2) dim ")
+             << i << " has start " << start.str() << " and step " << step.str();
     DimExpr last = DimExpr(start) + (DimExpr(to.getDim(i)) - 1) * DimExpr(step);
     if (last && isKnownPositive(to.getDim(i)) && isKnownLessEqual(from.getDim(i), last))
-      return emitOpError("(C3) reads element ") << last.get().str() << " of dim " << i
-                                                << " with extent " << from.getDim(i).str();
+      return emitOpError("(C3) reads element ")
+             << last.get().str() << " of dim " << i << " with extent " << from.getDim(i).str();
   }
   if (from.getElementType() != to.getElementType())
     return emitOpError("(C4) the element type changes");
@@ -308,8 +307,7 @@ LogicalResult GatherOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
 
 LogicalResult IotaOp::verify() {
   if (int64_t(getAxis()) < 0 || int64_t(getAxis()) >= getType().rank())
-    return emitOpError("(C1) axis ") << getAxis() << " is not below the rank, "
-                                     << getType().rank();
+    return emitOpError("(C1) axis ") << getAxis() << " is not below the rank, " << getType().rank();
   return success();
 }
 

@@ -18,7 +18,8 @@ void GraphDialect::registerRandomOps() {
 
 LogicalResult RandomBitsOp::verify() {
   TensorType key = getTensorType(getKey());
-  if (key.rank() != 1 || key.getDim(0).getConstant() != 2 || !key.getElementType().isUnsignedInteger(32))
+  if (key.rank() != 1 || key.getDim(0).getConstant() != 2 ||
+      !key.getElementType().isUnsignedInteger(32))
     return emitOpError("(C1) the key is ") << key << ", expected shape [2] of ui32";
   if (!getType().getElementType().isUnsignedInteger(32))
     return emitOpError("(C2) gives elements of ui32, not ") << getType().getElementType();
@@ -69,7 +70,8 @@ FailureOr<SmallVector<Value>> RandomNormalOp::decompose(OpBuilder &builder) {
   pair.insert(pair.begin(), getDim(context, 2));
   Value uniform = toUnit(b, b.create<RandomBitsOp>(bitsOf(getType(), pair), getKey()));
   auto half = [&](int64_t which) {
-    SmallVector<DimAttr> starts(pair.size(), getDim(context, 0)), steps(pair.size(), getDim(context, 1));
+    SmallVector<DimAttr> starts(pair.size(), getDim(context, 0)),
+        steps(pair.size(), getDim(context, 1));
     starts[0] = getDim(context, which);
     SmallVector<DimAttr> dims(pair);
     dims[0] = getDim(context, 1);

@@ -26,8 +26,7 @@ LogicalResult ReduceOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
   Type element = type.getElementType();
   bool fits = logic ? isBool(element) || isInteger(element) : isNumber(element);
   if (!fits)
-    return emitOptionalError(loc, "(C2) ", stringifyReduceKind(adaptor.getKind()), " of ",
-                             element);
+    return emitOptionalError(loc, "(C2) ", stringifyReduceKind(adaptor.getKind()), " of ", element);
   inferred.push_back(type.withDims(dropAxes(type, adaptor.getAxes())));
   return success();
 }
@@ -40,8 +39,8 @@ LogicalResult ArgReduceOp::inferReturnTypes(MLIRContext *context, std::optional<
     return emitOptionalError(loc, "(C1) axis ", axis, " is not below the rank, ", type.rank());
   if (type.getDim(axis).getConstant() == 0)
     return emitOptionalError(loc, "(C1) axis ", axis, " is empty");
-  inferred.push_back(TensorType::get(dropAxes(type, axis),
-                                     IntegerType::get(context, 64, IntegerType::Signed)));
+  inferred.push_back(
+      TensorType::get(dropAxes(type, axis), IntegerType::get(context, 64, IntegerType::Signed)));
   return success();
 }
 

@@ -86,10 +86,11 @@ LogicalResult ScanOp::verifyRegions() {
       return emitOpError("(C3) axis ") << getAxis() << " does not lie in output " << i - states;
     Type result = i < states ? type : getStackedType(type);
     if (i < states && type != getStates()[i].getType())
-      return emitOpError("(C3) state ") << i << " begins as " << getStates()[i].getType()
-                                        << ", the region yields " << type;
+      return emitOpError("(C3) state ")
+             << i << " begins as " << getStates()[i].getType() << ", the region yields " << type;
     if (result != getResult(i).getType())
-      return emitOpError("(C3) result ") << i << " is " << result << ", not " << getResult(i).getType();
+      return emitOpError("(C3) result ")
+             << i << " is " << result << ", not " << getResult(i).getType();
   }
   WalkResult walk = getBody().walk([&](Operation *op) {
     return llvm::isa<ReadVariableOp, WriteVariableOp>(op) ? WalkResult::interrupt()
@@ -101,7 +102,8 @@ LogicalResult ScanOp::verifyRegions() {
 }
 
 /// (%a = %x, ...)
-static ParseResult parseBindings(OpAsmParser &parser, SmallVectorImpl<OpAsmParser::Argument> &arguments,
+static ParseResult parseBindings(OpAsmParser &parser,
+                                 SmallVectorImpl<OpAsmParser::Argument> &arguments,
                                  SmallVectorImpl<OpAsmParser::UnresolvedOperand> &operands) {
   return parser.parseCommaSeparatedList(AsmParser::Delimiter::Paren, [&]() -> ParseResult {
     return failure(parser.parseArgument(arguments.emplace_back()) || parser.parseEqual() ||
@@ -116,9 +118,8 @@ ParseResult ScanOp::parse(OpAsmParser &parser, OperationState &state) {
   int64_t axis;
   llvm::SMLoc loc = parser.getCurrentLocation();
   auto parseTypes = [&](SmallVectorImpl<Type> &types) {
-    return parser.parseCommaSeparatedList(AsmParser::Delimiter::Paren, [&]() {
-      return parser.parseType(types.emplace_back());
-    });
+    return parser.parseCommaSeparatedList(AsmParser::Delimiter::Paren,
+                                          [&]() { return parser.parseType(types.emplace_back()); });
   };
   if (parseBindings(parser, arguments, inits) || parser.parseKeyword("over") ||
       parseBindings(parser, arguments, xs) || parser.parseComma() || parser.parseKeyword("axis") ||
@@ -128,9 +129,9 @@ ParseResult ScanOp::parse(OpAsmParser &parser, OperationState &state) {
   state.addAttribute("axis", builder.getI64IntegerAttr(axis));
   if (succeeded(parser.parseOptionalKeyword("reverse")))
     state.addAttribute("reverse", builder.getUnitAttr());
-  if (parser.parseOptionalAttrDict(state.attributes) || parser.parseColon() || parseTypes(initTypes) ||
-      parser.parseComma() || parseTypes(xTypes) || parser.parseArrow() || parseTypes(resultTypes) ||
-      parser.resolveOperands(inits, initTypes, loc, state.operands) ||
+  if (parser.parseOptionalAttrDict(state.attributes) || parser.parseColon() ||
+      parseTypes(initTypes) || parser.parseComma() || parseTypes(xTypes) || parser.parseArrow() ||
+      parseTypes(resultTypes) || parser.resolveOperands(inits, initTypes, loc, state.operands) ||
       parser.resolveOperands(xs, xTypes, loc, state.operands))
     return failure();
   state.addTypes(resultTypes);
@@ -196,8 +197,8 @@ LogicalResult ScatterOp::inferReturnTypes(MLIRContext *, std::optional<Location>
   llvm::append_range(dims, type.getDims().drop_front(axis + 1));
   TensorType expected = type.withDims(dims);
   if (adaptor.getUpdates().getType() != expected)
-    return emitOptionalError(loc, "(C2) updates are ", adaptor.getUpdates().getType(), ", expected ",
-                             expected);
+    return emitOptionalError(loc, "(C2) updates are ", adaptor.getUpdates().getType(),
+                             ", expected ", expected);
   if (adaptor.getKind() != ScatterKind::replace && !isNumber(type.getElementType()))
     return emitOptionalError(loc, "(C3) ", stringifyScatterKind(adaptor.getKind()), " of ",
                              type.getElementType());

@@ -19,14 +19,14 @@ Contents ConstantOp::getShapeContents(OperandContents) {
   auto dense = llvm::dyn_cast<DenseIntElementsAttr>(getValue());
   if (!dense)
     return std::nullopt;
-  bool isUnsigned = getType().getElementType().isUnsignedInteger() ||
-                    isBool(getType().getElementType());
+  bool isUnsigned =
+      getType().getElementType().isUnsignedInteger() || isBool(getType().getElementType());
   DimList dims;
   for (const llvm::APInt &value : dense.getValues<llvm::APInt>()) {
     if (isUnsigned && value.getActiveBits() > 63)
       return std::nullopt;
-    dims.push_back(graph::getDim(getContext(),
-                                 isUnsigned ? int64_t(value.getZExtValue()) : value.getSExtValue()));
+    dims.push_back(graph::getDim(getContext(), isUnsigned ? int64_t(value.getZExtValue())
+                                                          : value.getSExtValue()));
   }
   return dims;
 }
@@ -138,21 +138,21 @@ static DimExpr compare(CompareKind kind, DimAttr a, DimAttr b) {
       return {};
     return makeBool(context, equal == (kind == CompareKind::eq));
   case CompareKind::lt:
-    return isKnownLess(a, b) ? makeBool(context, true)
-           : isKnownLessEqual(b, a) ? makeBool(context, false) : DimExpr();
+    return isKnownLess(a, b)        ? makeBool(context, true)
+           : isKnownLessEqual(b, a) ? makeBool(context, false)
+                                    : DimExpr();
   case CompareKind::le:
     return isKnownLessEqual(a, b) ? makeBool(context, true)
-           : isKnownLess(b, a) ? makeBool(context, false) : DimExpr();
-  case CompareKind::gt:
-    return compare(CompareKind::lt, b, a);
-  case CompareKind::ge:
-    return compare(CompareKind::le, b, a);
+           : isKnownLess(b, a)    ? makeBool(context, false)
+                                  : DimExpr();
+  case CompareKind::gt: return compare(CompareKind::lt, b, a);
+  case CompareKind::ge: return compare(CompareKind::le, b, a);
   }
   return {};
 }
 
-/// One element of an elementwise op; invalid when nothing is known. The element type is si64 (exact), or
-/// narrower: then only constants that fit are believed.
+/// One element of an elementwise op; invalid when nothing is known. The element type is si64
+/// (exact), or narrower: then only constants that fit are believed.
 static DimExpr computeElement(Operation *op, ArrayRef<DimAttr> x) {
   MLIRContext *context = op->getContext();
   auto positiveDivisor = [&] { return isKnownPositive(x[1]); };
@@ -187,8 +187,9 @@ static DimExpr computeElement(Operation *op, ArrayRef<DimAttr> x) {
       .Default([](Operation *) { return DimExpr(); });
 }
 
-/// Narrow integers wrap: only constants in their range are the same number as in 64 bits. Extents in
-/// si32 are believed (no tensor has 2^31 of anything along an axis that a model computes in 32 bits).
+/// Narrow integers wrap: only constants in their range are the same number as in 64 bits. Extents
+/// in si32 are believed (no tensor has 2^31 of anything along an axis that a model computes in 32
+/// bits).
 static bool isRepresentable(DimAttr value, Type element) {
   if (isBool(element))
     return value.getConstant() == 0 || value.getConstant() == 1;

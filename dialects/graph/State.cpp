@@ -20,8 +20,8 @@ LogicalResult VariableOp::verify() {
   if (!llvm::cast<TensorType>(getType()).hasStaticShape())
     return emitOpError("(C1) the shape of ") << getType() << " is not static";
   if (getInitial().getType() != getType())
-    return emitOpError("(C2) the initial value is ") << getInitial().getType() << ", not "
-                                                     << getType();
+    return emitOpError("(C2) the initial value is ")
+           << getInitial().getType() << ", not " << getType();
   return success();
 }
 
@@ -31,8 +31,8 @@ static LogicalResult verifyUse(Operation *op, SymbolTableCollection &symbols,
   if (!variable)
     return op->emitOpError("(C1) there is no graph.variable ") << name;
   if (variable.getType() != type)
-    return op->emitOpError("(C1) variable ") << name << " is " << variable.getType() << ", not "
-                                             << type;
+    return op->emitOpError("(C1) variable ")
+           << name << " is " << variable.getType() << ", not " << type;
   return success();
 }
 

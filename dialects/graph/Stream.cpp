@@ -42,16 +42,16 @@ static Type getLiftedType(StreamOp op, Value input, int64_t axis) {
 
 LogicalResult StreamOp::verify() {
   if (getAxes().size() != getInputs().size())
-    return emitOpError("(C1) axes has ") << getAxes().size() << " entries for "
-                                         << getInputs().size() << " inputs";
+    return emitOpError("(C1) axes has ")
+           << getAxes().size() << " entries for " << getInputs().size() << " inputs";
   SmallVector<Type> lifted;
   for (auto [input, axis] : llvm::zip(getInputs(), getAxes())) {
     TensorType type = getTensorType(input);
     if (axis < -1 || axis >= type.rank())
       return emitOpError("(C1) axis ") << axis << " of " << type;
     if (axis >= 0 && type.getDim(axis) != getExtent())
-      return emitOpError("(C1) streams over ") << getExtent().str() << " and "
-                                               << type.getDim(axis).str();
+      return emitOpError("(C1) streams over ")
+             << getExtent().str() << " and " << type.getDim(axis).str();
     lifted.push_back(getLiftedType(*this, input, axis));
   }
   if (!getExtent())
@@ -61,16 +61,16 @@ LogicalResult StreamOp::verify() {
     if (block->empty() || !llvm::isa<YieldOp>(block->back()))
       return emitOpError("every region ends with graph.yield");
   if (!llvm::equal(lift.getArgumentTypes(), lifted))
-    return emitOpError("(C2) lift takes (") << lift.getArgumentTypes() << "), the inputs give ("
-                                            << lifted << ')';
+    return emitOpError("(C2) lift takes (")
+           << lift.getArgumentTypes() << "), the inputs give (" << lifted << ')';
   SmallVector<Type> states = getStateTypes(), pair(states);
   pair.append(states);
   if (!llvm::equal(merge.getArgumentTypes(), pair) ||
       !llvm::equal(merge.getTerminator()->getOperandTypes(), states))
     return emitOpError("(C3) merge takes two lists of states (") << states << ") and yields one";
   if (getIdentity().size() != states.size())
-    return emitOpError("(C3) identity has ") << getIdentity().size() << " entries for "
-                                             << states.size() << " states";
+    return emitOpError("(C3) identity has ")
+           << getIdentity().size() << " entries for " << states.size() << " states";
   for (auto [value, state] : llvm::zip(getIdentity(), states)) {
     auto typed = llvm::dyn_cast<TypedAttr>(value);
     if (!typed || typed.getType() != llvm::cast<TensorType>(state).getElementType())

@@ -34,8 +34,7 @@ TensorType TensorType::get(ArrayRef<int64_t> shape, Type elementType) {
 }
 TensorType TensorType::getChecked(llvm::function_ref<InFlightDiagnostic()> emitError,
                                   ArrayRef<int64_t> shape, Type elementType) {
-  return getChecked(emitError,
-                    ArrayRef<DimAttr>(graph::getDims(elementType.getContext(), shape)),
+  return getChecked(emitError, ArrayRef<DimAttr>(graph::getDims(elementType.getContext(), shape)),
                     elementType);
 }
 
@@ -43,9 +42,10 @@ LogicalResult TensorType::verify(llvm::function_ref<InFlightDiagnostic()> emitEr
                                  ArrayRef<DimAttr> dims, Type elementType, ArrayRef<int64_t>) {
   if (!isNumber(elementType) && !isBool(elementType) &&
       !llvm::isa<StringType, BlockType>(elementType))
-    return emitError() << "(C1) an element is a float, a signed or unsigned integer (si8, ui8, ...), "
-                          "i1, !graph.string or !graph.block, not "
-                       << elementType;
+    return emitError()
+           << "(C1) an element is a float, a signed or unsigned integer (si8, ui8, ...), "
+              "i1, !graph.string or !graph.block, not "
+           << elementType;
   for (DimAttr dim : dims)
     if (dim.isConstant() && dim.getValue() < 0)
       return emitError() << "(C2) extent " << dim.getValue() << " is negative";

@@ -40,8 +40,8 @@ void WeightStore::addFile(llvm::StringRef name, std::unique_ptr<llvm::MemoryBuff
   files[name] = std::move(buffer);
 }
 
-/// Opens a file below a folder without following a link, whatever happens to the folder meanwhile. -1 and errno.
-/// Kernels before 5.6 have no openat2: then part by part.
+/// Opens a file below a folder without following a link, whatever happens to the folder meanwhile.
+/// -1 and errno. Kernels before 5.6 have no openat2: then part by part.
 static int openBeneath(int folder, llvm::StringRef name) {
   // O_NONBLOCK: opening a pipe must not wait for its writer.
   constexpr int kFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
@@ -72,11 +72,12 @@ llvm::Expected<llvm::MemoryBuffer *> WeightStore::openFile(llvm::StringRef name)
   if (auto it = files.find(name); it != files.end())
     return it->second.get();
   namespace path = llvm::sys::path;
-  bool leaves = path::is_absolute(name) ||
-                std::any_of(path::begin(name), path::end(name),
-                            [](llvm::StringRef part) { return part == ".."; });
+  bool leaves =
+      path::is_absolute(name) || std::any_of(path::begin(name), path::end(name),
+                                             [](llvm::StringRef part) { return part == ".."; });
   if (name.empty() || name.contains('\0') || leaves)
-    return fail("weight file '" + name + "' is not inside the model's folder; put it beside the model");
+    return fail("weight file '" + name +
+                "' is not inside the model's folder; put it beside the model");
   std::string where = folder.empty() ? "." : folder;
   int root = ::open(where.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (root < 0)
@@ -85,7 +86,8 @@ llvm::Expected<llvm::MemoryBuffer *> WeightStore::openFile(llvm::StringRef name)
   int error = errno;
   ::close(root);
   if (fd < 0 && (error == ELOOP || error == EXDEV || error == ENOTDIR))
-    return fail("weight file '" + name + "' is reached through a link, which is not followed; put the "
+    return fail("weight file '" + name +
+                "' is reached through a link, which is not followed; put the "
                 "file itself beside the model");
   if (fd < 0)
     return fail("weight file '" + name + "' cannot be read: " + std::strerror(error));

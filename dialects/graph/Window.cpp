@@ -55,8 +55,7 @@ static std::string getDefaultLayout(int64_t rank, StringRef weightOuter) {
 }
 
 static std::string getLayoutText(std::optional<StringRef> layout, Type x, StringRef weightOuter) {
-  return layout ? layout->str()
-                : getDefaultLayout(llvm::cast<TensorType>(x).rank(), weightOuter);
+  return layout ? layout->str() : getDefaultLayout(llvm::cast<TensorType>(x).rank(), weightOuter);
 }
 
 ConvLayout ConvOp::getConvLayout() {
@@ -104,16 +103,14 @@ static FailureOr<ConvLayout> checkConvolution(std::optional<Location> loc, Adapt
 }
 
 /// The result's element type, as in contract.
-template <typename Adaptor>
-static Type inferElementType(Adaptor adaptor) {
+template <typename Adaptor> static Type inferElementType(Adaptor adaptor) {
   Type element = llvm::cast<TensorType>(adaptor.getX().getType()).getElementType();
   if (isInteger(element))
     return adaptor.getAcc().value_or(getDefaultAccumulator(element));
   return element;
 }
 
-template <typename OpType>
-static LogicalResult verifyTypes(OpType op) {
+template <typename OpType> static LogicalResult verifyTypes(OpType op) {
   bool real = isFloat(getTensorType(op.getX()).getElementType());
   for (Type type : {op.getAccumulatorType(), op.getType().getElementType()})
     if (real ? !isFloat(type) : !isInteger(type))
@@ -121,8 +118,8 @@ static LogicalResult verifyTypes(OpType op) {
   return success();
 }
 
-/// floordiv(lo + extent + hi - ((window - 1) * dilation + 1), stride) + 1; invalid when the window is
-/// larger than the padded extent, where that is provable.
+/// floordiv(lo + extent + hi - ((window - 1) * dilation + 1), stride) + 1; invalid when the window
+/// is larger than the padded extent, where that is provable.
 static DimExpr slide(DimAttr extent, DimAttr window, int64_t stride, int64_t dilation, DimAttr lo,
                      DimAttr hi) {
   DimExpr span = (DimExpr(window) - 1) * dilation + 1;
@@ -145,17 +142,15 @@ LogicalResult ConvOp::inferReturnTypes(MLIRContext *, std::optional<Location> lo
   if ((outputs.isConstant() && outputs.getValue() % groups != 0) ||
       x.getDim(layout->xChannel) != channels.get())
     return emitOptionalError(loc, "(C3) x has ", x.getDim(layout->xChannel).str(),
-                             " channels, the weight takes ",
-                             channels ? channels.get().str() : "?", " in ", groups,
-                             " groups and gives ", outputs.str());
+                             " channels, the weight takes ", channels ? channels.get().str() : "?",
+                             " in ", groups, " groups and gives ", outputs.str());
   SmallVector<DimAttr> dims(x.rank());
   dims[layout->resultBatch] = x.getDim(layout->xBatch);
   dims[layout->resultChannel] = outputs;
   for (size_t i = 0; i < layout->spatialRank(); ++i) {
-    DimExpr extent =
-        slide(x.getDim(layout->xSpatial[i]), weight.getDim(layout->weightSpatial[i]),
-              adaptor.getStrides()[i], adaptor.getDilations()[i], adaptor.getLo()[i],
-              adaptor.getHi()[i]);
+    DimExpr extent = slide(x.getDim(layout->xSpatial[i]), weight.getDim(layout->weightSpatial[i]),
+                           adaptor.getStrides()[i], adaptor.getDilations()[i], adaptor.getLo()[i],
+                           adaptor.getHi()[i]);
     if (!extent)
       return emitOptionalError(loc, "(C4) the window is larger than padded spatial dim ", i);
     dims[layout->resultSpatial[i]] = extent;
@@ -165,8 +160,7 @@ LogicalResult ConvOp::inferReturnTypes(MLIRContext *, std::optional<Location> lo
 }
 
 LogicalResult ConvTransposeOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
-                                                Adaptor adaptor,
-                                                SmallVectorImpl<Type> &inferred) {
+                                                Adaptor adaptor, SmallVectorImpl<Type> &inferred) {
   FailureOr<ConvLayout> layout = checkConvolution(loc, adaptor, "IO");
   if (failed(layout))
     return failure();
@@ -215,8 +209,7 @@ LogicalResult WindowReduceOp::inferReturnTypes(MLIRContext *context, std::option
     return failure();
   auto isPositive = [](int64_t value) { return value > 0; };
   auto isAllowed = [](DimAttr pad) { return !pad.isConstant() || pad.getValue() >= 0; };
-  for (ArrayRef<int64_t> list :
-       {adaptor.getWindow(), adaptor.getStrides(), adaptor.getDilations()})
+  for (ArrayRef<int64_t> list : {adaptor.getWindow(), adaptor.getStrides(), adaptor.getDilations()})
     if (list.size() != axes.size() || !llvm::all_of(list, isPositive))
       return emitOptionalError(loc, "(C2) window, strides and dilations need ", axes.size(),
                                " positive entries");

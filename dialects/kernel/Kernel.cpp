@@ -193,7 +193,10 @@ static LogicalResult verifyLegal(FuncOp func, Operation *op) {
   // The scalar region of linalg.fill is generated, not written.
   if (isa<linalg::FillOp>(parent))
     return success();
-  return op->emitOpError() << "may not stand " << (inStage ? "in a stage of" : inLoop ? "in a loop of" : "in")
+  return op->emitOpError() << "may not stand "
+                           << (inStage  ? "in a stage of"
+                               : inLoop ? "in a loop of"
+                                        : "in")
                            << " a kernel.func";
 }
 
@@ -213,9 +216,10 @@ static LogicalResult verifyLoop(scf::ForOp loop) {
            llvm::zip(loop.getBody()->getTerminator()->getOperands(), loop.getRegionIterArgs()))) {
     auto [yielded, carried] = pair;
     if (isa<RankedTensorType>(carried.getType()) && getDestinationRoot(yielded) != carried)
-      return loop->emitOpError() << "expected carried tensor " << number
-                                 << " to be updated where it is: what the region yields does not come "
-                                    "from its own argument";
+      return loop->emitOpError()
+             << "expected carried tensor " << number
+             << " to be updated where it is: what the region yields does not come "
+                "from its own argument";
   }
   return success();
 }
@@ -265,7 +269,8 @@ LogicalResult FuncOp::verifyRegions() {
       if (failed(verifyStage(stage, names)))
         return WalkResult::interrupt();
     if (auto loop = dyn_cast<scf::ForOp>(op))
-      if ((loop->getParentOp() == *this && failed(verifyName(loop, names))) || failed(verifyLoop(loop)))
+      if ((loop->getParentOp() == *this && failed(verifyName(loop, names))) ||
+          failed(verifyLoop(loop)))
         return WalkResult::interrupt();
     return WalkResult::advance();
   });
@@ -284,9 +289,7 @@ SmallVector<Operation *> FuncOp::getStages() {
   return stages;
 }
 
-bool FuncOp::isSequential() {
-  return !getBody().front().getOps<scf::ForOp>().empty();
-}
+bool FuncOp::isSequential() { return !getBody().front().getOps<scf::ForOp>().empty(); }
 
 Operation *FuncOp::lookupStage(StringRef name) {
   for (Operation *stage : getStages())
@@ -311,9 +314,9 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
     ++results;
   if (getOperands().size() != tensors || getDims().size() != extents || getNumResults() != results)
     return emitOpError() << "kernel '" << getKernel() << "' takes " << tensors << " tensors and "
-                         << extents << " extents and gives " << results
-                         << " results; found " << getOperands().size() << ", " << getDims().size()
-                         << " and " << getNumResults();
+                         << extents << " extents and gives " << results << " results; found "
+                         << getOperands().size() << ", " << getDims().size() << " and "
+                         << getNumResults();
   auto rankDiffers = [](Type value, Type declared) {
     auto shaped = dyn_cast<ShapedType>(value);
     return shaped && shaped.hasRank() && shaped.getRank() != cast<ShapedType>(declared).getRank();

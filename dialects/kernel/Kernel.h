@@ -34,8 +34,8 @@ llvm::StringRef getStageName(mlir::Operation *stage);
 /// for reduction iterators when it is absent.
 llvm::SmallVector<std::string> getLoopNames(mlir::linalg::GenericOp stage);
 
-/// The value at whose place a tensor is computed: destinations (inits of stages and loops, targets of
-/// insertions) are followed to what is none, such as a tensor.empty or an argument.
+/// The value at whose place a tensor is computed: destinations (inits of stages and loops, targets
+/// of insertions) are followed to what is none, such as a tensor.empty or an argument.
 mlir::Value getDestinationRoot(mlir::Value tensor);
 
 /// Names a stage and its loops.

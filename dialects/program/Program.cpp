@@ -62,8 +62,8 @@ LogicalResult FuncOp::verifyRegions() {
   for (Operation &op : getBody().getOps()) {
     bool isBefore = op.isBeforeInBlock(body);
     // func_c2
-    if (isBefore && !isa<BinaryOp, NumberOp, SymbolOp, AssertOp, InputOp, OutputOp, ConstantOp, VariableOp,
-                         TempOp, ViewOp>(op))
+    if (isBefore && !isa<BinaryOp, NumberOp, SymbolOp, AssertOp, InputOp, OutputOp, ConstantOp,
+                         VariableOp, TempOp, ViewOp>(op))
       return op.emitOpError("may not stand before program.body: it does more than compute sizes");
     // func_c3
     if (!isBefore && isa<SymbolOp, InputOp>(op))
@@ -77,7 +77,8 @@ LogicalResult FuncOp::verifyRegions() {
     }
     auto inOrder = [&](auto numbered, int64_t &next) -> LogicalResult {
       if (numbered && int64_t(numbered.getIndex()) != next++)
-        return numbered.emitOpError("expected number ") << next - 1 << ", found " << numbered.getIndex();
+        return numbered.emitOpError("expected number ")
+               << next - 1 << ", found " << numbered.getIndex();
       return success();
     };
     if (failed(inOrder(dyn_cast<InputOp>(op), inputs)))
@@ -123,16 +124,18 @@ static LogicalResult verifyShape(Operation *op, ArrayRef<int64_t> shape) {
 
 LogicalResult InputOp::verify() {
   // input_c1
-  return failed(verifyRank(*this, getDims().size())) ? failure()
-                                                     : verifyRank(*this, getDimText().size(), "texts");
+  return failed(verifyRank(*this, getDims().size()))
+             ? failure()
+             : verifyRank(*this, getDimText().size(), "texts");
 }
 LogicalResult OutputOp::verify() {
   // output_c1
-  return failed(verifyRank(*this, getDims().size())) ? failure()
-                                                     : verifyRank(*this, getDimText().size(), "texts");
+  return failed(verifyRank(*this, getDims().size()))
+             ? failure()
+             : verifyRank(*this, getDimText().size(), "texts");
 }
-LogicalResult ConstantOp::verify() { return verifyShape(*this, getShape()); } // constant_c1
-LogicalResult VariableOp::verify() { return verifyShape(*this, getShape()); } // variable_c1
+LogicalResult ConstantOp::verify() { return verifyShape(*this, getShape()); }  // constant_c1
+LogicalResult VariableOp::verify() { return verifyShape(*this, getShape()); }  // variable_c1
 LogicalResult TempOp::verify() { return verifyRank(*this, getDims().size()); } // temp_c1
 
 LogicalResult VariableOp::verifySymbolUses(SymbolTableCollection &symbols) {
@@ -156,16 +159,19 @@ LogicalResult ViewOp::verify() {
 
 LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
   // launch_c1
-  auto kernel = dyn_cast_or_null<FunctionOpInterface>(symbols.lookupNearestSymbolFrom(*this, getKernelAttr()));
+  auto kernel = dyn_cast_or_null<FunctionOpInterface>(
+      symbols.lookupNearestSymbolFrom(*this, getKernelAttr()));
   if (!kernel)
     return emitOpError("names no kernel: ") << getKernelAttr();
-  size_t tensors = llvm::count_if(kernel.getArgumentTypes(), [](Type type) { return isa<ShapedType>(type); });
+  size_t tensors =
+      llvm::count_if(kernel.getArgumentTypes(), [](Type type) { return isa<ShapedType>(type); });
   size_t extents = kernel.getNumArguments() - tensors;
   if (getInputs().size() != tensors || getScalars().size() != extents ||
       getOutputs().size() != kernel.getNumResults())
-    return emitOpError("expected ") << tensors << " tensors, " << extents << " extents and "
-                                    << kernel.getNumResults() << " outputs, found " << getInputs().size() << ", "
-                                    << getScalars().size() << " and " << getOutputs().size();
+    return emitOpError("expected ")
+           << tensors << " tensors, " << extents << " extents and " << kernel.getNumResults()
+           << " outputs, found " << getInputs().size() << ", " << getScalars().size() << " and "
+           << getOutputs().size();
   // launch_c2
   auto fits = [](Value buffer, Type type) {
     return cast<BufferType>(buffer.getType()).getRank() == cast<ShapedType>(type).getRank();
@@ -194,7 +200,9 @@ LogicalResult WhileOp::verifyRegions() {
   Block &condition = getCondRegion().front();
   auto conditions = condition.getOps<ConditionOp>();
   if (condition.empty() || !isa<ConditionOp>(condition.back()) ||
-      std::distance(conditions.begin(), conditions.end()) != 1 || !getBodyRegion().getOps<ConditionOp>().empty())
-    return emitOpError("expected program.condition at the end of the condition region, and nowhere else");
+      std::distance(conditions.begin(), conditions.end()) != 1 ||
+      !getBodyRegion().getOps<ConditionOp>().empty())
+    return emitOpError(
+        "expected program.condition at the end of the condition region, and nowhere else");
   return success();
 }

@@ -22,7 +22,8 @@ void ScheduleDialect::initialize() {
 }
 
 bool isRestructuring(Operation *op) {
-  return isa<PadToTileOp, PackOperandOp, CopyPackedOp, BlockReductionOp, CacheWriteOp, ScratchOp>(op);
+  return isa<PadToTileOp, PackOperandOp, CopyPackedOp, BlockReductionOp, CacheWriteOp, ScratchOp>(
+      op);
 }
 
 LogicalResult FuncOp::verifyRegions() {
@@ -57,7 +58,8 @@ static LogicalResult verifyNames(Operation *op, StringRef outer, StringRef inner
 // (C1)
 LogicalResult GeneratorOp::verify() {
   if (getGenerator() != "loops")
-    return emitOpError() << "'" << getGenerator() << "' is no generator to choose; expected \"loops\"";
+    return emitOpError() << "'" << getGenerator()
+                         << "' is no generator to choose; expected \"loops\"";
   return success();
 }
 
@@ -68,7 +70,8 @@ LogicalResult BlockReductionOp::verify() { return verifyNames(*this, getOuter(),
 static LogicalResult verifyPacking(Operation *op, ArrayRef<int64_t> positions,
                                    ArrayRef<int64_t> tiles, ArrayRef<int64_t> permutation) {
   if (positions.size() != tiles.size() || llvm::any_of(tiles, [](int64_t t) { return t <= 0; }))
-    return op->emitOpError() << "expected one positive entry of inner_tiles per entry of inner_dims_pos";
+    return op->emitOpError()
+           << "expected one positive entry of inner_tiles per entry of inner_dims_pos";
   if (!isPermutationVector(permutation))
     return op->emitOpError() << "expected outer_dims_perm to be a permutation";
   llvm::SmallDenseSet<int64_t> seen;

@@ -1,7 +1,8 @@
-//===- Check.cpp - What every model has to be ----------------------------------------------------===//
+//===- Check.cpp - What every model has to be
+//----------------------------------------------------===//
 //
-// The rules of ONNX's IR.md that hold for all operators. They come before the import, so that what it says about
-// operators is about a sound graph.
+// The rules of ONNX's IR.md that hold for all operators. They come before the import, so that what
+// it says about operators is about a sound graph.
 //
 //===----------------------------------------------------------------------===//
 
@@ -145,7 +146,8 @@ LogicalResult GraphCheck::defineInputs(const ::onnx::GraphProto &graph) {
 }
 
 /// 1. Which nodes define which names.
-/// 2. From the user along what it needs, always into nodes that come later or are the user itself; the way back to the
+/// 2. From the user along what it needs, always into nodes that come later or are the user itself;
+/// the way back to the
 ///    user is a cycle.
 LogicalResult GraphCheck::explainUndefined(const ::onnx::GraphProto &graph, int user,
                                            StringRef name) {
@@ -167,7 +169,8 @@ LogicalResult GraphCheck::explainUndefined(const ::onnx::GraphProto &graph, int 
     if (at == user)
       break;
     for (const std::string &input : graph.node(at).input())
-      if (auto next = definers.find(input); next != definers.end() && from[size_t(next->second)] < 0) {
+      if (auto next = definers.find(input);
+          next != definers.end() && from[size_t(next->second)] < 0) {
         from[size_t(next->second)] = at;
         todo.push_back(next->second);
       }
@@ -212,7 +215,8 @@ LogicalResult GraphCheck::run(const ::onnx::GraphProto &graph, const ::onnx::Nod
     std::string who = owner ? placeOf(*owner) + ": output " : "output ";
     if (!defined.contains(output.name()))
       return emitError(loc) << who << quoted(output.name())
-                            << (owner ? " of its subgraph is defined nowhere" : " is defined nowhere");
+                            << (owner ? " of its subgraph is defined nowhere"
+                                      : " is defined nowhere");
     if (!outputs.insert(output.name()).second && !owner)
       return emitError(loc) << who << quoted(output.name()) << " is listed twice";
   }

@@ -10,9 +10,11 @@
 
 namespace tessera::onnx {
 
-/// Subgraphs within subgraphs, and functions within functions: hostile files nest deeper than any model.
+/// Subgraphs within subgraphs, and functions within functions: hostile files nest deeper than any
+/// model.
 constexpr unsigned kMaxNesting = 32;
-/// Nodes after functions were inlined: a function that calls another twice, many levels deep, is a small file.
+/// Nodes after functions were inlined: a function that calls another twice, many levels deep, is a
+/// small file.
 constexpr size_t kMaxInlinedNodes = size_t(1) << 20;
 constexpr size_t kMaxInlinedBytes = size_t(1) << 28;
 
@@ -22,12 +24,14 @@ mlir::LogicalResult checkNesting(const ::onnx::ModelProto &model, mlir::Location
 /// The operator sets of nodes that came out of functions, where they differ from the model's.
 using NodeOpsets = llvm::DenseMap<const ::onnx::NodeProto *, int64_t>;
 
-/// Replaces every call of a function of the model by the function's nodes, with the attributes of the call. Values and
-/// nodes get the call's name in front. Fails for functions that call themselves.
+/// Replaces every call of a function of the model by the function's nodes, with the attributes of
+/// the call. Values and nodes get the call's name in front. Fails for functions that call
+/// themselves.
 mlir::LogicalResult inlineFunctions(::onnx::ModelProto &model, int64_t opset, NodeOpsets &opsets,
                                     mlir::Location loc);
 
-/// Every value is defined once, before its first use (so there is no cycle), and outputs are values.
+/// Every value is defined once, before its first use (so there is no cycle), and outputs are
+/// values.
 mlir::LogicalResult checkGraph(const ::onnx::GraphProto &graph, mlir::Location loc);
 
 } // namespace tessera::onnx

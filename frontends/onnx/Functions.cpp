@@ -1,8 +1,10 @@
 //===- Functions.cpp - Functions of a model become nodes ------------------------------------===//
 //
 // A function is copied for each call:
-//  1. its inputs and outputs take the names of the call's; everything else gets the call's label and a number in front;
-//  2. attributes that refer to the function's own (`ref_attr_name`) become those of the call, or the function's
+//  1. its inputs and outputs take the names of the call's; everything else gets the call's label
+//  and a number in front;
+//  2. attributes that refer to the function's own (`ref_attr_name`) become those of the call, or
+//  the function's
 //     default, or disappear when there is neither;
 //  3. calls in the copy are treated alike.
 // ONNX's IR.md: a function of the model hides an operator of the same domain and name.
@@ -67,8 +69,8 @@ private:
 
 LogicalResult Inliner::addFunctions(const ::onnx::ModelProto &model) {
   for (const ::onnx::FunctionProto &function : model.functions()) {
-    for (StringRef part : {StringRef(function.domain()), StringRef(function.name()),
-                           StringRef(function.overload())})
+    for (StringRef part :
+         {StringRef(function.domain()), StringRef(function.name()), StringRef(function.overload())})
       if (part.contains('\0') || part.size() > kMaxNameBytes)
         return emitError(loc) << "the function name " << quoted(part)
                               << " is too long or contains a zero byte";
@@ -233,8 +235,8 @@ LogicalResult Inliner::expand(Nodes &nodes, int64_t opset) {
     const ::onnx::FunctionProto *function =
         functions.lookup(keyOf(node->domain(), node->op_type(), node->overload()));
     // A function may be made of the operator that it hides.
-    bool hidesItself = function && isDefaultDomain(node->domain()) && !active.empty() &&
-                       active.back() == function;
+    bool hidesItself =
+        function && isDefaultDomain(node->domain()) && !active.empty() && active.back() == function;
     if (function && !hidesItself) {
       status = copyBody(*node, *function, result);
       continue;
@@ -254,8 +256,8 @@ LogicalResult Inliner::expand(Nodes &nodes, int64_t opset) {
   return status;
 }
 
-LogicalResult tessera::onnx::inlineFunctions(::onnx::ModelProto &model, int64_t opset, NodeOpsets &opsets,
-                                    Location loc) {
+LogicalResult tessera::onnx::inlineFunctions(::onnx::ModelProto &model, int64_t opset,
+                                             NodeOpsets &opsets, Location loc) {
   if (model.functions_size() == 0)
     return success();
   Inliner inliner(opset, opsets, loc);

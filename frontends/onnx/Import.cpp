@@ -446,7 +446,8 @@ static FailureOr<int64_t> opsetOfModel(const ::onnx::ModelProto &model, Location
   }
   int64_t opset = versions.lookup("");
   if (!versions.contains(""))
-    return emitError(loc) << "the model does not say which version of operator set 'ai.onnx' it uses";
+    return emitError(loc)
+           << "the model does not say which version of operator set 'ai.onnx' it uses";
   if (opset < 7 || opset > kNewestOpset)
     return emitError(loc) << "the model uses operator set " << opset << "; versions 7 to "
                           << kNewestOpset << " are supported";

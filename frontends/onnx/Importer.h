@@ -130,8 +130,8 @@ public:
   LogicalResult importSubgraph(const ::onnx::GraphProto &graph, mlir::OpBuilder &builder,
                                mlir::ValueRange arguments, llvm::SmallVectorImpl<Value> &results);
 
-  /// A new symbol whose value is an si64 scalar when the model runs; `what` is for the message when it is no
-  /// extent.
+  /// A new symbol whose value is an si64 scalar when the model runs; `what` is for the message when
+  /// it is no extent.
   DimAttr bindDim(Node &node, Value scalar, llvm::StringRef what);
   /// Elements of lists that became symbols.
   DimAttr lookupBound(Value list, int64_t k) const { return boundElements.lookup({list, k}); }

@@ -1,11 +1,10 @@
-//===- Names.cpp - Names of a model in messages ------------------------------------------------===//
+//===- Names.cpp - Names of a model in messages
+//------------------------------------------------===//
 
 #include "frontends/onnx/Names.h"
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/JSON.h"
-
-
 
 std::string tessera::onnx::quoted(llvm::StringRef name) {
   constexpr size_t kShown = 120;

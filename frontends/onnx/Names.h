@@ -10,11 +10,12 @@
 
 namespace tessera::onnx {
 
-/// Names longer than this are refused: a module could not hold them (runtime/schema/ModuleFormat.h).
+/// Names longer than this are refused: a module could not hold them
+/// (runtime/schema/ModuleFormat.h).
 constexpr size_t kMaxNameBytes = 4096;
 
-/// The name in single quotes, on one line and of bearable length: control characters, and bytes that are no
-/// UTF-8, as \x0a; what is too long ends in dots.
+/// The name in single quotes, on one line and of bearable length: control characters, and bytes
+/// that are no UTF-8, as \x0a; what is too long ends in dots.
 std::string quoted(llvm::StringRef name);
 
 /// The name that a node has in locations and messages.
@@ -27,7 +28,9 @@ inline std::string qualifiedName(const ::onnx::NodeProto &node) {
 /// "node 'label' (Relu)", with which messages about a node begin.
 std::string placeOf(const ::onnx::NodeProto &node);
 
-inline bool isDefaultDomain(llvm::StringRef domain) { return domain.empty() || domain == "ai.onnx"; }
+inline bool isDefaultDomain(llvm::StringRef domain) {
+  return domain.empty() || domain == "ai.onnx";
+}
 
 } // namespace tessera::onnx
 

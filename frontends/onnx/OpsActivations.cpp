@@ -12,7 +12,9 @@ using graph::CompareKind;
 // Activations
 //===----------------------------------------------------------------------===//
 
-static Value constantLike(Node &node, double number) { return node.fillLike(node.input(0), number); }
+static Value constantLike(Node &node, double number) {
+  return node.fillLike(node.input(0), number);
+}
 static Value isAbove(Node &node, double number) {
   return node.compare(CompareKind::gt, node.input(0), constantLike(node, number));
 }
@@ -23,7 +25,8 @@ static Value choose(Node &node, Value condition, Value x, Value y) {
 static LogicalResult importSelu(Node &node) {
   Builder &b = node.getBuilder();
   node.setOutput(node.create<graph::SeluOp>(
-      node.type(0), node.input(0), b.getF64FloatAttr(node.getFloat("alpha", 1.67326319217681884765625)),
+      node.type(0), node.input(0),
+      b.getF64FloatAttr(node.getFloat("alpha", 1.67326319217681884765625)),
       b.getF64FloatAttr(node.getFloat("gamma", 1.05070102214813232421875))));
   return success();
 }
@@ -32,15 +35,15 @@ static LogicalResult importSelu(Node &node) {
 static LogicalResult importCelu(Node &node) {
   double alpha = node.getFloat("alpha", 1);
   Value x = node.input(0);
-  Value below = node.mul(
-      node.create<graph::Expm1Op>(node.div(x, constantLike(node, alpha))), alpha);
+  Value below =
+      node.mul(node.create<graph::Expm1Op>(node.div(x, constantLike(node, alpha))), alpha);
   node.setOutput(choose(node, isAbove(node, 0), x, below));
   return success();
 }
 
 static LogicalResult importThresholdedRelu(Node &node) {
-  node.setOutput(choose(node, isAbove(node, node.getFloat("alpha", 1)), node.input(0),
-                        constantLike(node, 0)));
+  node.setOutput(
+      choose(node, isAbove(node, node.getFloat("alpha", 1)), node.input(0), constantLike(node, 0)));
   return success();
 }
 
@@ -80,8 +83,9 @@ static LogicalResult importIsInf(Node &node) {
   Value result = node.create<graph::IsInfOp>(x);
   bool negative = node.getInt("detect_negative", 1), positive = node.getInt("detect_positive", 1);
   if (negative != positive)
-    result = node.create<graph::AndOp>(
-        result, node.compare(positive ? CompareKind::gt : CompareKind::lt, x, constantLike(node, 0)));
+    result =
+        node.create<graph::AndOp>(result, node.compare(positive ? CompareKind::gt : CompareKind::lt,
+                                                       x, constantLike(node, 0)));
   else if (!negative)
     result = node.fillLike(result, 0);
   node.setOutput(result);
@@ -92,8 +96,7 @@ static LogicalResult importIsInf(Node &node) {
 // Bits and types
 //===----------------------------------------------------------------------===//
 
-template <typename OpType>
-static LogicalResult bitwise(Node &node) {
+template <typename OpType> static LogicalResult bitwise(Node &node) {
   SmallVector<Value> values(node.inputs);
   for (Value value : values)
     if (!value || !isInteger(graph::getTensorType(value).getElementType()) ||

@@ -134,8 +134,9 @@ private:
   DimAttr tripDim; // the same as an extent, when scan outputs need it
   Value condition; // at the start
   size_t carried = 0;
-  Operation *holder = nullptr; // a graph.while without types, which holds the body until they are known
-  Block *body = nullptr;       // takes iteration, condition, carried values, scan tensors
+  Operation *holder =
+      nullptr;           // a graph.while without types, which holds the body until they are known
+  Block *body = nullptr; // takes iteration, condition, carried values, scan tensors
   Value nextCondition;
   SmallVector<Value> inits, next; // carried values, then scan tensors
   SmallVector<Value> slices;      // of scan outputs

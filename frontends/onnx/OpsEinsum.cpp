@@ -1,4 +1,5 @@
-//===- OpsEinsum.cpp - Einsum --------------------------------------------------------------------===//
+//===- OpsEinsum.cpp - Einsum
+//--------------------------------------------------------------------===//
 
 #include "frontends/onnx/Importer.h"
 
@@ -44,12 +45,13 @@ private:
         return failure();
       for (auto [d, letter] : llvm::enumerate(letters)) {
         if (letters.find(letter, d + 1) != std::string::npos)
-          return node.error("repeats a letter within an operand ('" + equation + "'), which is not supported");
+          return node.error("repeats a letter within an operand ('" + equation +
+                            "'), which is not supported");
         DimAttr extent = node.type(i).getDim(d);
         auto [known, isNew] = extents.try_emplace(letter, extent);
         if (!isNew && known->second != extent && known->second.isConstant() && extent.isConstant())
-          return node.error("letter '" + Twine(letter) + "' stands for extents " + known->second.str() +
-                            " and " + extent.str());
+          return node.error("letter '" + Twine(letter) + "' stands for extents " +
+                            known->second.str() + " and " + extent.str());
       }
       terms.push_back({node.input(i), letters});
     }
@@ -103,8 +105,9 @@ private:
       dims.push_back(extents.lookup(letter));
     std::string equation = rename(a.letters) + "," + rename(b.letters) + "->" + rename(kept);
     graph::TensorType type = graph::getTensorType(a.value);
-    return {node.create<graph::ContractOp>(type.withDims(dims), node.getBuilder().getStringAttr(equation),
-                                           a.value, b.value, TypeAttr()),
+    return {node.create<graph::ContractOp>(type.withDims(dims),
+                                           node.getBuilder().getStringAttr(equation), a.value,
+                                           b.value, TypeAttr()),
             kept};
   }
 

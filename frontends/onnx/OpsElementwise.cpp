@@ -1,4 +1,5 @@
-//===- OpsElementwise.cpp - Elementwise operators ------------------------------------------------===//
+//===- OpsElementwise.cpp - Elementwise operators
+//------------------------------------------------===//
 
 #include "frontends/onnx/Importer.h"
 
@@ -8,15 +9,13 @@ using namespace tessera::onnx;
 
 using graph::CompareKind;
 
-template <typename OpType>
-static LogicalResult unary(Node &node) {
+template <typename OpType> static LogicalResult unary(Node &node) {
   node.setOutput(node.create<OpType>(node.input(0)));
   return success();
 }
 
 /// Two operands or more, folded from the left after broadcasting.
-template <typename OpType>
-static LogicalResult binary(Node &node) {
+template <typename OpType> static LogicalResult binary(Node &node) {
   SmallVector<Value> values(node.inputs);
   for (Value value : values)
     if (!value || graph::getTensorType(value).getElementType() != node.type(0).getElementType())
@@ -30,8 +29,7 @@ static LogicalResult binary(Node &node) {
   return success();
 }
 
-template <CompareKind kind>
-static LogicalResult compare(Node &node) {
+template <CompareKind kind> static LogicalResult compare(Node &node) {
   SmallVector<Value> values(node.inputs);
   if (values.size() != 2 || !values[1])
     return node.error("needs two inputs");
@@ -115,15 +113,15 @@ static LogicalResult importClip(Node &node) {
 
 static LogicalResult importHardSigmoid(Node &node) {
   Builder &b = node.getBuilder();
-  node.setOutput(node.create<graph::HardSigmoidOp>(
-      node.type(0), node.input(0), b.getF64FloatAttr(node.getFloat("alpha", 0.2f)),
-      b.getF64FloatAttr(node.getFloat("beta", 0.5f))));
+  node.setOutput(node.create<graph::HardSigmoidOp>(node.type(0), node.input(0),
+                                                   b.getF64FloatAttr(node.getFloat("alpha", 0.2f)),
+                                                   b.getF64FloatAttr(node.getFloat("beta", 0.5f))));
   return success();
 }
 static LogicalResult importLeakyRelu(Node &node) {
   Builder &b = node.getBuilder();
-  node.setOutput(node.create<graph::LeakyReluOp>(
-      node.type(0), node.input(0), b.getF64FloatAttr(node.getFloat("alpha", 0.01f))));
+  node.setOutput(node.create<graph::LeakyReluOp>(node.type(0), node.input(0),
+                                                 b.getF64FloatAttr(node.getFloat("alpha", 0.01f))));
   return success();
 }
 static LogicalResult importElu(Node &node) {
@@ -135,8 +133,8 @@ static LogicalResult importElu(Node &node) {
 static LogicalResult importGelu(Node &node) {
   Builder &b = node.getBuilder();
   bool tanh = node.getString("approximate", "none") == "tanh";
-  node.setOutput(node.create<graph::GeluOp>(node.type(0), node.input(0),
-                                            tanh ? b.getUnitAttr() : UnitAttr()));
+  node.setOutput(
+      node.create<graph::GeluOp>(node.type(0), node.input(0), tanh ? b.getUnitAttr() : UnitAttr()));
   return success();
 }
 static LogicalResult identity(Node &node) {
@@ -148,7 +146,8 @@ static LogicalResult identity(Node &node) {
 static LogicalResult importDropout(Node &node) {
   if (Value training = node.input(2)) {
     auto trains = llvm::dyn_cast_or_null<IntegerAttr>(graph::getSplat(training));
-    auto ratio = llvm::dyn_cast_or_null<FloatAttr>(node.input(1) ? graph::getSplat(node.input(1)) : Attribute());
+    auto ratio = llvm::dyn_cast_or_null<FloatAttr>(node.input(1) ? graph::getSplat(node.input(1))
+                                                                 : Attribute());
     bool keepsAll = ratio && ratio.getValueAsDouble() == 0;
     if (!keepsAll && (!trains || !trains.getValue().isZero()))
       return node.error("is in training mode, or may be, which is not supported");
@@ -156,8 +155,8 @@ static LogicalResult importDropout(Node &node) {
   node.setOutput(node.input(0));
   if (node.proto.output_size() > 1) {
     graph::TensorType type = node.type(0);
-    node.setOutput(node.fill(
-        node.opset < 10 ? type : type.withElementType(node.getBuilder().getI1Type()), 1));
+    node.setOutput(
+        node.fill(node.opset < 10 ? type : type.withElementType(node.getBuilder().getI1Type()), 1));
   }
   return success();
 }

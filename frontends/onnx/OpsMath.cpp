@@ -1,4 +1,5 @@
-//===- OpsMath.cpp - Products and normalisations --------------------------------------------------===//
+//===- OpsMath.cpp - Products and normalisations
+//--------------------------------------------------===//
 
 #include "frontends/onnx/Importer.h"
 
@@ -10,8 +11,8 @@ using namespace tessera::onnx;
 // Products
 //===----------------------------------------------------------------------===//
 
-/// Batch dims are aligned from the right; an extent of 1 that the other operand repeats is left out of the
-/// equation instead of being copied.
+/// Batch dims are aligned from the right; an extent of 1 that the other operand repeats is left out
+/// of the equation instead of being copied.
 LogicalResult tessera::onnx::importMatMul(Node &node) {
   if (!node.input(1))
     return node.error("needs two inputs");
@@ -69,9 +70,8 @@ LogicalResult tessera::onnx::importMatMul(Node &node) {
     dims.push_back(aLetters.find(letter) != std::string::npos
                        ? aType.getDim(aLetters.find(letter))
                        : bType.getDim(bLetters.find(letter)));
-  node.setOutput(node.create<graph::ContractOp>(aType.withDims(dims),
-                                                aLetters + "," + bLetters + "->" + result, a, b,
-                                                TypeAttr()));
+  node.setOutput(node.create<graph::ContractOp>(
+      aType.withDims(dims), aLetters + "," + bLetters + "->" + result, a, b, TypeAttr()));
   return success();
 }
 
@@ -81,8 +81,8 @@ static LogicalResult importGemm(Node &node) {
   bool transA = node.getInt("transA", 0), transB = node.getInt("transB", 0);
   DimAttr m = node.type(0).getDim(transA ? 1 : 0), n = node.type(1).getDim(transB ? 0 : 1);
   std::string equation = std::string(transA ? "km" : "mk") + "," + (transB ? "nk" : "kn") + "->mn";
-  Value result = node.create<graph::ContractOp>(
-      node.type(0).withDims({m, n}), equation, node.input(0), node.input(1), TypeAttr());
+  Value result = node.create<graph::ContractOp>(node.type(0).withDims({m, n}), equation,
+                                                node.input(0), node.input(1), TypeAttr());
   double alpha = node.getFloat("alpha", 1), beta = node.getFloat("beta", 1);
   if (alpha != 1)
     result = node.mul(result, alpha);
@@ -100,8 +100,7 @@ static LogicalResult importGemm(Node &node) {
 //===----------------------------------------------------------------------===//
 
 /// Before version 13 the operand was flattened to two dims at the axis.
-template <typename OpType>
-static LogicalResult importSoftmax(Node &node) {
+template <typename OpType> static LogicalResult importSoftmax(Node &node) {
   Value x = node.input(0);
   int64_t rank = node.type(0).rank(), axis = node.getInt("axis", node.opset < 13 ? 1 : -1);
   // An axis equal to the rank flattened to one column then.
@@ -165,9 +164,9 @@ static LogicalResult importInstanceNormalization(Node &node) {
   if (failed(node.needInputs(3)))
     return failure();
   Builder &b = node.getBuilder();
-  node.setOutput(node.create<graph::InstanceNormOp>(
-      node.type(0), node.input(0), node.input(1), node.input(2),
-      b.getF64FloatAttr(node.getFloat("epsilon", 1e-5f))));
+  node.setOutput(
+      node.create<graph::InstanceNormOp>(node.type(0), node.input(0), node.input(1), node.input(2),
+                                         b.getF64FloatAttr(node.getFloat("epsilon", 1e-5f))));
   return success();
 }
 

@@ -44,7 +44,8 @@ static LogicalResult importRmsNormalization(Node &node) {
   return success();
 }
 
-/// Channels in groups of equal size. Scale and bias stand for channels, before version 21 for groups.
+/// Channels in groups of equal size. Scale and bias stand for channels, before version 21 for
+/// groups.
 static LogicalResult importGroupNormalization(Node &node) {
   graph::TensorType type = node.type(0);
   int64_t groups = node.getInt("num_groups", 0);
@@ -100,15 +101,15 @@ static LogicalResult importLocalResponse(Node &node) {
   Value sum = node.create<graph::WindowReduceOp>(
       graph::WindowKind::sum, node.mul(x, x), ArrayRef<int64_t>{1}, ArrayRef<int64_t>{size},
       ArrayRef<int64_t>{1}, ArrayRef<int64_t>{1}, list((size - 1) / 2), list(size / 2));
-  Value base = node.add(node.mul(sum, node.getFloat("alpha", 1e-4f) / double(size)), node.getFloat("bias", 1));
+  Value base = node.add(node.mul(sum, node.getFloat("alpha", 1e-4f) / double(size)),
+                        node.getFloat("bias", 1));
   Value power = node.create<graph::PowOp>(base, node.fillLike(x, node.getFloat("beta", 0.75f)));
   node.setOutput(node.div(x, power));
   return success();
 }
 
 /// (sum |x|^p)^(1/p), of what `sum` takes together
-template <typename Sum>
-static Value powerSum(Node &node, Value x, double p, Sum sum) {
+template <typename Sum> static Value powerSum(Node &node, Value x, double p, Sum sum) {
   x = node.create<graph::AbsOp>(x);
   if (p == 1)
     return sum(x);
@@ -125,7 +126,8 @@ static LogicalResult importLpNormalization(Node &node) {
   if (failed(node.normalizeAxis(axis, node.type(0).rank())))
     return failure();
   Value x = node.input(0);
-  Value norm = powerSum(node, x, double(p), [&](Value y) { return node.reduce(graph::ReduceKind::sum, y, axis); });
+  Value norm = powerSum(node, x, double(p),
+                        [&](Value y) { return node.reduce(graph::ReduceKind::sum, y, axis); });
   norm = node.expand(norm, axis, x);
   Value zero = node.fillLike(x, 0);
   node.setOutput(node.create<graph::SelectOp>(node.compare(CompareKind::eq, norm, zero), zero,
@@ -139,12 +141,14 @@ static LogicalResult importGlobalLpPool(Node &node) {
     return node.error("needs an input of rank 2 or more and a positive p");
   auto axes = llvm::to_vector(llvm::seq<int64_t>(2, node.type(0).rank()));
   Value x = node.input(0);
-  Value result = powerSum(node, x, double(p), [&](Value y) { return node.reduce(graph::ReduceKind::sum, y, axes); });
+  Value result = powerSum(node, x, double(p),
+                          [&](Value y) { return node.reduce(graph::ReduceKind::sum, y, axes); });
   node.setOutput(node.keepDims(result, x, axes));
   return success();
 }
 
-/// 1 at the first of the largest elements, else 0. Before version 13 all axes from the given one on count as one.
+/// 1 at the first of the largest elements, else 0. Before version 13 all axes from the given one on
+/// count as one.
 static LogicalResult importHardmax(Node &node) {
   graph::TensorType type = node.type(0);
   int64_t rank = type.rank(), axis = node.getInt("axis", node.opset < 13 ? 1 : -1);
@@ -152,7 +156,8 @@ static LogicalResult importHardmax(Node &node) {
     return failure();
   Value x = node.input(0);
   if (node.opset < 13 && axis + 1 < rank) {
-    DimExpr rest = graph::multiplyDims(node.getBuilder().getContext(), type.getDims().drop_front(axis));
+    DimExpr rest =
+        graph::multiplyDims(node.getBuilder().getContext(), type.getDims().drop_front(axis));
     if (!rest)
       return node.error("its extents overflow");
     DimList dims(type.getDims().take_front(axis));
@@ -176,7 +181,8 @@ static LogicalResult importHardmax(Node &node) {
 static LogicalResult setLoss(Node &node, Value logarithms) {
   graph::TensorType type = graph::getTensorType(logarithms);
   if (!node.input(1) || type.rank() < 2 || node.type(1).rank() != type.rank() - 1)
-    return node.error("needs scores of shape [batch, classes, ...] and labels of shape [batch, ...]");
+    return node.error(
+        "needs scores of shape [batch, classes, ...] and labels of shape [batch, ...]");
   std::string reduction = node.getString("reduction", "mean");
   if (reduction != "mean" && reduction != "sum" && reduction != "none")
     return node.error("has reduction '" + reduction + "', expected none, sum or mean");
@@ -209,18 +215,21 @@ static LogicalResult setLoss(Node &node, Value logarithms) {
   auto axes = llvm::to_vector(llvm::seq<int64_t>(0, labelDims.size()));
   Value total = reduction == "none" ? loss : node.reduce(graph::ReduceKind::sum, loss, axes);
   if (reduction == "mean")
-    total = node.div(total, node.reduce(graph::ReduceKind::sum,
-                                        weight ? weight : node.fillLike(loss, 1), axes));
+    total = node.div(
+        total, node.reduce(graph::ReduceKind::sum, weight ? weight : node.fillLike(loss, 1), axes));
   node.setOutput(total);
   return success();
 }
 
-static LogicalResult importNegativeLogLikelihood(Node &node) { return setLoss(node, node.input(0)); }
+static LogicalResult importNegativeLogLikelihood(Node &node) {
+  return setLoss(node, node.input(0));
+}
 
 static LogicalResult importSoftmaxCrossEntropy(Node &node) {
   if (node.type(0).rank() < 2)
     return node.error("needs scores of shape [batch, classes, ...]");
-  Value logarithms = node.create<graph::LogSoftmaxOp>(node.type(0), node.input(0), SmallVector<int64_t>{1});
+  Value logarithms =
+      node.create<graph::LogSoftmaxOp>(node.type(0), node.input(0), SmallVector<int64_t>{1});
   if (failed(setLoss(node, logarithms)))
     return failure();
   if (node.proto.output_size() > 1)

@@ -62,7 +62,8 @@ static LogicalResult importSpaceToDepth(Node &node) {
   Value apart = node.reshape(node.input(0), {n, depth, h, size, w, size});
   SmallVector<int64_t> perm = columnsFirst ? SmallVector<int64_t>{0, 1, 3, 5, 2, 4}
                                            : SmallVector<int64_t>{0, 3, 5, 1, 2, 4};
-  node.setOutput(node.reshape(node.transpose(apart, perm), {n, DimExpr(depth) * (block * block), h, w}));
+  node.setOutput(
+      node.reshape(node.transpose(apart, perm), {n, DimExpr(depth) * (block * block), h, w}));
   return success();
 }
 
@@ -102,7 +103,8 @@ static LogicalResult importReverseSequence(Node &node) {
   Value at = node.create<graph::IotaOp>(places, time);
   Value length = node.broadcast(node.convert(node.input(1), si64(node)), {batch}, pair);
   Value mirrored = node.sub(node.sub(length, at), node.broadcast(s.number(1), {}, pair));
-  Value from = node.create<graph::SelectOp>(node.compare(CompareKind::lt, at, length), mirrored, at);
+  Value from =
+      node.create<graph::SelectOp>(node.compare(CompareKind::lt, at, length), mirrored, at);
   // Places in both axes as one.
   Value other = node.create<graph::IotaOp>(places, batch);
   Value row = time == 0 ? from : other, column = time == 0 ? other : from;

@@ -1,8 +1,9 @@
-//===- OpsRecurrent.cpp - RNN, GRU, LSTM -----------------------------------------------------------===//
+//===- OpsRecurrent.cpp - RNN, GRU, LSTM
+//-----------------------------------------------------------===//
 //
-// The products with the input are computed for the whole sequence at once; what is left is a graph.scan
-// over time. Sequences of different length are masked: a state stays as it is outside of its sequence,
-// which serves both directions.
+// The products with the input are computed for the whole sequence at once; what is left is a
+// graph.scan over time. Sequences of different length are masked: a state stays as it is outside of
+// its sequence, which serves both directions.
 //
 //===----------------------------------------------------------------------===//
 
@@ -32,10 +33,17 @@ static const struct {
   const char *name;
   double alpha, beta;
 } kActivations[] = {
-    {"affine", 1, 0},        {"elu", 1, NAN},          {"hardsigmoid", 0.2, 0.5},
-    {"leakyrelu", 0.01, NAN}, {"relu", NAN, NAN},       {"scaledtanh", 1, 1},
-    {"sigmoid", NAN, NAN},   {"softplus", NAN, NAN},   {"softsign", NAN, NAN},
-    {"tanh", NAN, NAN},      {"thresholdedrelu", 1, NAN},
+    {"affine", 1, 0},
+    {"elu", 1, NAN},
+    {"hardsigmoid", 0.2, 0.5},
+    {"leakyrelu", 0.01, NAN},
+    {"relu", NAN, NAN},
+    {"scaledtanh", 1, 1},
+    {"sigmoid", NAN, NAN},
+    {"softplus", NAN, NAN},
+    {"softsign", NAN, NAN},
+    {"tanh", NAN, NAN},
+    {"thresholdedrelu", 1, NAN},
 };
 
 static Value apply(GraphBuilder &b, const Activation &f, Value x) {
@@ -118,7 +126,9 @@ struct Step {
     return apply(b, f[number], x);
   }
   /// Gate number `k` of a tensor that has them side by side in its last dim.
-  Value gate(Value all, int64_t k, DimAttr hidden) { return columns(b, all, DimExpr(hidden) * k, hidden); }
+  Value gate(Value all, int64_t k, DimAttr hidden) {
+    return columns(b, all, DimExpr(hidden) * k, hidden);
+  }
 
   static Value columns(GraphBuilder &b, Value x, DimAttr start, DimAttr count) {
     graph::TensorType type = graph::getTensorType(x);
@@ -139,7 +149,8 @@ public:
 
 protected:
   /// The next states from the states and the products of this step's input.
-  virtual SmallVector<Value> step(Step &step, ValueRange states, Value projected, int64_t direction) = 0;
+  virtual SmallVector<Value> step(Step &step, ValueRange states, Value projected,
+                                  int64_t direction) = 0;
   /// Biases of the recurrent products that cannot be added to those of the input.
   virtual bool keepsRecurrentBias() { return false; }
 
@@ -158,8 +169,8 @@ protected:
   bool batchFirst = false;
   double clip = 0;
   SmallVector<Activation> activations;
-  Value x;             ///< time, batch, input
-  Value lengths;       ///< per batch, or null
+  Value x;       ///< time, batch, input
+  Value lengths; ///< per batch, or null
   DimAttr time, batch, hidden;
   graph::TensorType stateType;
   SmallVector<Value, 2> weights; ///< recurrent, per direction
@@ -173,8 +184,7 @@ Value Recurrence::ofDirection(Value value, int64_t direction) {
   DimList starts(type.rank(), node.dim(0)), steps(type.rank(), node.dim(1)), dims(type.getDims());
   starts[0] = node.dim(direction);
   dims[0] = node.dim(1);
-  Value slice = directions == 1 ? value
-                                : node.create<graph::SliceOp>(value, starts, steps, dims);
+  Value slice = directions == 1 ? value : node.create<graph::SliceOp>(value, starts, steps, dims);
   return node.reshape(slice, ArrayRef<DimAttr>(dims).drop_front());
 }
 
@@ -204,8 +214,9 @@ LogicalResult Recurrence::read() {
     return success();
   };
   DimAttr d = node.dim(directions);
-  if (failed(expect(1, "W", {d, all, type.getDim(2)})) || failed(expect(2, "R", {d, all, hidden})) ||
-      failed(expect(3, "B", {d, DimExpr(all) * 2})) || failed(expect(4, "sequence_lens", {batch})))
+  if (failed(expect(1, "W", {d, all, type.getDim(2)})) ||
+      failed(expect(2, "R", {d, all, hidden})) || failed(expect(3, "B", {d, DimExpr(all) * 2})) ||
+      failed(expect(4, "sequence_lens", {batch})))
     return failure();
   lengths = node.input(4);
   stateType = graph::TensorType::get({batch, hidden}, type.getElementType());
@@ -230,8 +241,8 @@ Value Recurrence::project(int64_t direction) {
   DimAttr all = DimExpr(hidden) * gates;
   auto projected = graph::TensorType::get({time, batch, all}, type.getElementType());
   Value weight = ofDirection(node.input(1), direction);
-  Value result = node.create<graph::ContractOp>(projected, node.getBuilder().getStringAttr("tbi,gi->tbg"),
-                                                x, weight, TypeAttr());
+  Value result = node.create<graph::ContractOp>(
+      projected, node.getBuilder().getStringAttr("tbi,gi->tbg"), x, weight, TypeAttr());
   weights.push_back(ofDirection(node.input(2), direction));
   biases.push_back({});
   if (!node.input(3))
@@ -303,8 +314,8 @@ LogicalResult Recurrence::import() {
   SmallVector<SmallVector<Value>> perDirection;
   for (int64_t d = 0; d < directions; ++d)
     perDirection.push_back(scan(d, d == 1 || node.getString("direction", "forward") == "reverse"));
-  // Y: time, direction, batch, hidden (layout 1: batch, time, direction, hidden); states: direction, batch,
-  // hidden (layout 1: batch, direction, hidden).
+  // Y: time, direction, batch, hidden (layout 1: batch, time, direction, hidden); states:
+  // direction, batch, hidden (layout 1: batch, direction, hidden).
   auto join = [&](size_t which, int64_t place) {
     SmallVector<Value> parts;
     for (SmallVector<Value> &values : perDirection) {
@@ -353,7 +364,8 @@ protected:
 
   Value rows(GraphBuilder &b, Value weight, int64_t first, int64_t count) {
     DimList starts{DimExpr(hidden) * first, node.dim(0)}, steps(2, node.dim(1));
-    return b.create<graph::SliceOp>(weight, starts, steps, DimList{DimExpr(hidden) * count, hidden});
+    return b.create<graph::SliceOp>(weight, starts, steps,
+                                    DimList{DimExpr(hidden) * count, hidden});
   }
 
   SmallVector<Value> step(Step &step, ValueRange h, Value projected, int64_t d) override {
@@ -412,10 +424,7 @@ protected:
 };
 } // namespace
 
-template <typename Kind>
-static LogicalResult import(Node &node) {
-  return Kind(node).import();
-}
+template <typename Kind> static LogicalResult import(Node &node) { return Kind(node).import(); }
 
 ArrayRef<Operator> tessera::onnx::recurrentOperators() {
   static const Operator table[] = {

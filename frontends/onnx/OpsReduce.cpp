@@ -1,4 +1,5 @@
-//===- OpsReduce.cpp - Reductions ------------------------------------------------------------------===//
+//===- OpsReduce.cpp - Reductions
+//------------------------------------------------------------------===//
 
 #include "frontends/onnx/Importer.h"
 
@@ -55,8 +56,7 @@ static LogicalResult reduce(Node &node) {
   return success();
 }
 
-template <typename OpType>
-static LogicalResult compositeReduce(Node &node) {
+template <typename OpType> static LogicalResult compositeReduce(Node &node) {
   SmallVector<int64_t> axes;
   bool isNothing;
   if (failed(readAxes(node, 18, axes, isNothing)))
@@ -80,8 +80,7 @@ static Value squared(Node &node, Value x) { return node.mul(x, x); }
 static Value root(Node &node, Value x) { return node.create<graph::SqrtOp>(x); }
 static Value logarithm(Node &node, Value x) { return node.create<graph::LogOp>(x); }
 
-template <graph::ArgReduceKind kind>
-static LogicalResult argReduce(Node &node) {
+template <graph::ArgReduceKind kind> static LogicalResult argReduce(Node &node) {
   int64_t axis = node.getInt("axis", 0);
   if (failed(node.normalizeAxis(axis, node.type(0).rank())))
     return failure();
@@ -89,9 +88,9 @@ static LogicalResult argReduce(Node &node) {
   dims.erase(dims.begin() + axis);
   Builder &b = node.getBuilder();
   Type si64 = IntegerType::get(b.getContext(), 64, IntegerType::Signed);
-  Value result = node.create<graph::ArgReduceOp>(
-      graph::TensorType::get(dims, si64), kind, node.input(0), axis,
-      bool(node.getInt("select_last_index", 0)));
+  Value result =
+      node.create<graph::ArgReduceOp>(graph::TensorType::get(dims, si64), kind, node.input(0), axis,
+                                      bool(node.getInt("select_last_index", 0)));
   node.setOutput(node.getInt("keepdims", 1) ? node.keepDims(result, node.input(0), axis) : result);
   return success();
 }

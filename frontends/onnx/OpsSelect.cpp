@@ -1,7 +1,7 @@
 //===- OpsSelect.cpp - Results that hold what a condition selects ----------------------------===//
 //
-// How many elements are selected is counted and bound to a symbol; their places are a running count, by
-// which they are scattered to where they belong.
+// How many elements are selected is counted and bound to a symbol; their places are a running
+// count, by which they are scattered to where they belong.
 //
 //===----------------------------------------------------------------------===//
 
@@ -38,7 +38,8 @@ static Value placesOf(Node &node, Value isSet, StringRef what) {
 }
 
 static FailureOr<Value> flatten(Node &node, Value x) {
-  DimExpr total = graph::multiplyDims(node.getBuilder().getContext(), graph::getTensorType(x).getDims());
+  DimExpr total =
+      graph::multiplyDims(node.getBuilder().getContext(), graph::getTensorType(x).getDims());
   if (!total)
     return node.error("its extents overflow");
   return node.reshape(x, DimAttr(total.get()));
@@ -108,8 +109,9 @@ static LogicalResult importCompress(Node &node) {
 //===----------------------------------------------------------------------===//
 
 namespace {
-/// Boxes of every class are visited in the order of their scores. One is kept when its score is above the
-/// threshold, fewer than the limit are kept of its class, and no kept one overlaps it too much.
+/// Boxes of every class are visited in the order of their scores. One is kept when its score is
+/// above the threshold, fewer than the limit are kept of its class, and no kept one overlaps it too
+/// much.
 class Suppression {
 public:
   explicit Suppression(Node &node) : node(node), s(node) {}
@@ -130,7 +132,7 @@ private:
   Node &node;
   ShapeScalars s;
   Value limit, overlap, threshold; ///< scalars; null without a threshold
-  Value scores, order, boxes; // sorted
+  Value scores, order, boxes;      // sorted
   DimAttr batch, classes, count;
 };
 } // namespace
@@ -158,7 +160,8 @@ Suppression::Corners Suppression::corners(Value boxes) {
       result.high[d] = node.max(first, second);
     }
   }
-  result.area = node.mul(node.sub(result.high[0], result.low[0]), node.sub(result.high[1], result.low[1]));
+  result.area =
+      node.mul(node.sub(result.high[0], result.low[0]), node.sub(result.high[1], result.low[1]));
   return result;
 }
 
@@ -166,7 +169,8 @@ Suppression::Corners Suppression::corners(Value boxes) {
 Value Suppression::overlaps(const Corners &x, const Corners &y) {
   Value shared;
   for (int d = 0; d < 2; ++d) {
-    Value side = node.max(node.sub(node.min(x.high[d], y.high[d]), node.max(x.low[d], y.low[d])), 0.0);
+    Value side =
+        node.max(node.sub(node.min(x.high[d], y.high[d]), node.max(x.low[d], y.low[d])), 0.0);
     shared = shared ? node.mul(shared, side) : side;
   }
   Value both = node.sub(node.add(x.area, y.area), shared);
@@ -192,7 +196,8 @@ void Suppression::sort() {
   // Boxes of all batches side by side; those of a batch serve all of its classes.
   DimList dims{count, batch, classes};
   graph::TensorType places = graph::TensorType::get(dims, si64(node));
-  Value first = node.mul(node.create<graph::IotaOp>(places, 1), node.broadcast(s.number(count), {}, dims));
+  Value first =
+      node.mul(node.create<graph::IotaOp>(places, 1), node.broadcast(s.number(count), {}, dims));
   Value flat = node.reshape(node.input(0), {DimAttr(DimExpr(batch) * DimExpr(count)), node.dim(4)});
   boxes = node.create<graph::GatherOp>(flat, node.add(first, order), 0);
 }
@@ -202,13 +207,15 @@ Value Suppression::keep() {
   Type flag = node.getBuilder().getI1Type();
   DimList all{count, batch, classes}, pair{batch, classes};
   Corners sorted = corners(boxes);
-  graph::TensorType kept = graph::TensorType::get(all, flag), number = graph::TensorType::get(pair, si64(node));
+  graph::TensorType kept = graph::TensorType::get(all, flag),
+                    number = graph::TensorType::get(pair, si64(node));
   SmallVector<Value> inits{node.fill(kept, 0), node.fill(number, 0)};
   SmallVector<Value> xs{boxes, scores,
                         node.create<graph::IotaOp>(graph::TensorType::get({count}, si64(node)), 0)};
   SmallVector<Type> results{kept, number};
-  auto scan = graph::ScanOp::create(node.getBuilder(), node.getLoc(), results, inits, xs, /*axis=*/0,
-                                    /*reverse=*/false);
+  auto scan =
+      graph::ScanOp::create(node.getBuilder(), node.getLoc(), results, inits, xs, /*axis=*/0,
+                            /*reverse=*/false);
   Block &body = scan.getBody().emplaceBlock();
   for (Value init : inits)
     body.addArgument(init.getType(), node.getLoc());
@@ -247,7 +254,8 @@ Value Suppression::keep() {
 LogicalResult Suppression::run() {
   if (!node.input(1) || node.type(0).rank() != 3 || node.type(1).rank() != 3 ||
       node.type(0).getDim(2).getConstant() != 4)
-    return node.error("needs boxes of shape [batch, boxes, 4] and scores of shape [batch, classes, boxes]");
+    return node.error(
+        "needs boxes of shape [batch, boxes, 4] and scores of shape [batch, classes, boxes]");
   batch = node.type(0).getDim(0);
   count = node.type(0).getDim(1);
   classes = node.type(1).getDim(1);
@@ -261,7 +269,8 @@ LogicalResult Suppression::run() {
   // Selected ones in the order of batch, class and score.
   Value kept = node.transpose(keep(), {1, 2, 0});
   DimList dims{batch, classes, count};
-  FailureOr<Value> flat = flatten(node, kept), places = flatten(node, node.transpose(order, {1, 2, 0}));
+  FailureOr<Value> flat = flatten(node, kept),
+                   places = flatten(node, node.transpose(order, {1, 2, 0}));
   if (failed(flat) || failed(places))
     return failure();
   Value selected = placesOf(node, *flat, "the number of boxes that are selected");

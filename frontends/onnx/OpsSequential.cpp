@@ -1,4 +1,5 @@
-//===- OpsSequential.cpp - Cumulative sums, sorting, scattering and gathering by place, Scan -----===//
+//===- OpsSequential.cpp - Cumulative sums, sorting, scattering and gathering by place, Scan
+//-----===//
 
 #include "frontends/onnx/Importer.h"
 
@@ -10,8 +11,7 @@ using namespace tessera::onnx;
 // CumSum, TopK
 //===----------------------------------------------------------------------===//
 
-template <graph::CumulativeKind kind>
-static LogicalResult cumulative(Node &node) {
+template <graph::CumulativeKind kind> static LogicalResult cumulative(Node &node) {
   SmallVector<int64_t> axis;
   if (!node.input(1))
     return node.error("needs the axis as its second input");
@@ -41,7 +41,8 @@ static LogicalResult importTopK(Node &node) {
   if (k.size() != 1)
     return node.error("has " + Twine(k.size()) + " values of K, expected one");
   if (graph::isKnownLess(node.type(0).getDim(axis), k[0]) || graph::isKnownLess(k[0], node.dim(0)))
-    return node.error("asks for " + k[0].str() + " of " + node.type(0).getDim(axis).str() + " elements");
+    return node.error("asks for " + k[0].str() + " of " + node.type(0).getDim(axis).str() +
+                      " elements");
   auto op = graph::TopKOp::create(node.getBuilder(), node.getLoc(), node.input(0), k[0], axis,
                                   !node.getInt("largest", 1));
   node.setOutput(op.getValues());
@@ -65,11 +66,12 @@ static Value extentAt(Node &node, DimAttr extent, graph::TensorType type) {
 }
 
 namespace {
-/// Places in some leading dims of a tensor as places in all of them side by side. Negative indices count
-/// from the end.
+/// Places in some leading dims of a tensor as places in all of them side by side. Negative indices
+/// count from the end.
 class Places {
 public:
-  Places(Node &node, graph::TensorType indices) : node(node), type(graph::TensorType::get(indices.getDims(), si64(node))) {}
+  Places(Node &node, graph::TensorType indices)
+      : node(node), type(graph::TensorType::get(indices.getDims(), si64(node))) {}
 
   /// The place along the next dim is the index along dim `axis` of the indices themselves.
   void addOwn(DimAttr extent, int64_t axis) { add(extent, node.create<graph::IotaOp>(type, axis)); }
@@ -112,7 +114,8 @@ static Value joinLeading(Node &node, Value x, DimAttr total, size_t count) {
   return node.reshape(x, dims);
 }
 
-/// ScatterElements and GatherElements: indices name places along the axis, the other dims are their own.
+/// ScatterElements and GatherElements: indices name places along the axis, the other dims are their
+/// own.
 static LogicalResult elementPlaces(Node &node, std::optional<Places> &places) {
   if (!node.input(1))
     return node.error("needs indices");
@@ -120,7 +123,8 @@ static LogicalResult elementPlaces(Node &node, std::optional<Places> &places) {
   if (failed(node.normalizeAxis(axis, rank)))
     return failure();
   if (node.type(1).rank() != rank)
-    return node.error("has indices of rank " + Twine(node.type(1).rank()) + ", expected " + Twine(rank));
+    return node.error("has indices of rank " + Twine(node.type(1).rank()) + ", expected " +
+                      Twine(rank));
   places.emplace(node, node.type(1));
   for (int64_t d = 0; d < rank; ++d) {
     if (d == axis)
@@ -166,9 +170,10 @@ static LogicalResult importScatterElements(Node &node) {
   return success();
 }
 
-/// ScatterND and GatherND: the last dim of the indices names a place in leading dims, after `batch` dims
-/// that indices and data have in common.
-static LogicalResult tuplePlaces(Node &node, int64_t batch, std::optional<Places> &places, size_t &leading) {
+/// ScatterND and GatherND: the last dim of the indices names a place in leading dims, after `batch`
+/// dims that indices and data have in common.
+static LogicalResult tuplePlaces(Node &node, int64_t batch, std::optional<Places> &places,
+                                 size_t &leading) {
   if (!node.input(1) || node.type(1).rank() == 0)
     return node.error("needs indices of rank 1 or more");
   graph::TensorType indices = node.type(1), data = node.type(0);
@@ -182,10 +187,12 @@ static LogicalResult tuplePlaces(Node &node, int64_t batch, std::optional<Places
   for (int64_t d = 0; d < batch; ++d)
     places->addOwn(data.getDim(d), d);
   for (int64_t k = 0; k < *count; ++k) {
-    DimList starts(indices.rank(), node.dim(0)), steps(indices.rank(), node.dim(1)), one(indices.getDims());
+    DimList starts(indices.rank(), node.dim(0)), steps(indices.rank(), node.dim(1)),
+        one(indices.getDims());
     starts.back() = node.dim(k);
     one.back() = node.dim(1);
-    Value column = node.reshape(node.create<graph::SliceOp>(node.input(1), starts, steps, one), dims);
+    Value column =
+        node.reshape(node.create<graph::SliceOp>(node.input(1), starts, steps, one), dims);
     places->addIndex(data.getDim(batch + k), column);
   }
   leading = batch + *count;
@@ -211,7 +218,8 @@ static LogicalResult importScatterND(Node &node) {
   DimList expected(node.type(1).getDims().drop_back());
   llvm::append_range(expected, node.type(0).getDims().drop_front(leading));
   if (!node.input(2) || node.type(2).getDims() != ArrayRef<DimAttr>(expected))
-    return node.error("needs updates of the indices' shape without the last extent, then the data's rest");
+    return node.error(
+        "needs updates of the indices' shape without the last extent, then the data's rest");
   scatter(node, kind, *places, leading);
   return success();
 }
@@ -241,11 +249,13 @@ static LogicalResult importOneHot(Node &node) {
       at.push_back(d);
   Value index = node.broadcast(node.convert(node.input(0), si64(node)), at, dims);
   Value isNegative = node.compare(graph::CompareKind::lt, index, node.fill(places, 0));
-  index = node.create<graph::SelectOp>(isNegative, node.add(index, extentAt(node, depth[0], places)), index);
-  Value isHot = node.compare(graph::CompareKind::eq, index, node.create<graph::IotaOp>(places, axis));
+  index = node.create<graph::SelectOp>(isNegative,
+                                       node.add(index, extentAt(node, depth[0], places)), index);
+  Value isHot =
+      node.compare(graph::CompareKind::eq, index, node.create<graph::IotaOp>(places, axis));
   auto value = [&](int64_t which) {
-    Value one = node.create<graph::SliceOp>(node.input(2), DimList{node.dim(which)}, DimList{node.dim(1)},
-                                            DimList{node.dim(1)});
+    Value one = node.create<graph::SliceOp>(node.input(2), DimList{node.dim(which)},
+                                            DimList{node.dim(1)}, DimList{node.dim(1)});
     return node.broadcast(node.reshape(one, {}), {}, dims);
   };
   node.setOutput(node.create<graph::SelectOp>(isHot, value(1), value(0)));
@@ -263,7 +273,8 @@ static LogicalResult importTrilu(Node &node) {
     row = node.add(row, node.broadcast(node.reshape(node.input(1), {}), {}, type.getDims()));
   bool upper = node.getInt("upper", 1);
   Value isKept = node.compare(upper ? graph::CompareKind::ge : graph::CompareKind::le, column, row);
-  node.setOutput(node.create<graph::SelectOp>(isKept, node.input(0), node.fillLike(node.input(0), 0)));
+  node.setOutput(
+      node.create<graph::SelectOp>(isKept, node.input(0), node.fillLike(node.input(0), 0)));
   return success();
 }
 
@@ -271,7 +282,8 @@ static LogicalResult importTrilu(Node &node) {
 // Scan
 //===----------------------------------------------------------------------===//
 
-/// Axes and directions of scanned inputs and outputs become transposes and reversals around the loop.
+/// Axes and directions of scanned inputs and outputs become transposes and reversals around the
+/// loop.
 static LogicalResult importScan(Node &node) {
   const ::onnx::AttributeProto *body = node.attribute("body");
   int64_t scanned = node.getInt("num_scan_inputs", 0);
@@ -347,7 +359,8 @@ static LogicalResult importScan(Node &node) {
     results.push_back(type.withDims(dims));
   }
   graph::YieldOp::create(inner, node.getLoc(), yielded);
-  auto op = graph::ScanOp::create(outer, node.getLoc(), results, inits, xs, /*axis=*/0, /*reverse=*/false);
+  auto op = graph::ScanOp::create(outer, node.getLoc(), results, inits, xs, /*axis=*/0,
+                                  /*reverse=*/false);
   op.getBody().takeBody(*region);
   for (auto [i, given] : llvm::enumerate(op.getResults())) {
     Value result = given;

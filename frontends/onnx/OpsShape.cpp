@@ -1,4 +1,5 @@
-//===- OpsShape.cpp - Shapes and movement ------------------------------------------------------===//
+//===- OpsShape.cpp - Shapes and movement
+//------------------------------------------------------===//
 
 #include "frontends/onnx/DataShapes.h"
 
@@ -91,7 +92,8 @@ static LogicalResult importReshape(Node &node) {
   for (size_t i = 0; i < wanted.size(); ++i) {
     if (wanted[i].getConstant() == 0 && !zeroIsZero) {
       if (int64_t(i) >= type.rank())
-        return node.error("keeps extent " + Twine(i) + " of an input of rank " + Twine(type.rank()));
+        return node.error("keeps extent " + Twine(i) + " of an input of rank " +
+                          Twine(type.rank()));
       wanted[i] = type.getDim(i);
     }
     if (wanted[i].getConstant() == -1) {
@@ -201,7 +203,8 @@ static LogicalResult importTranspose(Node &node) {
 
 static LogicalResult importConcat(Node &node) {
   int64_t axis = node.getInt("axis", 0);
-  if (failed(node.needInputs(node.inputCount())) || failed(node.normalizeAxis(axis, node.type(0).rank())))
+  if (failed(node.needInputs(node.inputCount())) ||
+      failed(node.normalizeAxis(axis, node.type(0).rank())))
     return failure();
   // Extents outside the axis that cannot be compared are taken to be equal.
   SmallVector<Value> values;
@@ -371,8 +374,8 @@ static LogicalResult importPad(Node &node) {
       return failure();
     if (node.input(3) && (failed(node.constantInts(3, "the list of axes", axes))))
       return failure();
-    filler = node.input(2) ? node.reshape(node.input(2), {})
-                           : node.scalar(type.getElementType(), 0);
+    filler =
+        node.input(2) ? node.reshape(node.input(2), {}) : node.scalar(type.getElementType(), 0);
   }
   if (axes.empty())
     axes = llvm::to_vector(llvm::seq<int64_t>(0, type.rank()));
@@ -407,10 +410,10 @@ static LogicalResult importPad(Node &node) {
   if (cuts)
     x = node.create<graph::SliceOp>(x, cutStarts, steps, cutDims);
   MLIRContext *context = node.getBuilder().getContext();
-  node.setOutput(node.create<graph::PadOp>(
-      *mode, x, *mode == graph::PadMode::constant ? filler : Value(),
-      graph::DimArrayAttr::get(context, ArrayRef<DimAttr>(lo)),
-      graph::DimArrayAttr::get(context, ArrayRef<DimAttr>(hi))));
+  node.setOutput(
+      node.create<graph::PadOp>(*mode, x, *mode == graph::PadMode::constant ? filler : Value(),
+                                graph::DimArrayAttr::get(context, ArrayRef<DimAttr>(lo)),
+                                graph::DimArrayAttr::get(context, ArrayRef<DimAttr>(hi))));
   return success();
 }
 

@@ -1,4 +1,5 @@
-//===- OpsWindow.cpp - Convolutions, pooling, resizing ---------------------------------------------===//
+//===- OpsWindow.cpp - Convolutions, pooling, resizing
+//---------------------------------------------===//
 
 #include "frontends/onnx/Importer.h"
 
@@ -28,7 +29,8 @@ static LogicalResult readWindow(Node &node, SmallVector<int64_t> kernel, Window 
   for (size_t i = 0; i < spatial; ++i) {
     DimExpr lo = node.dim(pads[i]), hi = node.dim(pads[spatial + i]);
     if (automatic == "SAME_UPPER" || automatic == "SAME_LOWER") {
-      // The output has ceil(extent / stride) elements; what is missing is split, the odd one to one side.
+      // The output has ceil(extent / stride) elements; what is missing is split, the odd one to one
+      // side.
       DimExpr extent = node.type(0).getDim(2 + i);
       DimExpr outputs = extent.ceilDiv(window.strides[i]);
       int64_t span = (window.kernel[i] - 1) * window.dilations[i] + 1;
@@ -66,7 +68,8 @@ static LogicalResult kernelOf(Node &node, SmallVector<int64_t> &kernel) {
 static Value addBias(Node &node, Value result) {
   if (!node.input(2))
     return result;
-  return node.add(result, node.broadcast(node.input(2), {1}, graph::getTensorType(result).getDims()));
+  return node.add(result,
+                  node.broadcast(node.input(2), {1}, graph::getTensorType(result).getDims()));
 }
 
 LogicalResult tessera::onnx::importConv(Node &node) {
@@ -86,17 +89,17 @@ LogicalResult tessera::onnx::importConv(Node &node) {
   properties.lo = listOf(node, window.lo);
   properties.hi = listOf(node, window.hi);
   properties.groups = b.getI64IntegerAttr(node.getInt("group", 1));
-  if (failed(graph::ConvOp::inferReturnTypes(
-          b.getContext(), node.getLoc(), state.operands, state.attributes.getDictionary(b.getContext()),
-          state.getRawProperties(), {}, state.types)))
+  if (failed(graph::ConvOp::inferReturnTypes(b.getContext(), node.getLoc(), state.operands,
+                                             state.attributes.getDictionary(b.getContext()),
+                                             state.getRawProperties(), {}, state.types)))
     return node.error("its operands do not fit");
   op = node.getBuilder().create(state);
   node.setOutput(addBias(node, op->getResult(0)));
   return success();
 }
 
-/// Where the output's extents are given (output_shape), or follow from the input's (auto_pad), the padding
-/// is what is too much; the odd one goes to one side.
+/// Where the output's extents are given (output_shape), or follow from the input's (auto_pad), the
+/// padding is what is too much; the odd one goes to one side.
 static LogicalResult padToShape(Node &node, MutableArrayRef<int64_t> more, Window &window) {
   std::string automatic = node.getString("auto_pad", "NOTSET");
   bool isSame = automatic == "SAME_UPPER" || automatic == "SAME_LOWER";
@@ -117,7 +120,8 @@ static LogicalResult padToShape(Node &node, MutableArrayRef<int64_t> more, Windo
       return node.error("its extents overflow");
     DimExpr total = DimExpr::max(all - wanted, node.dim(0)), half = total.floorDiv(2);
     // What no window reaches is zero.
-    if (std::optional<int64_t> missing = (wanted - all).get().getConstant(); missing && *missing > 0)
+    if (std::optional<int64_t> missing = (wanted - all).get().getConstant();
+        missing && *missing > 0)
       more[i] += *missing;
     window.lo[i] = automatic == "SAME_UPPER" ? half : total - half;
     window.hi[i] = total - DimExpr(window.lo[i]);
@@ -148,9 +152,10 @@ static LogicalResult importConvTranspose(Node &node) {
   properties.hi = listOf(node, window.hi);
   properties.output_padding = graph::DimArrayAttr::get(b.getContext(), ArrayRef<int64_t>(more));
   properties.groups = b.getI64IntegerAttr(node.getInt("group", 1));
-  if (failed(graph::ConvTransposeOp::inferReturnTypes(
-          b.getContext(), node.getLoc(), state.operands, state.attributes.getDictionary(b.getContext()),
-          state.getRawProperties(), {}, state.types)))
+  if (failed(
+          graph::ConvTransposeOp::inferReturnTypes(b.getContext(), node.getLoc(), state.operands,
+                                                   state.attributes.getDictionary(b.getContext()),
+                                                   state.getRawProperties(), {}, state.types)))
     return node.error("its operands do not fit");
   node.setOutput(addBias(node, node.getBuilder().create(state)->getResult(0)));
   return success();
@@ -172,8 +177,8 @@ static void roundUp(Node &node, Window &window) {
     // A window that begins in the padding behind is dropped.
     DimExpr last = (extent + DimExpr(window.lo[i]) - 1).floorDiv(stride) + 1;
     outputs = DimExpr::min(outputs, last);
-    window.hi[i] = DimExpr::max((outputs - 1) * stride + span - extent - DimExpr(window.lo[i]),
-                                node.dim(0));
+    window.hi[i] =
+        DimExpr::max((outputs - 1) * stride + span - extent - DimExpr(window.lo[i]), node.dim(0));
   }
 }
 
@@ -185,7 +190,8 @@ static Value pool(Node &node, graph::WindowKind kind, Value x, const Window &win
 
 static LogicalResult importMaxPool(Node &node) {
   Window window;
-  if (failed(readWindow(node, node.getInts("kernel_shape").value_or(SmallVector<int64_t>()), window)))
+  if (failed(
+          readWindow(node, node.getInts("kernel_shape").value_or(SmallVector<int64_t>()), window)))
     return failure();
   if (node.proto.output_size() > 1)
     return node.error("gives indices, which is not supported");
@@ -196,7 +202,8 @@ static LogicalResult importMaxPool(Node &node) {
 
 static LogicalResult importAveragePool(Node &node) {
   Window window;
-  if (failed(readWindow(node, node.getInts("kernel_shape").value_or(SmallVector<int64_t>()), window)))
+  if (failed(
+          readWindow(node, node.getInts("kernel_shape").value_or(SmallVector<int64_t>()), window)))
     return failure();
   DimList ownLo(window.lo), ownHi(window.hi);
   roundUp(node, window);
@@ -210,8 +217,8 @@ static LogicalResult importAveragePool(Node &node) {
     node.setOutput(node.div(sum, node.fillLike(sum, count)));
     return success();
   }
-  // The number of elements of each window: the sum of ones, without or with the declared padding (never with
-  // that of ceil_mode).
+  // The number of elements of each window: the sum of ones, without or with the declared padding
+  // (never with that of ceil_mode).
   Value ones = node.fillLike(node.input(0), 1);
   if (node.getInt("count_include_pad", 0)) {
     DimList lo(2, node.dim(0)), hi(lo);
@@ -220,8 +227,8 @@ static LogicalResult importAveragePool(Node &node) {
     for (size_t i = 0; i < ownHi.size(); ++i)
       hi.push_back(ownHi[i] = DimExpr::min(ownHi[i], window.hi[i]));
     ones = node.create<graph::PadOp>(graph::PadMode::constant, ones,
-                                     node.scalar(node.type(0).getElementType(), 1), listOf(node, lo),
-                                     listOf(node, hi));
+                                     node.scalar(node.type(0).getElementType(), 1),
+                                     listOf(node, lo), listOf(node, hi));
     for (size_t i = 0; i < window.lo.size(); ++i) {
       window.lo[i] = node.dim(0);
       window.hi[i] = DimExpr(window.hi[i]) - DimExpr(ownHi[i]);
@@ -240,8 +247,8 @@ static LogicalResult importGlobalAverage(Node &node) {
 }
 static LogicalResult importGlobalMax(Node &node) {
   SmallVector<int64_t> axes = spatialAxes(node);
-  node.setOutput(node.keepDims(node.reduce(graph::ReduceKind::max, node.input(0), axes),
-                               node.input(0), axes));
+  node.setOutput(
+      node.keepDims(node.reduce(graph::ReduceKind::max, node.input(0), axes), node.input(0), axes));
   return success();
 }
 
@@ -251,8 +258,8 @@ static LogicalResult importGlobalMax(Node &node) {
 
 static LogicalResult readScales(Node &node, Value value, SmallVectorImpl<double> &scales) {
   auto constant = value.getDefiningOp<graph::ConstantOp>();
-  auto dense = constant ? llvm::dyn_cast<DenseFPElementsAttr>(constant.getValue())
-                        : DenseFPElementsAttr();
+  auto dense =
+      constant ? llvm::dyn_cast<DenseFPElementsAttr>(constant.getValue()) : DenseFPElementsAttr();
   if (!dense)
     return node.error("the list of scales is not constant");
   for (const llvm::APFloat &scale : dense.getValues<llvm::APFloat>())
@@ -270,14 +277,16 @@ static LogicalResult scaleExtent(Node &node, double scale, DimAttr &extent) {
   while (denominator <= 64 && scale * denominator != std::floor(scale * denominator))
     ++denominator;
   if (denominator > 64)
-    return node.error("scale " + std::to_string(scale) + " of a symbolic extent is no simple fraction");
+    return node.error("scale " + std::to_string(scale) +
+                      " of a symbolic extent is no simple fraction");
   extent = (DimExpr(extent) * int64_t(scale * denominator)).floorDiv(denominator);
   return success();
 }
 
 /// One scale for all axes: the smallest or the largest of those that the sizes ask for.
 static LogicalResult keepAspectRatio(Node &node, bool isSmaller, ArrayRef<int64_t> axes,
-                                     SmallVectorImpl<DimAttr> &sizes, SmallVectorImpl<double> &scales) {
+                                     SmallVectorImpl<DimAttr> &sizes,
+                                     SmallVectorImpl<double> &scales) {
   double scale = 0;
   for (auto [i, axis] : llvm::enumerate(axes)) {
     DimAttr extent = node.type(0).getDim(axis);
@@ -287,7 +296,8 @@ static LogicalResult keepAspectRatio(Node &node, bool isSmaller, ArrayRef<int64_
     scale = i == 0 ? own : isSmaller ? std::min(scale, own) : std::max(scale, own);
   }
   for (auto [i, axis] : llvm::enumerate(axes))
-    sizes[i] = node.dim(int64_t(std::floor(scale * double(node.type(0).getDim(axis).getValue()) + 0.5)));
+    sizes[i] =
+        node.dim(int64_t(std::floor(scale * double(node.type(0).getDim(axis).getValue()) + 0.5)));
   scales.assign(axes.size(), scale);
   return success();
 }
@@ -298,7 +308,8 @@ static LogicalResult readGrid(Node &node, SmallVectorImpl<int64_t> &axes, DimLis
   bool isOld = node.opset < 11;
   int64_t rank = node.type(0).rank();
   axes = node.getInts("axes").value_or(llvm::to_vector(llvm::seq<int64_t>(0, rank)));
-  SmallVector<int64_t> sorted(axes.begin(), axes.end()); // Scales and sizes are in the order of the axes.
+  SmallVector<int64_t> sorted(axes.begin(),
+                              axes.end()); // Scales and sizes are in the order of the axes.
   if (failed(node.normalizeAxes(sorted, rank)))
     return failure();
   for (int64_t &axis : axes)
@@ -309,7 +320,8 @@ static LogicalResult readGrid(Node &node, SmallVectorImpl<int64_t> &axes, DimLis
     if (failed(readScales(node, scaleInput, scales)))
       return failure();
     if (scales.size() != axes.size())
-      return node.error("has " + Twine(scales.size()) + " scales for " + Twine(axes.size()) + " axes");
+      return node.error("has " + Twine(scales.size()) + " scales for " + Twine(axes.size()) +
+                        " axes");
     for (auto [axis, scale] : llvm::zip(axes, scales)) {
       if (!(scale > 0) || scale > 1e9)
         return node.error("has the scale " + std::to_string(scale) + ", expected a positive one");
@@ -355,8 +367,8 @@ static LogicalResult importResize(Node &node) {
       kept.push_back(scales[i]);
   }
   std::string mode = node.getString("mode", "nearest");
-  std::string coordinates = isOld ? "asymmetric"
-                                  : node.getString("coordinate_transformation_mode", "half_pixel");
+  std::string coordinates =
+      isOld ? "asymmetric" : node.getString("coordinate_transformation_mode", "half_pixel");
   std::string nearest = isOld ? "floor" : node.getString("nearest_mode", "round_prefer_floor");
   auto modeKind = graph::symbolizeResizeMode(mode);
   auto coordinateKind = graph::symbolizeCoordinateMode(coordinates);

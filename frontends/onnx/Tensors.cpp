@@ -1,4 +1,5 @@
-//===- Tensors.cpp - Constants of a model ------------------------------------------------------===//
+//===- Tensors.cpp - Constants of a model
+//------------------------------------------------------===//
 
 #include "frontends/onnx/Importer.h"
 
@@ -24,39 +25,24 @@ Type tessera::onnx::getElementType(MLIRContext *context, int64_t dataType) {
     return IntegerType::get(context, width, isSigned ? IntegerType::Signed : IntegerType::Unsigned);
   };
   switch (dataType) {
-  case Proto::FLOAT:
-    return b.getF32Type();
-  case Proto::DOUBLE:
-    return b.getF64Type();
-  case Proto::FLOAT16:
-    return b.getF16Type();
-  case Proto::BFLOAT16:
-    return b.getBF16Type();
-  case Proto::INT8:
-    return integer(8, true);
-  case Proto::INT16:
-    return integer(16, true);
-  case Proto::INT32:
-    return integer(32, true);
-  case Proto::INT64:
-    return integer(64, true);
-  case Proto::UINT8:
-    return integer(8, false);
-  case Proto::UINT16:
-    return integer(16, false);
-  case Proto::UINT32:
-    return integer(32, false);
-  case Proto::UINT64:
-    return integer(64, false);
-  case Proto::BOOL:
-    return b.getI1Type();
-  default:
-    return {};
+  case Proto::FLOAT: return b.getF32Type();
+  case Proto::DOUBLE: return b.getF64Type();
+  case Proto::FLOAT16: return b.getF16Type();
+  case Proto::BFLOAT16: return b.getBF16Type();
+  case Proto::INT8: return integer(8, true);
+  case Proto::INT16: return integer(16, true);
+  case Proto::INT32: return integer(32, true);
+  case Proto::INT64: return integer(64, true);
+  case Proto::UINT8: return integer(8, false);
+  case Proto::UINT16: return integer(16, false);
+  case Proto::UINT32: return integer(32, false);
+  case Proto::UINT64: return integer(64, false);
+  case Proto::BOOL: return b.getI1Type();
+  default: return {};
   }
 }
 
-template <typename To, typename Repeated>
-static std::vector<char> pack(const Repeated &numbers) {
+template <typename To, typename Repeated> static std::vector<char> pack(const Repeated &numbers) {
   std::vector<char> bytes(numbers.size() * sizeof(To));
   for (int i = 0; i < numbers.size(); ++i) {
     To value = static_cast<To>(numbers[i]);
@@ -71,25 +57,17 @@ static std::vector<char> bytesOf(const ::onnx::TensorProto &tensor) {
   if (tensor.has_raw_data())
     return std::vector<char>(tensor.raw_data().begin(), tensor.raw_data().end());
   switch (tensor.data_type()) {
-  case Proto::FLOAT:
-    return pack<float>(tensor.float_data());
-  case Proto::DOUBLE:
-    return pack<double>(tensor.double_data());
-  case Proto::INT64:
-    return pack<int64_t>(tensor.int64_data());
-  case Proto::UINT64:
-    return pack<uint64_t>(tensor.uint64_data());
-  case Proto::UINT32:
-    return pack<uint32_t>(tensor.uint64_data());
-  case Proto::INT32:
-    return pack<int32_t>(tensor.int32_data());
+  case Proto::FLOAT: return pack<float>(tensor.float_data());
+  case Proto::DOUBLE: return pack<double>(tensor.double_data());
+  case Proto::INT64: return pack<int64_t>(tensor.int64_data());
+  case Proto::UINT64: return pack<uint64_t>(tensor.uint64_data());
+  case Proto::UINT32: return pack<uint32_t>(tensor.uint64_data());
+  case Proto::INT32: return pack<int32_t>(tensor.int32_data());
   case Proto::INT16:
   case Proto::UINT16:
   case Proto::FLOAT16:
-  case Proto::BFLOAT16:
-    return pack<uint16_t>(tensor.int32_data());
-  default:
-    return pack<uint8_t>(tensor.int32_data());
+  case Proto::BFLOAT16: return pack<uint16_t>(tensor.int32_data());
+  default: return pack<uint8_t>(tensor.int32_data());
   }
 }
 
@@ -112,9 +90,9 @@ public:
   }
 
   graph::TensorType type;
-  std::vector<char> bytes;     // unless it is external
+  std::vector<char> bytes; // unless it is external
   graph::WeightAttr external;
-  ArrayRef<char> view;         // of either
+  ArrayRef<char> view; // of either
 
 private:
   LogicalResult readExternal(const ::onnx::TensorProto &tensor);
@@ -228,8 +206,9 @@ Value TensorReader::makeConstant() {
     uint64_t bits = 0;
     std::memcpy(&bits, view.data() + i * size, size);
     if (auto real = llvm::dyn_cast<FloatType>(element))
-      elements.push_back(FloatAttr::get(
-          real, llvm::APFloat(real.getFloatSemantics(), llvm::APInt(real.getWidth(), bits, false, true))));
+      elements.push_back(
+          FloatAttr::get(real, llvm::APFloat(real.getFloatSemantics(),
+                                             llvm::APInt(real.getWidth(), bits, false, true))));
     else
       elements.push_back(IntegerAttr::get(
           element, llvm::APInt(element.getIntOrFloatBitWidth(), bits, false, true)));
@@ -254,7 +233,8 @@ Value tessera::onnx::importSparseTensor(graph::GraphBuilder &builder,
   if (failed(result.readType(tensor.values().data_type(), dims)))
     return {};
   auto error = [&] { return result.error() << "is sparse and "; };
-  int64_t total = *result.type.getByteSize(), size = getElementByteSize(result.type.getElementType());
+  int64_t total = *result.type.getByteSize(),
+          size = getElementByteSize(result.type.getElementType());
   if (total > kMaxSparseBytes)
     return error() << "would have " << total << " bytes when it is dense, the limit is "
                    << kMaxSparseBytes << " (kMaxSparseBytes)",

@@ -234,9 +234,8 @@ uint64_t tessera_buffer_text(const tessera_module *module, uint32_t variant, uin
   const Function *f = findFunctionOf(module, variant, function);
   return f && buffer < f->buffers.size ? formatBuffer(*f, buffer, text, size) : 0;
 }
-uint64_t tessera_instruction_text(const tessera_module *module, uint32_t variant,
-                                  uint32_t function, uint32_t instruction, char *text,
-                                  uint64_t size) {
+uint64_t tessera_instruction_text(const tessera_module *module, uint32_t variant, uint32_t function,
+                                  uint32_t instruction, char *text, uint64_t size) {
   const Function *f = findFunctionOf(module, variant, function);
   return f && instruction < f->instructions.size
              ? formatInstruction(*findVariant(module, variant), *f, instruction, text, size)

@@ -311,8 +311,16 @@ tessera_code tessera_profile_get(const tessera_context *context, uint64_t index,
   if (index >= c.records.size() || !record)
     return TESSERA_INVALID_ARGUMENT;
   const Record &from = c.records[index];
-  *record = {tessera_record_kind(from.kind), from.function, from.instruction, from.kernel, 0, 0,
-             from.start, from.duration, from.operations, from.bytes};
+  *record = {tessera_record_kind(from.kind),
+             from.function,
+             from.instruction,
+             from.kernel,
+             0,
+             0,
+             from.start,
+             from.duration,
+             from.operations,
+             from.bytes};
   return TESSERA_OK;
 }
 void tessera_profile_clear(tessera_context *context) {

@@ -16,9 +16,9 @@
  *            released with tessera_error_destroy (untouched on success). Nothing is printed, no
  *            exception leaves, no signal handler is installed.
  * Threads    A module may be used from any number of threads at once. A context serves one thread
- *            at a time: a second concurrent call gets TESSERA_BUSY. tessera_cancel is the exception.
- * Ownership  What *_create and *_load_* give is released with *_destroy. A context keeps its module
- *            alive. Strings and arrays inside info structs belong to the module, and live as long.
+ *            at a time: a second concurrent call gets TESSERA_BUSY. tessera_cancel is the
+ * exception. Ownership  What *_create and *_load_* give is released with *_destroy. A context keeps
+ * its module alive. Strings and arrays inside info structs belong to the module, and live as long.
  * Limits     Tensors have at most TESSERA_MAX_RANK dimensions and 2^31 - 1 elements; a context at
  *            most 1024 threads, 4096 remembered shapes and 2^22 records of a profile.
  * Units      Sizes are bytes, extents and strides elements, times nanoseconds (CLOCK_MONOTONIC).
@@ -225,7 +225,8 @@ TESSERA_API uint32_t tessera_context_threads(const tessera_context *context);
 
 /* Names the memory of an input. It is read during tessera_run, not before, and must stay valid
  * until then, aligned to its elements. Dense row-major memory is used in place; anything else is
- * copied at each run. Checked here: type, rank and fixed extents; at the run: extents against each other and their ranges. */
+ * copied at each run. Checked here: type, rank and fixed extents; at the run: extents against each
+ * other and their ranges. */
 TESSERA_API tessera_code tessera_set_input(tessera_context *context, uint32_t function,
                                            uint32_t input, const tessera_tensor *tensor,
                                            tessera_error **error);
@@ -244,8 +245,8 @@ typedef struct tessera_run_options {
 
 /* Computes the outputs. Allocates nothing when the extents were seen before (and not forgotten, see
  * max_plans). Cancellation and timeout are noticed between kernels, between the tasks of a parallel
- * loop, and in the loops of a program and of its copies. After a failed run the outputs are undefined;
- * variables are as they were before it. */
+ * loop, and in the loops of a program and of its copies. After a failed run the outputs are
+ * undefined; variables are as they were before it. */
 TESSERA_API tessera_code tessera_run(tessera_context *context, uint32_t function,
                                      const tessera_run_options *options, tessera_error **error);
 /* What the last run of the function computed. Memory owned by the context stays valid until the

@@ -15,8 +15,8 @@
 //   - every extent, stride and element offset fits int32; min is 0;
 //   - extents are not 0 for a launch that has outputs: a launch whose outputs are all empty is
 //   skipped
-//     by the runtime (an *input* may be empty: a reduction over nothing; its memory holds zeros as far as
-//     indices that are clamped into it reach, extents of 0 taken as 1);
+//     by the runtime (an *input* may be empty: a reduction over nothing; its memory holds zeros as
+//     far as indices that are clamped into it reach, extents of 0 taken as 1);
 //   - `host` is aligned to kBufferAlignment for temporaries, variables, constants and buffers owned
 //   by
 //     the runtime, and only to the element size for memory given by the user;

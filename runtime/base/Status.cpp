@@ -21,64 +21,35 @@ void format(char (&buffer)[kMaxMessage], const char *pattern, va_list args) {
 
 const char *codeName(Code code) {
   switch (code) {
-  case Code::Ok:
-    return "OK";
-  case Code::InvalidArgument:
-    return "INVALID_ARGUMENT";
-  case Code::UnknownName:
-    return "UNKNOWN_NAME";
-  case Code::WrongCount:
-    return "WRONG_COUNT";
-  case Code::WrongType:
-    return "WRONG_TYPE";
-  case Code::WrongRank:
-    return "WRONG_RANK";
-  case Code::WrongShape:
-    return "WRONG_SHAPE";
-  case Code::BadMemory:
-    return "BAD_MEMORY";
-  case Code::TooLarge:
-    return "TOO_LARGE";
-  case Code::FileError:
-    return "FILE_ERROR";
-  case Code::NotAModule:
-    return "NOT_A_MODULE";
-  case Code::NewerVersion:
-    return "NEWER_VERSION";
-  case Code::OlderVersion:
-    return "OLDER_VERSION";
-  case Code::Truncated:
-    return "TRUNCATED";
-  case Code::Corrupt:
-    return "CORRUPT";
-  case Code::Malformed:
-    return "MALFORMED";
-  case Code::LimitExceeded:
-    return "LIMIT_EXCEEDED";
-  case Code::UnsupportedCpu:
-    return "UNSUPPORTED_CPU";
-  case Code::SystemError:
-    return "SYSTEM_ERROR";
-  case Code::OutOfMemory:
-    return "OUT_OF_MEMORY";
-  case Code::MemoryLimit:
-    return "MEMORY_LIMIT";
-  case Code::Cancelled:
-    return "CANCELLED";
-  case Code::DeadlineExceeded:
-    return "DEADLINE_EXCEEDED";
-  case Code::KernelFailed:
-    return "KERNEL_FAILED";
-  case Code::AssertionFailed:
-    return "ASSERTION_FAILED";
-  case Code::ArithmeticOverflow:
-    return "ARITHMETIC_OVERFLOW";
-  case Code::IndexOutOfRange:
-    return "INDEX_OUT_OF_RANGE";
-  case Code::Busy:
-    return "BUSY";
-  case Code::Internal:
-    return "INTERNAL";
+  case Code::Ok: return "OK";
+  case Code::InvalidArgument: return "INVALID_ARGUMENT";
+  case Code::UnknownName: return "UNKNOWN_NAME";
+  case Code::WrongCount: return "WRONG_COUNT";
+  case Code::WrongType: return "WRONG_TYPE";
+  case Code::WrongRank: return "WRONG_RANK";
+  case Code::WrongShape: return "WRONG_SHAPE";
+  case Code::BadMemory: return "BAD_MEMORY";
+  case Code::TooLarge: return "TOO_LARGE";
+  case Code::FileError: return "FILE_ERROR";
+  case Code::NotAModule: return "NOT_A_MODULE";
+  case Code::NewerVersion: return "NEWER_VERSION";
+  case Code::OlderVersion: return "OLDER_VERSION";
+  case Code::Truncated: return "TRUNCATED";
+  case Code::Corrupt: return "CORRUPT";
+  case Code::Malformed: return "MALFORMED";
+  case Code::LimitExceeded: return "LIMIT_EXCEEDED";
+  case Code::UnsupportedCpu: return "UNSUPPORTED_CPU";
+  case Code::SystemError: return "SYSTEM_ERROR";
+  case Code::OutOfMemory: return "OUT_OF_MEMORY";
+  case Code::MemoryLimit: return "MEMORY_LIMIT";
+  case Code::Cancelled: return "CANCELLED";
+  case Code::DeadlineExceeded: return "DEADLINE_EXCEEDED";
+  case Code::KernelFailed: return "KERNEL_FAILED";
+  case Code::AssertionFailed: return "ASSERTION_FAILED";
+  case Code::ArithmeticOverflow: return "ARITHMETIC_OVERFLOW";
+  case Code::IndexOutOfRange: return "INDEX_OUT_OF_RANGE";
+  case Code::Busy: return "BUSY";
+  case Code::Internal: return "INTERNAL";
   }
   return "UNKNOWN";
 }

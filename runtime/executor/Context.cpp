@@ -87,10 +87,16 @@ Status Context::initialize(const ContextOptions &options) {
     TESSERA_TRY(initialize(all[i], functions[i]));
   // std::atomic of an int32_t is one; kernels only read it.
   static_assert(sizeof(cancelled) == sizeof(int32_t) && std::atomic<int32_t>::is_always_lock_free);
-  kernelContext = {kKernelAbiVersion, sizeof(KernelContext), parallelFor, report,
-                   reinterpret_cast<const volatile int32_t *>(&cancelled), this};
+  kernelContext = {kKernelAbiVersion,
+                   sizeof(KernelContext),
+                   parallelFor,
+                   report,
+                   reinterpret_cast<const volatile int32_t *>(&cancelled),
+                   this};
   const uint32_t usable = usableCpus();
-  return pool.start(options.threads ? options.threads : usable < kMaxThreads ? usable : kMaxThreads);
+  return pool.start(options.threads        ? options.threads
+                    : usable < kMaxThreads ? usable
+                                           : kMaxThreads);
 }
 
 Status Context::initialize(const Function &function, FunctionState &state) {
@@ -218,8 +224,9 @@ Status Context::startProfile(uint64_t capacity) {
   Occupied occupied(*this);
   TESSERA_TRY(occupied.status());
   if (capacity > kMaxRecords)
-    return Status::error(Code::InvalidArgument, "%llu records are asked for, at most %llu "
-                                                "(kMaxRecords) are possible",
+    return Status::error(Code::InvalidArgument,
+                         "%llu records are asked for, at most %llu "
+                         "(kMaxRecords) are possible",
                          (unsigned long long)capacity, (unsigned long long)kMaxRecords);
   recordCapacity = 0;
   recordsDropped = 0;

@@ -88,13 +88,14 @@ private:
     Block memory;
     Plan *plans = nullptr;
     uint32_t count = 0, oldest = 0;
-    uint64_t stamp = 0;         // of the last plan, or of what made it invalid
-    Span<Place> places;         // room for placing the temporaries
+    uint64_t stamp = 0; // of the last plan, or of what made it invalid
+    Span<Place> places; // room for placing the temporaries
     uint32_t *scratch = nullptr;
   };
   // A run writes to the other copy, which becomes the value when the run has succeeded.
   struct VariableState {
-    explicit VariableState(const Allocator &allocator) : memory{Block(allocator), Block(allocator)} {}
+    explicit VariableState(const Allocator &allocator)
+        : memory{Block(allocator), Block(allocator)} {}
     Block memory[2];
     uint8_t current = 0;
     bool isWritten = false; // by the run in progress
@@ -123,14 +124,14 @@ private:
     TensorView *outputs; // the caller's, data null when owned
     bool *isGiven;
     uint8_t **inputMemory; // what kernels read: the caller's memory, or staging
-    Block *staging;      // of inputs that are not dense
-    Block *owned;        // of outputs
+    Block *staging;        // of inputs that are not dense
+    Block *owned;          // of outputs
     int64_t *registers;
     Bound *bound;
     SegmentState *segments;
-    void **arguments;    // of one launch
+    void **arguments;               // of one launch
     Span<uint32_t> variableBuffers; // that are a variable, or views of one
-    bool isDisjoint;     // the caller's tensors do not overlap, as far as they must not
+    bool isDisjoint;                // the caller's tensors do not overlap, as far as they must not
     bool hasRun;
   };
 

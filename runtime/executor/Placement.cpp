@@ -1,6 +1,8 @@
-// Greedy by size (Y. Pisarchyk, J. Lee: Efficient Memory Management for Deep Neural Net Inference, 2020):
+// Greedy by size (Y. Pisarchyk, J. Lee: Efficient Memory Management for Deep Neural Net Inference,
+// 2020):
 // 1. the largest first, equal sizes in their own order;
-// 2. walk over those already placed that live at the same time, by offset: the smallest gap that fits;
+// 2. walk over those already placed that live at the same time, by offset: the smallest gap that
+// fits;
 // 3. none fits: behind the last of them.
 #include "runtime/executor/Placement.h"
 
@@ -23,7 +25,8 @@ uint64_t placeByBestFit(Span<Place> places, uint32_t *scratch) {
       const Place &other = places[placed[i]];
       if (other.last < mine.first || mine.last < other.first)
         continue;
-      if (other.offset >= end && other.offset - end >= mine.bytes && other.offset - end < smallest) {
+      if (other.offset >= end && other.offset - end >= mine.bytes &&
+          other.offset - end < smallest) {
         smallest = other.offset - end;
         best = end;
       }

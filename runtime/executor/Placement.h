@@ -12,9 +12,9 @@ struct Place {
   uint64_t offset;      // the result
 };
 
-// Gives every place an offset such that two that live at the same time do not overlap, and returns the
-// bytes needed. `scratch` has room for two numbers per place. Deterministic; quadratic in the number of
-// places.
+// Gives every place an offset such that two that live at the same time do not overlap, and returns
+// the bytes needed. `scratch` has room for two numbers per place. Deterministic; quadratic in the
+// number of places.
 uint64_t placeByBestFit(Span<Place> places, uint32_t *scratch);
 
 } // namespace tessera::rt

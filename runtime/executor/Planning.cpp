@@ -1,5 +1,5 @@
-// Sizes and places of buffers. Temporaries of a segment get offsets by best fit over their live ranges
-// (Placement.cpp); the result is remembered for the tuple of registers that decided it.
+// Sizes and places of buffers. Temporaries of a segment get offsets by best fit over their live
+// ranges (Placement.cpp); the result is remembered for the tuple of registers that decided it.
 #include "runtime/base/Checked.h"
 #include "runtime/base/ElementType.h"
 #include "runtime/executor/Context.h"
@@ -15,12 +15,14 @@ struct Description {
   char text[200];
   Description(const Function &function, uint32_t index, const int64_t *dims) {
     const Buffer &buffer = function.buffers[index];
-    const bool isInput = buffer.kind == BufferKind::Input, isOutput = buffer.kind == BufferKind::Output;
-    int used = isInput || isOutput
-                   ? std::snprintf(text, sizeof text, "%s '%.80s', ", isInput ? "input" : "output",
-                                   (isInput ? function.inputs : function.outputs)[buffer.source].name)
-                   : std::snprintf(text, sizeof text, "tensor %u of function '%.80s', ", index,
-                                   function.name);
+    const bool isInput = buffer.kind == BufferKind::Input,
+               isOutput = buffer.kind == BufferKind::Output;
+    int used =
+        isInput || isOutput
+            ? std::snprintf(text, sizeof text, "%s '%.80s', ", isInput ? "input" : "output",
+                            (isInput ? function.inputs : function.outputs)[buffer.source].name)
+            : std::snprintf(text, sizeof text, "tensor %u of function '%.80s', ", index,
+                            function.name);
     auto add = [&](const char *format, auto... values) {
       if (used >= 0 && size_t(used) < sizeof text)
         used += std::snprintf(text + used, sizeof text - size_t(used), format, values...);
@@ -41,8 +43,7 @@ Status Context::bindShape(const Function &function, FunctionState &state, uint32
   for (size_t d = 0; d < rank; ++d)
     dims[d] = buffer.dims[d].get(state.registers);
   if (!countElements(dims, rank, bound.elements))
-    return Status::error(Code::TooLarge,
-                         "%s, has a negative extent or more than %lld elements",
+    return Status::error(Code::TooLarge, "%s, has a negative extent or more than %lld elements",
                          Description(function, index, dims).text, (long long)kMaxElements);
   int64_t stride = 1;
   for (size_t d = rank; d-- > 0;) {
@@ -63,9 +64,7 @@ Status Context::bindMemory(const Function &function, FunctionState &state, uint3
   const uint64_t bytes = uint64_t(state.bound[index].elements) * info(buffer.type).bytes;
   state.bound[index].stamp = state.segments[buffer.segment].stamp;
   switch (buffer.kind) {
-  case BufferKind::Input:
-    bound.host = state.inputMemory[buffer.source];
-    return {};
+  case BufferKind::Input: bound.host = state.inputMemory[buffer.source]; return {};
   case BufferKind::Output: {
     const TensorSignature &signature = function.outputs[buffer.source];
     if (!state.isGiven[buffer.source]) {
@@ -87,12 +86,8 @@ Status Context::bindMemory(const Function &function, FunctionState &state, uint3
   case BufferKind::Constant:
     bound.host = const_cast<uint8_t *>(module.constants[buffer.source].data);
     return {};
-  case BufferKind::Variable:
-    bound.host = variables[buffer.source].seen();
-    return {};
-  case BufferKind::Temp:
-    bound.host = segmentMemory + offset;
-    return {};
+  case BufferKind::Variable: bound.host = variables[buffer.source].seen(); return {};
+  case BufferKind::Temp: bound.host = segmentMemory + offset; return {};
   case BufferKind::View: {
     TESSERA_TRY(checkBound(function, state, buffer.source));
     // The last element it reaches must be inside what it looks at.
@@ -177,8 +172,9 @@ Status Context::checkBound(const Function &function, const FunctionState &state,
                            uint32_t index) const {
   if (state.bound[index].stamp == state.segments[function.buffers[index].segment].stamp)
     return {};
-  return Status::error(Code::Malformed, "buffer %u of function '%s' is used before its size is known",
-                       index, function.name);
+  return Status::error(Code::Malformed,
+                       "buffer %u of function '%s' is used before its size is known", index,
+                       function.name);
 }
 
 Status Context::planSegment(const Function &function, FunctionState &state, uint32_t segment) {

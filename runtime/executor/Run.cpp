@@ -58,47 +58,24 @@ void Context::record(RecordKind kind, uint32_t function, uint32_t instruction, i
 Status Context::scalar(const Instruction &x, int64_t *r) {
   bool ok = true;
   switch (x.op) {
-  case Opcode::Const:
-    r[x.dst] = x.imm;
-    break;
-  case Opcode::Move:
-    r[x.dst] = r[x.a];
-    break;
-  case Opcode::Add:
-    ok = checkedAdd(r[x.a], r[x.b], r[x.dst]);
-    break;
-  case Opcode::Sub:
-    ok = checkedSub(r[x.a], r[x.b], r[x.dst]);
-    break;
-  case Opcode::Mul:
-    ok = checkedMul(r[x.a], r[x.b], r[x.dst]);
-    break;
-  case Opcode::FloorDiv:
-    ok = checkedFloorDiv(r[x.a], r[x.b], r[x.dst]);
-    break;
-  case Opcode::CeilDiv:
-    ok = checkedCeilDiv(r[x.a], r[x.b], r[x.dst]);
-    break;
-  case Opcode::Mod:
-    ok = checkedMod(r[x.a], r[x.b], r[x.dst]);
-    break;
-  case Opcode::Min:
-    r[x.dst] = r[x.a] < r[x.b] ? r[x.a] : r[x.b];
-    break;
-  case Opcode::Max:
-    r[x.dst] = r[x.a] > r[x.b] ? r[x.a] : r[x.b];
-    break;
+  case Opcode::Const: r[x.dst] = x.imm; break;
+  case Opcode::Move: r[x.dst] = r[x.a]; break;
+  case Opcode::Add: ok = checkedAdd(r[x.a], r[x.b], r[x.dst]); break;
+  case Opcode::Sub: ok = checkedSub(r[x.a], r[x.b], r[x.dst]); break;
+  case Opcode::Mul: ok = checkedMul(r[x.a], r[x.b], r[x.dst]); break;
+  case Opcode::FloorDiv: ok = checkedFloorDiv(r[x.a], r[x.b], r[x.dst]); break;
+  case Opcode::CeilDiv: ok = checkedCeilDiv(r[x.a], r[x.b], r[x.dst]); break;
+  case Opcode::Mod: ok = checkedMod(r[x.a], r[x.b], r[x.dst]); break;
+  case Opcode::Min: r[x.dst] = r[x.a] < r[x.b] ? r[x.a] : r[x.b]; break;
+  case Opcode::Max: r[x.dst] = r[x.a] > r[x.b] ? r[x.a] : r[x.b]; break;
   case Opcode::Compare: {
     const int64_t a = r[x.a], b = r[x.b];
-    const bool results[] = {a == b, a != b, a < b, a <= b, a > b, a >= b};
+    const bool results[] = {a == b, a != b, a < b, a <= b, b < a, b <= a};
     r[x.dst] = results[uint16_t(x.kind)];
     break;
   }
-  case Opcode::Select:
-    r[x.dst] = r[x.c] != 0 ? r[x.a] : r[x.b];
-    break;
-  default:
-    return Status::error(Code::Internal, "opcode %u is no scalar operation", unsigned(x.op));
+  case Opcode::Select: r[x.dst] = r[x.c] != 0 ? r[x.a] : r[x.b]; break;
+  default: return Status::error(Code::Internal, "opcode %u is no scalar operation", unsigned(x.op));
   }
   if (!ok)
     return Status::error(Code::ArithmeticOverflow,
@@ -160,8 +137,9 @@ Status Context::storeScalar(FunctionState &state, const Instruction &x, const Bu
   return {};
 }
 
-// The first write of a run to a variable moves everything that is bound to it to its other copy, so that a
-// run that fails has changed nothing. `isComplete`: the write covers all of it, the old value is not needed.
+// The first write of a run to a variable moves everything that is bound to it to its other copy, so
+// that a run that fails has changed nothing. `isComplete`: the write covers all of it, the old
+// value is not needed.
 void Context::beginWrite(const Function &function, FunctionState &state, uint32_t index,
                          bool isComplete) {
   const Buffer &root = function.buffers[function.buffers[index].root];
@@ -243,10 +221,10 @@ static bool holds(const Precondition &condition, int64_t extent) {
   return false;
 }
 
-// Kernels clamp indices into what they read (a pad, a concat), which in an empty tensor leads to index 0:
-// they get zeros as far as the clamped indices reach, extents of 0 taken as 1.
-Status Context::bindEmptyInputs(const Function &function, FunctionState &state, const Kernel &kernel,
-                                uint32_t operands) {
+// Kernels clamp indices into what they read (a pad, a concat), which in an empty tensor leads to
+// index 0: they get zeros as far as the clamped indices reach, extents of 0 taken as 1.
+Status Context::bindEmptyInputs(const Function &function, FunctionState &state,
+                                const Kernel &kernel, uint32_t operands) {
   const auto isEmptyInput = [&](size_t i) {
     return kernel.args[i].kind == KernelArgKind::Input &&
            state.bound[function.operands[operands + i]].elements == 0;
@@ -261,10 +239,11 @@ Status Context::bindEmptyInputs(const Function &function, FunctionState &state, 
     for (int32_t d = 0; d < buffer.dimensions; ++d)
       dims[d] = buffer.dim[d].extent ? buffer.dim[d].extent : 1;
     if (!countElements(dims, size_t(buffer.dimensions), elements))
-      return Status::error(Code::TooLarge,
-                           "operand %zu of kernel '%s' is empty, and its other extents together are more "
-                           "than %lld elements",
-                           i, kernel.name, (long long)kMaxElements);
+      return Status::error(
+          Code::TooLarge,
+          "operand %zu of kernel '%s' is empty, and its other extents together are more "
+          "than %lld elements",
+          i, kernel.name, (long long)kMaxElements);
     const uint64_t bytes = uint64_t(elements) * info(function.buffers[operand].type).bytes;
     needed = bytes > needed ? bytes : needed;
   }
@@ -326,8 +305,8 @@ Status Context::launch(uint32_t functionIndex, FunctionState &state, uint32_t in
   const char *source = kernel.sources.empty() ? kernel.name : kernel.sources[0];
   if (reported == kKernelBadIndex)
     return Status::error(Code::IndexOutOfRange, "an index is out of range in '%s'", source);
-  return Status::error(Code::KernelFailed, "kernel '%s' of '%s' failed with status %d",
-                       kernel.name, source, status);
+  return Status::error(Code::KernelFailed, "kernel '%s' of '%s' failed with status %d", kernel.name,
+                       source, status);
 }
 
 //===----------------------------------------------------------------------===//
@@ -381,18 +360,13 @@ Status Context::execute(uint32_t functionIndex, FunctionState &state, uint32_t b
       TESSERA_TRY(checkStop());
       next = state.registers[x.a] != 0 ? x.b : x.c;
       break;
-    case Opcode::Return:
-      return {};
-    case Opcode::Plan:
-      TESSERA_TRY(planSegment(function, state, x.a));
-      break;
+    case Opcode::Return: return {};
+    case Opcode::Plan: TESSERA_TRY(planSegment(function, state, x.a)); break;
     case Opcode::BindView:
       TESSERA_TRY(bindShape(function, state, x.a));
       TESSERA_TRY(bindMemory(function, state, x.a, nullptr, 0));
       break;
-    default:
-      TESSERA_TRY(scalar(x, state.registers));
-      break;
+    default: TESSERA_TRY(scalar(x, state.registers)); break;
     }
   }
   return {};
@@ -407,8 +381,8 @@ Status Context::call(uint32_t functionIndex) {
   TESSERA_TRY(execute(functionIndex, state, 0, function.prologue));
   TESSERA_TRY(checkInputs(function, state));
   TESSERA_TRY(planSegment(function, state, 0));
-  TESSERA_TRY(execute(functionIndex, state, function.prologue,
-                      uint32_t(function.instructions.size)));
+  TESSERA_TRY(
+      execute(functionIndex, state, function.prologue, uint32_t(function.instructions.size)));
   // What was asked for while the last kernel ran.
   return checkStop();
 }

@@ -1,4 +1,5 @@
-// The caller's tensors: what is checked when they are set, and what only when their symbols are known.
+// The caller's tensors: what is checked when they are set, and what only when their symbols are
+// known.
 #include "runtime/base/Checked.h"
 #include "runtime/base/ElementType.h"
 #include "runtime/executor/Context.h"
@@ -62,8 +63,9 @@ Status findReach(const TensorSignature &signature, TensorView &tensor, int64_t c
     return Status::error(Code::BadMemory, "the strides of %s '%s' reach outside of memory", what,
                          signature.name);
   if (tensor.begin % uint64_t(bytes))
-    return Status::error(Code::BadMemory, "the memory of %s '%s' is not aligned to its elements of "
-                                          "%lld bytes",
+    return Status::error(Code::BadMemory,
+                         "the memory of %s '%s' is not aligned to its elements of "
+                         "%lld bytes",
                          what, signature.name, (long long)bytes);
   tensor.begin = begin;
   tensor.end = end;
@@ -211,7 +213,8 @@ Status Context::checkInputs(const Function &function, FunctionState &state) {
   return checkOverlap(function, state);
 }
 
-// What is written must not be read or written under another name. Asked once for the tensors that are set.
+// What is written must not be read or written under another name. Asked once for the tensors that
+// are set.
 Status Context::checkOverlap(const Function &function, FunctionState &state) {
   if (state.isDisjoint)
     return {};

@@ -10,8 +10,8 @@
 namespace tessera::rt {
 namespace {
 
-// std::atomic's wait and notify would bring exceptions and a way to end the process. Waking up for nothing is
-// fine: callers look again.
+// std::atomic's wait and notify would bring exceptions and a way to end the process. Waking up for
+// nothing is fine: callers look again.
 void sleepWhile(std::atomic<uint32_t> &word, uint32_t value) {
   static_assert(sizeof(word) == sizeof(uint32_t));
   ::syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0);
@@ -47,8 +47,8 @@ Status ThreadPool::start(uint32_t threads) {
     return Status::outOfMemory();
   for (; workers < capacity; ++workers)
     if (const int error = pthread_create(&handles[workers], nullptr, enter, this))
-      return Status::error(Code::SystemError, "cannot start thread %u of %u: %s", workers + 2, threads,
-                           std::strerror(error));
+      return Status::error(Code::SystemError, "cannot start thread %u of %u: %s", workers + 2,
+                           threads, std::strerror(error));
   return {};
 }
 

@@ -1,5 +1,5 @@
-// Threads that compute parallel loops. A launch wakes nobody when the workers still spin from the last
-// one, which is what makes it cheap; idle workers sleep.
+// Threads that compute parallel loops. A launch wakes nobody when the workers still spin from the
+// last one, which is what makes it cheap; idle workers sleep.
 #ifndef TESSERA_RUNTIME_EXECUTOR_THREADPOOL_H
 #define TESSERA_RUNTIME_EXECUTOR_THREADPOOL_H
 
@@ -22,9 +22,10 @@ public:
   Status start(uint32_t threads);
   uint32_t threads() const { return workers + 1; }
 
-  // Runs task(context, i, closure) for i in [min, min + extent); from one thread at a time. `shouldStop`
-  // is asked before each task; once it says yes the rest is left out and the result is kKernelCancelled.
-  // Otherwise 0 or the status of the failing task with the smallest index. From within a task: serially.
+  // Runs task(context, i, closure) for i in [min, min + extent); from one thread at a time.
+  // `shouldStop` is asked before each task; once it says yes the rest is left out and the result is
+  // kKernelCancelled. Otherwise 0 or the status of the failing task with the smallest index. From
+  // within a task: serially.
   int32_t run(const KernelContext *context, KernelTask task, int32_t min, int32_t extent,
               uint8_t *closure, bool (*shouldStop)(const KernelContext *));
 
@@ -46,9 +47,9 @@ private:
   int32_t min = 0, extent = 0;
 
   alignas(64) std::atomic<int32_t> next{0};
-  std::atomic<bool> stopped{false};       // by shouldStop
-  std::atomic<uint64_t> failure{~0ull};   // index << 32 | status of the first failing task
-  alignas(64) std::atomic<uint32_t> gate{0}; // kOpen | workers inside
+  std::atomic<bool> stopped{false};           // by shouldStop
+  std::atomic<uint64_t> failure{~0ull};       // index << 32 | status of the first failing task
+  alignas(64) std::atomic<uint32_t> gate{0};  // kOpen | workers inside
   alignas(64) std::atomic<uint32_t> epoch{0}; // one more for every job, and for the end
   std::atomic<uint32_t> sleepers{0};
   std::atomic<bool> quit{false};

@@ -1,5 +1,6 @@
-// FlatBuffer → the structs of Program.h. Checks all that can be checked without looking at bytecode:
-// counts against their limits, enumerators, names, sizes, and that variants agree with each other.
+// FlatBuffer → the structs of Program.h. Checks all that can be checked without looking at
+// bytecode: counts against their limits, enumerators, names, sizes, and that variants agree with
+// each other.
 #include "runtime/base/Checked.h"
 #include "runtime/base/ElementType.h"
 #include "runtime/module/Module.h"
@@ -119,7 +120,8 @@ Status Decoder::segmentTable(const fb::Module &root) {
     module.segments[i] = {SegmentKind(from.kind()), from.offset(), from.size(), 0};
   }
   TESSERA_CHECK(root.chunk_hashes()->size() == 0 ||
-                    reinterpret_cast<uintptr_t>(root.chunk_hashes()->Data()) % alignof(uint64_t) == 0,
+                    reinterpret_cast<uintptr_t>(root.chunk_hashes()->Data()) % alignof(uint64_t) ==
+                        0,
                 "the chunk hashes are not aligned");
   module.chunkHashes = {root.chunk_hashes()->data(), root.chunk_hashes()->size()};
   return {};
@@ -260,8 +262,8 @@ Status Decoder::function(Function &result, const fb::Function &from) {
     const fb::Instruction &x = *from.instructions()->Get(uint32_t(i));
     TESSERA_CHECK(x.op() < kOpcodeCount && x.kind() <= uint16_t(CompareKind::Ge),
                   "instruction %zu has unknown opcode %u", i, x.op());
-    result.instructions[i] = {Opcode(x.op()), CompareKind(x.kind()), x.dst(), x.a(), x.b(), x.c(),
-                              x.d(), x.imm()};
+    result.instructions[i] = {
+        Opcode(x.op()), CompareKind(x.kind()), x.dst(), x.a(), x.b(), x.c(), x.d(), x.imm()};
   }
   TESSERA_TRY(allocate(result.operands, from.operands(), UINT64_MAX, "operands"));
   for (size_t i = 0; i < result.operands.size; ++i)

@@ -82,8 +82,7 @@ Status Module::mapCopy(const void *data, uint64_t size) {
                          "the memory is not a Tessera module: it has %llu bytes, a module at least "
                          "%zu",
                          (unsigned long long)size, sizeof(FileHeader));
-  void *memory =
-      ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void *memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED)
     return Status::outOfMemory();
   file = static_cast<const uint8_t *>(memory);
@@ -111,7 +110,8 @@ Status Module::readHeader(FileHeader &header) const {
                          "the model again",
                          header.version, kOldestModuleVersion);
   if (header.headerHash != hashBytes(&header, offsetof(FileHeader, headerHash)))
-    return Status::error(Code::Corrupt, "the module is damaged: the checksum of its header differs");
+    return Status::error(Code::Corrupt,
+                         "the module is damaged: the checksum of its header differs");
   if (header.headerBytes != sizeof(FileHeader) || header.metadataOffset != sizeof(FileHeader) ||
       header.reserved != 0)
     return Status::error(Code::Malformed, "the module's header has unexpected sizes");
@@ -122,8 +122,9 @@ Status Module::readHeader(FileHeader &header) const {
     return Status::error(Code::Corrupt, "the module has %llu bytes, its header says %llu",
                          (unsigned long long)fileBytes, (unsigned long long)header.fileBytes);
   if (header.metadataBytes > kMaxMetadataBytes)
-    return Status::error(Code::LimitExceeded, "the module's metadata has %llu bytes, the limit is "
-                                              "%llu (kMaxMetadataBytes)",
+    return Status::error(Code::LimitExceeded,
+                         "the module's metadata has %llu bytes, the limit is "
+                         "%llu (kMaxMetadataBytes)",
                          (unsigned long long)header.metadataBytes,
                          (unsigned long long)kMaxMetadataBytes);
   if (header.metadataBytes > fileBytes - sizeof(FileHeader))
@@ -169,8 +170,9 @@ Status Module::chooseVariant(const char *level) {
   size_t used = 0;
   const auto note = [&](const char *separator, const char *text) {
     const int size = std::snprintf(missing + used, sizeof(missing) - used, "%s%s", separator, text);
-    used = size < 0 ? used : used + size_t(size) < sizeof(missing) ? used + size_t(size)
-                                                                    : sizeof(missing) - 1;
+    used = size < 0                                ? used
+           : used + size_t(size) < sizeof(missing) ? used + size_t(size)
+                                                   : sizeof(missing) - 1;
   };
   bool found = false;
   for (size_t i = 0; i < variants.size; ++i) {
@@ -226,8 +228,7 @@ Status Module::makeExecutable() {
     return Status::error(Code::SystemError, "cannot make code executable: %s",
                          std::strerror(errno));
   for (Kernel &kernel : variant.kernels)
-    kernel.function =
-        reinterpret_cast<KernelEntry>(static_cast<uint8_t *>(memory) + kernel.entry);
+    kernel.function = reinterpret_cast<KernelEntry>(static_cast<uint8_t *>(memory) + kernel.entry);
   return {};
 }
 

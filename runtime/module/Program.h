@@ -79,8 +79,8 @@ struct Buffer {
   Dim offset;        // views, bytes from the start of the source
   uint32_t segment;
   uint32_t first, last;
-  uint32_t root;     // the buffer below a chain of views, itself otherwise
-  bool isRebound;    // a view with a BindView instruction: bound by that only
+  uint32_t root;  // the buffer below a chain of views, itself otherwise
+  bool isRebound; // a view with a BindView instruction: bound by that only
 };
 
 struct Instruction {
@@ -142,12 +142,15 @@ struct Segment {
 }
 
 // Checks one function against its module and fills root, isRebound, segments and maxArgs. After it:
-//  - every register, buffer, kernel, message and jump target exists; control never runs off the end;
+//  - every register, buffer, kernel, message and jump target exists; control never runs off the
+//  end;
 //  - the prologue is straight scalar code that writes all that segment 0 reads;
-//  - a launch passes what its kernel takes, strides included, and writes only outputs, temporaries and
+//  - a launch passes what its kernel takes, strides included, and writes only outputs, temporaries
+//  and
 //    variables; everything else works on row-major buffers;
 //  - a temporary is used only within its live range, and lives through loops that it enters;
-//  - every output has exactly one buffer; inputs, outputs, constants and variables agree with theirs.
+//  - every output has exactly one buffer; inputs, outputs, constants and variables agree with
+//  theirs.
 Status verifyFunction(Function &function, Span<Kernel> kernels, Span<Constant> constants,
                       Span<Variable> variables, Arena &arena);
 

@@ -69,9 +69,9 @@ size_t formatBuffer(const Function &function, uint32_t index, char *text, size_t
 size_t formatInstruction(const Variant &variant, const Function &function, uint32_t index,
                          char *text, size_t size) {
   static const char *const names[] = {
-      "const", "move",   "add",    "sub",         "mul",         "floordiv", "ceildiv", "mod",
-      "min",   "max",    "compare", "select",     "load_scalar", "store_scalar", "launch", "copy",
-      "fill",  "assert", "jump",   "branch",      "return",      "plan",     "bind_view"};
+      "const", "move",   "add",     "sub",    "mul",         "floordiv",     "ceildiv",  "mod",
+      "min",   "max",    "compare", "select", "load_scalar", "store_scalar", "launch",   "copy",
+      "fill",  "assert", "jump",    "branch", "return",      "plan",         "bind_view"};
   static const char *const comparisons[] = {"eq", "ne", "lt", "le", "gt", "ge"};
   const Instruction &x = function.instructions[index];
   Line line(text, size);

@@ -66,8 +66,8 @@ private:
   }
   // Elements that follow each other in memory.
   Status dense(uint32_t b) {
-    TESSERA_CHECK(f.buffers[b].strides.empty(), "buffer %u has strides, which only a launch follows",
-                  b);
+    TESSERA_CHECK(f.buffers[b].strides.empty(),
+                  "buffer %u has strides, which only a launch follows", b);
     return {};
   }
   Status target(uint32_t t) {
@@ -144,13 +144,13 @@ Status Checker::buffers() {
       outputs[b.source] = true;
       break;
     case BufferKind::Constant:
-      TESSERA_CHECK(b.source < constants.size && agreesWithShape(b, constants[b.source].type,
-                                                                 constants[b.source].dims),
+      TESSERA_CHECK(b.source < constants.size &&
+                        agreesWithShape(b, constants[b.source].type, constants[b.source].dims),
                     "buffer %u does not agree with its constant", i);
       break;
     case BufferKind::Variable:
-      TESSERA_CHECK(b.source < variables.size && agreesWithShape(b, variables[b.source].type,
-                                                                 variables[b.source].dims),
+      TESSERA_CHECK(b.source < variables.size &&
+                        agreesWithShape(b, variables[b.source].type, variables[b.source].dims),
                     "buffer %u does not agree with its variable", i);
       break;
     case BufferKind::Temp:
@@ -175,14 +175,9 @@ Status Checker::instruction(uint32_t index, const Instruction &x) {
   TESSERA_CHECK(index >= f.prologue || isScalar(x.op) || x.op == Opcode::Assert,
                 "the prologue may only compute");
   switch (x.op) {
-  case Opcode::Const:
-    return reg(x.dst);
-  case Opcode::Move:
-    TESSERA_TRY(reg(x.dst));
-    return reg(x.a);
-  case Opcode::Select:
-    TESSERA_TRY(reg(x.c));
-    [[fallthrough]];
+  case Opcode::Const: return reg(x.dst);
+  case Opcode::Move: TESSERA_TRY(reg(x.dst)); return reg(x.a);
+  case Opcode::Select: TESSERA_TRY(reg(x.c)); [[fallthrough]];
   case Opcode::Add:
   case Opcode::Sub:
   case Opcode::Mul:
@@ -209,8 +204,7 @@ Status Checker::instruction(uint32_t index, const Instruction &x) {
     TESSERA_TRY(dense(x.dst));
     TESSERA_CHECK(info(f.buffers[x.dst].type).isInteger, "buffer %u holds no integers", x.dst);
     return {};
-  case Opcode::Launch:
-    return launch(index, x);
+  case Opcode::Launch: return launch(index, x);
   case Opcode::Copy:
     TESSERA_TRY(use(index, x.dst, true));
     TESSERA_TRY(use(index, x.a, false));
@@ -218,20 +212,16 @@ Status Checker::instruction(uint32_t index, const Instruction &x) {
     TESSERA_TRY(dense(x.a));
     TESSERA_CHECK(f.buffers[x.dst].type == f.buffers[x.a].type, "a copy cannot change the type");
     return {};
-  case Opcode::Fill:
-    TESSERA_TRY(use(index, x.dst, true));
-    return dense(x.dst);
+  case Opcode::Fill: TESSERA_TRY(use(index, x.dst, true)); return dense(x.dst);
   case Opcode::Assert:
     TESSERA_CHECK(x.b < f.messages.size, "message %u does not exist", x.b);
     return reg(x.a);
-  case Opcode::Jump:
-    return target(x.a);
+  case Opcode::Jump: return target(x.a);
   case Opcode::Branch:
     TESSERA_TRY(reg(x.a));
     TESSERA_TRY(target(x.b));
     return target(x.c);
-  case Opcode::Return:
-    break;
+  case Opcode::Return: break;
   case Opcode::Plan:
     TESSERA_CHECK(x.a >= 1 && x.a < f.segments.size,
                   "plan segment %u does not exist, or is 0, which starts by itself", x.a);
@@ -263,8 +253,8 @@ Status Checker::launch(uint32_t index, const Instruction &x) {
                   "argument %u of kernel '%s' is %s of rank %u, buffer %u is %s of rank %zu", i,
                   kernel.name, info(arg.type).name, arg.rank, operand, info(buffer.type).name,
                   buffer.dims.size);
-    const bool innerOne = buffer.strides.empty() || arg.rank == 0 ||
-                          buffer.strides[arg.rank - 1] == Dim{1, false};
+    const bool innerOne =
+        buffer.strides.empty() || arg.rank == 0 || buffer.strides[arg.rank - 1] == Dim{1, false};
     TESSERA_CHECK(arg.strides == StrideRule::Any || buffer.strides.empty() ||
                       (arg.strides == StrideRule::InnerOne && innerOne),
                   "argument %u of kernel '%s' cannot have the strides of buffer %u", i, kernel.name,

@@ -74,8 +74,8 @@ ModuleDesc makeTwice() {
   f.ret();
   f.buffers[t].first = 0;
   f.buffers[t].last = 1;
-  return makeModule(f, {makeKernel("twice", twice, {input(ElementType::F32, 2),
-                                                    output(ElementType::F32, 2)})});
+  return makeModule(
+      f, {makeKernel("twice", twice, {input(ElementType::F32, 2), output(ElementType::F32, 2)})});
 }
 
 std::vector<uint8_t> write(const ModuleDesc &module) {
@@ -133,7 +133,8 @@ rt::Allocator CountingAllocator::get() {
             auto *self = static_cast<CountingAllocator *>(user);
             if (++self->made == self->failAt)
               return nullptr;
-            void *memory = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+            void *memory =
+                std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
             if (memory)
               ++self->held;
             return memory;

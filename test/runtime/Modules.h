@@ -1,5 +1,5 @@
-// What tests of the runtime share: modules written by hand, kernels that are functions of the test, an
-// allocator that counts and fails.
+// What tests of the runtime share: modules written by hand, kernels that are functions of the test,
+// an allocator that counts and fails.
 #ifndef TESSERA_TEST_RUNTIME_MODULES_H
 #define TESSERA_TEST_RUNTIME_MODULES_H
 
@@ -17,7 +17,8 @@ using rt::Code;
 using rt::KernelBuffer;
 using rt::KernelContext;
 
-// The image is a jump to `function`, so that a kernel can be written (and instrumented) like everything else.
+// The image is a jump to `function`, so that a kernel can be written (and instrumented) like
+// everything else.
 module::Kernel makeKernel(std::string name, rt::KernelEntry function,
                           std::vector<module::KernelArg> args);
 module::KernelArg input(rt::ElementType type, uint8_t rank);
@@ -30,7 +31,8 @@ int64_t countElements(void *const *args, size_t i);
 
 // One function, one variant that runs everywhere.
 ModuleDesc makeModule(module::Function function, std::vector<module::Kernel> kernels = {});
-// y = 2 * x, f32[N, 4], row by row in a parallel loop; N in [0, 100]. The result goes through a temporary.
+// y = 2 * x, f32[N, 4], row by row in a parallel loop; N in [0, 100]. The result goes through a
+// temporary.
 ModuleDesc makeTwice();
 std::vector<uint8_t> write(const ModuleDesc &module);
 

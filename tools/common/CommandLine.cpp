@@ -53,9 +53,11 @@ std::optional<int> CommandLine::parseArguments() {
                  suggest("unknown option '" + name + "'", name, known).c_str());
     return 2;
   }
-  // In CLI11 an option without a group has no name either, which messages need: for help alone is it hidden.
+  // In CLI11 an option without a group has no name either, which messages need: for help alone is
+  // it hidden.
   std::vector<CLI::Option *> hidden;
-  for (CLI::Option *option : get_options([](const CLI::Option *o) { return o->get_group().empty(); })) {
+  for (CLI::Option *option :
+       get_options([](const CLI::Option *o) { return o->get_group().empty(); })) {
     hidden.push_back(option);
     option->group("More options");
   }

@@ -57,9 +57,9 @@ template <typename T> void write(Array &array, size_t index, T value) {
   std::memcpy(array.data.data() + index * sizeof(T), &value, sizeof(T));
 }
 
-const char *typeNames[] = {"f64", "f32", "f16", "bf16", "f8e4m3fn", "f8e5m2", "f8e4m3fnuz",
-                           "f8e5m2fnuz", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64",
-                           "bool"};
+const char *typeNames[] = {"f64",        "f32",        "f16", "bf16", "f8e4m3fn", "f8e5m2",
+                           "f8e4m3fnuz", "f8e5m2fnuz", "i8",  "i16",  "i32",      "i64",
+                           "u8",         "u16",        "u32", "u64",  "bool"};
 
 bool isReal(tessera_type type) { return type <= TESSERA_BF16; }
 
@@ -116,7 +116,10 @@ void generate(Array &array) {
   for (size_t i = 0; i < count; ++i) {
     state = state * 6364136223846793005 + 1442695040888963407;
     const double unit = double(state >> 40) / double(1 << 24);
-    setElement(array, i, real ? unit * 2 - 1 : array.type == TESSERA_BOOL ? unit < 0.5 : std::floor(unit * 8));
+    setElement(array, i,
+               real                         ? unit * 2 - 1
+               : array.type == TESSERA_BOOL ? unit < 0.5
+                                            : std::floor(unit * 8));
   }
 }
 
@@ -161,8 +164,9 @@ std::string parseInput(const std::string &text, Array &array) {
   const size_t equals = text.find('=');
   std::string shape = text.substr(0, equals);
   const auto bad = [&] {
-    return "'" + text + "' is no value; expected @file.npy, or extents, type and numbers such as "
-                        "2x3xf32=1 or 4xi64=1,2,3,4";
+    return "'" + text +
+           "' is no value; expected @file.npy, or extents, type and numbers such as "
+           "2x3xf32=1 or 4xi64=1,2,3,4";
   };
   for (size_t x = shape.find('x'); x != std::string::npos; x = shape.find('x')) {
     char *end = nullptr;
@@ -204,8 +208,8 @@ std::string parseInput(const std::string &text, Array &array) {
   parsed.data.assign(numbers.size() * bytes, 0);
   for (size_t i = 0; i < numbers.size(); ++i)
     if (!parseElement(numbers[i], parsed, i))
-      return "'" + text + "' has '" + numbers[i] + "' where a number of type " + typeNames[array.type] +
-             " is expected";
+      return "'" + text + "' has '" + numbers[i] + "' where a number of type " +
+             typeNames[array.type] + " is expected";
   array.data.assign(count * bytes, 0);
   for (size_t i = 0; i < count; ++i)
     std::memcpy(array.data.data() + i * bytes,

@@ -1,4 +1,5 @@
-// NumPy's .npy files (format specification: numpy.lib.format): version 1 and 2, C order, little-endian.
+// NumPy's .npy files (format specification: numpy.lib.format): version 1 and 2, C order,
+// little-endian.
 #ifndef TESSERA_TOOLS_COMMON_NPY_H
 #define TESSERA_TOOLS_COMMON_NPY_H
 
@@ -15,7 +16,8 @@ struct Array {
   std::vector<uint8_t> data; // row-major
 };
 
-// Both return "" or one sentence. bf16 and f8 have no NumPy type: they are written as unsigned integers.
+// Both return "" or one sentence. bf16 and f8 have no NumPy type: they are written as unsigned
+// integers.
 std::string readNpy(const std::string &path, Array &array);
 std::string writeNpy(const std::string &path, const Array &array);
 

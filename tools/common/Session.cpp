@@ -46,7 +46,8 @@ std::string compileModel(const std::string &path, const OpenOptions &options,
 
 } // namespace
 
-std::string compileMessage(const CompilerLibrary &compiler, const tessera_compilation *compilation) {
+std::string compileMessage(const CompilerLibrary &compiler,
+                           const tessera_compilation *compilation) {
   const tessera_compile_code code = compiler.compilation_code(compilation);
   if (code == TESSERA_COMPILE_OK)
     return "";

@@ -45,8 +45,9 @@ void describe(CommandLine &line, Options &options) {
                   "passes after which the IR is printed to standard error")
       ->delimiter(',')
       ->group(line.more);
-  line.add_option("--verify-each", options.verifyEach,
-                  "numeric: runs the model before and after every pass with the reference interpreter")
+  line.add_option(
+          "--verify-each", options.verifyEach,
+          "numeric: runs the model before and after every pass with the reference interpreter")
       ->check(CLI::IsMember({"numeric"}))
       ->group(line.more);
   line.add_option("--jobs", options.jobs, "kernels compiled at a time; 0: one per core")

@@ -32,8 +32,8 @@ std::string Cache::defaultFolder() {
 std::string Cache::pathOf(std::string_view key) const {
   llvm::SmallString<128> path(folder);
   llvm::sys::path::append(
-      path, llvm::utohexstr(rt::hashBytes(key.data(), key.size()), /*LowerCase=*/true, 16) +
-                ".kernel");
+      path,
+      llvm::utohexstr(rt::hashBytes(key.data(), key.size()), /*LowerCase=*/true, 16) + ".kernel");
   return path.str().str();
 }
 

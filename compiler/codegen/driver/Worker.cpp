@@ -97,8 +97,8 @@ std::string compileInChild(MLIRContext &context, const KernelRequest &request, i
                               std::to_string(kMaxSecondsPerKernel) +
                               " seconds or more memory than there is"));
   if (WIFSIGNALED(status))
-    return encode(failedReply("the code generator crashed with signal " +
-                              std::to_string(WTERMSIG(status))));
+    return encode(
+        failedReply("the code generator crashed with signal " + std::to_string(WTERMSIG(status))));
   return encode(failedReply("the code generator ended without an answer"));
 }
 

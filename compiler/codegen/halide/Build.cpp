@@ -22,12 +22,9 @@ using Halide::VarOrRVar;
 
 Halide::Type toHalide(Type type) {
   switch (type.kind) {
-  case TypeKind::Int:
-    return Halide::Int(type.bits);
-  case TypeKind::UInt:
-    return Halide::UInt(type.bits);
-  case TypeKind::Float:
-    return Halide::Float(type.bits);
+  case TypeKind::Int: return Halide::Int(type.bits);
+  case TypeKind::UInt: return Halide::UInt(type.bits);
+  case TypeKind::Float: return Halide::Float(type.bits);
   }
   return {};
 }
@@ -133,85 +130,54 @@ private:
       std::memcpy(&value, &node.number, sizeof value);
       return Halide::Internal::FloatImm::make(type, value);
     }
-    case Op::Extent:
-      return extents[node.number];
+    case Op::Extent: return extents[node.number];
     case Op::ArgExtent: {
       const Halide::ImageParam &param = params[node.number];
       return param.dim(param.dimensions() - 1 - node.detail).extent();
     }
-    case Op::Loop:
-      return here.loopExprs[node.number];
+    case Op::Loop: return here.loopExprs[node.number];
     case Op::Carried: {
       std::vector<Var> vars = here.func.args();
       std::vector<Expr> place(vars.begin(), vars.end());
       Halide::FuncRef ref = Func(here.func)(place);
       return here.func.outputs() == 1 ? Expr(ref) : Expr(ref[static_cast<int>(node.number)]);
     }
-    case Op::LoadArg:
-      return params[node.number](innermostFirst(x));
+    case Op::LoadArg: return params[node.number](innermostFirst(x));
     case Op::LoadStage: {
       Func func = built[node.number].func;
       Halide::FuncRef ref = func(innermostFirst(x));
       return func.outputs() == 1 ? Expr(ref) : Expr(ref[node.detail]);
     }
-    case Op::Add:
-      return x[0] + x[1];
-    case Op::Sub:
-      return x[0] - x[1];
-    case Op::Mul:
-      return x[0] * x[1];
-    case Op::Div:
-      return x[0] / x[1];
-    case Op::DivTrunc:
-      return Halide::div_round_to_zero(x[0], x[1]);
-    case Op::RemTrunc:
-      return Halide::mod_round_to_zero(x[0], x[1]);
+    case Op::Add: return x[0] + x[1];
+    case Op::Sub: return x[0] - x[1];
+    case Op::Mul: return x[0] * x[1];
+    case Op::Div: return x[0] / x[1];
+    case Op::DivTrunc: return Halide::div_round_to_zero(x[0], x[1]);
+    case Op::RemTrunc: return Halide::mod_round_to_zero(x[0], x[1]);
     case Op::DivFloor: // Halide's own division: floors for the positive divisors used in indices.
       return x[0] / x[1];
-    case Op::RemFloor:
-      return x[0] % x[1];
-    case Op::Min:
-      return Halide::min(x[0], x[1]);
-    case Op::Max:
-      return Halide::max(x[0], x[1]);
-    case Op::And:
-      return type.is_bool() ? x[0] && x[1] : x[0] & x[1];
-    case Op::Or:
-      return type.is_bool() ? x[0] || x[1] : x[0] | x[1];
-    case Op::Xor:
-      return type.is_bool() ? x[0] != x[1] : x[0] ^ x[1];
-    case Op::Shl:
-      return x[0] << x[1];
-    case Op::Shr:
-      return x[0] >> x[1];
-    case Op::Less:
-      return x[0] < x[1];
-    case Op::LessEqual:
-      return x[0] <= x[1];
-    case Op::Equal:
-      return x[0] == x[1];
-    case Op::NotEqual:
-      return x[0] != x[1];
-    case Op::Select:
-      return Halide::select(x[0], x[1], x[2]);
-    case Op::Neg:
-      return -x[0];
-    case Op::Abs:
-      return Halide::abs(x[0]);
-    case Op::Floor:
-      return Halide::floor(x[0]);
-    case Op::Ceil:
-      return Halide::ceil(x[0]);
-    case Op::Trunc:
-      return Halide::trunc(x[0]);
-    case Op::RoundEven:
-      return Halide::round(x[0]);
-    case Op::Sqrt:
-      return Halide::sqrt(x[0]);
-    case Op::Convert:
-      return Halide::cast(type, x[0]);
-    case Op::Reinterpret:
-      return Halide::reinterpret(type, x[0]);
+    case Op::RemFloor: return x[0] % x[1];
+    case Op::Min: return Halide::min(x[0], x[1]);
+    case Op::Max: return Halide::max(x[0], x[1]);
+    case Op::And: return type.is_bool() ? x[0] && x[1] : x[0] & x[1];
+    case Op::Or: return type.is_bool() ? x[0] || x[1] : x[0] | x[1];
+    case Op::Xor: return type.is_bool() ? x[0] != x[1] : x[0] ^ x[1];
+    case Op::Shl: return x[0] << x[1];
+    case Op::Shr: return x[0] >> x[1];
+    case Op::Less: return x[0] < x[1];
+    case Op::LessEqual: return x[0] <= x[1];
+    case Op::Equal: return x[0] == x[1];
+    case Op::NotEqual: return x[0] != x[1];
+    case Op::Select: return Halide::select(x[0], x[1], x[2]);
+    case Op::Neg: return -x[0];
+    case Op::Abs: return Halide::abs(x[0]);
+    case Op::Floor: return Halide::floor(x[0]);
+    case Op::Ceil: return Halide::ceil(x[0]);
+    case Op::Trunc: return Halide::trunc(x[0]);
+    case Op::RoundEven: return Halide::round(x[0]);
+    case Op::Sqrt: return Halide::sqrt(x[0]);
+    case Op::Convert: return Halide::cast(type, x[0]);
+    case Op::Reinterpret: return Halide::reinterpret(type, x[0]);
     }
     return {};
   }
@@ -300,16 +266,11 @@ private:
 
   static Halide::TailStrategy tail(Directive::Tail tail) {
     switch (tail) {
-    case Directive::Auto:
-      return Halide::TailStrategy::Auto;
-    case Directive::Guard:
-      return Halide::TailStrategy::GuardWithIf;
-    case Directive::ShiftInwards:
-      return Halide::TailStrategy::ShiftInwards;
-    case Directive::RoundUp:
-      return Halide::TailStrategy::RoundUp;
-    case Directive::Predicate:
-      return Halide::TailStrategy::Predicate;
+    case Directive::Auto: return Halide::TailStrategy::Auto;
+    case Directive::Guard: return Halide::TailStrategy::GuardWithIf;
+    case Directive::ShiftInwards: return Halide::TailStrategy::ShiftInwards;
+    case Directive::RoundUp: return Halide::TailStrategy::RoundUp;
+    case Directive::Predicate: return Halide::TailStrategy::Predicate;
     }
     return Halide::TailStrategy::Auto;
   }
@@ -373,10 +334,8 @@ private:
         else
           s.unroll(at(0));
       });
-    case Directive::Parallel:
-      return onStage([&](auto &s) { s.parallel(at(0)); });
-    case Directive::Atomic:
-      return onStage([&](auto &s) { s.atomic(); });
+    case Directive::Parallel: return onStage([&](auto &s) { s.parallel(at(0)); });
+    case Directive::Atomic: return onStage([&](auto &s) { s.atomic(); });
     case Directive::ComputeAt: {
       BuiltStage &consumer = lookup(directive.names[0]);
       const Loops &known =
@@ -390,21 +349,11 @@ private:
         stage.func.compute_at(consumer.func, where.var);
       return;
     }
-    case Directive::ComputeRoot:
-      stage.func.compute_root();
-      return;
-    case Directive::StoreStack:
-      stage.func.store_in(Halide::MemoryType::Stack);
-      return;
-    case Directive::StoreRegister:
-      stage.func.store_in(Halide::MemoryType::Register);
-      return;
-    case Directive::BoundStorage:
-      stage.func.bound_storage(at(0).var, number);
-      break;
-    case Directive::BoundExtent:
-      stage.func.bound_extent(at(0).var, number);
-      return;
+    case Directive::ComputeRoot: stage.func.compute_root(); return;
+    case Directive::StoreStack: stage.func.store_in(Halide::MemoryType::Stack); return;
+    case Directive::StoreRegister: stage.func.store_in(Halide::MemoryType::Register); return;
+    case Directive::BoundStorage: stage.func.bound_storage(at(0).var, number); break;
+    case Directive::BoundExtent: stage.func.bound_extent(at(0).var, number); return;
     }
   }
 

@@ -121,20 +121,15 @@ private:
     auto binary = cast<AffineBinaryOpExpr>(expr);
     int32_t a = affine(binary.getLHS(), loops), b = affine(binary.getRHS(), loops);
     switch (expr.getKind()) {
-    case AffineExprKind::Add:
-      return scalars.add(Op::Add, kIndex, {a, b});
-    case AffineExprKind::Mul:
-      return scalars.add(Op::Mul, kIndex, {a, b});
-    case AffineExprKind::FloorDiv:
-      return scalars.add(Op::DivFloor, kIndex, {a, b});
-    case AffineExprKind::Mod:
-      return scalars.add(Op::RemFloor, kIndex, {a, b});
+    case AffineExprKind::Add: return scalars.add(Op::Add, kIndex, {a, b});
+    case AffineExprKind::Mul: return scalars.add(Op::Mul, kIndex, {a, b});
+    case AffineExprKind::FloorDiv: return scalars.add(Op::DivFloor, kIndex, {a, b});
+    case AffineExprKind::Mod: return scalars.add(Op::RemFloor, kIndex, {a, b});
     case AffineExprKind::CeilDiv: {
       int32_t last = scalars.add(Op::Sub, kIndex, {b, scalars.integer(kIndex, 1)});
       return scalars.add(Op::DivFloor, kIndex, {scalars.add(Op::Add, kIndex, {a, last}), b});
     }
-    default:
-      llvm_unreachable("a constant or loop was handled above");
+    default: llvm_unreachable("a constant or loop was handled above");
     }
   }
 
@@ -147,19 +142,17 @@ private:
       return where->emitOpError() << "reads elements of " << element
                                   << ", which the Halide generator does not know";
     switch (source.kind) {
-    case Source::Uniform:
-      return source.number;
+    case Source::Uniform: return source.number;
     case Source::Argument:
       return scalars.fromStorage(
           scalars.add(Op::LoadArg, *storage, std::move(coordinates), source.number), element);
     case Source::Stage: {
       Type held = program.stages[source.number].types[source.result];
-      return scalars.fromStorage(scalars.add(Op::LoadStage, held, std::move(coordinates),
-                                             source.number, source.result),
-                                 element);
+      return scalars.fromStorage(
+          scalars.add(Op::LoadStage, held, std::move(coordinates), source.number, source.result),
+          element);
     }
-    case Source::Undefined:
-      return where->emitOpError() << "reads a tensor that was never written";
+    case Source::Undefined: return where->emitOpError() << "reads a tensor that was never written";
     }
     llvm_unreachable("unknown source");
   }
@@ -243,8 +236,8 @@ private:
         continue;
       }
       stage.init.push_back(scalars.toStorage(*value, element, *storage));
-      scalars.bind(argument, scalars.fromStorage(
-                                 scalars.add(Op::Carried, *storage, {}, number), element));
+      scalars.bind(argument,
+                   scalars.fromStorage(scalars.add(Op::Carried, *storage, {}, number), element));
     }
     if (failed(describeBody(body, loops)))
       return failure();
@@ -300,8 +293,7 @@ private:
     if (failed(read))
       return -1;
     stage.types.push_back(*ScalarTranslator::storageType(type.getElementType()));
-    stage.body.push_back(
-        scalars.toStorage(*read, type.getElementType(), stage.types.back()));
+    stage.body.push_back(scalars.toStorage(*read, type.getElementType(), stage.types.back()));
     program.stages.push_back(std::move(stage));
     return program.stages.size() - 1;
   }

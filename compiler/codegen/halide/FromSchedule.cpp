@@ -9,16 +9,11 @@ namespace tessera::halide {
 
 static Directive::Tail convert(schedule::Tail tail) {
   switch (tail) {
-  case schedule::Tail::Auto:
-    return Directive::Auto;
-  case schedule::Tail::Guard:
-    return Directive::Guard;
-  case schedule::Tail::ShiftInwards:
-    return Directive::ShiftInwards;
-  case schedule::Tail::RoundUp:
-    return Directive::RoundUp;
-  case schedule::Tail::Predicate:
-    return Directive::Predicate;
+  case schedule::Tail::Auto: return Directive::Auto;
+  case schedule::Tail::Guard: return Directive::Guard;
+  case schedule::Tail::ShiftInwards: return Directive::ShiftInwards;
+  case schedule::Tail::RoundUp: return Directive::RoundUp;
+  case schedule::Tail::Predicate: return Directive::Predicate;
   }
   llvm_unreachable("unknown tail");
 }

@@ -33,10 +33,33 @@ enum class Op : uint8_t {
   LoadArg,   ///< number: which tensor argument
   LoadStage, ///< number: which stage, detail: which of its results
   // Arithmetic. Integers of 32 bits and more must not overflow unless they are unsigned.
-  Add, Sub, Mul, Div, DivTrunc, RemTrunc, DivFloor, RemFloor, Min, Max,
-  And, Or, Xor, Shl, Shr,
-  Less, LessEqual, Equal, NotEqual, Select,
-  Neg, Abs, Floor, Ceil, Trunc, RoundEven, Sqrt,
+  Add,
+  Sub,
+  Mul,
+  Div,
+  DivTrunc,
+  RemTrunc,
+  DivFloor,
+  RemFloor,
+  Min,
+  Max,
+  And,
+  Or,
+  Xor,
+  Shl,
+  Shr,
+  Less,
+  LessEqual,
+  Equal,
+  NotEqual,
+  Select,
+  Neg,
+  Abs,
+  Floor,
+  Ceil,
+  Trunc,
+  RoundEven,
+  Sqrt,
   Convert,     ///< value to `type`
   Reinterpret, ///< bits as `type`
 };
@@ -71,8 +94,19 @@ struct Stage {
 /// One directive of the schedule dialect, on stage `stage`.
 struct Directive {
   enum Kind : uint8_t {
-    Split, Fuse, Reorder, Vectorize, Unroll, Parallel, Atomic, ComputeAt, ComputeRoot, StoreStack,
-    StoreRegister, BoundExtent, BoundStorage
+    Split,
+    Fuse,
+    Reorder,
+    Vectorize,
+    Unroll,
+    Parallel,
+    Atomic,
+    ComputeAt,
+    ComputeRoot,
+    StoreStack,
+    StoreRegister,
+    BoundExtent,
+    BoundStorage
   } kind;
   enum Tail : uint8_t { Auto, Guard, ShiftInwards, RoundUp, Predicate } tail = Auto;
   std::string stage;

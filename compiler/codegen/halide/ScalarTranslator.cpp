@@ -61,8 +61,8 @@ int32_t ScalarTranslator::constant(TypedAttr value) {
     if (value.getType().isBF16())
       bits.convert(llvm::APFloat::IEEEsingle(), llvm::APFloat::rmNearestTiesToEven, &lost);
     Type raw{TypeKind::UInt, type.bits};
-    return reinterpret(
-        integer(raw, static_cast<int64_t>(bits.bitcastToAPInt().getZExtValue())), type);
+    return reinterpret(integer(raw, static_cast<int64_t>(bits.bitcastToAPInt().getZExtValue())),
+                       type);
   }
   return integer(type, cast<IntegerAttr>(value).getValue().getSExtValue());
 }
@@ -78,11 +78,12 @@ int32_t ScalarTranslator::fromStorage(int32_t node, mlir::Type type) {
 /// Rounds an f32 to bf16, to nearest even; a NaN stays one (its quiet bit is set).
 int32_t ScalarTranslator::floatToStored16(int32_t node) {
   int32_t bits = reinterpret(node, kU32);
-  int32_t odd = add(Op::And, kU32, {add(Op::Shr, kU32, {bits, integer(kU32, 16)}), integer(kU32, 1)});
+  int32_t odd =
+      add(Op::And, kU32, {add(Op::Shr, kU32, {bits, integer(kU32, 16)}), integer(kU32, 1)});
   int32_t bias = add(Op::Add, kU32, {odd, integer(kU32, 0x7fff)});
   int32_t up = add(Op::Shr, kU32, {add(Op::Add, kU32, {bits, bias}), integer(kU32, 16)});
-  int32_t quiet = add(Op::Or, kU32, {add(Op::Shr, kU32, {bits, integer(kU32, 16)}),
-                                     integer(kU32, 0x40)});
+  int32_t quiet =
+      add(Op::Or, kU32, {add(Op::Shr, kU32, {bits, integer(kU32, 16)}), integer(kU32, 0x40)});
   return convert(add(Op::Select, kU32, {isNaN(node), quiet, up}), kU16);
 }
 
@@ -127,70 +128,48 @@ int32_t ScalarTranslator::floatCompare(arith::CmpFPredicate predicate, int32_t a
     return make(Op::Or, make(Op::Less, x, y), make(Op::Equal, x, y));
   };
   switch (predicate) {
-  case P::AlwaysFalse:
-    return integer(kBool, 0);
-  case P::AlwaysTrue:
-    return integer(kBool, 1);
-  case P::OEQ:
-    return make(Op::Equal, a, b);
-  case P::OGT:
-    return make(Op::Less, b, a);
-  case P::OGE:
-    return lessOrEqual(b, a);
-  case P::OLT:
-    return make(Op::Less, a, b);
-  case P::OLE:
-    return lessOrEqual(a, b);
-  case P::ONE:
-    return make(Op::Or, make(Op::Less, a, b), make(Op::Less, b, a));
-  case P::ORD:
-    return make(Op::And, make(Op::Equal, a, a), make(Op::Equal, b, b));
-  case P::UEQ:
-    return orUnordered(make(Op::Equal, a, b));
-  case P::UGT:
-    return orUnordered(make(Op::Less, b, a));
-  case P::UGE:
-    return orUnordered(lessOrEqual(b, a));
-  case P::ULT:
-    return orUnordered(make(Op::Less, a, b));
-  case P::ULE:
-    return orUnordered(lessOrEqual(a, b));
-  case P::UNE:
-    return make(Op::NotEqual, a, b);
-  case P::UNO:
-    return make(Op::Or, isNaN(a), isNaN(b));
+  case P::AlwaysFalse: return integer(kBool, 0);
+  case P::AlwaysTrue: return integer(kBool, 1);
+  case P::OEQ: return make(Op::Equal, a, b);
+  case P::OGT: return make(Op::Less, b, a);
+  case P::OGE: return lessOrEqual(b, a);
+  case P::OLT: return make(Op::Less, a, b);
+  case P::OLE: return lessOrEqual(a, b);
+  case P::ONE: return make(Op::Or, make(Op::Less, a, b), make(Op::Less, b, a));
+  case P::ORD: return make(Op::And, make(Op::Equal, a, a), make(Op::Equal, b, b));
+  case P::UEQ: return orUnordered(make(Op::Equal, a, b));
+  case P::UGT: return orUnordered(make(Op::Less, b, a));
+  case P::UGE: return orUnordered(lessOrEqual(b, a));
+  case P::ULT: return orUnordered(make(Op::Less, a, b));
+  case P::ULE: return orUnordered(lessOrEqual(a, b));
+  case P::UNE: return make(Op::NotEqual, a, b);
+  case P::UNO: return make(Op::Or, isNaN(a), isNaN(b));
   }
   llvm_unreachable("unknown predicate");
 }
 
-int32_t ScalarTranslator::integerCompare(arith::CmpIPredicate predicate, mlir::Type type,
-                                         int32_t a, int32_t b) {
+int32_t ScalarTranslator::integerCompare(arith::CmpIPredicate predicate, mlir::Type type, int32_t a,
+                                         int32_t b) {
   using P = arith::CmpIPredicate;
   Type plain = valueType(type);
-  bool isUnsigned = predicate == P::ult || predicate == P::ule || predicate == P::ugt ||
-                    predicate == P::uge;
+  bool isUnsigned =
+      predicate == P::ult || predicate == P::ule || predicate == P::ugt || predicate == P::uge;
   if (isUnsigned && !type.isIndex() && plain != kBool) {
     Type raw{TypeKind::UInt, plain.bits};
     a = reinterpret(a, raw);
     b = reinterpret(b, raw);
   }
   switch (predicate) {
-  case P::eq:
-    return add(Op::Equal, kBool, {a, b});
-  case P::ne:
-    return add(Op::NotEqual, kBool, {a, b});
+  case P::eq: return add(Op::Equal, kBool, {a, b});
+  case P::ne: return add(Op::NotEqual, kBool, {a, b});
   case P::slt:
-  case P::ult:
-    return add(Op::Less, kBool, {a, b});
+  case P::ult: return add(Op::Less, kBool, {a, b});
   case P::sle:
-  case P::ule:
-    return add(Op::LessEqual, kBool, {a, b});
+  case P::ule: return add(Op::LessEqual, kBool, {a, b});
   case P::sgt:
-  case P::ugt:
-    return add(Op::Less, kBool, {b, a});
+  case P::ugt: return add(Op::Less, kBool, {b, a});
   case P::sge:
-  case P::uge:
-    return add(Op::LessEqual, kBool, {b, a});
+  case P::uge: return add(Op::LessEqual, kBool, {b, a});
   }
   llvm_unreachable("unknown predicate");
 }
@@ -214,7 +193,8 @@ LogicalResult ScalarTranslator::translate(Operation *op) {
     return type.isF16() ? convert(add(kind, kF32, {convert(x[0], kF32)}), result) : plain(kind);
   };
   auto floatPick = [&](bool larger, bool propagate) {
-    int32_t better = larger ? add(Op::Less, kBool, {x[1], x[0]}) : add(Op::Less, kBool, {x[0], x[1]});
+    int32_t better =
+        larger ? add(Op::Less, kBool, {x[1], x[0]}) : add(Op::Less, kBool, {x[0], x[1]});
     int32_t picked = add(Op::Select, result, {better, x[0], x[1]});
     // `better` is false when one is a NaN, which picks the second operand.
     int32_t otherwise = propagate ? x[0] : x[1];
@@ -263,9 +243,8 @@ LogicalResult ScalarTranslator::translate(Operation *op) {
               return add(Op::Select, result, {negative, wrapping(Op::Sub, type, zero, v), v});
             };
             bool known = program.nodes[x[1]].op == Op::IntConst && program.nodes[x[1]].number > 0;
-            return known || type.isIndex()
-                       ? add(Op::DivFloor, result, {x[0], x[1]})
-                       : add(Op::DivFloor, result, {flip(x[0]), flip(x[1])});
+            return known || type.isIndex() ? add(Op::DivFloor, result, {x[0], x[1]})
+                                           : add(Op::DivFloor, result, {flip(x[0]), flip(x[1])});
           })
           .Case([&](arith::CeilDivSIOp) {
             int32_t one = integer(result, 1);
@@ -293,12 +272,13 @@ LogicalResult ScalarTranslator::translate(Operation *op) {
           .Case([&](arith::TruncFOp op) {
             if (type.isBF16())
               return rounded(x[0], type);
-            // Halide leaves out the middle of f64 -> f32 -> f16, which would round once instead of twice; a sum
-            // with -0 changes no value and stops it.
+            // Halide leaves out the middle of f64 -> f32 -> f16, which would round once instead of
+            // twice; a sum with -0 changes no value and stops it.
             bool doubleBefore = op.getIn().getDefiningOp<arith::TruncFOp>() != nullptr;
             int32_t source = x[0];
             if (doubleBefore)
-              source = add(Op::Add, kF32, {source, add(Op::FloatConst, kF32, {}, std::bit_cast<int64_t>(-0.0))});
+              source = add(Op::Add, kF32,
+                           {source, add(Op::FloatConst, kF32, {}, std::bit_cast<int64_t>(-0.0))});
             return convert(source, result);
           })
           .Case([&](arith::SIToFPOp) { return rounded(convert(x[0], result), type); })
@@ -309,7 +289,8 @@ LogicalResult ScalarTranslator::translate(Operation *op) {
           .Case([&](arith::FPToSIOp) { return convert(x[0], result); })
           .Case([&](arith::FPToUIOp) {
             if (result == kBool)
-              return add(Op::NotEqual, kBool, {x[0], convert(integer(kIndex, 0), program.nodes[x[0]].type)});
+              return add(Op::NotEqual, kBool,
+                         {x[0], convert(integer(kIndex, 0), program.nodes[x[0]].type)});
             return reinterpret(convert(x[0], {TypeKind::UInt, result.bits}), result);
           })
           .Case([&](arith::ExtSIOp) {
@@ -360,8 +341,9 @@ LogicalResult ScalarTranslator::translate(Operation *op) {
           .Case([&](math::SqrtOp) { return function(Op::Sqrt); })
           .Case([&](math::AbsIOp) {
             int32_t zero = integer(result, 0);
-            return add(Op::Select, result,
-                       {add(Op::Less, kBool, {x[0], zero}), wrapping(Op::Sub, type, zero, x[0]), x[0]});
+            return add(
+                Op::Select, result,
+                {add(Op::Less, kBool, {x[0], zero}), wrapping(Op::Sub, type, zero, x[0]), x[0]});
           })
           .Default([](Operation *) { return -1; });
   if (node < 0)

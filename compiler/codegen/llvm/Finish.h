@@ -22,7 +22,7 @@ namespace tessera::codegen {
 /// value; the output buffers. It returns i32, 0 when all went well.
 struct KernelFunction {
   std::string name;
-  std::vector<bool> isExtent; ///< per argument after the context
+  std::vector<bool> isExtent;  ///< per argument after the context
   bool vectorizeLoops = false; ///< leave loops to LLVM's vectorizer: no schedule has decided
 };
 
@@ -30,12 +30,12 @@ struct KernelFunction {
 inline constexpr llvm::StringLiteral kEntryName = "tessera_kernel";
 
 /// Reads bitcode that a generator made.
-llvm::Expected<std::unique_ptr<llvm::Module>>
-readBitcode(llvm::StringRef bitcode, llvm::LLVMContext &context);
+llvm::Expected<std::unique_ptr<llvm::Module>> readBitcode(llvm::StringRef bitcode,
+                                                          llvm::LLVMContext &context);
 
-/// Optimises the module for the target and gives a relocatable object whose only visible function is
-/// `kEntryName`. Our floating-point rules are applied here: products and sums may be contracted to
-/// fused multiply-adds, nothing else may be reassociated or assumed.
+/// Optimises the module for the target and gives a relocatable object whose only visible function
+/// is `kEntryName`. Our floating-point rules are applied here: products and sums may be contracted
+/// to fused multiply-adds, nothing else may be reassociated or assumed.
 llvm::Expected<llvm::SmallVector<char, 0>> finishKernel(llvm::Module &module,
                                                         const KernelFunction &function,
                                                         const CodeTarget &target,

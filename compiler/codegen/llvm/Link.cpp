@@ -141,8 +141,8 @@ private:
 } // namespace
 
 Expected<KernelImage> linkKernel(ArrayRef<char> bytes) {
-  auto object = ELFObject::create(
-      MemoryBufferRef(StringRef(bytes.data(), bytes.size()), "kernel object"));
+  auto object =
+      ELFObject::create(MemoryBufferRef(StringRef(bytes.data(), bytes.size()), "kernel object"));
   if (!object)
     return object.takeError();
   return Linker(*object).run();

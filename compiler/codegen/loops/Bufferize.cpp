@@ -1,5 +1,6 @@
 //===- Bufferize.cpp - Kernels on tensors become functions on buffers -------------------===//
-// 1. A kernel becomes a function that takes a buffer per argument and per result. The tensor.empty at
+// 1. A kernel becomes a function that takes a buffer per argument and per result. The tensor.empty
+// at
 //    whose place a result is computed (kernel::getDestinationRoot) becomes the result's buffer.
 // 2. One-shot bufferization decides which operations work in place.
 // 3. Parallel loops become functions of their own, with their own stack.
@@ -44,8 +45,8 @@ std::optional<unsigned> getScratchResult(kernel::FuncOp kernel) {
 
 //===-- (1) ------------------------------------------------------------------------===//
 
-/// Puts the result's buffer where the tensor.empty stands that it is computed from, if it is the only one
-/// computed from there.
+/// Puts the result's buffer where the tensor.empty stands that it is computed from, if it is the
+/// only one computed from there.
 static void bindDestination(OpOperand &result, Value buffer, Block &body) {
   OpOperand *use = &result;
   while (Operation *op = use->get().getDefiningOp()) {
@@ -100,8 +101,9 @@ static func::FuncOp makeFunction(kernel::FuncOp kernel, ModuleOp module) {
     Value buffer = body->getArgument(firstResult + result.getOperandNumber());
     if (bound.insert(kernel::getDestinationRoot(result.get())).second)
       bindDestination(result, buffer, *body);
-    bufferization::MaterializeInDestinationOp::create(builder, yield->getLoc(), Type(), result.get(),
-                                                      buffer, /*restrict=*/true, /*writable=*/true);
+    bufferization::MaterializeInDestinationOp::create(builder, yield->getLoc(), Type(),
+                                                      result.get(), buffer, /*restrict=*/true,
+                                                      /*writable=*/true);
   }
   yield->erase();
   Value good = arith::ConstantIndexOp::create(builder, kernel.getLoc(), 0);
@@ -137,8 +139,8 @@ static LogicalResult runBufferization(ModuleOp module) {
 
 //===-- (4) ------------------------------------------------------------------------===//
 
-/// An index of the function's entry that equals `value`, computed from arguments; null when it depends on
-/// anything else.
+/// An index of the function's entry that equals `value`, computed from arguments; null when it
+/// depends on anything else.
 static Value atEntry(Value value, OpBuilder &entry, DenseMap<Value, Value> &known) {
   if (Value found = known.lookup(value))
     return found;
@@ -160,7 +162,8 @@ static Value atEntry(Value value, OpBuilder &entry, DenseMap<Value, Value> &know
       return {};
     mapping.map(operand, moved);
   }
-  return known[value] = entry.clone(*op, mapping)->getResult(cast<OpResult>(value).getResultNumber());
+  return known[value] =
+             entry.clone(*op, mapping)->getResult(cast<OpResult>(value).getResultNumber());
 }
 
 namespace {
@@ -236,8 +239,7 @@ FailureOr<BufferizedKernel> bufferize(kernel::FuncOp kernel) {
     return kernel.emitOpError() << "has no form on buffers";
   std::optional<unsigned> scratch = getScratchResult(kernel);
   outlineParallelLoops(function);
-  Value arena =
-      scratch ? function.getArgument(kernel.getNumArguments() + *scratch) : Value();
+  Value arena = scratch ? function.getArgument(kernel.getNumArguments() + *scratch) : Value();
   for (auto each : result.module->getOps<func::FuncOp>()) {
     if (each.isDeclaration())
       continue;

@@ -94,8 +94,8 @@ static void moveAsIntegers(llvm::Module &module) {
     b.SetInsertPoint(op);
     if (auto *load = llvm::dyn_cast<llvm::LoadInst>(op)) {
       llvm::Type *type = load->getType();
-      llvm::Value *bits = b.CreateAlignedLoad(asInteger(type), load->getPointerOperand(),
-                                              load->getAlign());
+      llvm::Value *bits =
+          b.CreateAlignedLoad(asInteger(type), load->getPointerOperand(), load->getAlign());
       load->replaceAllUsesWith(b.CreateBitCast(bits, type));
     } else {
       auto *store = llvm::cast<llvm::StoreInst>(op);
@@ -107,8 +107,9 @@ static void moveAsIntegers(llvm::Module &module) {
   }
 }
 
-/// Makes the function that takes pointers to buffers (runtime/base/KernelAbi.h) and calls `body`, whose
-/// parameters describe every buffer by its address twice, an offset, its extents and its strides.
+/// Makes the function that takes pointers to buffers (runtime/base/KernelAbi.h) and calls `body`,
+/// whose parameters describe every buffer by its address twice, an offset, its extents and its
+/// strides.
 static void addBridge(llvm::Module &module, llvm::Function *body, kernel::FuncOp kernel,
                       codegen::KernelFunction &function) {
   llvm::IRBuilder<> b(module.getContext());
@@ -120,12 +121,12 @@ static void addBridge(llvm::Module &module, llvm::Function *body, kernel::FuncOp
     function.isExtent.push_back(type.isIndex());
     parameters.push_back(type.isIndex() ? i64 : pointer);
   }
-  auto *bridge =
-      llvm::Function::Create(llvm::FunctionType::get(i32, parameters, false),
-                             llvm::GlobalValue::ExternalLinkage, function.name, module);
+  auto *bridge = llvm::Function::Create(llvm::FunctionType::get(i32, parameters, false),
+                                        llvm::GlobalValue::ExternalLinkage, function.name, module);
   b.SetInsertPoint(llvm::BasicBlock::Create(module.getContext(), "", bridge));
   SmallVector<llvm::Value *> arguments;
-  constexpr unsigned kHost = 16, kDim = 40, kDimSize = 16, kExtent = 4; // of KernelBuffer, KernelDim
+  constexpr unsigned kHost = 16, kDim = 40, kDimSize = 16,
+                     kExtent = 4; // of KernelBuffer, KernelDim
   for (auto [number, type] : llvm::enumerate(types)) {
     llvm::Value *given = bridge->getArg(number + 1);
     auto tensor = dyn_cast<RankedTensorType>(type);
@@ -169,8 +170,9 @@ FailureOr<std::unique_ptr<llvm::Module>> emitKernel(kernel::FuncOp kernel,
   if (failed(buffers))
     return failure();
   if (buffers->scratchBytes && !getScratchResult(kernel))
-    return kernel.emitOpError() << "keeps an intermediate whose size is not constant, or large, and has "
-                                   "no scratch result for it (--kernel-reserve-scratch makes one)";
+    return kernel.emitOpError()
+           << "keeps an intermediate whose size is not constant, or large, and has "
+              "no scratch result for it (--kernel-reserve-scratch makes one)";
   bool wide = target.cpu == "x86-64-v4" || target.features.find("+avx512f") != std::string::npos;
   ModuleOp module = *buffers->module;
   if (failed(emitStageLoops(module, wide ? 64 : 32)) || failed(lower(module)))

@@ -22,8 +22,8 @@ mlir::FailureOr<std::unique_ptr<llvm::Module>> emitKernel(kernel::FuncOp kernel,
                                                           llvm::LLVMContext &context,
                                                           codegen::KernelFunction &function);
 
-/// A kernel on buffers: one function that takes a memref per tensor, the extents, a memref per result.
-/// Its buffers are arguments, places on the stack, or parts of the kernel's scratch result.
+/// A kernel on buffers: one function that takes a memref per tensor, the extents, a memref per
+/// result. Its buffers are arguments, places on the stack, or parts of the kernel's scratch result.
 struct BufferizedKernel {
   mlir::OwningOpRef<mlir::ModuleOp> module;
   /// What the scratch result has to hold, as an index of the function; null when nothing.
@@ -31,8 +31,8 @@ struct BufferizedKernel {
 };
 mlir::FailureOr<BufferizedKernel> bufferize(kernel::FuncOp kernel);
 
-/// The number of the result that holds what has no place of its own (bytes that no stage writes), or
-/// nothing.
+/// The number of the result that holds what has no place of its own (bytes that no stage writes),
+/// or nothing.
 std::optional<unsigned> getScratchResult(kernel::FuncOp kernel);
 
 /// Turns the stages of a function on buffers into loops, innermost ones of reductions on vectors of

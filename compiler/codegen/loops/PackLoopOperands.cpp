@@ -1,6 +1,7 @@
 //===- PackLoopOperands.cpp - Weights of recurrences in the order of their use ------------===//
-// A contraction in a loop reads the same weight at every step. StageLoops computes many elements along
-// the last dimension of the result at a time, so that dimension should be contiguous in the weight:
+// A contraction in a loop reads the same weight at every step. StageLoops computes many elements
+// along the last dimension of the result at a time, so that dimension should be contiguous in the
+// weight:
 //
 //   (g, k) of G x K   =>   (g floordiv 64, k, g mod 64) of ceil(G / 64) x K x 64
 //
@@ -57,14 +58,16 @@ private:
     for (OpOperand *operand : stage.getDpsInputOperands()) {
       auto type = dyn_cast<RankedTensorType>(operand->get().getType());
       AffineMap map = stage.getMatchingIndexingMap(operand);
-      if (!type || !type.hasStaticShape() || !map.isProjectedPermutation() || !isFixed(operand->get()))
+      if (!type || !type.hasStaticShape() || !map.isProjectedPermutation() ||
+          !isFixed(operand->get()))
         continue;
       const AffineExpr *place = llvm::find(map.getResults(), column);
       if (place == map.getResults().end() || place + 1 == map.getResults().end())
         continue;
       unsigned bits = type.getElementTypeBitWidth();
       if (bits >= 8)
-        found.push_back({operand, unsigned(place - map.getResults().begin()), kTileBytes * 8 / bits});
+        found.push_back(
+            {operand, unsigned(place - map.getResults().begin()), kTileBytes * 8 / bits});
     }
   }
 
@@ -93,8 +96,9 @@ private:
   }
 
   static kernel::PackedAttr layoutOf(const Candidate &candidate) {
-    return kernel::PackedAttr::get(candidate.operand->get().getContext(), {int64_t(candidate.column)},
-                                   {candidate.tile}, orderOf(candidate));
+    return kernel::PackedAttr::get(candidate.operand->get().getContext(),
+                                   {int64_t(candidate.column)}, {candidate.tile},
+                                   orderOf(candidate));
   }
 
   void askForLayout(Candidate &candidate) {
@@ -109,7 +113,8 @@ private:
 
   /// A stage before the loop. What lies outside of the operand is read from its border, for nobody.
   void copyBefore(Candidate &candidate) {
-    Operation *loop = kernel.getBody().front().findAncestorOpInBlock(*candidate.operand->getOwner());
+    Operation *loop =
+        kernel.getBody().front().findAncestorOpInBlock(*candidate.operand->getOwner());
     Value source = candidate.operand->get();
     auto type = cast<RankedTensorType>(source.getType());
     auto packed = layoutOf(candidate).packedType(type);
@@ -158,8 +163,7 @@ private:
   kernel::FuncOp kernel;
 };
 
-struct KernelPackLoopOperands
-    : loops::impl::KernelPackLoopOperandsBase<KernelPackLoopOperands> {
+struct KernelPackLoopOperands : loops::impl::KernelPackLoopOperandsBase<KernelPackLoopOperands> {
   void runOnOperation() override {
     for (auto kernel : getOperation().getOps<kernel::FuncOp>())
       KernelPacker(kernel).run();

@@ -5,9 +5,9 @@
 //   %status = if (it is worth it) { call @parallel_for0(%context, %lo, %hi, captured...) }
 //             else { call @task0(%lo, %hi, captured...) }
 //
-// and in LLVM IR @parallel_for0 hands a closure to the runtime's parallelFor (runtime/base/KernelAbi.h).
-// How the iterations are cut into tasks does not depend on the number of threads, and no iteration
-// sees another one: the result is the same however they run.
+// and in LLVM IR @parallel_for0 hands a closure to the runtime's parallelFor
+// (runtime/base/KernelAbi.h). How the iterations are cut into tasks does not depend on the number
+// of threads, and no iteration sees another one: the result is the same however they run.
 #include "compiler/codegen/loops/Parallel.h"
 
 #include "runtime/base/KernelAbi.h"
@@ -26,7 +26,8 @@ using namespace mlir;
 
 namespace tessera::loops {
 
-/// A loop whose largest buffer has fewer elements than this is done before other threads have woken up.
+/// A loop whose largest buffer has fewer elements than this is done before other threads have woken
+/// up.
 static constexpr int64_t kMinElements = 1 << 15;
 /// Tasks of one loop: enough for many threads to end at about the same time.
 static constexpr int64_t kMaxTasks = 64;
@@ -152,7 +153,8 @@ void outlineParallelLoops(func::FuncOp function) { Outliner(function).run(); }
 
 //===-- In LLVM IR -----------------------------------------------------------------===//
 
-/// int32_t (const KernelContext *, int32_t, uint8_t *): the part of the iterations that is number `index`.
+/// int32_t (const KernelContext *, int32_t, uint8_t *): the part of the iterations that is number
+/// `index`.
 static llvm::Function *makeTrampoline(llvm::Module &module, llvm::Function *task,
                                       llvm::StructType *closureType) {
   llvm::IRBuilder<> b(module.getContext());
@@ -178,7 +180,8 @@ static llvm::Function *makeTrampoline(llvm::Module &module, llvm::Function *task
 }
 
 /// index (context, low, high, captured...)
-static void defineParallelFor(llvm::Module &module, llvm::Function *function, llvm::Function *task) {
+static void defineParallelFor(llvm::Module &module, llvm::Function *function,
+                              llvm::Function *task) {
   llvm::IRBuilder<> b(module.getContext());
   llvm::Type *pointer = b.getPtrTy(), *i64 = b.getInt64Ty(), *i32 = b.getInt32Ty();
   SmallVector<llvm::Type *> types{i64, i64, i64};
@@ -199,9 +202,9 @@ static void defineParallelFor(llvm::Module &module, llvm::Function *function, ll
     b.CreateStore(field, b.CreateStructGEP(closureType, closure, i));
   llvm::Value *context = b.CreateIntToPtr(function->getArg(0), pointer);
   auto *type = llvm::FunctionType::get(i32, {pointer, pointer, i32, i32, pointer}, false);
-  llvm::Value *callee = b.CreateLoad(
-      pointer, b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), context,
-                                            offsetof(rt::KernelContext, parallelFor)));
+  llvm::Value *callee =
+      b.CreateLoad(pointer, b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), context,
+                                                         offsetof(rt::KernelContext, parallelFor)));
   llvm::Value *status = b.CreateCall(
       type, callee, {context, trampoline, b.getInt32(0), b.CreateTrunc(tasks, i32), closure});
   b.CreateRet(b.CreateSExt(status, i64));

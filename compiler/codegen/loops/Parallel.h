@@ -12,8 +12,8 @@ namespace tessera::loops {
 inline constexpr int64_t kMaxStackBuffer = 16 << 10, kMaxStack = 64 << 10;
 
 /// Moves outermost loops that are marked kernel.parallel, and whose buffers fit on the stack, into
-/// functions of their own. The last argument of the function is the context of the launch, its result the
-/// status.
+/// functions of their own. The last argument of the function is the context of the launch, its
+/// result the status.
 void outlineParallelLoops(mlir::func::FuncOp function);
 
 /// Defines what outlineParallelLoops left to call.

@@ -12,8 +12,8 @@ namespace tessera::loops {
 using namespace mlir;
 using namespace tessera;
 
-/// The index `value` of a bufferized kernel as an index of the kernel, whose arguments have the same
-/// numbers.
+/// The index `value` of a bufferized kernel as an index of the kernel, whose arguments have the
+/// same numbers.
 static Value inKernel(Value value, kernel::FuncOp kernel, OpBuilder &builder) {
   Block &body = kernel.getBody().front();
   if (auto argument = dyn_cast<BlockArgument>(value))

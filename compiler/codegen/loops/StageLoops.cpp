@@ -1,9 +1,9 @@
 //===- StageLoops.cpp - Stages on buffers become loops -----------------------------------===//
-// Parallel loops lie outside in the order of the result's dimensions, reduction loops inside of them
-// with their running values in registers. A reduction whose operands are contiguous along the last
-// dimension of the result computes many of its elements at a time (a vector of them, of several rows):
-// every element still sums in the order of the loops, so nothing is reassociated. Innermost loops of
-// other stages are left to LLVM's vectorizer.
+// Parallel loops lie outside in the order of the result's dimensions, reduction loops inside of
+// them with their running values in registers. A reduction whose operands are contiguous along the
+// last dimension of the result computes many of its elements at a time (a vector of them, of
+// several rows): every element still sums in the order of the loops, so nothing is reassociated.
+// Innermost loops of other stages are left to LLVM's vectorizer.
 #include "compiler/codegen/loops/Loops.h"
 
 #include "mlir/Dialect/Affine/Utils.h"
@@ -74,7 +74,8 @@ private:
     for (OpOperand &init : op.getDpsInitsMutable())
       bits = std::max(bits, getElementTypeOrSelf(init.get().getType()).getIntOrFloatBitWidth());
     int64_t lanes = vectorBytes * 8 / bits;
-    // Eight accumulators hide the latency of a multiply-add. A tile lies in one block of a packed operand.
+    // Eight accumulators hide the latency of a multiply-add. A tile lies in one block of a packed
+    // operand.
     for (Tile tile : {Tile{4, 2 * lanes}, Tile{1, 8 * lanes}, Tile{1, 4 * lanes}, Tile{1, lanes}})
       if (block % tile.lanes == 0 && (tile.rows == 1 || parallel.size() > 1))
         tiles.push_back(tile);
@@ -93,9 +94,10 @@ private:
         bool isLast = dim + 1 == exprs.size();
         // (.., i floordiv n, .., i mod n): contiguous within blocks of n.
         auto parts = dyn_cast<AffineBinaryOpExpr>(expr);
-        bool isBlocked = parts && isa<AffineDimExpr>(parts.getLHS()) &&
-                         isa<AffineConstantExpr>(parts.getRHS()) &&
-                         expr.getKind() == (isLast ? AffineExprKind::Mod : AffineExprKind::FloorDiv);
+        bool isBlocked =
+            parts && isa<AffineDimExpr>(parts.getLHS()) &&
+            isa<AffineConstantExpr>(parts.getRHS()) &&
+            expr.getKind() == (isLast ? AffineExprKind::Mod : AffineExprKind::FloorDiv);
         if (isBlocked)
           block = std::gcd(block, cast<AffineConstantExpr>(parts.getRHS()).getValue());
         else if (!isa<AffineDimExpr>(expr) || !isLast)
@@ -217,8 +219,8 @@ private:
     b.setInsertionPointToStart(nest.getBody());
     indices[loop] = nest.getInductionVar();
     SmallVector<Value> next = emitReductions(
-        depth + 1, SmallVector<Value>(nest.getRegionIterArgs().begin(), nest.getRegionIterArgs().end()),
-        tile);
+        depth + 1,
+        SmallVector<Value>(nest.getRegionIterArgs().begin(), nest.getRegionIterArgs().end()), tile);
     scf::YieldOp::create(b, next);
     return SmallVector<Value>(nest.getResults());
   }

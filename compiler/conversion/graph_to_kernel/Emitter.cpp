@@ -96,13 +96,13 @@ Value KernelEmitter::map(StringRef name, ArrayRef<graph::DimAttr> dims, Type ele
   maps.push_back(builder.getMultiDimIdentityMap(dims.size()));
   SmallVector<utils::IteratorType> iterators(dims.size(), utils::IteratorType::parallel);
   Value init = empty(dims, elementType);
-  auto stage = linalg::GenericOp::create(
-      builder, loc, init.getType(), tensors, init, maps, iterators,
-      [&](OpBuilder &inner, Location location, ValueRange scalars) {
-        ImplicitLocOpBuilder b(location, inner);
-        Value result = body(b, scalars.drop_back());
-        linalg::YieldOp::create(b, result);
-      });
+  auto stage =
+      linalg::GenericOp::create(builder, loc, init.getType(), tensors, init, maps, iterators,
+                                [&](OpBuilder &inner, Location location, ValueRange scalars) {
+                                  ImplicitLocOpBuilder b(location, inner);
+                                  Value result = body(b, scalars.drop_back());
+                                  linalg::YieldOp::create(b, result);
+                                });
   kernel::setStage(stage, uniqueName(name));
   return stage.getResult(0);
 }

@@ -15,12 +15,12 @@ namespace tessera {
 
 /// What computing an op inside another kernel costs.
 enum class FusionClass {
-  Unpack,     ///< a map that gives much more than it reads: never worth storing
-  Map,        ///< each element from a few reads: recomputing it is cheap
-  Costly,     ///< a map with elementary functions: computed once for each element
-  Reduction,  ///< many reads for each element
+  Unpack,      ///< a map that gives much more than it reads: never worth storing
+  Map,         ///< each element from a few reads: recomputing it is cheap
+  Costly,      ///< a map with elementary functions: computed once for each element
+  Reduction,   ///< many reads for each element
   Contraction, ///< a product sum: worth a kernel of its own
-  Sequential  ///< a loop that carries tensors: nothing joins it
+  Sequential   ///< a loop that carries tensors: nothing joins it
 };
 
 /// The builtin type of an element: signless, bool is i1.
@@ -39,8 +39,8 @@ public:
   };
   using Scalars = mlir::ValueRange;
   using Body = llvm::function_ref<mlir::Value(mlir::ImplicitLocOpBuilder &, Scalars)>;
-  using Bodies = llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::ImplicitLocOpBuilder &, Scalars,
-                                                                   Scalars)>;
+  using Bodies = llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::ImplicitLocOpBuilder &,
+                                                                   Scalars, Scalars)>;
 
   KernelEmitter(mlir::OpBuilder &builder, kernel::FuncOp kernel);
 
@@ -66,12 +66,13 @@ public:
   mlir::Value mapIndexed(llvm::StringRef name, llvm::ArrayRef<graph::DimAttr> dims,
                          mlir::Type elementType, Body body);
 
-  /// A stage that reduces: `loops` = parallel then reduction extents; `inits` have the parallel extents, in
-  /// the order `outputMap` says. The body takes the scalars read, then the running values.
+  /// A stage that reduces: `loops` = parallel then reduction extents; `inits` have the parallel
+  /// extents, in the order `outputMap` says. The body takes the scalars read, then the running
+  /// values.
   llvm::SmallVector<mlir::Value> reduce(llvm::StringRef name, unsigned parallelLoops,
                                         unsigned reductionLoops, llvm::ArrayRef<Read> reads,
-                                        llvm::ArrayRef<mlir::Value> inits, mlir::AffineMap outputMap,
-                                        Bodies body);
+                                        llvm::ArrayRef<mlir::Value> inits,
+                                        mlir::AffineMap outputMap, Bodies body);
 
   /// Builds the stages of an op and binds its results; on failure the op has emitted an error.
   mlir::LogicalResult lower(mlir::Operation *op);

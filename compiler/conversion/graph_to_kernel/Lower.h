@@ -41,7 +41,8 @@ mlir::Type accumulatorOf(llvm::StringRef kind, mlir::Type element);
 /// As convertScalar, but integers saturate: the result of an accumulator.
 mlir::Value convertSaturating(mlir::ImplicitLocOpBuilder &b, mlir::Value x, mlir::Type from,
                               mlir::Type to);
-/// A scalar in another element type by the rules of graph.convert; the element types are the graph's.
+/// A scalar in another element type by the rules of graph.convert; the element types are the
+/// graph's.
 mlir::Value convertScalar(mlir::ImplicitLocOpBuilder &b, mlir::Value x, mlir::Type from,
                           mlir::Type to);
 

@@ -89,7 +89,8 @@ static Value floatToInteger(BodyBuilder &b, Value x, Type to) {
     return arith::ConstantOp::create(b, IntegerAttr::get(type, value));
   };
   Value tooLow = isLess(b, x, low, element);
-  Value tooHigh = compare(b, graph::CompareKind::ge, x, scalarNumber(b, x.getType(), high), element);
+  Value tooHigh =
+      compare(b, graph::CompareKind::ge, x, scalarNumber(b, x.getType(), high), element);
   Value isNumber = arith::CmpFOp::create(b, arith::CmpFPredicate::ORD, x, x);
   Value outside = arith::OrIOp::create(b, tooLow, tooHigh);
   Value inside = arith::AndIOp::create(
@@ -97,8 +98,8 @@ static Value floatToInteger(BodyBuilder &b, Value x, Type to) {
   Value safe = choose(b, inside, x, scalarNumber(b, x.getType(), 0));
   Value result = isSigned ? Value(arith::FPToSIOp::create(b, type, safe))
                           : Value(arith::FPToUIOp::create(b, type, safe));
-  llvm::APInt highest = isSigned ? llvm::APInt::getSignedMaxValue(width)
-                                 : llvm::APInt::getMaxValue(width);
+  llvm::APInt highest =
+      isSigned ? llvm::APInt::getSignedMaxValue(width) : llvm::APInt::getMaxValue(width);
   llvm::APInt lowest = isSigned ? llvm::APInt::getSignedMinValue(width) : llvm::APInt(width, 0);
   result = choose(b, tooHigh, limit(highest), result);
   return choose(b, tooLow, limit(lowest), result);
@@ -131,10 +132,12 @@ Value tessera::lower::convertScalar(BodyBuilder &b, Value x, Type from, Type to)
 Value tessera::lower::convertSaturating(BodyBuilder &b, Value x, Type from, Type to) {
   if (isFloat(from) || isFloat(to) || isBool(from) || isBool(to) || from == to)
     return convertScalar(b, x, from, to);
-  // Limits as numbers wide enough for every integer type; those that `from` cannot pass are left out.
+  // Limits as numbers wide enough for every integer type; those that `from` cannot pass are left
+  // out.
   auto lowest = [](Type type) {
     unsigned width = type.getIntOrFloatBitWidth();
-    return type.isSignedInteger() ? llvm::APInt::getSignedMinValue(width).sext(66) : llvm::APInt(66, 0);
+    return type.isSignedInteger() ? llvm::APInt::getSignedMinValue(width).sext(66)
+                                  : llvm::APInt(66, 0);
   };
   auto highest = [](Type type) {
     unsigned width = type.getIntOrFloatBitWidth();
@@ -165,8 +168,8 @@ static Value arithmetic(BodyBuilder &b, ValueRange x, bool isFloat) {
   return IntOp::create(b, x[0], x[1]);
 }
 
-/// Integer quotients and remainders: nothing may trap. Division by 0 and the one overflow are replaced
-/// by division by 1 before, and by their defined results after.
+/// Integer quotients and remainders: nothing may trap. Division by 0 and the one overflow are
+/// replaced by division by 1 before, and by their defined results after.
 static Value divideIntegers(BodyBuilder &b, ValueRange x, Element element, bool remainder) {
   Value zero = scalarNumber(b, element.type, 0), one = scalarNumber(b, element.type, 1);
   Value byZero = isEqual(b, x[1], 0, element);
@@ -217,7 +220,8 @@ static Value integerPower(BodyBuilder &b, ValueRange x, Element element) {
   if (element.isUnsigned())
     return power;
   // Of a negative exponent: 1 / x^-y truncated, which is the power itself for 1 and -1.
-  Value isUnit = arith::OrIOp::create(b, isEqual(b, x[0], 1, element), isEqual(b, x[0], -1, element));
+  Value isUnit =
+      arith::OrIOp::create(b, isEqual(b, x[0], 1, element), isEqual(b, x[0], -1, element));
   return choose(b, isLess(b, x[1], 0, element), choose(b, isUnit, power, zero), power);
 }
 
@@ -335,13 +339,15 @@ static Value body(graph::IsInfOp, BodyBuilder &b, ValueRange x) {
 static Value body(graph::CompareOp op, BodyBuilder &b, ValueRange x) {
   return compare(b, op.getKind(), x[0], x[1], elementOf(op.getX()));
 }
-static Value body(graph::SelectOp, BodyBuilder &b, ValueRange x) { return choose(b, x[0], x[1], x[2]); }
+static Value body(graph::SelectOp, BodyBuilder &b, ValueRange x) {
+  return choose(b, x[0], x[1], x[2]);
+}
 static Value body(graph::ConvertOp op, BodyBuilder &b, ValueRange x) {
   return convertScalar(b, x[0], elementOf(op.getX()).graph, elementOf(op.getResult()).graph);
 }
 
 #define TESSERA_MATH_BODY(GraphOp, MathOp)                                                         \
-  static Value body(graph::GraphOp, BodyBuilder &b, ValueRange x) {                                    \
+  static Value body(graph::GraphOp, BodyBuilder &b, ValueRange x) {                                \
     return math::MathOp::create(b, x[0]);                                                          \
   }
 TESSERA_MATH_BODY(FloorOp, FloorOp)
@@ -374,8 +380,7 @@ TESSERA_MATH_BODY(ErfOp, ErfOp)
 // Attaching
 //===----------------------------------------------------------------------===//
 
-template <typename OpType>
-static Tensors lowerElementwise(OpType op, KernelEmitter &emitter) {
+template <typename OpType> static Tensors lowerElementwise(OpType op, KernelEmitter &emitter) {
   graph::TensorType type = graph::getTensorType(op->getResult(0));
   AffineMap identity = emitter.getBuilder().getMultiDimIdentityMap(type.rank());
   SmallVector<KernelEmitter::Read> reads;
@@ -394,17 +399,16 @@ static Tensors lowerElementwise(OpType op, KernelEmitter &emitter) {
   return SmallVector<Value>{result};
 }
 
-template <FusionClass fusionClass, typename... Ops>
-static void attach(MLIRContext &context) {
+template <FusionClass fusionClass, typename... Ops> static void attach(MLIRContext &context) {
   (Ops::template attachInterface<Model<Ops, fusionClass, lowerElementwise<Ops>>>(context), ...);
 }
 
 void tessera::lower::attachElementwise(MLIRContext &context) {
   using namespace graph;
-  attach<FusionClass::Map, graph::AddOp, SubOp, MulOp, DivOp, RemOp, ModOp, MinOp, MaxOp, AndOp, OrOp, XorOp,
-         ShlOp, ShrOp, NegOp, AbsOp, SignOp, FloorOp, CeilOp, RoundOp, TruncOp, NotOp, IsNanOp,
-         IsInfOp, CompareOp, graph::SelectOp, ConvertOp>(context);
-  attach<FusionClass::Costly, PowOp, graph::Atan2Op, SqrtOp, RsqrtOp, ExpOp, Exp2Op, Expm1Op, LogOp, Log1pOp,
-         SinOp, CosOp, TanOp, AsinOp, AcosOp, AtanOp, SinhOp, CoshOp, TanhOp, AsinhOp, AcoshOp,
-         AtanhOp, ErfOp>(context);
+  attach<FusionClass::Map, graph::AddOp, SubOp, MulOp, DivOp, RemOp, ModOp, MinOp, MaxOp, AndOp,
+         OrOp, XorOp, ShlOp, ShrOp, NegOp, AbsOp, SignOp, FloorOp, CeilOp, RoundOp, TruncOp, NotOp,
+         IsNanOp, IsInfOp, CompareOp, graph::SelectOp, ConvertOp>(context);
+  attach<FusionClass::Costly, PowOp, graph::Atan2Op, SqrtOp, RsqrtOp, ExpOp, Exp2Op, Expm1Op, LogOp,
+         Log1pOp, SinOp, CosOp, TanOp, AsinOp, AcosOp, AtanOp, SinhOp, CoshOp, TanhOp, AsinhOp,
+         AcoshOp, AtanhOp, ErfOp>(context);
 }

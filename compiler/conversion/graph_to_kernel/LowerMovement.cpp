@@ -1,7 +1,7 @@
 //===- LowerMovement.cpp - Elements change place: reads at computed indices ----------------===//
 //
-// Broadcasts and transposes are affine reads; what depends on symbols, bounds or data is a read with
-// `tensor.extract` at indices that are clamped into the tensor first.
+// Broadcasts and transposes are affine reads; what depends on symbols, bounds or data is a read
+// with `tensor.extract` at indices that are clamped into the tensor first.
 //
 //===----------------------------------------------------------------------===//
 
@@ -54,9 +54,9 @@ static Tensors lowerBroadcast(graph::BroadcastOp op, KernelEmitter &emitter) {
     reads.push_back(repeats ? builder.getAffineConstantExpr(0) : builder.getAffineDimExpr(dim));
   }
   auto map = AffineMap::get(op.getType().rank(), 0, reads, op.getContext());
-  return SmallVector<Value>{emitter.map("broadcast", op.getType().getDims(), kernelElement(op.getX()),
-                                        {{emitter.lookup(op.getX()), map}},
-                                        [](BodyBuilder &, ValueRange x) { return x[0]; })};
+  return SmallVector<Value>{emitter.map(
+      "broadcast", op.getType().getDims(), kernelElement(op.getX()),
+      {{emitter.lookup(op.getX()), map}}, [](BodyBuilder &, ValueRange x) { return x[0]; })};
 }
 
 static Tensors lowerTranspose(graph::TransposeOp op, KernelEmitter &emitter) {
@@ -86,17 +86,20 @@ static Value indexToElement(BodyBuilder &b, Value index, Type graphElement) {
 
 static Tensors lowerIota(graph::IotaOp op, KernelEmitter &emitter) {
   graph::TensorType type = op.getType();
-  return SmallVector<Value>{emitter.mapIndexed(
-      "iota", type.getDims(), getKernelElementType(type.getElementType()),
-      [&](BodyBuilder &b, ValueRange i) { return indexToElement(b, i[op.getAxis()], type.getElementType()); })};
+  return SmallVector<Value>{
+      emitter.mapIndexed("iota", type.getDims(), getKernelElementType(type.getElementType()),
+                         [&](BodyBuilder &b, ValueRange i) {
+                           return indexToElement(b, i[op.getAxis()], type.getElementType());
+                         })};
 }
 
 static Tensors lowerDimValue(graph::DimValueOp op, KernelEmitter &emitter) {
   Value extent = emitter.extent(op.getDim());
   Type element = graph::getTensorType(op.getResult()).getElementType();
-  return SmallVector<Value>{emitter.mapIndexed(
-      "dim", {}, getKernelElementType(element),
-      [&](BodyBuilder &b, ValueRange) { return indexToElement(b, extent, element); })};
+  return SmallVector<Value>{
+      emitter.mapIndexed("dim", {}, getKernelElementType(element), [&](BodyBuilder &b, ValueRange) {
+        return indexToElement(b, extent, element);
+      })};
 }
 
 static Tensors lowerShapeOf(graph::ShapeOfOp op, KernelEmitter &emitter) {
@@ -200,10 +203,10 @@ static Tensors lowerConcat(graph::ConcatOp op, KernelEmitter &emitter) {
       })};
 }
 
-/// The index in the operand of an index in the padded tensor, in bounds; `inside` says whether the element
-/// is no padding (mode constant only).
-static Value unpad(BodyBuilder &b, graph::PadMode mode, Value index, Value lo, Value zero, Value last,
-                   Value &inside) {
+/// The index in the operand of an index in the padded tensor, in bounds; `inside` says whether the
+/// element is no padding (mode constant only).
+static Value unpad(BodyBuilder &b, graph::PadMode mode, Value index, Value lo, Value zero,
+                   Value last, Value &inside) {
   Value at = subIndex(b, index, lo);
   switch (mode) {
   case graph::PadMode::constant: {
@@ -219,8 +222,7 @@ static Value unpad(BodyBuilder &b, graph::PadMode mode, Value index, Value lo, V
     at = minIndex(b, mirrored, beyond);
     break;
   }
-  case graph::PadMode::edge:
-    break;
+  case graph::PadMode::edge: break;
   case graph::PadMode::wrap: {
     Value extent = addIndex(b, last, arith::ConstantIndexOp::create(b, 1));
     Value low = arith::SelectOp::create(b, isBelow(b, at, zero), addIndex(b, at, extent), at);
@@ -270,11 +272,10 @@ static Tensors lowerGather(graph::GatherOp op, KernelEmitter &emitter) {
   return SmallVector<Value>{emitter.mapIndexed(
       "gather", type.getDims(), kernelElement(op.getX()), [&](BodyBuilder &b, ValueRange i) {
         Value number = extract(b, indices, i.slice(axis, rank));
-        Value index = isUnsigned
-                          ? Value(arith::IndexCastUIOp::create(b, b.getIndexType(), number))
-                          : Value(arith::IndexCastOp::create(b, b.getIndexType(), number));
-        Value wrapped = arith::SelectOp::create(b, isBelow(b, index, zero),
-                                                addIndex(b, index, extent), index);
+        Value index = isUnsigned ? Value(arith::IndexCastUIOp::create(b, b.getIndexType(), number))
+                                 : Value(arith::IndexCastOp::create(b, b.getIndexType(), number));
+        Value wrapped =
+            arith::SelectOp::create(b, isBelow(b, index, zero), addIndex(b, index, extent), index);
         SmallVector<Value> at(i.take_front(axis));
         at.push_back(clampIndex(b, wrapped, zero, last));
         llvm::append_range(at, i.drop_front(axis + rank));
@@ -298,8 +299,7 @@ static Tensors lowerReshape(graph::ReshapeOp op, KernelEmitter &emitter) {
           position = addIndex(b, mulIndex(b, position, toExtents[d]), i[d]);
         SmallVector<Value> at(from.size());
         for (size_t d = from.size(); d-- > 0;) {
-          at[d] = d == 0 ? position
-                         : Value(arith::RemSIOp::create(b, position, fromExtents[d]));
+          at[d] = d == 0 ? position : Value(arith::RemSIOp::create(b, position, fromExtents[d]));
           position = arith::DivSIOp::create(b, position, fromExtents[d]);
         }
         return extract(b, source, at);
@@ -312,16 +312,20 @@ static Tensors lowerReshape(graph::ReshapeOp op, KernelEmitter &emitter) {
 
 void tessera::lower::attachMovement(MLIRContext &context) {
   using namespace graph;
-  graph::BroadcastOp::attachInterface<Model<graph::BroadcastOp, FusionClass::Map, lowerBroadcast>>(context);
-  graph::TransposeOp::attachInterface<Model<graph::TransposeOp, FusionClass::Map, lowerTranspose>>(context);
+  graph::BroadcastOp::attachInterface<Model<graph::BroadcastOp, FusionClass::Map, lowerBroadcast>>(
+      context);
+  graph::TransposeOp::attachInterface<Model<graph::TransposeOp, FusionClass::Map, lowerTranspose>>(
+      context);
   graph::IotaOp::attachInterface<Model<IotaOp, FusionClass::Map, lowerIota>>(context);
   DimValueOp::attachInterface<Model<DimValueOp, FusionClass::Map, lowerDimValue>>(context);
   ShapeOfOp::attachInterface<Model<ShapeOfOp, FusionClass::Map, lowerShapeOf>>(context);
-  graph::ConstantOp::attachInterface<Model<graph::ConstantOp, FusionClass::Map, lowerConstant>>(context);
+  graph::ConstantOp::attachInterface<Model<graph::ConstantOp, FusionClass::Map, lowerConstant>>(
+      context);
   SliceOp::attachInterface<Model<SliceOp, FusionClass::Map, lowerSlice>>(context);
   ReverseOp::attachInterface<Model<ReverseOp, FusionClass::Map, lowerReverse>>(context);
   graph::ConcatOp::attachInterface<Model<graph::ConcatOp, FusionClass::Map, lowerConcat>>(context);
   graph::PadOp::attachInterface<Model<graph::PadOp, FusionClass::Map, lowerPad>>(context);
   graph::GatherOp::attachInterface<Model<graph::GatherOp, FusionClass::Map, lowerGather>>(context);
-  graph::ReshapeOp::attachInterface<Model<graph::ReshapeOp, FusionClass::Map, lowerReshape>>(context);
+  graph::ReshapeOp::attachInterface<Model<graph::ReshapeOp, FusionClass::Map, lowerReshape>>(
+      context);
 }

@@ -11,8 +11,8 @@ using namespace tessera::lower;
 using BodyBuilder = ImplicitLocOpBuilder;
 
 namespace {
-/// Philox-4x32-10: J. Salmon, M. Moraes, R. Dror, D. Shaw, "Parallel random numbers: as easy as 1, 2, 3",
-/// 2011, section 3.3 and table 2 (constants).
+/// Philox-4x32-10: J. Salmon, M. Moraes, R. Dror, D. Shaw, "Parallel random numbers: as easy as 1,
+/// 2, 3", 2011, section 3.3 and table 2 (constants).
 class Philox {
 public:
   explicit Philox(BodyBuilder &b) : b(b) {}
@@ -59,30 +59,32 @@ static Tensors lowerRandomBits(graph::RandomBitsOp op, KernelEmitter &emitter) {
     extents.push_back(emitter.extent(dim));
   Value key = emitter.lookup(op.getKey());
   Type i32 = emitter.getBuilder().getI32Type(), i64 = emitter.getBuilder().getI64Type();
-  return SmallVector<Value>{emitter.mapIndexed("bits", dims, i32, [&](BodyBuilder &b, ValueRange i) {
-    // The place is counted in 64 bits: indices of kernels have 32.
-    Value place = arith::ConstantOp::create(b, b.getI64IntegerAttr(0));
-    for (auto [index, extent] : llvm::zip(i, extents)) {
-      Value wide = arith::IndexCastOp::create(b, i64, extent);
-      place = arith::AddIOp::create(b, arith::MulIOp::create(b, place, wide),
-                                    arith::IndexCastOp::create(b, i64, index));
-    }
-    Philox philox(b);
-    Value two = arith::ConstantOp::create(b, b.getI64IntegerAttr(2));
-    auto [high, low] = philox.split(arith::ShRUIOp::create(b, place, two));
-    Value zero = philox.word(0);
-    std::array<Value, 4> words =
-        philox.block({low, high, zero, zero},
-                     {extract(b, key, Value(arith::ConstantIndexOp::create(b, 0))),
-                      extract(b, key, Value(arith::ConstantIndexOp::create(b, 1)))});
-    Value which = arith::AndIOp::create(b, arith::TruncIOp::create(b, i32, place), philox.word(3));
-    Value chosen = words[0];
-    for (uint32_t k = 1; k < 4; ++k) {
-      Value isThis = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, which, philox.word(k));
-      chosen = arith::SelectOp::create(b, isThis, words[k], chosen);
-    }
-    return chosen;
-  })};
+  return SmallVector<Value>{
+      emitter.mapIndexed("bits", dims, i32, [&](BodyBuilder &b, ValueRange i) {
+        // The place is counted in 64 bits: indices of kernels have 32.
+        Value place = arith::ConstantOp::create(b, b.getI64IntegerAttr(0));
+        for (auto [index, extent] : llvm::zip(i, extents)) {
+          Value wide = arith::IndexCastOp::create(b, i64, extent);
+          place = arith::AddIOp::create(b, arith::MulIOp::create(b, place, wide),
+                                        arith::IndexCastOp::create(b, i64, index));
+        }
+        Philox philox(b);
+        Value two = arith::ConstantOp::create(b, b.getI64IntegerAttr(2));
+        auto [high, low] = philox.split(arith::ShRUIOp::create(b, place, two));
+        Value zero = philox.word(0);
+        std::array<Value, 4> words =
+            philox.block({low, high, zero, zero},
+                         {extract(b, key, Value(arith::ConstantIndexOp::create(b, 0))),
+                          extract(b, key, Value(arith::ConstantIndexOp::create(b, 1)))});
+        Value which =
+            arith::AndIOp::create(b, arith::TruncIOp::create(b, i32, place), philox.word(3));
+        Value chosen = words[0];
+        for (uint32_t k = 1; k < 4; ++k) {
+          Value isThis = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, which, philox.word(k));
+          chosen = arith::SelectOp::create(b, isThis, words[k], chosen);
+        }
+        return chosen;
+      })};
 }
 
 void tessera::lower::attachRandom(MLIRContext &context) {

@@ -109,7 +109,8 @@ static Tensors lowerArgReduce(graph::ArgReduceOp op, KernelEmitter &emitter) {
   Type index = getKernelElementType(elementOf(op.getResult()));
   ArrayRef<DimAttr> dims = dimsOf(op.getResult());
   int64_t rank = graph::getTensorType(op.getX()).rank(), kept = dims.size();
-  Value best = emitter.fill("best_init", dims, neutralScalar(emitter, isMax ? "max" : "min", element));
+  Value best =
+      emitter.fill("best_init", dims, neutralScalar(emitter, isMax ? "max" : "min", element));
   Value none = emitter.fill("index_init", dims, emitter.number(index, -1));
   AffineMap output = keptLoops(builder, rank, kept);
   bool real = isFloat(element), isSigned = element.isSignedInteger();

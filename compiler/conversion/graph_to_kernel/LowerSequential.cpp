@@ -1,7 +1,8 @@
 //===- LowerSequential.cpp - Elements that are computed one after another become loops -----===//
 //
-// What is carried is a tensor of the kernel, updated where it is: slices are taken out, stages compute
-// on them, and the results are put back. Loops whose iterations do not meet are marked as parallel.
+// What is carried is a tensor of the kernel, updated where it is: slices are taken out, stages
+// compute on them, and the results are put back. Loops whose iterations do not meet are marked as
+// parallel.
 //
 //===----------------------------------------------------------------------===//
 
@@ -16,7 +17,9 @@ using graph::DimExpr;
 using BodyBuilder = ImplicitLocOpBuilder;
 using Loop = llvm::function_ref<SmallVector<Value>(Value index, ValueRange carried)>;
 
-static Type elementOf(Value graphValue) { return graph::getTensorType(graphValue).getElementType(); }
+static Type elementOf(Value graphValue) {
+  return graph::getTensorType(graphValue).getElementType();
+}
 
 //===----------------------------------------------------------------------===//
 // Loops and slices
@@ -24,7 +27,8 @@ static Type elementOf(Value graphValue) { return graph::getTensorType(graphValue
 
 /// for (index = from; index < to; index += step) carried = body(index, carried)
 static SmallVector<Value> forLoop(KernelEmitter &emitter, StringRef name, Value from, Value to,
-                                  Value step, ValueRange carried, Loop body, bool isParallel = false) {
+                                  Value step, ValueRange carried, Loop body,
+                                  bool isParallel = false) {
   OpBuilder &builder = emitter.getBuilder();
   auto loop = scf::ForOp::create(builder, emitter.getLoc(), from, to, step, carried);
   emitter.nameLoop(loop, name);
@@ -91,14 +95,14 @@ struct Part {
   Value take(KernelEmitter &emitter, Value from) const {
     if (isWhole)
       return from;
-    return tensor::ExtractSliceOp::create(emitter.getBuilder(), emitter.getLoc(), type, from, offsets,
-                                          sizes, strides);
+    return tensor::ExtractSliceOp::create(emitter.getBuilder(), emitter.getLoc(), type, from,
+                                          offsets, sizes, strides);
   }
   Value put(KernelEmitter &emitter, Value part, Value into) const {
     if (isWhole)
       return part;
-    return tensor::InsertSliceOp::create(emitter.getBuilder(), emitter.getLoc(), part, into, offsets,
-                                         sizes, strides);
+    return tensor::InsertSliceOp::create(emitter.getBuilder(), emitter.getLoc(), part, into,
+                                         offsets, sizes, strides);
   }
 };
 } // namespace
@@ -133,8 +137,8 @@ static Value copyOf(KernelEmitter &emitter, StringRef name, Value from, ArrayRef
 // cumulative
 //===----------------------------------------------------------------------===//
 
-/// Loops over the dims before the axis (they do not meet), then along the axis; the dims after it are a
-/// stage. The running values are kept apart, in the type they accumulate in.
+/// Loops over the dims before the axis (they do not meet), then along the axis; the dims after it
+/// are a stage. The running values are kept apart, in the type they accumulate in.
 static Tensors lowerCumulative(graph::CumulativeOp op, KernelEmitter &emitter) {
   StringRef kind = stringifyCumulativeKind(op.getKind());
   graph::TensorType type = graph::getTensorType(op.getX());
@@ -179,8 +183,8 @@ static Tensors lowerCumulative(graph::CumulativeOp op, KernelEmitter &emitter) {
 // scan
 //===----------------------------------------------------------------------===//
 
-/// The ops of the region become stages of the loop's body. States change at the end of a step, when all
-/// of the next ones are known.
+/// The ops of the region become stages of the loop's body. States change at the end of a step, when
+/// all of the next ones are known.
 static Tensors lowerScan(graph::ScanOp op, KernelEmitter &emitter) {
   size_t states = op.getStates().size();
   int64_t axis = op.getAxis();
@@ -239,24 +243,20 @@ static Tensors lowerScan(graph::ScanOp op, KernelEmitter &emitter) {
 // scatter
 //===----------------------------------------------------------------------===//
 
-static Value combineUpdate(BodyBuilder &b, graph::ScatterKind kind, Type element, Value old, Value x) {
+static Value combineUpdate(BodyBuilder &b, graph::ScatterKind kind, Type element, Value old,
+                           Value x) {
   switch (kind) {
-  case graph::ScatterKind::replace:
-    return x;
-  case graph::ScatterKind::add:
-    return combineScalars(b, "sum", element, old, x);
-  case graph::ScatterKind::mul:
-    return combineScalars(b, "prod", element, old, x);
-  case graph::ScatterKind::max:
-    return combineScalars(b, "max", element, old, x);
-  case graph::ScatterKind::min:
-    return combineScalars(b, "min", element, old, x);
+  case graph::ScatterKind::replace: return x;
+  case graph::ScatterKind::add: return combineScalars(b, "sum", element, old, x);
+  case graph::ScatterKind::mul: return combineScalars(b, "prod", element, old, x);
+  case graph::ScatterKind::max: return combineScalars(b, "max", element, old, x);
+  case graph::ScatterKind::min: return combineScalars(b, "min", element, old, x);
   }
   return {};
 }
 
-/// Loops over the dims before the axis, then over the indices in order; the dims after the axis are a
-/// stage.
+/// Loops over the dims before the axis, then over the indices in order; the dims after the axis are
+/// a stage.
 static Tensors lowerScatter(graph::ScatterOp op, KernelEmitter &emitter) {
   graph::TensorType type = graph::getTensorType(op.getX());
   int64_t axis = op.getAxis();
@@ -288,7 +288,8 @@ static Tensors lowerScatter(graph::ScatterOp op, KernelEmitter &emitter) {
     target.resize(dims.size());
     llvm::append_range(source, at);
     source.resize(updateType.rank());
-    Part here(emitter, dims, target, builtin), there(emitter, updateType.getDims(), source, builtin);
+    Part here(emitter, dims, target, builtin),
+        there(emitter, updateType.getDims(), source, builtin);
     Value part = update(emitter, stringifyScatterKind(op.getKind()), there.take(emitter, updates),
                         here.take(emitter, result), [&](BodyBuilder &inner, ValueRange x) {
                           return combineUpdate(inner, op.getKind(), element, x[1], x[0]);
@@ -317,8 +318,8 @@ static Value isBefore(BodyBuilder &b, Type element, bool descending, Value x, Va
     std::swap(x, y);
   if (!isFloat(element)) {
     bool isSigned = element.isSignedInteger();
-    return arith::CmpIOp::create(b, isSigned ? arith::CmpIPredicate::slt : arith::CmpIPredicate::ult,
-                                 x, y);
+    return arith::CmpIOp::create(
+        b, isSigned ? arith::CmpIPredicate::slt : arith::CmpIPredicate::ult, x, y);
   }
   Value less = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, x, y);
   Value xIsNumber = arith::CmpFOp::create(b, arith::CmpFPredicate::ORD, x, x);
@@ -327,8 +328,8 @@ static Value isBefore(BodyBuilder &b, Type element, bool descending, Value x, Va
 }
 
 namespace {
-/// Merge sort of one row, from short runs to long ones (bottom-up). Keys and places lie in two pairs of
-/// arrays: runs are merged from the first pair into the second one and copied back.
+/// Merge sort of one row, from short runs to long ones (bottom-up). Keys and places lie in two
+/// pairs of arrays: runs are merged from the first pair into the second one and copied back.
 class RowSorter {
 public:
   RowSorter(KernelEmitter &emitter, DimAttr extent, Type element, bool descending)
@@ -343,9 +344,8 @@ public:
     Value otherPlaces = emitter.empty(extent, emitter.getBuilder().getI64Type());
     // Extents are below 2^31: so many doublings reach every length.
     return forLoop(emitter, "runs", zero, emitter.constantIndex(31), one,
-                   {keys, places, otherKeys, otherPlaces}, [&](Value doubling, ValueRange arrays) {
-                     return mergeRuns(doubling, arrays);
-                   });
+                   {keys, places, otherKeys, otherPlaces},
+                   [&](Value doubling, ValueRange arrays) { return mergeRuns(doubling, arrays); });
   }
 
 private:
@@ -358,14 +358,17 @@ private:
     SmallVector<Value> merged = forLoop(
         emitter, "merges", zero, end, step, {arrays[2], arrays[3]}, [&](Value low, ValueRange to) {
           ImplicitLocOpBuilder inner(emitter.getLoc(), emitter.getBuilder());
-          Value middle = arith::MinSIOp::create(inner, arith::AddIOp::create(inner, low, width), count);
-          Value high = arith::MinSIOp::create(inner, arith::AddIOp::create(inner, low, step), count);
+          Value middle =
+              arith::MinSIOp::create(inner, arith::AddIOp::create(inner, low, width), count);
+          Value high =
+              arith::MinSIOp::create(inner, arith::AddIOp::create(inner, low, step), count);
           return mergeTwo(low, middle, high, arrays, to);
         });
-    SmallVector<Value> back =
-        forLoop(emitter, "copy", zero, end, one, {arrays[0], arrays[1]}, [&](Value i, ValueRange to) {
-          return SmallVector<Value>{put(get(merged[0], i), to[0], i), put(get(merged[1], i), to[1], i)};
-        });
+    SmallVector<Value> back = forLoop(emitter, "copy", zero, end, one, {arrays[0], arrays[1]},
+                                      [&](Value i, ValueRange to) {
+                                        return SmallVector<Value>{put(get(merged[0], i), to[0], i),
+                                                                  put(get(merged[1], i), to[1], i)};
+                                      });
     return {back[0], back[1], merged[0], merged[1]};
   }
 
@@ -378,18 +381,21 @@ private:
           using P = arith::CmpIPredicate;
           Value i = carried[2], j = carried[3];
           // Both are read, so both are kept inside.
-          Value left = arith::MinSIOp::create(b, i, last), right = arith::MinSIOp::create(b, j, last);
+          Value left = arith::MinSIOp::create(b, i, last),
+                right = arith::MinSIOp::create(b, j, last);
           Value leftKey = get(from[0], left), rightKey = get(from[0], right);
           Value leftIsEmpty = arith::CmpIOp::create(b, P::sge, i, middle);
           Value hasRight = arith::CmpIOp::create(b, P::slt, j, high);
           Value rightFirst = isBefore(b, element, descending, rightKey, leftKey);
-          Value takeRight = arith::AndIOp::create(b, hasRight,
-                                                  arith::OrIOp::create(b, leftIsEmpty, rightFirst));
+          Value takeRight =
+              arith::AndIOp::create(b, hasRight, arith::OrIOp::create(b, leftIsEmpty, rightFirst));
           Value key = arith::SelectOp::create(b, takeRight, rightKey, leftKey);
-          Value place = arith::SelectOp::create(b, takeRight, get(from[1], right), get(from[1], left));
+          Value place =
+              arith::SelectOp::create(b, takeRight, get(from[1], right), get(from[1], left));
           Value nextI = arith::SelectOp::create(b, takeRight, i, arith::AddIOp::create(b, i, one));
           Value nextJ = arith::SelectOp::create(b, takeRight, arith::AddIOp::create(b, j, one), j);
-          return SmallVector<Value>{put(key, carried[0], k), put(place, carried[1], k), nextI, nextJ};
+          return SmallVector<Value>{put(key, carried[0], k), put(place, carried[1], k), nextI,
+                                    nextJ};
         });
     return {result[0], result[1]};
   }
@@ -426,9 +432,10 @@ static Tensors lowerSort(graph::SortOp op, KernelEmitter &emitter) {
         at.insert(at.begin() + axis, Value());
         Part keys(emitter, dims, at, builtin), places(emitter, dims, at, place);
         Value key = copyOf(emitter, "keys", keys.take(emitter, x), dims[axis]);
-        Value number = emitter.mapIndexed("places", dims[axis], place, [&](BodyBuilder &b, ValueRange i) {
-          return arith::IndexCastOp::create(b, place, i[0]);
-        });
+        Value number =
+            emitter.mapIndexed("places", dims[axis], place, [&](BodyBuilder &b, ValueRange i) {
+              return arith::IndexCastOp::create(b, place, i[0]);
+            });
         SmallVector<Value> sorted =
             RowSorter(emitter, dims[axis], element, op.getDescending()).sort(key, number);
         return SmallVector<Value>{keys.put(emitter, sorted[0], carried[0]),

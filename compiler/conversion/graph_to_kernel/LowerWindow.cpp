@@ -13,9 +13,13 @@ using BodyBuilder = ImplicitLocOpBuilder;
 static ArrayRef<DimAttr> dimsOf(Value graphValue) {
   return graph::getTensorType(graphValue).getDims();
 }
-static Type elementOf(Value graphValue) { return graph::getTensorType(graphValue).getElementType(); }
+static Type elementOf(Value graphValue) {
+  return graph::getTensorType(graphValue).getElementType();
+}
 
-static Value index(BodyBuilder &b, int64_t value) { return arith::ConstantIndexOp::create(b, value); }
+static Value index(BodyBuilder &b, int64_t value) {
+  return arith::ConstantIndexOp::create(b, value);
+}
 static Value clamp(BodyBuilder &b, Value at, Value last) {
   return arith::MaxSIOp::create(b, arith::MinSIOp::create(b, at, last), index(b, 0));
 }
@@ -25,7 +29,8 @@ static Value clamp(BodyBuilder &b, Value at, Value last) {
 //===----------------------------------------------------------------------===//
 
 namespace {
-/// The position in x that a result's element and a window's element meet at, and whether there is one.
+/// The position in x that a result's element and a window's element meet at, and whether there is
+/// one.
 struct Meeting {
   Value at, exists;
 };
@@ -34,8 +39,8 @@ struct Meeting {
 /// y + lo - k * dilation must be a multiple of the stride, inside x.
 static Meeting meet(BodyBuilder &b, Value y, Value k, Value lo, Value last, int64_t stride,
                     int64_t dilation) {
-  Value shifted = arith::SubIOp::create(
-      b, arith::AddIOp::create(b, y, lo), arith::MulIOp::create(b, k, index(b, dilation)));
+  Value shifted = arith::SubIOp::create(b, arith::AddIOp::create(b, y, lo),
+                                        arith::MulIOp::create(b, k, index(b, dilation)));
   Value zero = index(b, 0);
   Value exists = arith::CmpIOp::create(b, arith::CmpIPredicate::sge, shifted, zero);
   Value at = shifted;
@@ -43,8 +48,8 @@ static Meeting meet(BodyBuilder &b, Value y, Value k, Value lo, Value last, int6
     Value whole = arith::MaxSIOp::create(b, shifted, zero);
     at = arith::DivSIOp::create(b, whole, index(b, stride));
     Value rest = arith::RemSIOp::create(b, whole, index(b, stride));
-    exists = arith::AndIOp::create(
-        b, exists, arith::CmpIOp::create(b, arith::CmpIPredicate::eq, rest, zero));
+    exists = arith::AndIOp::create(b, exists,
+                                   arith::CmpIOp::create(b, arith::CmpIPredicate::eq, rest, zero));
   }
   exists = arith::AndIOp::create(b, exists,
                                  arith::CmpIOp::create(b, arith::CmpIPredicate::sle, at, last));
@@ -99,8 +104,8 @@ static Tensors lowerConvTranspose(graph::ConvTransposeOp op, KernelEmitter &emit
         at[layout.xChannel] = here(rank);
         if (groups > 1) {
           // Unsigned, so that the generator sees its bounds.
-          Value number = arith::DivUIOp::create(b, here(layout.resultChannel),
-                                                index(b, outputs.getValue()));
+          Value number =
+              arith::DivUIOp::create(b, here(layout.resultChannel), index(b, outputs.getValue()));
           at[layout.xChannel] = arith::AddIOp::create(
               b, arith::MulIOp::create(b, number, index(b, perGroup)), here(rank));
         }
@@ -109,7 +114,8 @@ static Tensors lowerConvTranspose(graph::ConvTransposeOp op, KernelEmitter &emit
           Meeting meeting = meet(b, here(layout.resultSpatial[i]), here(rank + 1 + i), lows[i],
                                  lasts[i], op.getStrides()[i], op.getDilations()[i]);
           at[layout.xSpatial[i]] = meeting.at;
-          exists = exists ? Value(arith::AndIOp::create(b, exists, meeting.exists)) : meeting.exists;
+          exists =
+              exists ? Value(arith::AndIOp::create(b, exists, meeting.exists)) : meeting.exists;
         }
         Value element = convertScalar(b, extract(b, x, at), lhs, acc);
         Value factor = convertScalar(b, v[0], rhs, acc);
@@ -179,20 +185,17 @@ Value AxisSampler::coordinate(Value y, Value extent, Value resultExtent,
   Value isOne = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, to, real(1));
   Value half = sub(div(add(x, real(0.5)), s), real(0.5));
   switch (op.getCoordinates()) {
-  case Mode::half_pixel:
-    return half;
+  case Mode::half_pixel: return half;
   case Mode::half_pixel_symmetric: {
     Value adjustment = div(to, mul(s, from));
     return add(mul(mul(from, real(0.5)), sub(real(1), adjustment)), half);
   }
-  case Mode::pytorch_half_pixel:
-    return arith::SelectOp::create(b, isOne, real(0), half);
+  case Mode::pytorch_half_pixel: return arith::SelectOp::create(b, isOne, real(0), half);
   case Mode::align_corners: {
     Value steps = arith::SelectOp::create(b, isOne, real(1), sub(to, real(1)));
     return arith::SelectOp::create(b, isOne, real(0), div(mul(x, sub(from, real(1))), steps));
   }
-  case Mode::asymmetric:
-    return div(x, s);
+  case Mode::asymmetric: return div(x, s);
   }
   return {};
 }
@@ -201,25 +204,17 @@ SmallVector<Tap> AxisSampler::nearest(Value c, Value last) {
   using Mode = graph::NearestMode;
   Value rounded;
   switch (op.getRounding()) {
-  case Mode::round_prefer_floor:
-    rounded = math::CeilOp::create(b, sub(c, real(0.5)));
-    break;
-  case Mode::round_prefer_ceil:
-    rounded = math::FloorOp::create(b, add(c, real(0.5)));
-    break;
-  case Mode::floor:
-    rounded = math::FloorOp::create(b, c);
-    break;
-  case Mode::ceil:
-    rounded = math::CeilOp::create(b, c);
-    break;
+  case Mode::round_prefer_floor: rounded = math::CeilOp::create(b, sub(c, real(0.5))); break;
+  case Mode::round_prefer_ceil: rounded = math::FloorOp::create(b, add(c, real(0.5))); break;
+  case Mode::floor: rounded = math::FloorOp::create(b, c); break;
+  case Mode::ceil: rounded = math::CeilOp::create(b, c); break;
   }
   return {{clamp(b, toIndex(rounded), last), Value()}};
 }
 
 SmallVector<Tap> AxisSampler::linear(Value c, Value last) {
-  Value bounded = arith::MaximumFOp::create(
-      b, arith::MinimumFOp::create(b, c, toReal(last)), real(0));
+  Value bounded =
+      arith::MaximumFOp::create(b, arith::MinimumFOp::create(b, c, toReal(last)), real(0));
   Value base = math::FloorOp::create(b, bounded);
   Value fraction = sub(bounded, base);
   Value low = clamp(b, toIndex(base), last);
@@ -261,12 +256,9 @@ SmallVector<Tap> AxisSampler::sample(Value y, Value extent, Value last, Value re
                                      std::optional<double> scale) {
   Value c = coordinate(y, extent, resultExtent, scale);
   switch (op.getMode()) {
-  case graph::ResizeMode::nearest:
-    return nearest(c, last);
-  case graph::ResizeMode::linear:
-    return linear(c, last);
-  case graph::ResizeMode::cubic:
-    return cubic(c, last);
+  case graph::ResizeMode::nearest: return nearest(c, last);
+  case graph::ResizeMode::linear: return linear(c, last);
+  case graph::ResizeMode::cubic: return cubic(c, last);
   }
   return {};
 }
@@ -289,8 +281,8 @@ static Tensors lowerResize(graph::ResizeOp op, KernelEmitter &emitter) {
           std::optional<double> scale;
           if (auto scales = op.getScales())
             scale = (*scales)[k];
-          taps.push_back(AxisSampler(b, op).sample(i[axis], extents[k], lasts[k], resultExtents[k],
-                                                   scale));
+          taps.push_back(
+              AxisSampler(b, op).sample(i[axis], extents[k], lasts[k], resultExtents[k], scale));
         }
         // The product of the axes' neighbours, one axis after the other.
         std::function<Value(size_t, SmallVector<Value> &)> interpolate =

@@ -102,8 +102,8 @@ void Converter::wish(Value value, Target target) {
     wishes[root] = [this, target, type] { return view(target(), type); };
 }
 
-/// Copies what its producer did not write in place. Copies may change the extents, so a reshape needs no view
-/// here: in a branch that is not taken, its extents may not even fit.
+/// Copies what its producer did not write in place. Copies may change the extents, so a reshape
+/// needs no view here: in a branch that is not taken, its extents may not even fit.
 void Converter::deliver(Value value, Value target) {
   auto rootOf = [](Value buffer) {
     while (auto view = buffer.getDefiningOp<program::ViewOp>())

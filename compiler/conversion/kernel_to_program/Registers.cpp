@@ -61,14 +61,10 @@ Value Converter::computeDim(DimAttr dim) {
     Value product = fold(Kind::mul, reg(operands[0]), operands.drop_front());
     return dim.getValue() != 1 ? binary(Kind::mul, product, number(dim.getValue())) : product;
   }
-  case DimKind::FloorDiv:
-    return binary(Kind::floordiv, reg(operands[0]), reg(operands[1]));
-  case DimKind::Mod:
-    return binary(Kind::mod, reg(operands[0]), reg(operands[1]));
-  case DimKind::Min:
-    return fold(Kind::min, reg(operands[0]), operands.drop_front());
-  case DimKind::Max:
-    return fold(Kind::max, reg(operands[0]), operands.drop_front());
+  case DimKind::FloorDiv: return binary(Kind::floordiv, reg(operands[0]), reg(operands[1]));
+  case DimKind::Mod: return binary(Kind::mod, reg(operands[0]), reg(operands[1]));
+  case DimKind::Min: return fold(Kind::min, reg(operands[0]), operands.drop_front());
+  case DimKind::Max: return fold(Kind::max, reg(operands[0]), operands.drop_front());
   }
   return {};
 }

@@ -41,4 +41,6 @@ static Tensors evaluateCall(graph::CallOp op, Operands operands, Evaluation &eva
   return results;
 }
 
-void reference::attachControl(MLIRContext &context) { attach<evaluateCall, evaluateIf, evaluateWhile>(context); }
+void reference::attachControl(MLIRContext &context) {
+  attach<evaluateCall, evaluateIf, evaluateWhile>(context);
+}

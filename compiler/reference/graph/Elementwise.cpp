@@ -160,35 +160,23 @@ static int64_t compute(graph::IsInfOp, double x) { return std::isinf(x); }
 
 static int64_t compute(graph::CompareOp op, double x, double y) {
   switch (op.getKind()) {
-  case graph::CompareKind::eq:
-    return x == y;
-  case graph::CompareKind::ne:
-    return x != y;
-  case graph::CompareKind::lt:
-    return x < y;
-  case graph::CompareKind::le:
-    return x <= y;
-  case graph::CompareKind::gt:
-    return x > y;
-  case graph::CompareKind::ge:
-    return x >= y;
+  case graph::CompareKind::eq: return x == y;
+  case graph::CompareKind::ne: return x != y;
+  case graph::CompareKind::lt: return x < y;
+  case graph::CompareKind::le: return x <= y;
+  case graph::CompareKind::gt: return x > y;
+  case graph::CompareKind::ge: return x >= y;
   }
   return 0;
 }
 static int64_t compute(graph::CompareOp op, Whole x, Whole y) {
   switch (op.getKind()) {
-  case graph::CompareKind::eq:
-    return x.value == y.value;
-  case graph::CompareKind::ne:
-    return x.value != y.value;
-  case graph::CompareKind::lt:
-    return isLess(x, y);
-  case graph::CompareKind::le:
-    return !isLess(y, x);
-  case graph::CompareKind::gt:
-    return isLess(y, x);
-  case graph::CompareKind::ge:
-    return !isLess(x, y);
+  case graph::CompareKind::eq: return x.value == y.value;
+  case graph::CompareKind::ne: return x.value != y.value;
+  case graph::CompareKind::lt: return isLess(x, y);
+  case graph::CompareKind::le: return !isLess(y, x);
+  case graph::CompareKind::gt: return isLess(y, x);
+  case graph::CompareKind::ge: return !isLess(x, y);
   }
   return 0;
 }

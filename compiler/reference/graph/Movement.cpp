@@ -102,15 +102,10 @@ static Tensors evaluateConcat(graph::ConcatOp op, Operands operands, Evaluation 
 /// The index in the operand that padding of a mode repeats; out of bounds for mode constant.
 static int64_t unpad(graph::PadMode mode, int64_t at, int64_t extent) {
   switch (mode) {
-  case graph::PadMode::constant:
-    break;
-  case graph::PadMode::reflect:
-    at = std::abs(at);
-    return std::min(at, 2 * (extent - 1) - at);
-  case graph::PadMode::edge:
-    return std::clamp<int64_t>(at, 0, extent - 1);
-  case graph::PadMode::wrap:
-    return at < 0 ? at + extent : at >= extent ? at - extent : at;
+  case graph::PadMode::constant: break;
+  case graph::PadMode::reflect: at = std::abs(at); return std::min(at, 2 * (extent - 1) - at);
+  case graph::PadMode::edge: return std::clamp<int64_t>(at, 0, extent - 1);
+  case graph::PadMode::wrap: return at < 0 ? at + extent : at >= extent ? at - extent : at;
   }
   return at;
 }

@@ -8,7 +8,8 @@ using namespace tessera;
 using namespace tessera::reference;
 
 /// Philox-4x32-10 (Salmon, Moraes, Dror, Shaw, 2011): one block of four words.
-static std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key) {
+static std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter,
+                                      std::array<uint32_t, 2> key) {
   for (int round = 0; round < 10; ++round) {
     uint64_t a = uint64_t(counter[0]) * 0xD2511F53u, b = uint64_t(counter[2]) * 0xCD9E8D57u;
     counter = {uint32_t(b >> 32) ^ counter[1] ^ key[0], uint32_t(b),

@@ -20,30 +20,22 @@ static float findCoordinate(graph::CoordinateMode mode, float y, float from, flo
                             float scale) {
   float half = (y + 0.5f) / scale - 0.5f;
   switch (mode) {
-  case graph::CoordinateMode::half_pixel:
-    return half;
+  case graph::CoordinateMode::half_pixel: return half;
   case graph::CoordinateMode::half_pixel_symmetric:
     return from * 0.5f * (1.0f - to / (scale * from)) + half;
-  case graph::CoordinateMode::pytorch_half_pixel:
-    return to == 1 ? 0.0f : half;
-  case graph::CoordinateMode::align_corners:
-    return to == 1 ? 0.0f : y * (from - 1) / (to - 1);
-  case graph::CoordinateMode::asymmetric:
-    return y / scale;
+  case graph::CoordinateMode::pytorch_half_pixel: return to == 1 ? 0.0f : half;
+  case graph::CoordinateMode::align_corners: return to == 1 ? 0.0f : y * (from - 1) / (to - 1);
+  case graph::CoordinateMode::asymmetric: return y / scale;
   }
   return 0;
 }
 
 static int64_t roundCoordinate(graph::NearestMode mode, float c) {
   switch (mode) {
-  case graph::NearestMode::round_prefer_floor:
-    return int64_t(std::ceil(c - 0.5f));
-  case graph::NearestMode::round_prefer_ceil:
-    return int64_t(std::floor(c + 0.5f));
-  case graph::NearestMode::floor:
-    return int64_t(std::floor(c));
-  case graph::NearestMode::ceil:
-    return int64_t(std::ceil(c));
+  case graph::NearestMode::round_prefer_floor: return int64_t(std::ceil(c - 0.5f));
+  case graph::NearestMode::round_prefer_ceil: return int64_t(std::floor(c + 0.5f));
+  case graph::NearestMode::floor: return int64_t(std::floor(c));
+  case graph::NearestMode::ceil: return int64_t(std::ceil(c));
   }
   return 0;
 }
@@ -59,16 +51,14 @@ static double cubicWeight(double distance, double a) {
 static SmallVector<Tap> findTaps(graph::ResizeOp op, float c, int64_t extent) {
   auto clamp = [&](int64_t at) { return std::clamp<int64_t>(at, 0, extent - 1); };
   switch (op.getMode()) {
-  case graph::ResizeMode::nearest:
-    return {{clamp(roundCoordinate(op.getRounding(), c)), 1.0}};
+  case graph::ResizeMode::nearest: return {{clamp(roundCoordinate(op.getRounding(), c)), 1.0}};
   case graph::ResizeMode::linear: {
     float bounded = std::max(std::min(c, float(extent - 1)), 0.0f);
     auto low = int64_t(std::floor(bounded));
     double fraction = bounded - std::floor(bounded);
     return {{low, 1 - fraction}, {clamp(low + 1), fraction}};
   }
-  case graph::ResizeMode::cubic:
-    break;
+  case graph::ResizeMode::cubic: break;
   }
   auto base = int64_t(std::floor(c));
   double t = c - std::floor(c), total = 0, a = op.getCubicA().convertToDouble();

@@ -23,7 +23,8 @@ struct AxisView {
 };
 } // namespace
 
-/// Calls back with the first place of every row along the axis; steps along it are `inner` places long.
+/// Calls back with the first place of every row along the axis; steps along it are `inner` places
+/// long.
 static void forEachRow(const AxisView &view, llvm::function_ref<void(int64_t, int64_t)> callback) {
   for (int64_t o = 0; o < view.outer; ++o)
     for (int64_t k = 0; k < view.inner; ++k)

@@ -133,53 +133,22 @@ static LogicalResult compareFloats(const Instruction &i, Machine &m) {
   double x = m.operand(i, 0).real, y = m.operand(i, 1).real;
   bool unordered = std::isnan(x) || std::isnan(y), result = false;
   switch (llvm::cast<arith::CmpFOp>(i.op).getPredicate()) {
-  case P::AlwaysFalse:
-    break;
-  case P::AlwaysTrue:
-    result = true;
-    break;
-  case P::OEQ:
-    result = x == y;
-    break;
-  case P::OGT:
-    result = x > y;
-    break;
-  case P::OGE:
-    result = x >= y;
-    break;
-  case P::OLT:
-    result = x < y;
-    break;
-  case P::OLE:
-    result = x <= y;
-    break;
-  case P::ONE:
-    result = !unordered && x != y;
-    break;
-  case P::ORD:
-    result = !unordered;
-    break;
-  case P::UEQ:
-    result = unordered || x == y;
-    break;
-  case P::UGT:
-    result = unordered || x > y;
-    break;
-  case P::UGE:
-    result = unordered || x >= y;
-    break;
-  case P::ULT:
-    result = unordered || x < y;
-    break;
-  case P::ULE:
-    result = unordered || x <= y;
-    break;
-  case P::UNE:
-    result = x != y;
-    break;
-  case P::UNO:
-    result = unordered;
-    break;
+  case P::AlwaysFalse: break;
+  case P::AlwaysTrue: result = true; break;
+  case P::OEQ: result = x == y; break;
+  case P::OGT: result = x > y; break;
+  case P::OGE: result = x >= y; break;
+  case P::OLT: result = x < y; break;
+  case P::OLE: result = x <= y; break;
+  case P::ONE: result = !unordered && x != y; break;
+  case P::ORD: result = !unordered; break;
+  case P::UEQ: result = unordered || x == y; break;
+  case P::UGT: result = unordered || x > y; break;
+  case P::UGE: result = unordered || x >= y; break;
+  case P::ULT: result = unordered || x < y; break;
+  case P::ULE: result = unordered || x <= y; break;
+  case P::UNE: result = x != y; break;
+  case P::UNO: result = unordered; break;
   }
   m.result(i).integer = result;
   return success();
@@ -254,36 +223,16 @@ static LogicalResult compareIntegers(const Instruction &i, Machine &m) {
   uint64_t ux = bitsOf(i, x), uy = bitsOf(i, y);
   bool result = false;
   switch (llvm::cast<arith::CmpIOp>(i.op).getPredicate()) {
-  case P::eq:
-    result = ux == uy;
-    break;
-  case P::ne:
-    result = ux != uy;
-    break;
-  case P::slt:
-    result = x < y;
-    break;
-  case P::sle:
-    result = x <= y;
-    break;
-  case P::sgt:
-    result = x > y;
-    break;
-  case P::sge:
-    result = x >= y;
-    break;
-  case P::ult:
-    result = ux < uy;
-    break;
-  case P::ule:
-    result = ux <= uy;
-    break;
-  case P::ugt:
-    result = ux > uy;
-    break;
-  case P::uge:
-    result = ux >= uy;
-    break;
+  case P::eq: result = ux == uy; break;
+  case P::ne: result = ux != uy; break;
+  case P::slt: result = x < y; break;
+  case P::sle: result = x <= y; break;
+  case P::sgt: result = x > y; break;
+  case P::sge: result = x >= y; break;
+  case P::ult: result = ux < uy; break;
+  case P::ule: result = ux <= uy; break;
+  case P::ugt: result = ux > uy; break;
+  case P::uge: result = ux >= uy; break;
   }
   m.result(i).integer = result;
   return success();

@@ -15,16 +15,11 @@ static int64_t evaluate(AffineExpr expr, ArrayRef<int64_t> loops) {
   auto binary = llvm::cast<AffineBinaryOpExpr>(expr);
   int64_t x = evaluate(binary.getLHS(), loops), y = evaluate(binary.getRHS(), loops);
   switch (expr.getKind()) {
-  case AffineExprKind::Add:
-    return x + y;
-  case AffineExprKind::Mul:
-    return x * y;
-  case AffineExprKind::Mod:
-    return llvm::mod(x, y);
-  case AffineExprKind::FloorDiv:
-    return llvm::divideFloorSigned(x, y);
-  default:
-    return llvm::divideCeilSigned(x, y);
+  case AffineExprKind::Add: return x + y;
+  case AffineExprKind::Mul: return x * y;
+  case AffineExprKind::Mod: return llvm::mod(x, y);
+  case AffineExprKind::FloorDiv: return llvm::divideFloorSigned(x, y);
+  default: return llvm::divideCeilSigned(x, y);
   }
 }
 

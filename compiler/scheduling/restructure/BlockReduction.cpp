@@ -1,5 +1,7 @@
-//===- BlockReduction.cpp - Several accumulators side by side -----------------------------------===//
-// 1. The partial stage: loop k becomes `outer`, with the new parallel loop `inner`, which is the last
+//===- BlockReduction.cpp - Several accumulators side by side
+//-----------------------------------===//
+// 1. The partial stage: loop k becomes `outer`, with the new parallel loop `inner`, which is the
+// last
 //    dimension of its result; it starts from the identity and covers whole blocks only.
 // 2. The merge combines the accumulators, starting from the initial values of the stage.
 // 3. The stage itself goes on from there with what is left of the extent, unless nothing is.
@@ -24,14 +26,14 @@ LogicalResult blockReduction(kernel::FuncOp kernel, schedule::BlockReductionOp d
   if (failed(loop))
     return failure();
   if (stage.getIteratorTypesArray()[*loop] != utils::IteratorType::reduction)
-    return directive.emitOpError() << "needs a reduction loop; '" << directive.getLoop()
-                                   << "' is parallel";
+    return directive.emitOpError()
+           << "needs a reduction loop; '" << directive.getLoop() << "' is parallel";
   SmallVector<Combiner> combiners;
   for (unsigned result = 0; result < stage.getNumResults(); ++result) {
     std::optional<Combiner> combiner = matchCombiner(stage, result);
     if (!combiner)
-      return directive.emitOpError() << "stage '" << directive.getStage()
-                                     << "' is not known to reduce associatively";
+      return directive.emitOpError()
+             << "stage '" << directive.getStage() << "' is not known to reduce associatively";
     combiners.push_back(*combiner);
   }
   MLIRContext *context = kernel.getContext();
@@ -41,8 +43,8 @@ LogicalResult blockReduction(kernel::FuncOp kernel, schedule::BlockReductionOp d
   unsigned numLoops = stage.getNumLoops(), inner = numLoops;
   OpFoldResult extent = extentOfLoop(builder, stage, *loop);
   if (!extent)
-    return directive.emitOpError() << "no operand tells the extent of '" << directive.getLoop()
-                                   << "'";
+    return directive.emitOpError()
+           << "no operand tells the extent of '" << directive.getLoop() << "'";
   OpFoldResult blocks = floorDiv(builder, loc, extent, factor);
   std::optional<int64_t> constant = getConstantIntValue(extent);
   AffineMap outputMap = stage.getMatchingIndexingMap(stage.getDpsInitOperand(0));
@@ -78,9 +80,9 @@ LogicalResult blockReduction(kernel::FuncOp kernel, schedule::BlockReductionOp d
       shape.push_back(extentOfDim(builder, init, d));
     shape.push_back(builder.getIndexAttr(factor));
     Value identity = arith::ConstantOp::create(builder, loc, combiners[number].identity);
-    auto fill = linalg::FillOp::create(
-        builder, loc, ValueRange{identity},
-        ValueRange{emptyTensor(builder, loc, shape, type.getElementType())});
+    auto fill =
+        linalg::FillOp::create(builder, loc, ValueRange{identity},
+                               ValueRange{emptyTensor(builder, loc, shape, type.getElementType())});
     kernel::setStage(fill, freshStageName(kernel, partial.name + "_init"));
     init = fill.getResult(0);
   }
@@ -128,8 +130,7 @@ LogicalResult blockReduction(kernel::FuncOp kernel, schedule::BlockReductionOp d
       input.map = input.map.replace(k, k + done, numLoops, 0);
     tail.indices[*loop] = [&, done](OpBuilder &inside) -> Value {
       Value base = arith::ConstantIndexOp::create(inside, loc, done);
-      return arith::AddIOp::create(inside, loc, base,
-                                   linalg::IndexOp::create(inside, loc, *loop));
+      return arith::AddIOp::create(inside, loc, base, linalg::IndexOp::create(inside, loc, *loop));
     };
     linalg::GenericOp rest = tail.build(builder);
     stage.replaceAllUsesWith(rest.getResults());
@@ -139,8 +140,7 @@ LogicalResult blockReduction(kernel::FuncOp kernel, schedule::BlockReductionOp d
     tail.extents[*loop] =
         arith::SubIOp::create(builder, loc, materialize(builder, loc, extent), done).getResult();
     tail.indices[*loop] = [&, done](OpBuilder &inside) -> Value {
-      return arith::AddIOp::create(inside, loc, done,
-                                   linalg::IndexOp::create(inside, loc, *loop));
+      return arith::AddIOp::create(inside, loc, done, linalg::IndexOp::create(inside, loc, *loop));
     };
     for (unsigned number = 0; number < tail.inputs.size(); ++number)
       if (tail.inputs[number].map.isFunctionOfDim(*loop))

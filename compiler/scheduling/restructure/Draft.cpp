@@ -102,18 +102,12 @@ Value expand(OpBuilder &builder, Location loc, AffineExpr expr, ArrayRef<Value> 
   Value a = expand(builder, loc, binary.getLHS(), loops);
   Value b = expand(builder, loc, binary.getRHS(), loops);
   switch (expr.getKind()) {
-  case AffineExprKind::Add:
-    return arith::AddIOp::create(builder, loc, a, b);
-  case AffineExprKind::Mul:
-    return arith::MulIOp::create(builder, loc, a, b);
-  case AffineExprKind::FloorDiv:
-    return arith::DivUIOp::create(builder, loc, a, b);
-  case AffineExprKind::Mod:
-    return arith::RemUIOp::create(builder, loc, a, b);
-  case AffineExprKind::CeilDiv:
-    return arith::CeilDivUIOp::create(builder, loc, a, b);
-  default:
-    llvm_unreachable("a constant or loop was handled above");
+  case AffineExprKind::Add: return arith::AddIOp::create(builder, loc, a, b);
+  case AffineExprKind::Mul: return arith::MulIOp::create(builder, loc, a, b);
+  case AffineExprKind::FloorDiv: return arith::DivUIOp::create(builder, loc, a, b);
+  case AffineExprKind::Mod: return arith::RemUIOp::create(builder, loc, a, b);
+  case AffineExprKind::CeilDiv: return arith::CeilDivUIOp::create(builder, loc, a, b);
+  default: llvm_unreachable("a constant or loop was handled above");
   }
 }
 
@@ -215,7 +209,8 @@ linalg::GenericOp Draft::build(OpBuilder &builder) {
       yielded.push_back(mapping.lookupOrDefault(value));
     linalg::YieldOp::create(inside, loc, yielded);
   };
-  auto built = linalg::GenericOp::create(builder, loc, types, operands, inits, maps, iterators, fill);
+  auto built =
+      linalg::GenericOp::create(builder, loc, types, operands, inits, maps, iterators, fill);
   SmallVector<StringRef> names(loops.begin(), loops.end());
   kernel::setStage(built, name, names);
   for (NamedAttribute attr : stage->getDiscardableAttrs())
@@ -230,14 +225,14 @@ linalg::GenericOp buildMap(OpBuilder &builder, Location loc, StringRef name,
   Value empty = emptyTensor(builder, loc, shape, element);
   SmallVector<AffineMap> maps{builder.getMultiDimIdentityMap(shape.size())};
   SmallVector<utils::IteratorType> iterators(shape.size(), utils::IteratorType::parallel);
-  auto built = linalg::GenericOp::create(
-      builder, loc, empty.getType(), ValueRange{}, ValueRange{empty}, maps, iterators,
-      [&](OpBuilder &inside, Location, ValueRange) {
-        SmallVector<Value> indices;
-        for (unsigned loop = 0; loop < shape.size(); ++loop)
-          indices.push_back(linalg::IndexOp::create(inside, loc, loop));
-        linalg::YieldOp::create(inside, loc, value(inside, indices));
-      });
+  auto built =
+      linalg::GenericOp::create(builder, loc, empty.getType(), ValueRange{}, ValueRange{empty},
+                                maps, iterators, [&](OpBuilder &inside, Location, ValueRange) {
+                                  SmallVector<Value> indices;
+                                  for (unsigned loop = 0; loop < shape.size(); ++loop)
+                                    indices.push_back(linalg::IndexOp::create(inside, loc, loop));
+                                  linalg::YieldOp::create(inside, loc, value(inside, indices));
+                                });
   SmallVector<StringRef> names(loops.begin(), loops.end());
   kernel::setStage(built, name, names);
   return built;
@@ -270,8 +265,9 @@ LogicalResult rewriteReads(
       continue;
     auto stage = dyn_cast<linalg::GenericOp>(user);
     if (!stage || llvm::is_contained(stage.getDpsInits(), tensor))
-      return error() << (isa<kernel::ReturnOp>(user) ? "is a result of the kernel; use cache_write first"
-                                                     : "is where another stage starts from");
+      return error() << (isa<kernel::ReturnOp>(user)
+                             ? "is a result of the kernel; use cache_write first"
+                             : "is where another stage starts from");
     OpBuilder builder(stage);
     Draft draft(stage);
     SmallVector<int64_t> bounds;

@@ -10,8 +10,8 @@ namespace tessera::scheduling {
 
 /// Extents outside of stages: constants where known.
 mlir::OpFoldResult extentOfDim(mlir::OpBuilder &builder, mlir::Value tensor, int64_t dim);
-/// The extent of a loop: by the rule of the kernel dialect, the first operand whose map has the plain
-/// loop tells it. Null when none does.
+/// The extent of a loop: by the rule of the kernel dialect, the first operand whose map has the
+/// plain loop tells it. Null when none does.
 mlir::OpFoldResult extentOfLoop(mlir::OpBuilder &builder, mlir::linalg::GenericOp stage,
                                 unsigned loop);
 mlir::OpFoldResult ceilDiv(mlir::OpBuilder &builder, mlir::Location loc, mlir::OpFoldResult extent,
@@ -36,7 +36,7 @@ public:
 
   struct Input {
     mlir::Value value;
-    mlir::AffineMap map;       ///< over the new loops; unused when `read` is set
+    mlir::AffineMap map; ///< over the new loops; unused when `read` is set
     /// Gives the coordinates at which the body reads the value by tensor.extract instead.
     std::function<llvm::SmallVector<mlir::Value>(mlir::OpBuilder &)> read;
   };
@@ -56,13 +56,13 @@ public:
   /// Builds the stage before `stage` (or where the builder stands) and gives it.
   mlir::linalg::GenericOp build(mlir::OpBuilder &builder);
 
-  /// Reads input `number` through tensor.extract: its old map with the values of `indices` in place of
-  /// the old loops.
+  /// Reads input `number` through tensor.extract: its old map with the values of `indices` in place
+  /// of the old loops.
   void readThroughExtract(unsigned number);
 };
 
-/// Changes how every stage of the kernel reads `tensor`: `maps` turns the results of an indexing map
-/// (bounds: constant extents of its loops), `coordinates` the indices of a tensor.extract.
+/// Changes how every stage of the kernel reads `tensor`: `maps` turns the results of an indexing
+/// map (bounds: constant extents of its loops), `coordinates` the indices of a tensor.extract.
 /// tensor.dim of it is left alone. Fails on other users than stage inputs.
 mlir::LogicalResult rewriteReads(
     mlir::Value tensor, mlir::Value replacement,

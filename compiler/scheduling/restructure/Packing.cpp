@@ -1,7 +1,8 @@
-//===- Packing.cpp - Operands in tiles ----------------------------------------------------------===//
+//===- Packing.cpp - Operands in tiles
+//----------------------------------------------------------===//
 // pack_operand changes the type of an argument and how its readers address it: the indices e of the
-// logical tensor become e / tile (outer, permuted) and e % tile (inner). copy_packed does the same for one
-// stage, with a copy that the kernel makes.
+// logical tensor become e / tile (outer, permuted) and e % tile (inner). copy_packed does the same
+// for one stage, with a copy that the kernel makes.
 #include "compiler/scheduling/restructure/Draft.h"
 #include "compiler/scheduling/restructure/Lookup.h"
 #include "compiler/scheduling/restructure/Restructure.h"
@@ -69,7 +70,8 @@ static LogicalResult rewriteDims(schedule::PackOperandOp directive, BlockArgumen
       return directive.emitOpError()
              << "the kernel takes the extent of dimension " << number << " from argument "
              << argument.getArgNumber() << ", which does not tell it once packed";
-    int64_t place = llvm::find(layout.getOuterDimsPerm(), number) - layout.getOuterDimsPerm().begin();
+    int64_t place =
+        llvm::find(layout.getOuterDimsPerm(), number) - layout.getOuterDimsPerm().begin();
     dim.replaceAllUsesWith(
         tensor::DimOp::create(builder, dim.getLoc(), argument, place).getResult());
     dim.erase();
@@ -87,16 +89,14 @@ LogicalResult packOperand(kernel::FuncOp kernel, schedule::PackOperandOp directi
   BlockArgument argument = kernel.getArgument(number);
   auto logical = cast<RankedTensorType>(argument.getType());
   if (logical.getRank() != static_cast<int64_t>(directive.getOuterDimsPerm().size()))
-    return directive.emitOpError() << "argument " << number << " has rank " << logical.getRank()
-                                   << ", outer_dims_perm has "
-                                   << directive.getOuterDimsPerm().size() << " entries";
-  kernel::PackedAttr layout =
-      layoutOf(kernel.getContext(), directive.getInnerDimsPos(), directive.getInnerTiles(),
-               directive.getOuterDimsPerm());
+    return directive.emitOpError()
+           << "argument " << number << " has rank " << logical.getRank() << ", outer_dims_perm has "
+           << directive.getOuterDimsPerm().size() << " entries";
+  kernel::PackedAttr layout = layoutOf(kernel.getContext(), directive.getInnerDimsPos(),
+                                       directive.getInnerTiles(), directive.getOuterDimsPerm());
   // Readers are built anew while the argument has its new type: a stand-in keeps the old one apart.
   Block &body = kernel.getBody().front();
-  BlockArgument packed =
-      body.insertArgument(number, layout.packedType(logical), argument.getLoc());
+  BlockArgument packed = body.insertArgument(number, layout.packedType(logical), argument.getLoc());
   argument = body.getArgument(number + 1);
   if (failed(rewriteReads(
           argument, packed,
@@ -110,14 +110,14 @@ LogicalResult packOperand(kernel::FuncOp kernel, schedule::PackOperandOp directi
     return failure();
   for (Operation *user : llvm::make_early_inc_range(argument.getUsers()))
     if (!isa<tensor::DimOp>(user))
-      return directive.emitOpError() << "argument " << number << " has a reader that cannot be packed";
+      return directive.emitOpError()
+             << "argument " << number << " has a reader that cannot be packed";
   // The dimensions that are still asked for are asked of the packed argument.
   argument.replaceAllUsesWith(packed);
   body.eraseArgument(number + 1);
   SmallVector<Type> types(kernel.getArgumentTypes());
   types[number] = packed.getType();
-  kernel.setFunctionType(
-      FunctionType::get(kernel.getContext(), types, kernel.getResultTypes()));
+  kernel.setFunctionType(FunctionType::get(kernel.getContext(), types, kernel.getResultTypes()));
   kernel.setArgAttr(number, kernel::KernelDialect::kLayoutAttr, layout);
   return rewriteDims(directive, packed, logical, layout);
 }
@@ -127,17 +127,16 @@ LogicalResult copyPacked(kernel::FuncOp kernel, schedule::CopyPackedOp directive
   if (failed(stage) || failed(expectFree(kernel, directive, directive.getCopy())))
     return failure();
   if (directive.getOperand() >= uint64_t(stage->getNumDpsInputs()))
-    return directive.emitOpError() << "names operand " << directive.getOperand() << " of stage '"
-                                   << directive.getStage() << "', which has "
-                                   << stage->getNumDpsInputs();
+    return directive.emitOpError()
+           << "names operand " << directive.getOperand() << " of stage '" << directive.getStage()
+           << "', which has " << stage->getNumDpsInputs();
   Value source = stage->getDpsInputOperand(directive.getOperand())->get();
   auto logical = dyn_cast<RankedTensorType>(source.getType());
   int64_t rank = directive.getOuterDimsPerm().size();
   if (!logical || logical.getRank() != rank)
     return directive.emitOpError() << "expected an operand of rank " << rank;
-  kernel::PackedAttr layout =
-      layoutOf(kernel.getContext(), directive.getInnerDimsPos(), directive.getInnerTiles(),
-               directive.getOuterDimsPerm());
+  kernel::PackedAttr layout = layoutOf(kernel.getContext(), directive.getInnerDimsPos(),
+                                       directive.getInnerTiles(), directive.getOuterDimsPerm());
   Location loc = stage->getLoc();
   OpBuilder builder(*stage);
   SmallVector<OpFoldResult> extents, outer, shape;
@@ -174,7 +173,8 @@ LogicalResult copyPacked(kernel::FuncOp kernel, schedule::CopyPackedOp directive
             continue;
           Value extent = materialize(inside, loc, extents[dim]);
           Value one = arith::ConstantIndexOp::create(inside, loc, 1);
-          Value below = arith::CmpIOp::create(inside, loc, arith::CmpIPredicate::slt, index, extent);
+          Value below =
+              arith::CmpIOp::create(inside, loc, arith::CmpIPredicate::slt, index, extent);
           isInside = isInside ? Value(arith::AndIOp::create(inside, loc, isInside, below)) : below;
           coordinates[dim] = arith::MinSIOp::create(
               inside, loc, index, arith::SubIOp::create(inside, loc, extent, one));

@@ -1,5 +1,6 @@
 //===- PadToTile.cpp - Full tiles of a parallel loop ------------------------------------------===//
-// 1. The stage gets the loops `outer` (in place of the loop) and `inner` (last); its tensor gets the
+// 1. The stage gets the loops `outer` (in place of the loop) and `inner` (last); its tensor gets
+// the
 //    extent of `inner` as last dimension.
 // 2. Reads: an operand in tiles of the same size is read by tile and place. Where the factor
 //    divides a constant extent, maps stay affine. Otherwise the body reads at the clamped index, so
@@ -32,8 +33,8 @@ public:
       return failure();
     loop = *number;
     if (stage.getIteratorTypesArray()[loop] != utils::IteratorType::parallel)
-      return directive.emitOpError() << "needs a parallel loop; '" << directive.getLoop()
-                                     << "' reduces";
+      return directive.emitOpError()
+             << "needs a parallel loop; '" << directive.getLoop() << "' reduces";
     for (Value result : stage.getResults())
       for (Operation *user : result.getUsers())
         if (isa<kernel::ReturnOp>(user))
@@ -42,8 +43,8 @@ public:
     OpBuilder builder(stage);
     extent = extentOfLoop(builder, stage, loop);
     if (!extent)
-      return directive.emitOpError() << "no operand tells the extent of '" << directive.getLoop()
-                                     << "'";
+      return directive.emitOpError()
+             << "no operand tells the extent of '" << directive.getLoop() << "'";
     std::optional<int64_t> constant = getConstantIntValue(extent);
     divides = constant && *constant % factor == 0;
     tiles = ceilDiv(builder, stage.getLoc(), extent, factor);
@@ -118,18 +119,18 @@ private:
     SmallVector<std::string> loops;
     for (unsigned d = 0; d < shape.size(); ++d)
       loops.push_back("i" + std::to_string(d));
-    auto map = buildMap(
-        builder, loc, freshStageName(kernel, directive.getStage().str() + "_init"), shape, element,
-        loops, [&](OpBuilder &inside, ArrayRef<Value> at) -> Value {
-          SmallVector<Value> coordinates(at.drop_back());
-          Value by = arith::ConstantIndexOp::create(inside, loc, factor);
-          Value index = arith::AddIOp::create(
-              inside, loc, arith::MulIOp::create(inside, loc, at[position], by), at.back());
-          if (!divides)
-            index = arith::MinSIOp::create(inside, loc, index, lastIndex);
-          coordinates[position] = index;
-          return tensor::ExtractOp::create(inside, loc, init, coordinates);
-        });
+    auto map = buildMap(builder, loc, freshStageName(kernel, directive.getStage().str() + "_init"),
+                        shape, element, loops, [&](OpBuilder &inside, ArrayRef<Value> at) -> Value {
+                          SmallVector<Value> coordinates(at.drop_back());
+                          Value by = arith::ConstantIndexOp::create(inside, loc, factor);
+                          Value index = arith::AddIOp::create(
+                              inside, loc, arith::MulIOp::create(inside, loc, at[position], by),
+                              at.back());
+                          if (!divides)
+                            index = arith::MinSIOp::create(inside, loc, index, lastIndex);
+                          coordinates[position] = index;
+                          return tensor::ExtractOp::create(inside, loc, init, coordinates);
+                        });
     return map.getResult(0);
   }
 
@@ -155,8 +156,8 @@ private:
     SmallVector<AffineExpr> place(draft.outputMap.getResults());
     unsigned position = llvm::find(place, builder.getAffineDimExpr(loop)) - place.begin();
     if (position == place.size())
-      return directive.emitOpError() << "loop '" << directive.getLoop()
-                                     << "' is no dimension of the result";
+      return directive.emitOpError()
+             << "loop '" << directive.getLoop() << "' is no dimension of the result";
     place.push_back(builder.getAffineDimExpr(inner()));
     draft.outputMap = AffineMap::get(inner() + 1, 0, place, builder.getContext());
     for (Value &init : draft.inits) {

@@ -7,7 +7,8 @@
 
 namespace tessera::scheduling {
 
-/// Applies one restructuring directive to a kernel, which stays legal. Errors stand on the directive.
+/// Applies one restructuring directive to a kernel, which stays legal. Errors stand on the
+/// directive.
 mlir::LogicalResult applyRestructuring(kernel::FuncOp kernel, mlir::Operation *directive);
 
 mlir::LogicalResult padToTile(kernel::FuncOp kernel, schedule::PadToTileOp directive);

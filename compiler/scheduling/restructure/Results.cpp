@@ -1,4 +1,5 @@
-//===- Results.cpp - Where the values of a stage are kept ----------------------------------------===//
+//===- Results.cpp - Where the values of a stage are kept
+//----------------------------------------===//
 #include "compiler/scheduling/restructure/Lookup.h"
 #include "compiler/scheduling/restructure/Restructure.h"
 
@@ -13,8 +14,8 @@ LogicalResult cacheWrite(kernel::FuncOp kernel, schedule::CacheWriteOp directive
   auto yielded = cast<kernel::ReturnOp>(kernel.getBody().front().getTerminator());
   if (llvm::none_of(yielded.getOperands(),
                     [&](Value value) { return value.getDefiningOp() == *stage; }))
-    return directive.emitOpError() << "stage '" << directive.getStage()
-                                   << "' is no result of the kernel";
+    return directive.emitOpError()
+           << "stage '" << directive.getStage() << "' is no result of the kernel";
   OpBuilder builder(yielded);
   Location loc = stage->getLoc();
   AffineMap output = stage->getMatchingIndexingMap(stage->getDpsInitOperand(0));
@@ -32,8 +33,7 @@ LogicalResult cacheWrite(kernel::FuncOp kernel, schedule::CacheWriteOp directive
   unsigned count = results.size();
   AffineMap identity = builder.getMultiDimIdentityMap(output.getNumResults());
   SmallVector<AffineMap> maps(2 * count, identity);
-  SmallVector<utils::IteratorType> iterators(output.getNumResults(),
-                                             utils::IteratorType::parallel);
+  SmallVector<utils::IteratorType> iterators(output.getNumResults(), utils::IteratorType::parallel);
   auto copy = linalg::GenericOp::create(
       builder, loc, TypeRange(ValueRange(results)), results, empties, maps, iterators,
       [&](OpBuilder &inside, Location, ValueRange arguments) {
@@ -58,8 +58,8 @@ LogicalResult keepInScratch(kernel::FuncOp kernel, schedule::ScratchOp directive
   auto yielded = cast<kernel::ReturnOp>(kernel.getBody().front().getTerminator());
   if (llvm::any_of(yielded.getOperands(),
                    [&](Value value) { return value.getDefiningOp() == *stage; }))
-    return directive.emitOpError() << "stage '" << directive.getStage()
-                                   << "' is a result of the kernel";
+    return directive.emitOpError()
+           << "stage '" << directive.getStage() << "' is a result of the kernel";
   unsigned first = kernel.getNumResults();
   SmallVector<Type> results(kernel.getResultTypes());
   llvm::append_range(results, stage->getResultTypes());

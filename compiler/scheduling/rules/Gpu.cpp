@@ -1,4 +1,5 @@
-//===- Gpu.cpp - Loop directives for GPUs ------------------------------------------------------===//
+//===- Gpu.cpp - Loop directives for GPUs
+//------------------------------------------------------===//
 #include "compiler/scheduling/rules/Plan.h"
 
 #include "llvm/ADT/SetVector.h"

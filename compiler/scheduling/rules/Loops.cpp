@@ -35,9 +35,7 @@ private:
   int64_t extentOr(size_t loop, int64_t assumed) const {
     return ShapedType::isDynamic(plan.extents[loop]) ? assumed : plan.extents[loop];
   }
-  bool isKnown() const {
-    return llvm::none_of(plan.extents, ShapedType::isDynamic);
-  }
+  bool isKnown() const { return llvm::none_of(plan.extents, ShapedType::isDynamic); }
   double work() const {
     double work = plan.workPerPoint;
     for (size_t loop = 0; loop < plan.loops.size(); ++loop)
@@ -56,7 +54,8 @@ private:
   }
 
   /// Joins loops (innermost first, adjacent) into one; gives its name.
-  static std::string fuse(StageWriter &stage, ArrayRef<std::string> loops, const std::string &name) {
+  static std::string fuse(StageWriter &stage, ArrayRef<std::string> loops,
+                          const std::string &name) {
     std::string fused = loops.front();
     for (size_t i = 1; i < loops.size(); ++i) {
       std::string next = i + 1 == loops.size() ? name : name + std::to_string(i);
@@ -66,10 +65,10 @@ private:
     return fused;
   }
 
-  /// Spreads loops (innermost first) over threads. Only the two outermost are joined: Halide's bounds of
-  /// what is computed inside of loops that were joined twice, or split after joining, are not exact
-  /// (a remainder of anything but a loop variable is taken for its whole range), and with bound_extent
-  /// wrong code would follow. `at` follows when its loop is renamed.
+  /// Spreads loops (innermost first) over threads. Only the two outermost are joined: Halide's
+  /// bounds of what is computed inside of loops that were joined twice, or split after joining, are
+  /// not exact (a remainder of anything but a loop variable is taken for its whole range), and with
+  /// bound_extent wrong code would follow. `at` follows when its loop is renamed.
   void share(StageWriter &out, ArrayRef<std::string> loops, std::string &at) {
     if (loops.empty() || !worthThreads())
       return;
@@ -165,7 +164,8 @@ private:
     std::string c = reducer.columns, r = reducer.rows;
     StageWriter init = writer.stage(reducer.stage);
     init.computeAt(plan.stage, at);
-    if (!reducer.blocked) // A block is too large for what Halide calls stack; codegen finds its place.
+    if (!reducer
+             .blocked) // A block is too large for what Halide calls stack; codegen finds its place.
       init.storeOnStack();
     for (const std::string &dim : reducer.dims) {
       bool isTiled = dim == c || dim == r;
@@ -331,8 +331,8 @@ private:
     Names outer;
     double innerWork = perPoint * extentOr(last, kAssumedExtent);
     if (plan.transposed && *plan.transposed != last) {
-      // Both the loop that is contiguous when writing and the one when reading stay in cache: square
-      // tiles of a cache line.
+      // Both the loop that is contiguous when writing and the one when reading stay in cache:
+      // square tiles of a cache line.
       std::string c = plan.loops[*plan.transposed];
       int64_t edge = std::max<int64_t>(64 * 8 / plan.elementBits, lanes());
       out.split(v, v + "_o", v + "_i", edge);
@@ -347,7 +347,8 @@ private:
       out.vectorizeEven(v + "_i", lanes());
       innerWork *= edge;
     } else if (plan.continued) {
-      // Several panels at once read pieces of rows (of 512 bytes) instead of single cache lines far apart.
+      // Several panels at once read pieces of rows (of 512 bytes) instead of single cache lines far
+      // apart.
       constexpr int64_t kPieceBits = 512 * 8, kRows = 64;
       std::string c = plan.loops[*plan.continued], row = plan.loops[last - 1];
       int64_t panels = std::max<int64_t>(1, kPieceBits / (plan.extents[last] * plan.elementBits));
@@ -355,7 +356,8 @@ private:
       out.split(row, row + "_o", row + "_i", kRows);
       Names order{v, c + "_i", row + "_i"};
       for (size_t i = last; i-- > 0;)
-        outer.push_back(i == *plan.continued || i == last - 1 ? plan.loops[i] + "_o" : plan.loops[i]);
+        outer.push_back(i == *plan.continued || i == last - 1 ? plan.loops[i] + "_o"
+                                                              : plan.loops[i]);
       order.append(outer);
       out.reorder(order);
       vectorizeInner(out, v, last);

@@ -1,4 +1,5 @@
-//===- Plan.h - What the rules decide about a kernel ---------------------------------*- C++ -*-===//
+//===- Plan.h - What the rules decide about a kernel ---------------------------------*- C++
+//-*-===//
 // The rules work in two steps. Planning decides, stage by stage, how it is computed, and writes the
 // restructuring directives (applying them to a copy of the kernel, so that later decisions see the
 // result). Then the loop directives are written for the kernel as it has become.
@@ -33,7 +34,7 @@ struct ReducerPlan {
   std::string columns, rows;
   int64_t lanes = 8, columnTile = 8, rowTile = 1;
   bool columnsSlide = false; ///< a window moves along the columns (else they are channels)
-  bool blocked = false; ///< accumulators of a cache block, the reduction in pieces
+  bool blocked = false;      ///< accumulators of a cache block, the reduction in pieces
   CacheBlock block;
   unsigned pieceLoops = 0; ///< of a blocked tile: so many innermost reduction loops make a piece,
   bool splitPiece = true;  ///< or (of one loop) `block.depth` steps of it
@@ -47,11 +48,12 @@ struct OutputPlan {
   llvm::SmallVector<std::string> loops; ///< outermost first, in the order of the result
   llvm::SmallVector<int64_t> extents;
   std::vector<ReducerPlan> reducers;
-  double workPerPoint = 1; ///< of the stage itself, with what is inlined
+  double workPerPoint = 1;  ///< of the stage itself, with what is inlined
   int64_t elementBits = 32; ///< of the widest element it handles
-  std::optional<unsigned> transposed; ///< a loop that is contiguous in a read, while the last one is not
-  /// A loop whose next step reads on where the last loop ends, while the result goes on elsewhere: panels
-  /// cut from rows.
+  std::optional<unsigned>
+      transposed; ///< a loop that is contiguous in a read, while the last one is not
+  /// A loop whose next step reads on where the last loop ends, while the result goes on elsewhere:
+  /// panels cut from rows.
   std::optional<unsigned> continued;
 };
 

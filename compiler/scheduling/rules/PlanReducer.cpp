@@ -59,9 +59,11 @@ ReducerPlan Planner::plan(const StageInfo &stage, const Place &place) {
     return llvm::any_of(stage.reads, [&](const Access &read) { return read.isContiguousIn(loop); });
   };
   auto contiguity = [&](unsigned loop) {
-    return llvm::any_of(stage.reads, [&](const Access &read) {
-             return read.isContiguousIn(loop) && !isConstant(read.tensor);
-           }) + contiguous(loop);
+    return llvm::any_of(stage.reads,
+                        [&](const Access &read) {
+                          return read.isContiguousIn(loop) && !isConstant(read.tensor);
+                        }) +
+           contiguous(loop);
   };
   llvm::sort(order, [&](unsigned a, unsigned b) {
     return std::pair(contiguity(a), a) < std::pair(contiguity(b), b);
@@ -79,7 +81,8 @@ ReducerPlan Planner::plan(const StageInfo &stage, const Place &place) {
         columnsFit &= read.slides(stage.reductionLoops)
                           ? read.dims.back().loops.test(*columns)
                           : stage.isProduct && packedDim(read, *columns);
-  // A product of one row (or column): nothing is read twice, so a copy in tiles costs more than it saves.
+  // A product of one row (or column): nothing is read twice, so a copy in tiles costs more than it
+  // saves.
   auto isOne = [&](ArrayRef<unsigned> loops) {
     return llvm::all_of(loops, [&](unsigned loop) { return stage.extents[loop] == 1; });
   };
@@ -164,8 +167,8 @@ void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned colum
     blockWindow(plan, stage);
 }
 
-/// A filter too large for L1 would come from L2 for every register tile. It goes by in pieces that fit,
-/// each for a row of tiles.
+/// A filter too large for L1 would come from L2 for every register tile. It goes by in pieces that
+/// fit, each for a row of tiles.
 void Planner::blockWindow(ReducerPlan &plan, const StageInfo &stage) {
   constexpr int64_t kFewSteps = 64; // less does not pay for loading and storing accumulators
   constexpr int64_t kAccumulatorBytes = 16 << 10;

@@ -6,7 +6,8 @@
 // 3. A reducing stage is computed inside of the one output that needs it, when each of its
 //    dimensions follows one loop of that output; otherwise it is kept in memory as an output of its
 //    own.
-// 4. Its kind of plan follows from what is contiguous (PlanReducer.cpp): along the vector loop of the
+// 4. Its kind of plan follows from what is contiguous (PlanReducer.cpp): along the vector loop of
+// the
 //    output a register tile, along the reduction a row of accumulators.
 #include "compiler/scheduling/rules/Plan.h"
 

@@ -29,8 +29,7 @@ public:
   }
   void vectorize(const std::string &loop, int64_t width) {
     schedule::VectorizeOp::create(builder, loc, builder.getStringAttr(loop),
-                                  builder.getI64IntegerAttr(width),
-                                  tail(schedule::Tail::Guard));
+                                  builder.getI64IntegerAttr(width), tail(schedule::Tail::Guard));
   }
   /// Of a loop whose extent is a multiple of the width.
   void vectorizeEven(const std::string &loop, int64_t width) {
@@ -72,9 +71,7 @@ public:
   StageWriter stage(const std::string &name) { return container<schedule::StageOp>(name); }
   StageWriter update(const std::string &name) { return container<schedule::UpdateOp>(name); }
   /// Where the next restructuring directive goes.
-  mlir::OpBuilder restructuring() {
-    return mlir::OpBuilder::atBlockEnd(&func.getBody().front());
-  }
+  mlir::OpBuilder restructuring() { return mlir::OpBuilder::atBlockEnd(&func.getBody().front()); }
   mlir::Location loc() { return func.getLoc(); }
 
 private:

@@ -27,7 +27,8 @@ static void dropUnitAxes(graph::ConvOp op) {
   if (op.getLayout())
     return;
   graph::ConvLayout layout = op.getConvLayout();
-  graph::TensorType x = graph::getTensorType(op.getX()), weight = graph::getTensorType(op.getWeight());
+  graph::TensorType x = graph::getTensorType(op.getX()),
+                    weight = graph::getTensorType(op.getWeight());
   SmallVector<int64_t> dropped, strides, dilations;
   SmallVector<DimAttr> lo, hi;
   for (size_t i = 0; i < layout.spatialRank(); ++i) {

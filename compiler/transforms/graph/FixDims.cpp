@@ -11,7 +11,8 @@ using namespace tessera;
 using graph::DimAttr;
 using graph::DimExpr;
 
-LogicalResult tessera::transforms::fixDims(ModuleOp module, const llvm::StringMap<int64_t> &values) {
+LogicalResult tessera::transforms::fixDims(ModuleOp module,
+                                           const llvm::StringMap<int64_t> &values) {
   MLIRContext *context = module.getContext();
   llvm::StringMap<bool> isUsed;
   for (auto function : module.getOps<graph::FuncOp>()) {
@@ -35,7 +36,8 @@ LogicalResult tessera::transforms::fixDims(ModuleOp module, const llvm::StringMa
   }
   for (const auto &entry : values)
     if (!isUsed.count(entry.getKey()))
-      return module.emitError("--dim ") << entry.getKey() << ": the model has no symbol of this name";
+      return module.emitError("--dim ")
+             << entry.getKey() << ": the model has no symbol of this name";
   auto substitute = [&](DimAttr dim) -> DimAttr {
     return graph::substituteDim(dim, [&](StringRef symbol) {
       auto it = values.find(symbol);
@@ -46,12 +48,13 @@ LogicalResult tessera::transforms::fixDims(ModuleOp module, const llvm::StringMa
   replacer.addReplacement([&](DimAttr dim) -> std::optional<std::pair<Attribute, WalkResult>> {
     return std::pair(Attribute(substitute(dim)), WalkResult::skip());
   });
-  replacer.addReplacement([&](graph::TensorType type) -> std::optional<std::pair<Type, WalkResult>> {
-    SmallVector<DimAttr> dims;
-    for (DimAttr dim : type.getDims())
-      dims.push_back(substitute(dim));
-    return std::pair(Type(type.withDims(dims)), WalkResult::skip());
-  });
+  replacer.addReplacement(
+      [&](graph::TensorType type) -> std::optional<std::pair<Type, WalkResult>> {
+        SmallVector<DimAttr> dims;
+        for (DimAttr dim : type.getDims())
+          dims.push_back(substitute(dim));
+        return std::pair(Type(type.withDims(dims)), WalkResult::skip());
+      });
   replacer.recursivelyReplaceElementsIn(module, /*replaceAttrs=*/true, /*replaceLocs=*/false,
                                         /*replaceTypes=*/true);
   return success();

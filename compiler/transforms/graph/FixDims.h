@@ -7,8 +7,8 @@
 
 namespace tessera::transforms {
 
-/// Replaces symbols of all functions by numbers. An error when no function has a symbol, or the number is
-/// outside its range.
+/// Replaces symbols of all functions by numbers. An error when no function has a symbol, or the
+/// number is outside its range.
 mlir::LogicalResult fixDims(mlir::ModuleOp module, const llvm::StringMap<int64_t> &values);
 
 } // namespace tessera::transforms

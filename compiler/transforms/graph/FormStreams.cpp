@@ -38,8 +38,8 @@ static SmallVector<DimAttr> without(ArrayRef<DimAttr> dims, int64_t axis) {
   return kept;
 }
 
-/// Where an operand has the axis of the op's result: -1 when it lacks it. Nothing for ops that do not
-/// keep the axis apart.
+/// Where an operand has the axis of the op's result: -1 when it lacks it. Nothing for ops that do
+/// not keep the axis apart.
 static std::optional<int64_t> axisOfOperand(OpOperand &operand, int64_t axis) {
   Operation *op = operand.getOwner();
   if (op->hasTrait<graph::Elementwise>())
@@ -59,9 +59,9 @@ static std::optional<int64_t> axisOfOperand(OpOperand &operand, int64_t axis) {
     return transpose.getPerm()[axis];
   if (auto contract = llvm::dyn_cast<graph::ContractOp>(op)) {
     char letter = contract.getResultLetters()[axis];
-    size_t at = (operand.getOperandNumber() == 0 ? contract.getLhsLetters()
-                                                 : contract.getRhsLetters())
-                    .find(letter);
+    size_t at =
+        (operand.getOperandNumber() == 0 ? contract.getLhsLetters() : contract.getRhsLetters())
+            .find(letter);
     return at == StringRef::npos ? -1 : int64_t(at);
   }
   return std::nullopt;
@@ -149,8 +149,9 @@ std::string Chain::find() {
   for (Sum &sum : sums)
     for (Value factor : sum.weight.varying)
       pull(factor, axis, /*mayContract=*/false);
-  bool savesMemory = llvm::any_of(pulled, [](Operation *op) { return llvm::isa<graph::ContractOp>(op); }) ||
-                     llvm::any_of(sums, [](Sum &sum) { return llvm::isa<graph::ContractOp>(sum.op); });
+  bool savesMemory =
+      llvm::any_of(pulled, [](Operation *op) { return llvm::isa<graph::ContractOp>(op); }) ||
+      llvm::any_of(sums, [](Sum &sum) { return llvm::isa<graph::ContractOp>(sum.op); });
   if (!savesMemory)
     return "has neither scores nor weights that a stream would not store";
   return checkInputs();
@@ -337,8 +338,7 @@ void Chain::collectInputs(Value value, int64_t axis) {
 //===----------------------------------------------------------------------===//
 
 bool Chain::isState(Value value) const {
-  return value == graph::ReduceOp(maximum).getResult() ||
-         llvm::any_of(sums, [&](const Sum &sum) {
+  return value == graph::ReduceOp(maximum).getResult() || llvm::any_of(sums, [&](const Sum &sum) {
            return sum.result() == value && sum.weight.fixed.empty();
          });
 }
@@ -363,7 +363,8 @@ Value Chain::spread(graph::GraphBuilder &b, const Sum &sum, Value kept, ArrayRef
   return b.broadcast(kept, places, dims);
 }
 
-/// Applies the factors that left the sum: those that are states inside of the stream, others outside.
+/// Applies the factors that left the sum: those that are states inside of the stream, others
+/// outside.
 Value Chain::scale(graph::GraphBuilder &b, const Sum &sum, Value value, bool inside,
                    ValueRange states) {
   Value unscaled = value;
@@ -378,8 +379,8 @@ Value Chain::scale(graph::GraphBuilder &b, const Sum &sum, Value value, bool ins
   DimAttr extent = dimsOf(scores)[axis];
   if (value == unscaled || !mayBeZero(extent))
     return value;
-  auto scalar = graph::TensorType::getScalar(
-      IntegerType::get(maximum.getContext(), 64, IntegerType::Signed));
+  auto scalar =
+      graph::TensorType::getScalar(IntegerType::get(maximum.getContext(), 64, IntegerType::Signed));
   Value count = b.create<graph::DimValueOp>(extent);
   Value isEmpty = b.compare(graph::CompareKind::eq, count, b.splat(scalar, 0));
   return b.create<graph::SelectOp>(b.broadcast(isEmpty, {}, dimsOf(value)), unscaled, value);
@@ -492,8 +493,8 @@ void Chain::writeFinalize(Region &region, SmallVectorImpl<Value> &results) {
   for (auto [number, sum] : llvm::enumerate(sums))
     if (isNeeded(sum.result())) {
       results.push_back(sum.result());
-      yielded.push_back(scale(b, sum, body->getArgument(number + 1), /*inside=*/true,
-                              body->getArguments()));
+      yielded.push_back(
+          scale(b, sum, body->getArgument(number + 1), /*inside=*/true, body->getArguments()));
     }
   graph::YieldOp::create(builder, loc, yielded);
 }
@@ -504,18 +505,17 @@ void Chain::replace() {
   // Broadcasts of results back to the chain go with it.
   for (unsigned i = 0; i < members.size(); ++i)
     for (Operation *user : members[i]->getUsers())
-      if (llvm::isa<graph::BroadcastOp>(user) && llvm::all_of(user->getUsers(), [&](Operation *op) {
-            return members.contains(op);
-          }))
+      if (llvm::isa<graph::BroadcastOp>(user) &&
+          llvm::all_of(user->getUsers(), [&](Operation *op) { return members.contains(op); }))
         members.insert(user);
   std::string symbol = function.getFreshSymbol("block");
   function.setRange(symbol, graph::RangeAttr::get(context, 1, std::nullopt));
   block = DimExpr::symbol(context, symbol);
 
   Type element = graph::getTensorType(scores).getElementType();
-  SmallVector<Attribute> identity{FloatAttr::get(
-      element,
-      APFloat::getInf(llvm::cast<FloatType>(element).getFloatSemantics(), /*Negative=*/true))};
+  SmallVector<Attribute> identity{
+      FloatAttr::get(element, APFloat::getInf(llvm::cast<FloatType>(element).getFloatSemantics(),
+                                              /*Negative=*/true))};
   identity.append(sums.size(), FloatAttr::get(element, 0.0));
   SmallVector<Value> operands, results;
   SmallVector<int64_t> axes;
@@ -529,9 +529,9 @@ void Chain::replace() {
   writeLift(lift);
   writeMerge(merge);
   writeFinalize(finalize, results);
-  auto stream = graph::StreamOp::create(
-      builder, maximum.getLoc(), ValueRange(results).getTypes(), operands, axes,
-      builder.getArrayAttr(identity), builder.getStringAttr(symbol));
+  auto stream =
+      graph::StreamOp::create(builder, maximum.getLoc(), ValueRange(results).getTypes(), operands,
+                              axes, builder.getArrayAttr(identity), builder.getStringAttr(symbol));
   stream.getLift().takeBody(lift);
   stream.getMerge().takeBody(merge);
   stream.getFinalize().takeBody(finalize);

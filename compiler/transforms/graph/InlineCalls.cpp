@@ -27,9 +27,10 @@ static void inlineCall(graph::CallOp call, graph::FuncOp callee) {
   replacer.addReplacement([&](DimAttr dim) -> std::optional<std::pair<Attribute, WalkResult>> {
     return std::pair(Attribute(DimAttr(graph::substituteDim(dim, valueOf))), WalkResult::skip());
   });
-  replacer.addReplacement([&](graph::TensorType type) -> std::optional<std::pair<Type, WalkResult>> {
-    return std::pair(graph::substituteDims(type, valueOf), WalkResult::skip());
-  });
+  replacer.addReplacement(
+      [&](graph::TensorType type) -> std::optional<std::pair<Type, WalkResult>> {
+        return std::pair(graph::substituteDims(type, valueOf), WalkResult::skip());
+      });
   OpBuilder builder(call);
   IRMapping mapping;
   mapping.map(callee.getBody().getArguments(), call.getOperands());

@@ -13,9 +13,7 @@ using E = ElementaryFunctions;
 // Words
 //===----------------------------------------------------------------------===//
 
-Value E::number(double value) {
-  return arith::ConstantOp::create(b, FloatAttr::get(type, value));
-}
+Value E::number(double value) { return arith::ConstantOp::create(b, FloatAttr::get(type, value)); }
 Value E::integer(int64_t value) {
   return arith::ConstantOp::create(b, b.getIntegerAttr(b.getIntegerType(type.getWidth()), value));
 }
@@ -172,8 +170,9 @@ Value E::log1p(Value x) {
   return choose(equal(x, infinity()), x, result);
 }
 
-// Values in two parts (Dekker 1971). What is subtracted to find an error must not be contracted with the product
-// it came from: a cleared bit makes it opaque, and products of halves are exact, contracted or not.
+// Values in two parts (Dekker 1971). What is subtracted to find an error must not be contracted
+// with the product it came from: a cleared bit makes it opaque, and products of halves are exact,
+// contracted or not.
 
 Value E::clearBits(Value x, int64_t count) {
   Value bits = arith::BitcastOp::create(b, b.getI64Type(), x);
@@ -186,7 +185,8 @@ E::Pair E::twoSum(Value x, Value y) {
 }
 E::Pair E::twoProduct(Value x, Value y) {
   Value product = clearBits(mul(x, y), 1);
-  Value xHigh = clearBits(x, 27), xLow = sub(x, xHigh), yHigh = clearBits(y, 27), yLow = sub(y, yHigh);
+  Value xHigh = clearBits(x, 27), xLow = sub(x, xHigh), yHigh = clearBits(y, 27),
+        yLow = sub(y, yHigh);
   Value rest = sub(sub(sub(product, mul(xHigh, yHigh)), mul(xLow, yHigh)), mul(xHigh, yLow));
   return {product, sub(mul(xLow, yLow), rest)};
 }
@@ -201,7 +201,8 @@ E::Pair E::sum(Pair x, Pair y) {
 
 E::Pair E::logInTwoParts(Value x) {
   Value m, e = splitMantissa(x, m);
-  // log m = 2 s + s^3 (2/3 + 2/5 s^2 + ...), s = f / (2 + f); what s^2 multiplies needs one part only.
+  // log m = 2 s + s^3 (2/3 + 2/5 s^2 + ...), s = f / (2 + f); what s^2 multiplies needs one part
+  // only.
   Value f = sub(m, number(1)), d = add(f, number(2));
   Value dLow = sub(f, sub(d, number(2)));
   Value s = div(f, d);
@@ -248,15 +249,14 @@ Value E::powOf(Value x, Value y, Value result) {
   Value halved = mul(y, number(0.5));
   Value isEven = equal(math::TruncOp::create(b, halved), halved);
   Value isNegative = arith::CmpIOp::create(
-      b, arith::CmpIPredicate::slt,
-      arith::BitcastOp::create(b, b.getI64Type(), x), integer(0));
-  Value isOdd = both(isWhole, arith::XOrIOp::create(
-                                  b, isEven, arith::ConstantOp::create(b, b.getBoolAttr(true))));
+      b, arith::CmpIPredicate::slt, arith::BitcastOp::create(b, b.getI64Type(), x), integer(0));
+  Value isOdd = both(
+      isWhole, arith::XOrIOp::create(b, isEven, arith::ConstantOp::create(b, b.getBoolAttr(true))));
   result = choose(both(isNegative, isOdd), neg(result), result);
   Value isFinite = less(magnitude, infinity());
-  Value undefined = both(both(less(x, zero), isFinite),
-                         arith::CmpFOp::create(b, arith::CmpFPredicate::ONE,
-                                               math::TruncOp::create(b, y), y));
+  Value undefined =
+      both(both(less(x, zero), isFinite),
+           arith::CmpFOp::create(b, arith::CmpFPredicate::ONE, math::TruncOp::create(b, y), y));
   result = choose(undefined, nan(), result);
   result = choose(isNan(x), x, choose(isNan(y), y, result));
   // |x| = 1 with an infinite exponent; then x^0 and 1^y, also for NaN.
@@ -424,18 +424,17 @@ Value E::atanh(Value x) {
   return withSignOf(result, x);
 }
 
-/// erfc(x) e^(x^2) on [1, 6] as a polynomial in u in [-1, 1], where 1 / (1 + x / 2) = 11/24 + 5/24 u:
-/// interpolated at the Chebyshev nodes in 60 digits; relative error 1.9e-8 and 2e-17.
+/// erfc(x) e^(x^2) on [1, 6] as a polynomial in u in [-1, 1], where 1 / (1 + x / 2) = 11/24 + 5/24
+/// u: interpolated at the Chebyshev nodes in 60 digits; relative error 1.9e-8 and 2e-17.
 static constexpr double kErfcSingle[] = {
-    1.846432275161759e-06, -7.015935924102013e-06, -8.071032504978608e-05,
-    0.00019693684764182886, 0.005588800010605158, 0.03856061084649075, 0.16189356854889636,
-    0.22142953896702672};
+    1.846432275161759e-06, -7.015935924102013e-06, -8.071032504978608e-05, 0.00019693684764182886,
+    0.005588800010605158,  0.03856061084649075,    0.16189356854889636,    0.22142953896702672};
 static constexpr double kErfcDouble[] = {
-    -9.369456032869593e-13, 4.775776110782188e-13, 2.2135736614933752e-11,
-    -7.468711818050684e-11, -2.68698518348558e-10, 2.625007492297143e-09, -5.886053299221601e-10,
-    -7.005371793736792e-08, 1.6349937383405805e-07, 1.9795619759276e-06, -7.340517938287998e-06,
-    -8.07922042879663e-05, 0.00019713917772795885, 0.005588816281841403, 0.038560570425182426,
-    0.16189356804102495, 0.2214295402299318};
+    -9.369456032869593e-13, 4.775776110782188e-13, 2.2135736614933752e-11, -7.468711818050684e-11,
+    -2.68698518348558e-10,  2.625007492297143e-09, -5.886053299221601e-10, -7.005371793736792e-08,
+    1.6349937383405805e-07, 1.9795619759276e-06,   -7.340517938287998e-06, -8.07922042879663e-05,
+    0.00019713917772795885, 0.005588816281841403,  0.038560570425182426,   0.16189356804102495,
+    0.2214295402299318};
 
 Value E::erf(Value x) {
   Value a = abs(x);
@@ -466,7 +465,8 @@ Value E::rsqrt(Value x) { return div(number(1), sqrt(x)); }
 //===----------------------------------------------------------------------===//
 
 Value E::longDivision(Value x, Value y, int steps, int bitsPerStep, bool inTwoParts) {
-  // The divisor times powers of two; those beyond the largest number are infinite and divide nothing.
+  // The divisor times powers of two; those beyond the largest number are infinite and divide
+  // nothing.
   SmallVector<Value> divisors = {y};
   for (int i = 1; i < steps; ++i)
     divisors.push_back(mul(divisors.back(), number(std::ldexp(1.0, bitsPerStep))));
@@ -511,7 +511,8 @@ Value E::remainderOf(Value x, Value y, Value rest) {
 //===----------------------------------------------------------------------===//
 
 Value E::truncateDouble(Value x, FloatType narrow) {
-  // Through f32 rounded to odd, which keeps what the second rounding has to know (Boldo and Melquiond, 2008).
+  // Through f32 rounded to odd, which keeps what the second rounding has to know (Boldo and
+  // Melquiond, 2008).
   Type single = b.getF32Type(), bitsType = b.getI32Type();
   auto bit = [&](int64_t value) -> Value {
     return arith::ConstantOp::create(b, b.getIntegerAttr(bitsType, value));

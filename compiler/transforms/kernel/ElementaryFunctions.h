@@ -8,8 +8,8 @@
 
 namespace tessera {
 
-/// Builds scalar arithmetic for f32 or f64. Series are Taylor's or those of fdlibm's argument reductions
-/// (Sun Microsystems, 1993), with as many terms as the type needs.
+/// Builds scalar arithmetic for f32 or f64. Series are Taylor's or those of fdlibm's argument
+/// reductions (Sun Microsystems, 1993), with as many terms as the type needs.
 class ElementaryFunctions {
 public:
   using Value = mlir::Value;

@@ -61,7 +61,8 @@ static LogicalResult expandOp(Operation *op) {
     return success();
   if (compute != type) {
     auto single = result.getDefiningOp<arith::TruncFOp>();
-    result = single ? E(b, llvm::cast<FloatType>(single.getIn().getType())).truncateDouble(single.getIn(), type)
+    result = single ? E(b, llvm::cast<FloatType>(single.getIn().getType()))
+                          .truncateDouble(single.getIn(), type)
                     : arith::TruncFOp::create(b, type, result).getResult();
   }
   op->replaceAllUsesWith(ValueRange(result));

@@ -1,4 +1,5 @@
-// Fuzzes the ONNX frontend: bytes to the graph dialect, which has to be valid when there is no error.
+// Fuzzes the ONNX frontend: bytes to the graph dialect, which has to be valid when there is no
+// error.
 #include "frontends/onnx/Import.h"
 
 #include "dialects/graph/Graph.h"

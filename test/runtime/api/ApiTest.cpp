@@ -68,14 +68,16 @@ TEST_F(Api, computes) {
 TEST_F(Api, wrongTensors) {
   expectInputError(tensor(data, {2, 4}, TESSERA_F64), TESSERA_WRONG_TYPE,
                    "input 'x' has elements of type f64, expected f32");
-  expectInputError(tensor(data, {2, 4}, 17), TESSERA_WRONG_TYPE, "input 'x': 17 is no element type");
+  expectInputError(tensor(data, {2, 4}, 17), TESSERA_WRONG_TYPE,
+                   "input 'x': 17 is no element type");
   expectInputError(tensor(data, {8}), TESSERA_WRONG_RANK, "input 'x' has 1 dimensions, expected 2");
   tessera_tensor deep = x;
   deep.rank = 4000000000u;
   expectInputError(deep, TESSERA_WRONG_RANK, "at most 16 are possible");
   expectInputError(tensor(data, {2, 5}), TESSERA_WRONG_SHAPE,
                    "input 'x' has extent 5 in dimension 1, expected 4");
-  expectInputError(tensor(data, {-1, 4}), TESSERA_WRONG_SHAPE, "extent -1 in dimension 0, expected N");
+  expectInputError(tensor(data, {-1, 4}), TESSERA_WRONG_SHAPE,
+                   "extent -1 in dimension 0, expected N");
   expectInputError(tensor(nullptr, {2, 4}), TESSERA_BAD_MEMORY, "input 'x' has no memory");
   expectInputError(tensor(reinterpret_cast<char *>(data) + 2, {2, 4}), TESSERA_BAD_MEMORY,
                    "input 'x' is not aligned to its elements of 4 bytes");
@@ -83,7 +85,8 @@ TEST_F(Api, wrongTensors) {
                    "more than 2147483647 elements");
   expectInputError(tensor(data, {INT64_C(1) << 29, 4}), TESSERA_TOO_LARGE,
                    "more than 2147483647 elements");
-  expectInputError(tensor(data, {INT64_MAX, 4}), TESSERA_TOO_LARGE, "more than 2147483647 elements");
+  expectInputError(tensor(data, {INT64_MAX, 4}), TESSERA_TOO_LARGE,
+                   "more than 2147483647 elements");
   for (int64_t stride : {INT64_MAX, INT64_MIN, INT64_MAX / 4, INT64_MIN / 4, INT64_MIN / 8}) {
     tessera_tensor far = x;
     far.strides[0] = stride;
@@ -143,7 +146,8 @@ TEST_F(Api, outputsOfTheCaller) {
 }
 
 TEST_F(Api, missingInput) {
-  expectError(tessera_run(context, 0, nullptr, &error), TESSERA_WRONG_COUNT, "input 'x' was not set");
+  expectError(tessera_run(context, 0, nullptr, &error), TESSERA_WRONG_COUNT,
+              "input 'x' was not set");
   tessera_tensor y;
   expectError(tessera_get_output(context, 0, 0, &y, &error), TESSERA_INVALID_ARGUMENT,
               "function 'main' has not run");
@@ -179,7 +183,8 @@ TEST_F(Api, nullPointers) {
   expectError(tessera_run(nullptr, 0, nullptr, &error), TESSERA_INVALID_ARGUMENT, context_);
   expectError(tessera_reset(nullptr, &error), TESSERA_INVALID_ARGUMENT, context_);
   expectError(tessera_profile_start(nullptr, 1, &error), TESSERA_INVALID_ARGUMENT, context_);
-  expectError(tessera_read_variable(nullptr, 0, data, 4, &error), TESSERA_INVALID_ARGUMENT, context_);
+  expectError(tessera_read_variable(nullptr, 0, data, 4, &error), TESSERA_INVALID_ARGUMENT,
+              context_);
   expectError(tessera_set_input(context, 0, 0, nullptr, &error), TESSERA_INVALID_ARGUMENT,
               "input 'x': the tensor must not be null");
   expectError(tessera_get_output(context, 0, 0, nullptr, &error), TESSERA_INVALID_ARGUMENT,

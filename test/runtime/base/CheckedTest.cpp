@@ -7,8 +7,12 @@ using namespace tessera::rt;
 TEST(Checked, divisionRoundsAsItsNameSays) {
   struct {
     int64_t a, b, floor, ceil, mod;
-  } cases[] = {{7, 2, 3, 4, 1},  {-7, 2, -4, -3, 1}, {7, -2, -4, -3, -1},
-               {-7, -2, 3, 4, -1}, {6, 3, 2, 2, 0},  {0, 5, 0, 0, 0},
+  } cases[] = {{7, 2, 3, 4, 1},
+               {-7, 2, -4, -3, 1},
+               {7, -2, -4, -3, -1},
+               {-7, -2, 3, 4, -1},
+               {6, 3, 2, 2, 0},
+               {0, 5, 0, 0, 0},
                {INT64_MIN, 1, INT64_MIN, INT64_MIN, 0}};
   for (const auto &c : cases) {
     int64_t result;

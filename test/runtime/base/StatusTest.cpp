@@ -9,7 +9,8 @@ using namespace tessera::rt;
 TEST(Status, carriesCodeMessageAndPlace) {
   EXPECT_TRUE(Status().ok());
   EXPECT_EQ(Status().code(), Code::Ok);
-  Status error = Status::error(Code::WrongRank, "input '%s' has %d dimensions", "x", 3).at("f%d", 1);
+  Status error =
+      Status::error(Code::WrongRank, "input '%s' has %d dimensions", "x", 3).at("f%d", 1);
   EXPECT_FALSE(error.ok());
   EXPECT_EQ(error.code(), Code::WrongRank);
   EXPECT_STREQ(error.message(), "f1: input 'x' has 3 dimensions");

@@ -44,15 +44,18 @@ TEST(Memory, kernelsReadZerosWhereAnInputIsEmpty) {
   f.name = "main";
   f.symbols = {{"N", 0, 100}, {"M", 0, INT32_MAX}};
   f.registers = 2;
-  const std::vector<tessera::module::Dim> rows = {tessera::module::Dim::reg(0), tessera::module::Dim::reg(1)}, row = {rows[1]};
+  const std::vector<tessera::module::Dim> rows = {tessera::module::Dim::reg(0),
+                                                  tessera::module::Dim::reg(1)},
+                                          row = {rows[1]};
   f.inputs = {{"x", ElementType::F32, rows, {"N", "M"}}};
   f.outputs = {{"y", ElementType::F32, row, {"M"}}};
   const uint32_t x = f.addBuffer({BufferKind::Input, ElementType::F32, 0, rows});
   const uint32_t y = f.addBuffer({BufferKind::Output, ElementType::F32, 0, row});
   f.launch(0, {x, y});
   f.ret();
-  ModulePtr module = load(makeModule(
-      f, {makeKernel("first", readFirstRow, {input(ElementType::F32, 2), output(ElementType::F32, 1)})}));
+  ModulePtr module =
+      load(makeModule(f, {makeKernel("first", readFirstRow,
+                                     {input(ElementType::F32, 2), output(ElementType::F32, 1)})}));
   ContextPtr context = makeContext(*module, 1, 1 << 20);
   std::vector<float> nothing, ones(2 * 5000, 1);
   for (int64_t columns : {3, 5000, 3}) {
@@ -178,8 +181,8 @@ TEST(Memory, theLimitIsRespected) {
 
 TEST(Memory, whatAContextMayAskForIsLimited) {
   ModulePtr module = load(makeTwice());
-  for (const ContextOptions &options : {ContextOptions{4000000000u, nullptr, 0, 0},
-                                        ContextOptions{1, nullptr, 0, 4000000000u}}) {
+  for (const ContextOptions &options :
+       {ContextOptions{4000000000u, nullptr, 0, 0}, ContextOptions{1, nullptr, 0, 4000000000u}}) {
     auto made = Context::make(*module, options);
     EXPECT_STATUS(made.takeStatus(), Code::InvalidArgument, "at most 1024 (kMaxThreads)");
   }
@@ -205,15 +208,15 @@ TEST(Memory, twoContextsOfOneModuleRunAtOnce) {
 TEST(Memory, aContextServesOneThreadAtATime) {
   ModuleDesc desc = makeTwice();
   static std::atomic<int> stage{0};
-  desc.variants[0].kernels[0] = makeKernel(
-      "waits",
-      [](const KernelContext *, void *const *) {
-        stage = 1;
-        while (stage != 2)
-          std::this_thread::yield();
-        return int32_t(0);
-      },
-      {input(ElementType::F32, 2), output(ElementType::F32, 2)});
+  desc.variants[0].kernels[0] =
+      makeKernel("waits",
+                 [](const KernelContext *, void *const *) {
+                   stage = 1;
+                   while (stage != 2)
+                     std::this_thread::yield();
+                   return int32_t(0);
+                 },
+                 {input(ElementType::F32, 2), output(ElementType::F32, 2)});
   ModulePtr module = load(desc);
   ContextPtr context = makeContext(*module);
   std::vector<float> x(8, 1);

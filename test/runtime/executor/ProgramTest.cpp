@@ -7,7 +7,6 @@ using namespace tessera::test;
 using namespace tessera::rt;
 namespace m = tessera::module;
 
-
 namespace {
 
 // A function with an output i64[size] and room to write numbers into it.
@@ -66,10 +65,14 @@ TEST(Program, arithmetic) {
   struct {
     Opcode op;
     int64_t a, b, expected;
-  } cases[] = {{Opcode::Add, 5, -7, -2},          {Opcode::Sub, 5, 7, -2},
-               {Opcode::Mul, -5, 7, -35},         {Opcode::FloorDiv, -7, 2, -4},
-               {Opcode::CeilDiv, -7, 2, -3},      {Opcode::Mod, -7, 2, 1},
-               {Opcode::Min, -7, 2, -7},          {Opcode::Max, -7, 2, 2},
+  } cases[] = {{Opcode::Add, 5, -7, -2},
+               {Opcode::Sub, 5, 7, -2},
+               {Opcode::Mul, -5, 7, -35},
+               {Opcode::FloorDiv, -7, 2, -4},
+               {Opcode::CeilDiv, -7, 2, -3},
+               {Opcode::Mod, -7, 2, 1},
+               {Opcode::Min, -7, 2, -7},
+               {Opcode::Max, -7, 2, 2},
                {Opcode::Add, INT64_MAX, 0, INT64_MAX}};
   for (const auto &c : cases) {
     int64_t result = 0;
@@ -82,9 +85,9 @@ TEST(Program, overflowAndDivisionByZeroEndTheCall) {
   struct {
     Opcode op;
     int64_t a, b;
-  } cases[] = {{Opcode::Add, INT64_MAX, 1},   {Opcode::Sub, INT64_MIN, 1},
-               {Opcode::Mul, INT64_MAX, 2},   {Opcode::FloorDiv, 1, 0},
-               {Opcode::CeilDiv, 1, 0},       {Opcode::Mod, 1, 0},
+  } cases[] = {{Opcode::Add, INT64_MAX, 1},      {Opcode::Sub, INT64_MIN, 1},
+               {Opcode::Mul, INT64_MAX, 2},      {Opcode::FloorDiv, 1, 0},
+               {Opcode::CeilDiv, 1, 0},          {Opcode::Mod, 1, 0},
                {Opcode::FloorDiv, INT64_MIN, -1}};
   for (const auto &c : cases) {
     int64_t result;
@@ -119,11 +122,15 @@ TEST(Program, scalarsOfEveryIntegerTypeRoundTrip) {
   struct {
     ElementType type;
     int64_t in, out;
-  } cases[] = {{ElementType::I8, -1, -1},        {ElementType::U8, -1, 255},
-               {ElementType::I16, 40000, -25536}, {ElementType::U16, 40000, 40000},
-               {ElementType::I32, -5, -5},       {ElementType::U32, -5, 4294967291},
+  } cases[] = {{ElementType::I8, -1, -1},
+               {ElementType::U8, -1, 255},
+               {ElementType::I16, 40000, -25536},
+               {ElementType::U16, 40000, 40000},
+               {ElementType::I32, -5, -5},
+               {ElementType::U32, -5, 4294967291},
                {ElementType::I64, INT64_MIN, INT64_MIN},
-               {ElementType::U64, 77, 77},       {ElementType::Bool, 12, 1}};
+               {ElementType::U64, 77, 77},
+               {ElementType::Bool, 12, 1}};
   for (const auto &c : cases) {
     Program p;
     const uint32_t t = p.f.addBuffer({BufferKind::Temp, c.type, 0, {m::Dim::constant(3)}});
@@ -175,7 +182,8 @@ TEST(Program, loops) {
   for (int64_t n : {0, 1, 1000}) {
     Program p;
     p.f.inputs = {{"n", ElementType::I64, {m::Dim::constant(1)}, {}}};
-    const uint32_t in = p.f.addBuffer({BufferKind::Input, ElementType::I64, 0, {m::Dim::constant(1)}});
+    const uint32_t in =
+        p.f.addBuffer({BufferKind::Input, ElementType::I64, 0, {m::Dim::constant(1)}});
     const uint32_t zero = p.number(0), one = p.number(1), sum = p.number(0), i = p.f.newRegister();
     p.f.loadScalar(i, in, zero);
     const uint32_t branch = p.f.branch(i, 0, 0);
@@ -238,7 +246,8 @@ TEST(Program, viewsAreBoundAgain) {
   Program p(4);
   p.f.inputs = {{"x", ElementType::I64, {m::Dim::constant(4)}, {}}};
   const uint32_t x = p.f.addBuffer({BufferKind::Input, ElementType::I64, 0, {m::Dim::constant(4)}});
-  const uint32_t i = p.number(3), offset = p.f.newRegister(), eight = p.number(8), one = p.number(1);
+  const uint32_t i = p.number(3), offset = p.f.newRegister(), eight = p.number(8),
+                 one = p.number(1);
   m::Buffer from{BufferKind::View, ElementType::I64, x, {m::Dim::constant(1)}};
   from.offset = m::Dim::reg(offset);
   m::Buffer to = from;
@@ -322,15 +331,16 @@ static int32_t failing(const KernelContext *context, void *const *args) {
 
 TEST(Program, kernelsMayFail) {
   ModuleDesc desc = makeTwice();
-  desc.variants[0].kernels[0] = makeKernel(
-      "failing", failing, {input(ElementType::F32, 2), output(ElementType::F32, 2)});
+  desc.variants[0].kernels[0] =
+      makeKernel("failing", failing, {input(ElementType::F32, 2), output(ElementType::F32, 2)});
   ModulePtr module = load(desc);
   ContextPtr context = makeContext(*module);
   std::vector<float> x(4, 0);
   EXPECT_OK(context->setInput(0, 0, view(x, {1, 4})));
   EXPECT_OK(context->run(0, 0));
   x[0] = 1;
-  EXPECT_STATUS(context->run(0, 0), Code::IndexOutOfRange, "an index is out of range in 'node/failing'");
+  EXPECT_STATUS(context->run(0, 0), Code::IndexOutOfRange,
+                "an index is out of range in 'node/failing'");
   TensorView y;
   EXPECT_STATUS(context->getOutput(0, 0, y), Code::InvalidArgument, "function 'main' has not run");
   x[0] = 2;
@@ -344,8 +354,9 @@ TEST(Program, preconditionsOfKernelsAreChecked) {
     Kind kind;
     int64_t value;
     bool holds;
-  } cases[] = {{Kind::MinExtent, 3, true},  {Kind::MinExtent, 4, false}, {Kind::MaxExtent, 3, true},
-               {Kind::MaxExtent, 2, false}, {Kind::MultipleOf, 3, true}, {Kind::MultipleOf, 2, false},
+  } cases[] = {{Kind::MinExtent, 3, true},  {Kind::MinExtent, 4, false},
+               {Kind::MaxExtent, 3, true},  {Kind::MaxExtent, 2, false},
+               {Kind::MultipleOf, 3, true}, {Kind::MultipleOf, 2, false},
                {Kind::EqualTo, 3, true},    {Kind::EqualTo, 5, false}};
   for (const auto &c : cases) {
     ModuleDesc desc = makeTwice();
@@ -368,8 +379,8 @@ TEST(Program, theNullDeviceRunsEverythingButKernels) {
   EXPECT_EQ(findDevice("gpu"), nullptr);
   ModuleDesc desc = makeTwice();
   desc.variants[0].features = {"no-such-feature"}; // No code runs, so none is needed.
-  desc.variants[0].kernels[0] = makeKernel(
-      "failing", failing, {input(ElementType::F32, 2), output(ElementType::F32, 2)});
+  desc.variants[0].kernels[0] =
+      makeKernel("failing", failing, {input(ElementType::F32, 2), output(ElementType::F32, 2)});
   ModulePtr module = load(desc, options);
   ContextPtr context = makeContext(*module);
   std::vector<float> x(8, 2);

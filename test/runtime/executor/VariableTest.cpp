@@ -9,8 +9,8 @@ namespace m = tessera::module;
 
 namespace {
 
-// state[2], initially {10, 20}. One function: changes `state` in one of several ways, then asserts that the
-// input ok[1] is not 0, then y = state.
+// state[2], initially {10, 20}. One function: changes `state` in one of several ways, then asserts
+// that the input ok[1] is not 0, then y = state.
 enum class Write { Copy, PartialCopy, Fill, Scalar, Kernel, ThroughView, SelfCopy };
 
 int32_t addOne(const KernelContext *, void *const *args) {
@@ -45,34 +45,21 @@ ModuleDesc makeStateful(Write write) {
   const uint32_t zero = f.newRegister(), value = f.newRegister();
   f.constant(zero, 0);
   switch (write) {
-  case Write::Copy:
-    f.copy(state, other);
-    break;
-  case Write::PartialCopy:
-    f.copy(upper, otherUpper);
-    break;
-  case Write::Fill:
-    f.fill(state, 3);
-    break;
-  case Write::Scalar:
-    f.storeScalar(state, zero, zero);
-    break;
-  case Write::Kernel:
-    f.launch(0, {state, state});
-    break;
-  case Write::ThroughView:
-    f.launch(0, {other, seen});
-    break;
-  case Write::SelfCopy:
-    f.copy(state, again);
-    break;
+  case Write::Copy: f.copy(state, other); break;
+  case Write::PartialCopy: f.copy(upper, otherUpper); break;
+  case Write::Fill: f.fill(state, 3); break;
+  case Write::Scalar: f.storeScalar(state, zero, zero); break;
+  case Write::Kernel: f.launch(0, {state, state}); break;
+  case Write::ThroughView: f.launch(0, {other, seen}); break;
+  case Write::SelfCopy: f.copy(state, again); break;
   }
   f.loadScalar(value, ok, zero);
   f.assertTrue(value, "asked to fail");
   f.copy(y, seen);
   f.ret();
-  ModuleDesc module = makeModule(f, {makeKernel("add one", addOne, {input(ElementType::I64, 1),
-                                                                    output(ElementType::I64, 1)})});
+  ModuleDesc module = makeModule(
+      f,
+      {makeKernel("add one", addOne, {input(ElementType::I64, 1), output(ElementType::I64, 1)})});
   module.constants = {{"initial", ElementType::I64, {2}, "", kInitial, sizeof(kInitial)},
                       {"other", ElementType::I64, {2}, "", kOther, sizeof(kOther)}};
   module.variables = {{"state", ElementType::I64, {2}, 0}};
@@ -102,7 +89,11 @@ TEST_P(Variables, keepTheirValueWhenTheCallFails) {
     EXPECT_EQ(stateOf(*context), initial);
   }
   ok[0] = 1;
-  EXPECT_OK(context->setOutput(0, 0, [&] { static TensorView t; t = view(y, {2}); return &t; }()));
+  EXPECT_OK(context->setOutput(0, 0, [&] {
+    static TensorView t;
+    t = view(y, {2});
+    return &t;
+  }()));
   EXPECT_OK(context->run(0, 0));
   EXPECT_EQ(stateOf(*context), expected);
   EXPECT_EQ(y, expected); // Later instructions see the new value.

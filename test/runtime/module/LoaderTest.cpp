@@ -48,9 +48,11 @@ Status loadFile(const std::string &path) {
 TEST(Loader, everyFieldOfTheHeaderIsChecked) {
   EXPECT_EQ(loadError(write(makeTwice())), "");
   expectRefused(Code::NotAModule, "not a Tessera module", [](FileHeader &h) { h.magic[1] = 'X'; });
-  expectRefused(Code::NewerVersion, "format version 2, this runtime reads up to 1; use a newer runtime",
+  expectRefused(Code::NewerVersion,
+                "format version 2, this runtime reads up to 1; use a newer runtime",
                 [](FileHeader &h) { h.version = kModuleVersion + 1; });
-  expectRefused(Code::OlderVersion, "format version 0, this runtime reads from 1 on; compile the model",
+  expectRefused(Code::OlderVersion,
+                "format version 0, this runtime reads from 1 on; compile the model",
                 [](FileHeader &h) { h.version = kOldestModuleVersion - 1; });
   expectRefused(Code::Malformed, "unexpected sizes", [](FileHeader &h) { h.headerBytes = 65; });
   expectRefused(Code::Malformed, "unexpected sizes", [](FileHeader &h) { h.metadataOffset = 128; });
@@ -85,8 +87,8 @@ TEST(Loader, metadataThatIsNoFlatBufferIsRefused) {
   EXPECT_EQ(int(code), int(Code::Malformed));
 }
 
-// The metadata with one byte changed and all hashes right: whatever it then says, the answer is an error or a
-// module that can be used.
+// The metadata with one byte changed and all hashes right: whatever it then says, the answer is an
+// error or a module that can be used.
 TEST(Loader, metadataWithRightHashesIsStillNotBelieved) {
   const std::vector<uint8_t> original = write(makeTwice());
   FileHeader header;
@@ -111,7 +113,8 @@ TEST(Loader, metadataWithRightHashesIsStillNotBelieved) {
       ContextPtr context = makeContext(*module, 1, 1 << 20);
       std::vector<float> x(8, 1);
       const Span<Function> functions = module->variant().functions;
-      if (!functions.empty() && !functions[0].inputs.empty() && context->setInput(0, 0, view(x, {2, 4})).ok())
+      if (!functions.empty() && !functions[0].inputs.empty() &&
+          context->setInput(0, 0, view(x, {2, 4})).ok())
         (void)context->run(0, 10000000).ok();
     }
   EXPECT_GT(refused, int(header.metadataBytes) / 2);
@@ -127,7 +130,8 @@ TEST(Loader, memoryThatIsTooSmall) {
 }
 
 TEST(Loader, filesThatAreNoModules) {
-  EXPECT_STATUS(loadFile("/no/such/file.tsm"), Code::FileError, "'/no/such/file.tsm': No such file");
+  EXPECT_STATUS(loadFile("/no/such/file.tsm"), Code::FileError,
+                "'/no/such/file.tsm': No such file");
   EXPECT_STATUS(loadFile("/tmp"), Code::FileError, "not a regular file");
   EXPECT_STATUS(loadFile("/dev/zero"), Code::FileError, "not a regular file");
   const std::string pipe = temporary("pipe"), empty = temporary("empty");
@@ -145,16 +149,19 @@ TEST(Loader, filesAreMappedAndErrorsNameThem) {
   EXPECT_OK(loadFile(path));
   std::vector<uint8_t> bytes = write(makeTwice());
   ASSERT_EQ(::truncate(path.c_str(), off_t(bytes.size() - 1)), 0);
-  EXPECT_STATUS(loadFile(path), Code::Truncated, ("'" + path + "': the module is cut short").c_str());
+  EXPECT_STATUS(loadFile(path), Code::Truncated,
+                ("'" + path + "': the module is cut short").c_str());
   ::unlink(path.c_str());
-  EXPECT_NE(tessera::module::writeModule(makeTwice(), "/no/such/folder/m.tsm").find("cannot create"),
-            std::string::npos);
+  EXPECT_NE(
+      tessera::module::writeModule(makeTwice(), "/no/such/folder/m.tsm").find("cannot create"),
+      std::string::npos);
 }
 
 TEST(Loader, largeConstantsAreHashedWhenAsked) {
   ModuleDesc desc = makeTwice();
   const std::vector<uint8_t> data(kAlwaysHashedBytes + 5000, 7);
-  desc.constants = {{"large", ElementType::U8, {int64_t(data.size())}, "", data.data(), data.size()}};
+  desc.constants = {
+      {"large", ElementType::U8, {int64_t(data.size())}, "", data.data(), data.size()}};
   std::vector<uint8_t> bytes = write(desc);
   size_t at = bytes.size() / 2;
   ASSERT_EQ(bytes[at], 7);
@@ -164,7 +171,8 @@ TEST(Loader, largeConstantsAreHashedWhenAsked) {
   LoadOptions options;
   options.verifyAll = true;
   Code code;
-  EXPECT_NE(loadError(bytes, &code, options).find("the checksum of segment 0, chunk"), std::string::npos);
+  EXPECT_NE(loadError(bytes, &code, options).find("the checksum of segment 0, chunk"),
+            std::string::npos);
   EXPECT_EQ(int(code), int(Code::Corrupt));
 }
 
@@ -179,9 +187,10 @@ TEST(Variants, theFirstThatFitsIsChosen) {
   LoadOptions options;
   options.variant = "x86-64-v9";
   Code code;
-  EXPECT_EQ(loadError(write(desc), &code, options),
-            "this CPU cannot run the module: x86-64-v9 needs avx9000 teleport; compile the model for "
-            "this machine");
+  EXPECT_EQ(
+      loadError(write(desc), &code, options),
+      "this CPU cannot run the module: x86-64-v9 needs avx9000 teleport; compile the model for "
+      "this machine");
   EXPECT_EQ(int(code), int(Code::UnsupportedCpu));
   options.variant = "x86-64-v3";
   EXPECT_EQ(loadError(write(desc), &code, options),

@@ -1,5 +1,6 @@
-// Fuzzes what the loader does behind the checksums: the input is the metadata, around which a file with right
-// hashes is made. What loads is run on the null device. With TESSERA_SEEDS=FOLDER it writes its seeds and ends.
+// Fuzzes what the loader does behind the checksums: the input is the metadata, around which a file
+// with right hashes is made. What loads is run on the null device. With TESSERA_SEEDS=FOLDER it
+// writes its seeds and ends.
 #include "test/runtime/Modules.h"
 
 #include "runtime/base/Hash.h"
@@ -32,7 +33,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   FileHeader header;
   std::memcpy(&header, sound().data(), sizeof(header));
   // The segments of the sound module, at the place that follows from the size.
-  const uint64_t segments = (sizeof(header) + header.metadataBytes + kPageBytes - 1) / kPageBytes * kPageBytes;
+  const uint64_t segments =
+      (sizeof(header) + header.metadataBytes + kPageBytes - 1) / kPageBytes * kPageBytes;
   std::vector<uint8_t> bytes(sizeof(header));
   bytes.insert(bytes.end(), data, data + size);
   bytes.resize((bytes.size() + kPageBytes - 1) / kPageBytes * kPageBytes);
@@ -66,7 +68,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
       std::vector<int64_t> dims(signature.dims.size);
       int64_t count = 1;
       for (size_t d = 0; d < dims.size(); ++d)
-        count *= dims[d] = signature.dims[d].isRegister ? 2 : std::min<int64_t>(signature.dims[d].value, 64);
+        count *= dims[d] =
+            signature.dims[d].isRegister ? 2 : std::min<int64_t>(signature.dims[d].value, 64);
       if (count > 4096)
         return 0;
       static std::vector<int64_t> memory(4096);

@@ -55,16 +55,16 @@ TEST(Tables, kernels) {
   expectRefused(Code::Malformed, "kernel 'twice' has an input after an output", [](auto &module) {
     std::swap(module.variants[0].kernels[0].args[0], module.variants[0].kernels[0].args[1]);
   });
-  expectRefused(Code::Malformed, "argument 0 of kernel 'twice' is of unknown kind",
-                [](auto &module) { module.variants[0].kernels[0].args[0].kind = KernelArgKind(3); });
+  expectRefused(
+      Code::Malformed, "argument 0 of kernel 'twice' is of unknown kind",
+      [](auto &module) { module.variants[0].kernels[0].args[0].kind = KernelArgKind(3); });
   expectRefused(Code::Malformed, "argument 0 of kernel 'twice' is of unknown kind",
                 [](auto &module) { module.variants[0].kernels[0].args[0].rank = 17; });
-  for (const m::Precondition &wrong :
-       {m::Precondition{2, 0, PreconditionKind::MinExtent, 1},
-        m::Precondition{0, 2, PreconditionKind::MinExtent, 1},
-        m::Precondition{0, 0, PreconditionKind(4), 1},
-        m::Precondition{0, 0, PreconditionKind::MultipleOf, 0},
-        m::Precondition{0, 0, PreconditionKind::MultipleOf, -1}}) {
+  for (const m::Precondition &wrong : {m::Precondition{2, 0, PreconditionKind::MinExtent, 1},
+                                       m::Precondition{0, 2, PreconditionKind::MinExtent, 1},
+                                       m::Precondition{0, 0, PreconditionKind(4), 1},
+                                       m::Precondition{0, 0, PreconditionKind::MultipleOf, 0},
+                                       m::Precondition{0, 0, PreconditionKind::MultipleOf, -1}}) {
     ModuleDesc module = makeTwice();
     module.variants[0].kernels[0].preconditions = {wrong};
     EXPECT_NE(loadError(module).find("precondition 0 of kernel 'twice' makes no sense"),
@@ -106,9 +106,8 @@ TEST(Tables, namesHaveNoZeroBytes) {
   expectRefused(Code::Malformed, "a tensor's name contains a zero byte", [](auto &module) {
     module.variants[0].functions[0].inputs[0].name = std::string("x\0y", 3);
   });
-  expectRefused(Code::Malformed, "a constant's name contains a zero byte", [](auto &module) {
-    module.constants[0].name = std::string("\0", 1);
-  });
+  expectRefused(Code::Malformed, "a constant's name contains a zero byte",
+                [](auto &module) { module.constants[0].name = std::string("\0", 1); });
 }
 
 TEST(Tables, hostileNamesAreOnlyText) {

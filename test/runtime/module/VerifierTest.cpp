@@ -5,19 +5,20 @@ using namespace tessera::test;
 using namespace tessera::rt;
 namespace m = tessera::module;
 
-
 namespace {
 
 constexpr float kNumbers[4] = {1, 2, 3, 4};
 
-// x f32[N, 4] -> y f32[N, 4]; buffers 0 x, 1 y, 2 temp, 3 constant f32[4], 4 variable f32[4], 5 view of temp.
-// Instructions: 0 r1 = N * 2 (prologue), 1 launch x -> temp, 2 copy view -> y, 3 return.
+// x f32[N, 4] -> y f32[N, 4]; buffers 0 x, 1 y, 2 temp, 3 constant f32[4], 4 variable f32[4], 5
+// view of temp. Instructions: 0 r1 = N * 2 (prologue), 1 launch x -> temp, 2 copy view -> y, 3
+// return.
 ModuleDesc makeSound() {
   m::Function f;
   f.name = "main";
   f.symbols = {{"N", 1, 100}};
   f.registers = 3;
-  const std::vector<m::Dim> rows = {m::Dim::reg(0), m::Dim::constant(4)}, four = {m::Dim::constant(4)};
+  const std::vector<m::Dim> rows = {m::Dim::reg(0), m::Dim::constant(4)},
+                            four = {m::Dim::constant(4)};
   f.inputs = {{"x", ElementType::F32, rows, {"N", "4"}}};
   f.outputs = {{"y", ElementType::F32, rows, {"N", "4"}}};
   f.addBuffer({BufferKind::Input, ElementType::F32, 0, rows});
@@ -78,9 +79,8 @@ TEST(Verifier, registers) {
 }
 
 TEST(Verifier, signatures) {
-  expectRefused("no input binds the symbol 'M'", [](auto &f, auto &) {
-    f.symbols.push_back({"M", 0, 1});
-  });
+  expectRefused("no input binds the symbol 'M'",
+                [](auto &f, auto &) { f.symbols.push_back({"M", 0, 1}); });
   expectRefused("input 'x' has a negative extent",
                 [](auto &f, auto &) { f.inputs[0].dims[1] = m::Dim::constant(-4); });
   expectRefused("the range of 'N' is empty", [](auto &f, auto &) { f.symbols[0] = {"N", 5, 4}; });
@@ -90,9 +90,11 @@ TEST(Verifier, signatures) {
 }
 
 TEST(Verifier, buffers) {
-  expectRefused("buffer 2 lies in plan segment 1", [](auto &f, auto &) { f.buffers[2].segment = 1; });
-  expectRefused("buffer 2 is no view, but has strides",
-                [](auto &f, auto &) { f.buffers[2].strides = {m::Dim::constant(4), m::Dim::constant(1)}; });
+  expectRefused("buffer 2 lies in plan segment 1",
+                [](auto &f, auto &) { f.buffers[2].segment = 1; });
+  expectRefused("buffer 2 is no view, but has strides", [](auto &f, auto &) {
+    f.buffers[2].strides = {m::Dim::constant(4), m::Dim::constant(1)};
+  });
   expectRefused("buffer 3 is no view, but has strides",
                 [](auto &f, auto &) { f.buffers[3].offset = m::Dim::constant(4); });
   expectRefused("buffer 0 does not agree with its input",
@@ -120,8 +122,9 @@ TEST(Verifier, buffers) {
                 [](auto &f, auto &) { f.buffers[5].strides = {m::Dim::constant(1)}; });
   expectRefused("the size of buffer 2 is computed after its plan",
                 [](auto &f, auto &) { f.buffers[2].dims[1] = m::Dim::reg(2); });
-  expectRefused("an extent of input 'x' is computed too late",
-                [](auto &f, auto &) { f.inputs[0].dims[1] = f.buffers[0].dims[1] = m::Dim::reg(2); });
+  expectRefused("an extent of input 'x' is computed too late", [](auto &f, auto &) {
+    f.inputs[0].dims[1] = f.buffers[0].dims[1] = m::Dim::reg(2);
+  });
 }
 
 TEST(Verifier, uses) {
@@ -140,9 +143,8 @@ TEST(Verifier, uses) {
     f.buffers[5].source = 0;
     f.instructions[2] = {.op = Opcode::Fill, .dst = 5};
   });
-  expectRefused("a copy cannot change the type", [](auto &f, auto &) {
-    f.buffers[5].type = ElementType::I32;
-  });
+  expectRefused("a copy cannot change the type",
+                [](auto &f, auto &) { f.buffers[5].type = ElementType::I32; });
   expectRefused("buffer 1 holds no integers", [](auto &f, auto &) {
     f.instructions[2] = {.op = Opcode::LoadScalar, .dst = 1, .a = 1, .b = 0};
   });
@@ -190,9 +192,8 @@ TEST(Verifier, jumpsAndLoops) {
   expectRefused("jump to instruction 0", [](auto &f, auto &) {
     f.instructions[2] = {.op = Opcode::Jump, .a = 0}; // Into the prologue.
   });
-  expectRefused("jump to instruction 4", [](auto &f, auto &) {
-    f.instructions[2] = {.op = Opcode::Jump, .a = 4};
-  });
+  expectRefused("jump to instruction 4",
+                [](auto &f, auto &) { f.instructions[2] = {.op = Opcode::Jump, .a = 4}; });
   expectRefused("jump to instruction 9", [](auto &f, auto &) {
     f.instructions[2] = {.op = Opcode::Branch, .a = 0, .b = 9, .c = 3};
   });
@@ -200,9 +201,8 @@ TEST(Verifier, jumpsAndLoops) {
     f.instructions[2] = {.op = Opcode::Branch, .a = 0, .b = 3, .c = 9};
   });
   expectRefused("the program runs off its end", [](auto &f, auto &) { f.instructions.pop_back(); });
-  expectRefused("which ends inside the loop from 2 to 3", [](auto &f, auto &) {
-    f.instructions[3] = {.op = Opcode::Jump, .a = 2};
-  });
+  expectRefused("which ends inside the loop from 2 to 3",
+                [](auto &f, auto &) { f.instructions[3] = {.op = Opcode::Jump, .a = 2}; });
   expectRefused("the prologue may only compute", [](auto &f, auto &) { f.prologue = 2; });
   expectRefused("instruction 0 of the prologue reads a register that is not set",
                 [](auto &f, auto &) { f.instructions[0].b = 2; });
@@ -216,9 +216,8 @@ TEST(Verifier, planSegments) {
               std::string::npos);
   }
   expectRefused("no plan segment", [](auto &f, auto &) { f.planSegments = 0; });
-  expectRefused("buffer 2 is no view", [](auto &f, auto &) {
-    f.instructions[2] = {.op = Opcode::BindView, .a = 2};
-  });
+  expectRefused("buffer 2 is no view",
+                [](auto &f, auto &) { f.instructions[2] = {.op = Opcode::BindView, .a = 2}; });
   expectRefused("buffer 6 is a view of buffer 5 and needs a bind instruction as well",
                 [](auto &f, auto &) {
                   m::Buffer view = f.buffers[5];
