@@ -32,8 +32,8 @@ ErrorCollector::ErrorCollector(MLIRContext &context, std::string &text, const st
       }) {}
 
 bool tessera::looksLikeModel(StringRef bytes) {
-  // Text has no zero bytes.
-  return onnx::looksLikeOnnx(bytes) || (!bytes.contains('\0') && !bytes.trim().empty());
+  // Text has no zero bytes, and a model in text at least one op or type of the graph dialect.
+  return onnx::looksLikeOnnx(bytes) || (!bytes.contains('\0') && bytes.contains("graph."));
 }
 
 /// Fails where the text nests too deeply. Brackets in strings and comments do not count.

@@ -9,7 +9,7 @@ TAIL = "  graph.return %x : !graph.tensor<[B, 4], f32>\n}\n"
 deep = 100000
 # name: (text, what the error says)
 CASES = {
-    "parentheses": ("(" * deep, ":1:201: brackets are nested more than 200 deep (kMaxTextNesting)"),
+    "parentheses": ("// graph.func\n" + "(" * deep, ":2:201: brackets are nested more than 200 deep (kMaxTextNesting)"),
     "regions": (HEAD + '  "graph.if"(%x) ({\n' * deep, ":101:19: brackets are nested more than 200 deep"),
     "types": ("\n!graph.tensor<" + "[" * deep, ":2:214: brackets are nested"),
     "dims": (HEAD + "  %0 = graph.relu %x : !graph.tensor<[" + "(" * deep, "brackets are nested"),

@@ -39,13 +39,16 @@ void tessera::registerGraphToKernel(DialectRegistry &registry) {
 // One group
 //===----------------------------------------------------------------------===//
 
-/// The names of model nodes in a location.
-static void collectNames(Location loc, llvm::SetVector<StringRef> &names) {
+/// The nodes of the model that ops come from; of a text, whose ops have no names, the lines.
+/// (Without the file's name: a module does not depend on the folder of its model.)
+static void collectNames(Location loc, llvm::SetVector<Attribute> &names) {
   if (auto name = llvm::dyn_cast<NameLoc>(loc))
-    names.insert(name.getName().getValue());
+    names.insert(name.getName());
   else if (auto fused = llvm::dyn_cast<FusedLoc>(loc))
     for (Location part : fused.getLocations())
       collectNames(part, names);
+  else if (auto place = llvm::dyn_cast<FileLineColLoc>(loc))
+    names.insert(StringAttr::get(loc.getContext(), "line " + llvm::Twine(place.getLine())));
 }
 
 namespace {
@@ -177,10 +180,10 @@ LogicalResult Outliner::run() {
     if (graph::getConstantSource(input) && element.isIntOrFloat())
       kernel.setArgAttr(number, kernel::KernelDialect::kConstantAttr, builder.getUnitAttr());
   }
-  llvm::SetVector<StringRef> names;
+  llvm::SetVector<Attribute> names;
   for (Operation *op : group)
     collectNames(op->getLoc(), names);
-  kernel->setAttr("kernel.sources", builder.getStrArrayAttr(names.getArrayRef()));
+  kernel->setAttr("kernel.sources", builder.getArrayAttr(names.getArrayRef()));
   SmallVector<graph::DimAttr> dims(emitter.getIndexArguments());
   replace(kernel, dims);
   return success();
