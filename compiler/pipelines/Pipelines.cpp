@@ -13,6 +13,8 @@
 
 void tessera::addGraphPasses(mlir::OpPassManager &passes) {
   passes.addPass(transforms::createGraphInlineCalls());
+  // Before quantize and dequantize become the ops that they stand for.
+  passes.addPass(transforms::createGraphLowerQuantized());
   passes.addPass(transforms::createGraphDecompose());
   passes.addPass(mlir::createCanonicalizerPass());
   passes.addPass(transforms::createGraphFoldConstants());

@@ -302,6 +302,38 @@ std::optional<Combiner> matchCombiner(linalg::GenericOp stage, unsigned result) 
   return std::nullopt;
 }
 
+std::optional<IntegerProduct> matchIntegerProduct(const StageInfo &stage) {
+  linalg::GenericOp op = stage.op;
+  if (!stage.isProduct || op.getNumDpsInits() != 1 || op.getNumDpsInputs() < 2)
+    return std::nullopt;
+  Block &body = op.getRegion().front();
+  constexpr auto kNoOverflow = arith::IntegerOverflowFlags::nsw;
+  auto sum = body.getTerminator()->getOperand(0).getDefiningOp<arith::AddIOp>();
+  auto product = sum ? sum.getRhs().getDefiningOp<arith::MulIOp>() : arith::MulIOp();
+  if (!product || !sum.getType().isInteger(32) ||
+      !bitEnumContainsAny(sum.getOverflowFlags(), kNoOverflow) ||
+      !bitEnumContainsAny(product.getOverflowFlags(), kNoOverflow) ||
+      sum.getLhs() != body.getArgument(op.getNumDpsInputs()))
+    return std::nullopt;
+  IntegerProduct result;
+  auto match = [&](Value factor, OpOperand *&operand, bool &isUnsigned) {
+    Operation *extend = factor.getDefiningOp();
+    if (!isa_and_present<arith::ExtSIOp, arith::ExtUIOp>(extend))
+      return false;
+    isUnsigned = isa<arith::ExtUIOp>(extend);
+    auto argument = dyn_cast<BlockArgument>(extend->getOperand(0));
+    if (!argument || argument.getOwner() != &body || !argument.getType().isInteger(8) ||
+        !argument.hasOneUse() || argument.getArgNumber() >= unsigned(op.getNumDpsInputs()))
+      return false;
+    operand = op.getDpsInputOperand(argument.getArgNumber());
+    return true;
+  };
+  if (!match(product.getLhs(), result.lhs, result.lhsUnsigned) ||
+      !match(product.getRhs(), result.rhs, result.rhsUnsigned) || result.lhs == result.rhs)
+    return std::nullopt;
+  return result;
+}
+
 //===-- Stages -------------------------------------------------------------------===//
 
 unsigned StageInfo::loopNumber(StringRef loop) const {

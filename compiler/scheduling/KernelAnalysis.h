@@ -95,6 +95,15 @@ struct Combiner {
   mlir::Value combine(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value a,
                       mlir::Value b) const;
 };
+/// A product sum of short integers in i32 that does not overflow: what dot product instructions
+/// sum.
+struct IntegerProduct {
+  mlir::OpOperand *lhs = nullptr, *rhs = nullptr;
+  bool lhsUnsigned = false, rhsUnsigned = false;
+};
+/// `yield acc + ext(lhs) * ext(rhs)` of operands of 8 bits, neither operation overflowing.
+std::optional<IntegerProduct> matchIntegerProduct(const StageInfo &stage);
+
 /// The combiner of one result, or none when the reduction is not known to be associative.
 std::optional<Combiner> matchCombiner(mlir::linalg::GenericOp stage, unsigned result);
 

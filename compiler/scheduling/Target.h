@@ -15,8 +15,9 @@ struct Target {
   int64_t vectorRegisters = 16;
   int64_t l1Bytes = 32 << 10;
   int64_t l2Bytes = 512 << 10;
-  int64_t cores = 2;       ///< whether, not how finely, work is spread over threads
-  double flopsPerByte = 8; ///< machine balance: f32 operations per byte read from memory
+  bool dotProducts = false; ///< sums of four products u8 x s8 in one instruction (VNNI)
+  int64_t cores = 2;        ///< whether, not how finely, work is spread over threads
+  double flopsPerByte = 8;  ///< machine balance: f32 operations per byte read from memory
   int64_t lanes(int64_t elementBits) const { return vectorBits / elementBits; }
 
   /// What a level of instruction sets says: "x86-64-v4" has 32 registers of 512 bits.

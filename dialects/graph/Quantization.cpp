@@ -93,12 +93,39 @@ static Type arithmeticType(Type element) {
   return element.isF64() ? element : Type(Float32Type::get(element.getContext()));
 }
 
+/// lowest where `rounded` is below it, or NaN; highest where it is above.
+static Value clamp(GraphBuilder &b, Value rounded, double lowest, double highest) {
+  auto pick = [&](CompareKind kind, Value x, double limit) -> Value {
+    Value bound = b.fillLike(x, limit);
+    return b.create<SelectOp>(b.compare(kind, x, bound), x, bound);
+  };
+  return pick(CompareKind::lt, pick(CompareKind::gt, rounded, lowest), highest);
+}
+
+static bool isOne(Value scale) {
+  auto splat = llvm::dyn_cast_or_null<FloatAttr>(getSplat(scale));
+  return splat && splat.getValueAsDouble() == 1;
+}
+
 FailureOr<SmallVector<Value>> QuantizeOp::decompose(OpBuilder &builder) {
   GraphBuilder b(builder, getLoc());
   Type type = arithmeticType(getTensorType(getX()).getElementType());
-  Value x = b.convert(getX(), type), scale = spread(b, *this, b.convert(getScale(), type));
-  Value rounded = b.create<RoundOp>(b.div(x, scale));
+  Value x = b.convert(getX(), type);
+  if (!isOne(getScale()))
+    x = b.div(x, spread(b, *this, b.convert(getScale(), type)));
+  Value rounded = b.create<RoundOp>(x);
   Type quantized = getTensorType(getResult()).getElementType();
+  // Up to 16 bits the sum with the zero point is exact wherever it does not saturate: no longer
+  // type is needed.
+  if (unsigned width = quantized.getIntOrFloatBitWidth(); width <= 16) {
+    bool isSigned = llvm::cast<IntegerType>(quantized).isSigned();
+    double lowest = isSigned ? -std::ldexp(1.0, width - 1) : 0;
+    double highest = std::ldexp(1.0, width - (isSigned ? 1 : 0)) - 1;
+    rounded = b.create<SelectOp>(b.create<IsNanOp>(rounded), b.fillLike(rounded, 0), rounded);
+    if (getZeroPoint())
+      rounded = b.add(rounded, spread(b, *this, b.convert(getZeroPoint(), type)));
+    return SmallVector<Value>{b.convert(clamp(b, rounded, lowest, highest), quantized)};
+  }
   if (!getZeroPoint())
     return SmallVector<Value>{b.convert(rounded, quantized)};
   // Through si64, where the sum is exact for every quotient that is in reach of the result's range.

@@ -22,8 +22,8 @@ void ScheduleDialect::initialize() {
 }
 
 bool isRestructuring(Operation *op) {
-  return isa<PadToTileOp, PackOperandOp, CopyPackedOp, BlockReductionOp, CacheWriteOp, ScratchOp>(
-      op);
+  return isa<PadToTileOp, PackOperandOp, CopyPackedOp, WidenOperandOp, GroupReductionOp,
+             BlockReductionOp, CacheWriteOp, ScratchOp>(op);
 }
 
 LogicalResult FuncOp::verifyRegions() {
@@ -64,6 +64,13 @@ LogicalResult GeneratorOp::verify() {
 }
 
 LogicalResult PadToTileOp::verify() { return verifyNames(*this, getOuter(), getInner()); }
+LogicalResult GroupReductionOp::verify() { return verifyNames(*this, getLoop(), getInner()); }
+// (C1)
+LogicalResult WidenOperandOp::verify() {
+  if (getType().isSignlessInteger())
+    return success();
+  return emitOpError() << "expected a signless integer type, found " << getType();
+}
 LogicalResult BlockReductionOp::verify() { return verifyNames(*this, getOuter(), getInner()); }
 
 // (C1)

@@ -129,6 +129,46 @@ def Schedule_CopyPackedOp : Schedule_PackingDirective<"copy_packed"> {
   }];
 }
 
+def Schedule_WidenOperandOp : Schedule_Restructure<"widen_operand"> {
+  let summary = "Lets a stage read a copy of an operand in longer integers";
+  let description = [{
+    For instructions that multiply longer integers than a tensor has. The copy is a new stage that converts
+    as the reading stage does, which converts the rest of the way.
+
+    ```mlir
+    schedule.widen_operand "acc" operand 0 to i16 as "acc_wide"
+    // acc[m] += i32(u8 x[m, k]) * ...   =>   acc_wide[m, k] = i16(u8 x[m, k])
+    //                                        acc[m] += i32(acc_wide[m, k]) * ...
+    ```
+    - (C1) The type is an integer.
+  }];
+  let arguments = (ins StrAttr:$stage, ConfinedAttr<I64Attr, [IntNonNegative]>:$operand, TypeAttr:$type,
+                   StrAttr:$copy);
+  let assemblyFormat = "$stage `operand` $operand `to` $type `as` $copy attr-dict";
+  let hasVerifier = 1;
+}
+
+def Schedule_GroupReductionOp : Schedule_Restructure<"group_reduction"> {
+  let summary = "Splits a reduction loop into groups that one instruction sums";
+  let description = [{
+    The loop keeps its name and runs over groups; a second reduction loop of constant extent runs in a group.
+    Unlike `block_reduction` nothing is kept apart.
+
+    ```mlir
+    schedule.group_reduction "acc" loop "k" by 2 as "kg"
+    // acc[m] += x[m, k] * w[k / 2, k % 2]   =>   acc[m] += x[m, 2 k + kg] * w[k, kg]
+    ```
+    Where the factor does not divide the extent, every operand along the loop has to be in tiles of the factor
+    (`pack_operand`, `copy_packed`), which are filled up with zeros: products of zeros are added.
+
+    - (C1) The factor is positive; both loops have different names.
+  }];
+  let arguments = (ins StrAttr:$stage, StrAttr:$loop, ConfinedAttr<I64Attr, [IntPositive]>:$factor,
+                   StrAttr:$inner);
+  let assemblyFormat = "$stage `loop` $loop `by` $factor `as` $inner attr-dict";
+  let hasVerifier = 1;
+}
+
 def Schedule_BlockReductionOp : Schedule_Restructure<"block_reduction"> {
   let summary = "Reduces into several accumulators side by side";
   let description = [{

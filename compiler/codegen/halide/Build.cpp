@@ -368,6 +368,9 @@ private:
       features.push_back(T::AVX512);
       features.push_back(T::AVX512_Skylake);
     }
+    // Halide optimises before we do. Its LLVM would gather the addresses of a tile's rows in
+    // vectors, and take them apart again in the inner loop.
+    setenv("HL_LLVM_ARGS", "-vectorize-slp=false", 1);
     T halideTarget(T::Linux, T::X86, 64, features);
     std::vector<Halide::Argument> arguments(params.begin(), params.end());
     for (const Halide::Param<int32_t> &extent : extents)

@@ -157,11 +157,14 @@ private:
     llvm_unreachable("unknown source");
   }
 
-  /// Wrapping sums and products are held unsigned, as they are computed: otherwise Halide cannot
-  /// prove that they may be reordered.
+  /// Sums and products that may wrap are held unsigned, as they are computed: otherwise Halide
+  /// cannot prove that they may be reordered.
   static bool isHeldUnsigned(Value yielded) {
-    return yielded.getType().isInteger() && yielded.getType().getIntOrFloatBitWidth() >= 32 &&
-           isa_and_present<arith::AddIOp, arith::MulIOp>(yielded.getDefiningOp());
+    if (!yielded.getType().isInteger() || yielded.getType().getIntOrFloatBitWidth() < 32)
+      return false;
+    if (auto sum = yielded.getDefiningOp<arith::AddIOp>())
+      return !fitsSigned(sum);
+    return isa_and_present<arith::MulIOp>(yielded.getDefiningOp());
   }
 
   LogicalResult describeStage(linalg::GenericOp op) {

@@ -224,12 +224,17 @@ LogicalResult ScalarTranslator::translate(Operation *op) {
             return integerCompare(op.getPredicate(), op.getLhs().getType(), x[0], x[1]);
           })
           .Case([&](arith::SelectOp) { return add(Op::Select, result, {x[0], x[1], x[2]}); })
-          .Case([&](arith::AddIOp) {
+          .Case([&](arith::AddIOp op) {
+            if (fitsSigned(op))
+              return add(Op::Add, result, {x[0], x[1]});
             return result == kBool ? add(Op::Xor, result, {x[0], x[1]})
                                    : wrapping(Op::Add, type, x[0], x[1]);
           })
           .Case([&](arith::SubIOp) { return wrapping(Op::Sub, type, x[0], x[1]); })
-          .Case([&](arith::MulIOp) { return wrapping(Op::Mul, type, x[0], x[1]); })
+          .Case([&](arith::MulIOp op) {
+            return fitsSigned(op) ? add(Op::Mul, result, {x[0], x[1]})
+                                  : wrapping(Op::Mul, type, x[0], x[1]);
+          })
           .Case([&](arith::DivSIOp) { return add(Op::DivTrunc, result, {x[0], x[1]}); })
           .Case([&](arith::RemSIOp) { return add(Op::RemTrunc, result, {x[0], x[1]}); })
           .Case([&](arith::DivUIOp) { return asUnsigned(Op::DivFloor, type, x[0], x[1]); })
@@ -291,6 +296,14 @@ LogicalResult ScalarTranslator::translate(Operation *op) {
             if (result == kBool)
               return add(Op::NotEqual, kBool,
                          {x[0], convert(integer(kIndex, 0), program.nodes[x[0]].type)});
+            // Short ones through 32 bits. Halide makes one conversion to a signed integer of every
+            // chain of them, which saturates too early; a mask stops it, and costs nothing in the
+            // end.
+            if (result.bits < 32) {
+              Type wide{TypeKind::Int, 32};
+              int32_t mask = integer(wide, (int64_t(1) << result.bits) - 1);
+              return convert(add(Op::And, wide, {convert(x[0], wide), mask}), result);
+            }
             return reinterpret(convert(x[0], {TypeKind::UInt, result.bits}), result);
           })
           .Case([&](arith::ExtSIOp) {

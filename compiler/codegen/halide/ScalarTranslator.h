@@ -9,6 +9,11 @@
 
 namespace tessera::halide {
 
+/// Whether an addition or multiplication is known not to overflow.
+template <typename ArithOp> bool fitsSigned(ArithOp op) {
+  return bitEnumContainsAny(op.getOverflowFlags(), mlir::arith::IntegerOverflowFlags::nsw);
+}
+
 /// Translates arith and math operations. Values that are no such operations (block arguments,
 /// reads) are bound by the caller beforehand.
 ///

@@ -310,7 +310,8 @@ static void optimise(Module &module, TargetMachine &machine, bool vectorizeLoops
   tuning.LoopVectorization = vectorizeLoops;
   tuning.LoopInterleaving = vectorizeLoops;
   tuning.LoopUnrolling = vectorizeLoops;
-  tuning.SLPVectorization = true;
+  // It would also gather the addresses of a tile's rows in vectors, and take them apart again.
+  tuning.SLPVectorization = vectorizeLoops;
   PassBuilder builder(&machine, tuning);
   LoopAnalysisManager loops;
   FunctionAnalysisManager functions;

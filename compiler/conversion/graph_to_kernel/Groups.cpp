@@ -265,6 +265,15 @@ void Partition::addSiblings(Operation *op, llvm::SetVector<Group> &candidates) c
         candidates.insert(groupOf.lookup(reader));
 }
 
+/// A conversion to elements of more bytes.
+static bool widens(Operation *op) {
+  auto bits = [](Value value) {
+    Type element = graph::getTensorType(value).getElementType();
+    return element.isIntOrFloat() ? element.getIntOrFloatBitWidth() : 0;
+  };
+  return llvm::isa<graph::ConvertOp>(op) && bits(op->getResult(0)) > bits(op->getOperand(0));
+}
+
 /// Whether a consumer saves memory traffic by joining the group it reads from.
 bool Partition::isWorthwhile(Group group, Operation *consumer) const {
   ArrayRef<Operation *> members = groups[group];
@@ -278,6 +287,12 @@ bool Partition::isWorthwhile(Group group, Operation *consumer) const {
   if (consumerClass == FusionClass::Contraction && !onlyUnpacks)
     return false;
   if (segmentOf.lookup(members.front()) != segmentOf.lookup(consumer))
+    return false;
+  // What is stored in few bytes anyway is widened where it is read, not stored again.
+  if (widens(consumer) && llvm::any_of(consumer->getOperand(0).getUsers(), [&](Operation *user) {
+        auto it = groupOf.find(user);
+        return user != consumer && (it == groupOf.end() || it->second != group);
+      }))
     return false;
   if (std::optional<RowDomain> rows = rowDomainOf(group); rows && joinsRows(*rows, consumer))
     return true;

@@ -342,7 +342,39 @@ static Value body(graph::CompareOp op, BodyBuilder &b, ValueRange x) {
 static Value body(graph::SelectOp, BodyBuilder &b, ValueRange x) {
   return choose(b, x[0], x[1], x[2]);
 }
+/// `limit` where x is not on the wanted side of it, also where x is NaN: select(x ? limit, x,
+/// limit).
+static std::optional<std::pair<Value, double>> matchLimit(Value value, graph::CompareKind kind) {
+  auto select = value.getDefiningOp<graph::SelectOp>();
+  auto compare = select ? select.getCond().getDefiningOp<graph::CompareOp>() : graph::CompareOp();
+  auto limit =
+      select ? llvm::dyn_cast_or_null<FloatAttr>(graph::getSplat(select.getY())) : FloatAttr();
+  auto other =
+      compare ? llvm::dyn_cast_or_null<FloatAttr>(graph::getSplat(compare.getY())) : FloatAttr();
+  if (!limit || limit != other || compare.getKind() != kind || compare.getX() != select.getX())
+    return std::nullopt;
+  return std::pair(select.getX(), limit.getValueAsDouble());
+}
+
+/// Whether a float is a number within the range of an integer type of up to 16 bits.
+static bool isWithin(Value value, Type to) {
+  auto type = llvm::dyn_cast<IntegerType>(to);
+  if (!type || type.getWidth() > 16 || type.getWidth() < 8)
+    return false;
+  double low = type.isSigned() ? -std::ldexp(1.0, type.getWidth() - 1) : 0;
+  double high = std::ldexp(1.0, type.getWidth() - (type.isSigned() ? 1 : 0)) - 1;
+  auto above = matchLimit(value, graph::CompareKind::lt);
+  auto below = above ? matchLimit(above->first, graph::CompareKind::gt) : above;
+  return below && above->second <= high && below->second >= low && below->second <= above->second;
+}
+
 static Value body(graph::ConvertOp op, BodyBuilder &b, ValueRange x) {
+  if (Type to = elementOf(op.getResult()).graph;
+      elementOf(op.getX()).isFloat() && isWithin(op.getX(), to)) {
+    Type type = getKernelElementType(to);
+    return to.isSignedInteger() ? Value(arith::FPToSIOp::create(b, type, x[0]))
+                                : Value(arith::FPToUIOp::create(b, type, x[0]));
+  }
   return convertScalar(b, x[0], elementOf(op.getX()).graph, elementOf(op.getResult()).graph);
 }
 

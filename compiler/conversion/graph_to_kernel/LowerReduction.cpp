@@ -160,10 +160,34 @@ void tessera::lower::attachReductions(MLIRContext &context) {
 // contract
 //===----------------------------------------------------------------------===//
 
-/// Products in the accumulator's type.
+/// Whether a sum of so many products of short integers cannot leave si32.
+static bool fitsAccumulator(Operation *op, graph::DimExpr count, Type lhs, Type rhs, Type acc) {
+  auto largest = [](Type type) -> double {
+    auto integer = llvm::dyn_cast<IntegerType>(type);
+    if (!integer || integer.isSignless() || integer.getWidth() > 16)
+      return INFINITY;
+    return std::ldexp(1.0, integer.getWidth() - (integer.isSigned() ? 1 : 0));
+  };
+  auto function = op->getParentOfType<graph::FuncOp>();
+  if (!acc.isSignedInteger(32) || !count || !function)
+    return false;
+  graph::DimInterval range = graph::evaluateDimRange(count.get(), [&](StringRef symbol) {
+    graph::RangeAttr declared = function.getRange(symbol);
+    graph::DimInterval interval{0};
+    return declared ? graph::DimInterval{declared.getLo(), declared.getHi().value_or(interval.hi)}
+                    : interval;
+  });
+  return double(range.hi) * largest(lhs) * largest(rhs) < std::ldexp(1.0, 31);
+}
+
+/// Products in the accumulator's type. `fits`: no sum of them overflows, and none of them.
 static SmallVector<Value> multiplyAdd(BodyBuilder &b, ValueRange x, Value running, Type lhs,
-                                      Type rhs, Type acc) {
+                                      Type rhs, Type acc, bool fits) {
   Value p = convertScalar(b, x[0], lhs, acc), q = convertScalar(b, x[1], rhs, acc);
+  if (fits) {
+    constexpr auto kFlags = arith::IntegerOverflowFlags::nsw;
+    return {arith::AddIOp::create(b, running, arith::MulIOp::create(b, p, q, kFlags), kFlags)};
+  }
   if (isFloat(acc))
     return {arith::AddFOp::create(b, running, arith::MulFOp::create(b, p, q))};
   return {arith::AddIOp::create(b, running, arith::MulIOp::create(b, p, q))};
@@ -185,12 +209,20 @@ static Tensors lowerContract(graph::ContractOp op, KernelEmitter &emitter) {
   Type lhs = elementOf(op.getLhs()), rhs = elementOf(op.getRhs()), acc = op.getAccumulatorType();
   ArrayRef<DimAttr> dims = dimsOf(op.getResult());
   Value init = emitter.fill("acc_init", dims, emitter.number(getKernelElementType(acc), 0));
+  graph::DimExpr count = graph::DimExpr::constant(op.getContext(), 1);
+  for (char letter : StringRef(letters).drop_front(kept)) {
+    size_t place = op.getLhsLetters().find(letter);
+    count = count * graph::DimExpr(place != StringRef::npos
+                                       ? dimsOf(op.getLhs())[place]
+                                       : dimsOf(op.getRhs())[op.getRhsLetters().find(letter)]);
+  }
+  bool fits = fitsAccumulator(op, count, lhs, rhs, acc);
   Value sum = emitter.reduce("acc", kept, letters.size() - kept,
                              {{emitter.lookup(op.getLhs()), mapOf(op.getLhsLetters())},
                               {emitter.lookup(op.getRhs()), mapOf(op.getRhsLetters())}},
                              init, mapOf(op.getResultLetters()),
                              [&](BodyBuilder &b, ValueRange x, ValueRange running) {
-                               return multiplyAdd(b, x, running[0], lhs, rhs, acc);
+                               return multiplyAdd(b, x, running[0], lhs, rhs, acc, fits);
                              })[0];
   return SmallVector<Value>{finish(emitter, sum, dims, acc, elementOf(op.getResult()))};
 }
@@ -246,12 +278,17 @@ static Tensors lowerConv(graph::ConvOp op, KernelEmitter &emitter) {
   Type lhs = elementOf(op.getX()), rhs = elementOf(op.getWeight()), acc = op.getAccumulatorType();
   ArrayRef<DimAttr> dims = dimsOf(op.getResult());
   Value init = emitter.fill("acc_init", dims, emitter.number(getKernelElementType(acc), 0));
+  graph::DimExpr count = graph::DimExpr::constant(op.getContext(), 1);
+  for (auto [dim, extent] : llvm::enumerate(dimsOf(op.getWeight())))
+    if (int64_t(dim) != layout.weightOutput)
+      count = count * graph::DimExpr(extent);
+  bool fits = fitsAccumulator(op, count, lhs, rhs, acc);
   Value sum = emitter.reduce(
       "acc", rank, 1 + spatial,
       {{emitter.lookup(op.getX()), mapOf(x)}, {emitter.lookup(op.getWeight()), mapOf(weight)}},
       init, builder.getMultiDimIdentityMap(loops).getMajorSubMap(rank),
       [&](BodyBuilder &b, ValueRange v, ValueRange running) {
-        return multiplyAdd(b, v, running[0], lhs, rhs, acc);
+        return multiplyAdd(b, v, running[0], lhs, rhs, acc, fits);
       })[0];
   return SmallVector<Value>{finish(emitter, sum, dims, acc, elementOf(op.getResult()))};
 }

@@ -197,7 +197,13 @@ private:
     } else {
       order.append(reducer.reductionLoops.rbegin(), reducer.reductionLoops.rend());
     }
+    if (reducer.group > 1)
+      order.insert(order.begin(), reducer.grouped);
     update.reorder(order);
+    if (reducer.group > 1) {
+      update.atomic();
+      update.vectorizeEven(reducer.grouped, reducer.group);
+    }
     for (StageWriter *stage : {&init, &update}) {
       stage->vectorizeEven(c + "_i", reducer.lanes);
       if (reducer.columnTile > reducer.lanes)

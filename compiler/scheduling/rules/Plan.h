@@ -38,6 +38,11 @@ struct ReducerPlan {
   CacheBlock block;
   unsigned pieceLoops = 0; ///< of a blocked tile: so many innermost reduction loops make a piece,
   bool splitPiece = true;  ///< or (of one loop) `block.depth` steps of it
+  // Tile of short integers: so many steps of the innermost reduction are one instruction's, loop
+  // `grouped` of the stage; the operand that is broadcast is widened to 16 bits before.
+  int64_t group = 1;
+  bool widen = false;
+  std::string grouped;
   // Row: what block_reduction made.
   int64_t rowWidth = 0;
   bool hasLanes = false, hasMerge = false;
@@ -89,6 +94,9 @@ private:
   mlir::LogicalResult restructure(ReducerPlan &plan);
   mlir::LogicalResult pack(ReducerPlan &plan, const std::string &loop, int64_t tile, bool columns);
   mlir::LogicalResult blockRow(ReducerPlan &plan);
+  void planGroups(ReducerPlan &plan, const StageInfo &stage, unsigned columns);
+  mlir::LogicalResult group(ReducerPlan &plan);
+  bool isConstant(mlir::Value tensor);
 
   kernel::FuncOp kernel;
   ScheduleWriter &writer;

@@ -27,6 +27,12 @@ std::optional<int64_t> packedDim(const Access &read, unsigned loop) {
   return dim;
 }
 
+bool Planner::isConstant(Value tensor) {
+  auto argument = dyn_cast<BlockArgument>(tensor);
+  return argument &&
+         kernel.getArgAttr(argument.getArgNumber(), kernel::KernelDialect::kConstantAttr);
+}
+
 /// A register tile, a row or a point: see step 4 in Planner.cpp.
 ReducerPlan Planner::plan(const StageInfo &stage, const Place &place) {
   ReducerPlan plan;
@@ -50,11 +56,6 @@ ReducerPlan Planner::plan(const StageInfo &stage, const Place &place) {
   SmallVector<unsigned> order;
   for (unsigned loop : stage.reductionLoops.set_bits())
     order.push_back(loop);
-  auto isConstant = [&](Value tensor) {
-    auto argument = dyn_cast<BlockArgument>(tensor);
-    return argument &&
-           kernel.getArgAttr(argument.getArgNumber(), kernel::KernelDialect::kConstantAttr);
-  };
   auto contiguous = [&](unsigned loop) {
     return llvm::any_of(stage.reads, [&](const Access &read) { return read.isContiguousIn(loop); });
   };
@@ -163,8 +164,33 @@ void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned colum
         !plan.rows.empty() && (ShapedType::isDynamic(depth) || depth > plan.block.depth * 3 / 2);
     plan.pieceLoops = 1;
   }
+  if (isProduct && !plan.columnsSlide)
+    planGroups(plan, stage, columns);
   if (stage.kind == StageKind::Window && !plan.rows.empty() && !plan.columnsSlide)
     blockWindow(plan, stage);
+}
+
+/// Products of 8-bit integers: an instruction sums two products of 16-bit ones (vpmaddwd), or four
+/// of u8 and s8 (vpdpbusd). Neighbours along the innermost reduction are then neighbours in both
+/// operands: in the one that is broadcast they are when it is contiguous; the other is packed.
+void Planner::planGroups(ReducerPlan &plan, const StageInfo &stage, unsigned columns) {
+  std::optional<IntegerProduct> product = matchIntegerProduct(stage);
+  if (!product)
+    return;
+  unsigned inner = stage.loopNumber(plan.reductionLoops.back());
+  const Access *along = nullptr, *across = nullptr;
+  for (const Access &read : stage.reads)
+    if (read.operand == product->lhs || read.operand == product->rhs)
+      (read.dependsOn(columns) ? along : across) = &read;
+  if (!along || !across || !across->isContiguousIn(inner) || !packedDim(*along, columns) ||
+      !packedDim(*along, inner) || stage.extents[inner] == 1)
+    return;
+  bool alongUnsigned = along->operand == product->lhs ? product->lhsUnsigned : product->rhsUnsigned;
+  bool acrossUnsigned =
+      across->operand == product->lhs ? product->lhsUnsigned : product->rhsUnsigned;
+  bool four = target.dotProducts && acrossUnsigned && !alongUnsigned;
+  plan.group = four ? 4 : 2;
+  plan.widen = !four;
 }
 
 /// A filter too large for L1 would come from L2 for every register tile. It goes by in pieces that

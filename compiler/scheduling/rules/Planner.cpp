@@ -212,6 +212,87 @@ LogicalResult Planner::pack(ReducerPlan &plan, const std::string &loopName, int6
   return success();
 }
 
+/// The operand that is broadcast is read in groups, copied where it is not as the instruction wants
+/// it; the one along the columns is packed by columns and groups.
+LogicalResult Planner::group(ReducerPlan &plan) {
+  std::string loop = plan.reductionLoops.back();
+  auto find = [&](bool isAlong) {
+    const StageInfo &stage = *info.lookup(plan.stage);
+    unsigned columns = stage.loopNumber(plan.columns);
+    IntegerProduct product = *matchIntegerProduct(stage);
+    for (const Access &read : stage.reads)
+      if ((read.operand == product.lhs || read.operand == product.rhs) &&
+          read.dependsOn(columns) == isAlong)
+        return read;
+    llvm_unreachable("planned with both operands");
+  };
+  // First the columns: widening changes the product.
+  {
+    Access along = find(true);
+    const StageInfo &stage = *info.lookup(plan.stage);
+    unsigned columns = stage.loopNumber(plan.columns), inner = stage.loopNumber(loop);
+    int64_t n = *packedDim(along, columns), k = *packedDim(along, inner);
+    SmallVector<int64_t> outer, reductions;
+    for (int64_t d = 0; d < int64_t(along.dims.size()); ++d)
+      if (d != n) {
+        int at = along.dims[d].loops.find_first();
+        (at >= 0 && stage.reductionLoops.test(at) ? reductions : outer).push_back(d);
+      }
+    auto nesting = [&](int64_t d) {
+      std::string name = stage.loops[along.dims[d].loops.find_first()];
+      return llvm::find(plan.reductionLoops, name) - plan.reductionLoops.begin();
+    };
+    llvm::sort(reductions, [&](int64_t a, int64_t b) { return nesting(a) < nesting(b); });
+    outer.push_back(n);
+    outer.append(reductions);
+    bool constant =
+        isConstant(along.tensor) && llvm::all_of(along.tensor.getUsers(), [&](Operation *user) {
+          return user == stage.op.getOperation() || isa<tensor::DimOp>(user);
+        });
+    SmallVector<int64_t> dims{n, k}, tiles{plan.columnTile, plan.group};
+    OpBuilder builder = writer.restructuring();
+    if (constant) {
+      if (failed(apply(schedule::PackOperandOp::create(
+              builder, writer.loc(), cast<BlockArgument>(along.tensor).getArgNumber(), dims, tiles,
+              outer))))
+        return failure();
+    } else {
+      std::string copy = plan.stage + "_" + plan.columns + "_packed";
+      if (failed(apply(schedule::CopyPackedOp::create(builder, writer.loc(), plan.stage,
+                                                      along.operand->getOperandNumber(), copy, dims,
+                                                      tiles, outer))) ||
+          failed(keepInMemory(copy)))
+        return failure();
+    }
+  }
+  Access across = find(false);
+  unsigned operand = across.operand->getOperandNumber();
+  int64_t rank = across.dims.size();
+  int64_t extent = info.lookup(plan.stage)->extents[info.lookup(plan.stage)->loopNumber(loop)];
+  std::string kept;
+  if (plan.widen) {
+    kept = plan.stage + "_wide";
+    OpBuilder builder = writer.restructuring();
+    if (failed(apply(schedule::WidenOperandOp::create(builder, writer.loc(), plan.stage, operand,
+                                                      builder.getI16Type(), kept))))
+      return failure();
+  }
+  if (ShapedType::isDynamic(extent) || extent % plan.group != 0) {
+    kept = plan.stage + "_grouped";
+    OpBuilder builder = writer.restructuring();
+    if (failed(apply(schedule::CopyPackedOp::create(
+            builder, writer.loc(), plan.stage, operand, kept, ArrayRef<int64_t>{rank - 1},
+            ArrayRef<int64_t>{plan.group}, llvm::to_vector(llvm::seq<int64_t>(0, rank))))))
+      return failure();
+  }
+  if (!kept.empty() && failed(keepInMemory(kept)))
+    return failure();
+  plan.grouped = loop + "_g";
+  OpBuilder builder = writer.restructuring();
+  return apply(schedule::GroupReductionOp::create(builder, writer.loc(), plan.stage, loop,
+                                                  plan.group, plan.grouped));
+}
+
 LogicalResult Planner::blockRow(ReducerPlan &plan) {
   const StageInfo &stage = *info.lookup(plan.stage);
   std::string loop = plan.reductionLoops.back();
@@ -245,7 +326,10 @@ LogicalResult Planner::restructure(ReducerPlan &plan) {
   bool isProduct = plan.stageKind == StageKind::Contraction ||
                    plan.stageKind == StageKind::Window ||
                    plan.stageKind == StageKind::DepthwiseWindow;
-  if (isProduct) {
+  if (plan.group > 1) {
+    if (failed(group(plan)))
+      return failure();
+  } else if (isProduct) {
     if (failed(pack(plan, plan.columns, plan.columnTile, true)))
       return failure();
     if (!plan.rows.empty() && failed(pack(plan, plan.rows, plan.rowTile, false)))

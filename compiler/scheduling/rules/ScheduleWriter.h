@@ -36,6 +36,8 @@ public:
     schedule::VectorizeOp::create(builder, loc, builder.getStringAttr(loop),
                                   builder.getI64IntegerAttr(width), tail(schedule::Tail::Auto));
   }
+  /// Lets a reduction loop be vectorized.
+  void atomic() { schedule::AtomicOp::create(builder, loc); }
   void unroll(const std::string &loop) {
     schedule::UnrollOp::create(builder, loc, builder.getStringAttr(loop), nullptr,
                                tail(schedule::Tail::Auto));

@@ -75,6 +75,27 @@ def GraphFormStreams : Pass<"graph-form-streams", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numFormed", "formed", "Streams">];
 }
 
+def GraphLowerQuantized : Pass<"graph-lower-quantized", "::mlir::ModuleOp"> {
+  let summary = "Computes products of dequantized operands in integers";
+  let description = [{
+    ```mlir
+    %a = graph.dequantize %x, %sx, %zx : (!graph.tensor<[M, 64], ui8>, ...) -> !graph.tensor<[M, 64], f32>
+    %b = graph.dequantize %w, %sw axis = 1 : (!graph.tensor<[64, 32], si8>, ...) -> !graph.tensor<[64, 32], f32>
+    %p = graph.contract "mk,kn->mn" %a, %b : ...
+    %q = graph.quantize %p, %sy, %zy : ...
+    // =>
+    %i = graph.contract "mk,kn->mn" %x, %w acc si32 : ... -> !graph.tensor<[M, 32], si32>
+    %c = graph.add %i, (- zx * sums of w's columns)
+    %p = graph.mul (graph.convert %c), (sx * sw)
+    %q = graph.quantize (graph.mul %p, 1 / sy), 1.0, %zy
+    ```
+    Sums are exact; a product whose sum might not fit si32 stays. Everything behind it is elementwise, so
+    it is computed in the registers of the product's kernel. A quantized result may be one step off where
+    the model's own f32 arithmetic lies that close to a tie.
+  }];
+  let statistics = [Statistic<"numProducts", "products", "Products that became integer ones">];
+}
+
 def GraphExplicitPadding : Pass<"graph-explicit-padding", "::mlir::ModuleOp"> {
   let summary = "Turns the padding of convolutions and windows into graph.pad";
   let description = [{

@@ -31,6 +31,20 @@ schedule.func @pad_to_tile_c1 for @k {
 
 // -----
 
+schedule.func @group_reduction_c1 for @k {
+  // expected-error @+1 {{expected different names for the outer and the inner loop}}
+  schedule.group_reduction "a" loop "k" by 2 as "k"
+}
+
+// -----
+
+schedule.func @widen_operand_c1 for @k {
+  // expected-error @+1 {{expected a signless integer type, found 'f32'}}
+  schedule.widen_operand "a" operand 0 to f32 as "b"
+}
+
+// -----
+
 schedule.func @block_reduction_c1 for @k {
   // expected-error @+1 {{expected different names for the outer and the inner loop}}
   schedule.block_reduction "a" loop "k" by 8 into "o", "o" as "p"

@@ -8,6 +8,10 @@ schedule.func @dense_s for @dense {
   schedule.copy_packed "acc" operand 0 as "lhs" inner_dims_pos = [0] inner_tiles = [6] outer_dims_perm = [0, 1]
   // CHECK: schedule.pad_to_tile "acc" loop "m" by 6 into "mo", "mi"
   schedule.pad_to_tile "acc" loop "m" by 6 into "mo", "mi"
+  // CHECK: schedule.widen_operand "acc" operand 0 to i16 as "wide"
+  schedule.widen_operand "acc" operand 0 to i16 as "wide"
+  // CHECK: schedule.group_reduction "acc" loop "k" by 2 as "kg"
+  schedule.group_reduction "acc" loop "k" by 2 as "kg"
   // CHECK: schedule.block_reduction "acc" loop "k" by 32 into "ko", "ki" as "part"
   schedule.block_reduction "acc" loop "k" by 32 into "ko", "ki" as "part"
   // CHECK: schedule.cache_write "acc" as "out"

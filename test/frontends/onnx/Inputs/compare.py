@@ -20,14 +20,18 @@ def build(nodes, inputs, outputs, initializers=(), opset=OPSET):
 
 
 class Compiled:
-    """One module; every call checks all outputs against onnxruntime's."""
+    """One module; every call checks all outputs against onnxruntime's, which takes the model as it is (`literal`) or
+    optimises it."""
 
-    def __init__(self, folder, name, model):
+    def __init__(self, folder, name, model, literal=False):
         os.makedirs(folder, exist_ok=True)
         self.folder, self.name = folder, name
         path = f"{folder}/{name}.onnx"
         onnx.save(model, path)
-        self.session = onnxruntime.InferenceSession(path)
+        options = onnxruntime.SessionOptions()
+        if literal:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        self.session = onnxruntime.InferenceSession(path, options)
         self.module = f"{folder}/{name}.tsm"
         subprocess.run(["tessera-compile", path, "-o", self.module], check=True, stderr=subprocess.DEVNULL)
 
