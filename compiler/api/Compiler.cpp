@@ -28,7 +28,7 @@ using namespace tessera;
 
 std::string tessera::getHostLevel() {
   llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
-  for (const char *level : {"x86-64-v4", "x86-64-v3"})
+  for (const char *level : {"x86-64-v4+vnni", "x86-64-v4", "x86-64-v3+vnni", "x86-64-v3"})
     if (llvm::all_of(module::featuresOfLevel(level),
                      [&](const std::string &feature) { return features.lookup(feature); }))
       return level;
@@ -121,7 +121,8 @@ LogicalResult Compilation::findTargets() {
     }
     if (module::featuresOfLevel(level).empty())
       return fail(suggest("unknown target '" + target + "'", target,
-                          {"host", "x86-64-v2", "x86-64-v3", "x86-64-v4", "cuda:sm_80"}));
+                          {"host", "x86-64-v2", "x86-64-v3", "x86-64-v3+vnni", "x86-64-v4",
+                           "x86-64-v4+vnni", "cuda:sm_80"}));
     result.targets.push_back(level);
   }
   llvm::sort(result.targets, std::greater<>());
@@ -270,7 +271,7 @@ LogicalResult Compilation::compileKernels() {
       schedules[schedule.getKernel()] = schedule;
     for (auto kernel : variant.module->getOps<kernel::FuncOp>()) {
       requests.push_back(codegen::KernelCompiler::makeRequest(
-          kernel, schedules.lookup(kernel.getSymName()), {variant.level, ""}));
+          kernel, schedules.lookup(kernel.getSymName()), codegen::getCodeTarget(variant.level)));
       requests.back().wantLLVM = options.emit == EmitKind::LLVM;
       requests.back().wantAssembly = options.emit == EmitKind::Assembly;
     }

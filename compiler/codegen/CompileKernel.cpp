@@ -13,6 +13,10 @@ using namespace mlir;
 
 namespace tessera::codegen {
 
+static bool hasVnni(const CodeTarget &target) {
+  return target.features.find("vnni") != std::string::npos;
+}
+
 static bool hasAvx512(const CodeTarget &target) {
   return target.cpu == "x86-64-v4" || target.features.find("+avx512f") != std::string::npos;
 }
@@ -25,8 +29,8 @@ generateByHalide(kernel::FuncOp kernel, schedule::FuncOp schedule, const CodeTar
   if (failed(program) || (schedule && failed(halide::describeSchedule(schedule, *program))))
     return failure();
   std::string error;
-  std::string bitcode =
-      halide::buildBitcode(*program, halide::HalideTarget{hasAvx512(target)}, error);
+  std::string bitcode = halide::buildBitcode(
+      *program, halide::HalideTarget{hasAvx512(target), hasVnni(target)}, error);
   if (!error.empty())
     return kernel.emitOpError() << "cannot be compiled: " << llvm::StringRef(error).rtrim();
 

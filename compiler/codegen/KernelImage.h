@@ -25,6 +25,15 @@ struct CodeTarget {
   std::string features;          ///< LLVM's feature string on top of it, "+avx512bf16,..."
 };
 
+/// Code for a level of instruction sets ("x86-64-v4+vnni"), or for a device.
+inline CodeTarget getCodeTarget(const std::string &level) {
+  size_t plus = level.find('+');
+  CodeTarget target{level.substr(0, plus), ""};
+  if (plus != std::string::npos)
+    target.features = target.cpu == "x86-64-v4" ? "+avx512vnni" : "+avxvnni";
+  return target;
+}
+
 /// What a compilation should give besides the image.
 struct CodeListing {
   bool wantLLVM = false, wantAssembly = false;

@@ -325,6 +325,14 @@ bool writeAll(int fd, const void *data, size_t size) {
 } // namespace
 
 std::vector<std::string> featuresOfLevel(const std::string &level) {
+  if (const size_t plus = level.find('+'); plus != std::string::npos) {
+    const std::string base = level.substr(0, plus);
+    if (level.substr(plus) != "+vnni" || (base != "x86-64-v3" && base != "x86-64-v4"))
+      return {};
+    std::vector<std::string> features = featuresOfLevel(base);
+    features.push_back(base == "x86-64-v4" ? "avx512vnni" : "avxvnni");
+    return features;
+  }
   std::vector<std::string> features = {"sse3", "ssse3", "sse4.1", "sse4.2", "popcnt"};
   if (level == "x86-64-v2")
     return features;

@@ -41,6 +41,7 @@ void tessera::addSchedulePasses(mlir::OpPassManager &passes, llvm::StringRef lev
   scheduling::ScheduleDefaultOptions options;
   options.vectorBits = target.vectorBits;
   options.vectorRegisters = target.vectorRegisters;
+  options.dotProducts = target.dotProducts;
   options.gpu = level.starts_with("cuda:");
   passes.addPass(scheduling::createScheduleDefault(options));
 }

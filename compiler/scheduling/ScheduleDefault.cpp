@@ -18,6 +18,7 @@ struct ScheduleDefault : impl::ScheduleDefaultBase<ScheduleDefault> {
     Target target;
     target.vectorBits = vectorBits;
     target.vectorRegisters = vectorRegisters ? vectorRegisters : (vectorBits >= 512 ? 32 : 16);
+    target.dotProducts = dotProducts;
     target.l1Bytes = l1Bytes;
     target.l2Bytes = l2Bytes;
     target.cores = cores;

@@ -20,11 +20,14 @@ struct Target {
   double flopsPerByte = 8;  ///< machine balance: f32 operations per byte read from memory
   int64_t lanes(int64_t elementBits) const { return vectorBits / elementBits; }
 
-  /// What a level of instruction sets says: "x86-64-v4" has 32 registers of 512 bits.
+  /// What a level of instruction sets says: "x86-64-v4" has 32 registers of 512 bits,
+  /// "+vnni" means vpdpbusd.
   static Target ofLevel(llvm::StringRef level) {
     Target target;
-    target.vectorBits = level == "x86-64-v4" ? 512 : level == "x86-64-v2" ? 128 : 256;
-    target.vectorRegisters = level == "x86-64-v4" ? 32 : 16;
+    bool isV4 = level.starts_with("x86-64-v4");
+    target.vectorBits = isV4 ? 512 : level == "x86-64-v2" ? 128 : 256;
+    target.vectorRegisters = isV4 ? 32 : 16;
+    target.dotProducts = level.ends_with("+vnni");
     return target;
   }
 };

@@ -50,7 +50,7 @@ int vectorBits(const tessera_module *module) {
   tessera_variant_info info{};
   tessera_get_variant(module, tessera_active_variant(module), &info);
   const std::string level = info.level ? info.level : "";
-  return level == "x86-64-v4" ? 512 : level == "x86-64-v3" ? 256 : 128;
+  return level.starts_with("x86-64-v4") ? 512 : level.starts_with("x86-64-v3") ? 256 : 128;
 }
 
 int run(Options &options) {

@@ -368,6 +368,12 @@ private:
       features.push_back(T::AVX512);
       features.push_back(T::AVX512_Skylake);
     }
+    // Halide knows these instructions on this processor only. It uses no others of its own accord:
+    // the vectors are as long as the schedule says.
+    if (target.vnni)
+      for (T::Feature feature :
+           {T::AVX512, T::AVX512_Skylake, T::AVX512_Cannonlake, T::AVX512_Zen4})
+        features.push_back(feature);
     // Halide optimises before we do. Its LLVM would gather the addresses of a tile's rows in
     // vectors, and take them apart again in the inner loop.
     setenv("HL_LLVM_ARGS", "-vectorize-slp=false", 1);

@@ -133,6 +133,7 @@ struct HalideProgram {
 /// What Halide should make code for.
 struct HalideTarget {
   bool avx512 = false;
+  bool vnni = false; ///< vpdpbusd, on vectors of any length
 };
 
 /// Lowers the program and gives LLVM bitcode (of Halide's own LLVM). On failure `error` is one
