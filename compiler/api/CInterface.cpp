@@ -37,6 +37,8 @@ std::string convert(const tessera_compile_options *given, tessera::CompileOption
   to.cacheFolder = from.cache_folder ? from.cache_folder : tessera::getDefaultCacheFolder();
   to.checkOnly = from.check_only != 0;
   to.verifyNumerically = from.verify_numerically != 0;
+  if (from.quantize)
+    to.quantize = from.quantize;
   if (from.progress)
     to.progress = [call = from.progress, user = from.user](const std::string &stage,
                                                            double fraction) {
@@ -155,6 +157,16 @@ uint64_t tessera_compilation_node_count(const tessera_compilation *compilation,
   if (unexamined)
     *unexamined = compilation->result.unexamined;
   return compilation->result.nodes;
+}
+
+uint32_t tessera_compilation_weight_count(const tessera_compilation *compilation) {
+  return uint32_t(compilation->result.weights.size());
+}
+void tessera_compilation_weight(const tessera_compilation *compilation, uint32_t index,
+                                tessera_quantized_weight *weight) {
+  const tessera::QuantizedWeight &row = compilation->result.weights[index];
+  *weight = {row.place.c_str(), row.type.c_str(), uint64_t(row.bytes), uint64_t(row.newBytes),
+             row.reason.c_str()};
 }
 
 } // extern "C"

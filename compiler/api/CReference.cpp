@@ -55,6 +55,13 @@ tessera_reference *tessera_reference_load(const char *path, const tessera_compil
   return reference;
 }
 
+int32_t tessera_reference_quantize(tessera_reference *reference, const char *quantize) {
+  if (!reference->model)
+    return 1;
+  reference->message = reference->model->quantize(quantize);
+  return reference->message.empty() ? 0 : 1;
+}
+
 void tessera_reference_destroy(tessera_reference *reference) { delete reference; }
 const char *tessera_reference_message(const tessera_reference *reference) {
   return reference->message.c_str();

@@ -6,6 +6,7 @@
 #include "compiler/codegen/driver/KernelCompiler.h"
 #include "compiler/module/EmitModule.h"
 #include "compiler/pipelines/Pipelines.h"
+#include "compiler/pipelines/Quantization.h"
 #include "compiler/pipelines/Register.h"
 #include "compiler/reference/verify/NumericVerifier.h"
 #include "compiler/transforms/graph/FixDims.h"
@@ -52,6 +53,8 @@ private:
   LogicalResult load(std::optional<StringRef> bytes);
   LogicalResult parse(StringRef text);
   LogicalResult checkPassNames();
+  LogicalResult findQuantization();
+  LogicalResult quantize();
   LogicalResult steps(std::optional<StringRef> bytes);
   void check();
   void note(const Diagnostic &diagnostic);
@@ -63,7 +66,7 @@ private:
     llvm::StringMap<EmittedKernel> kernels;
   };
   using AddPasses = llvm::function_ref<void(OpPassManager &)>;
-  LogicalResult runPasses(ModuleOp module, AddPasses add);
+  LogicalResult runPasses(ModuleOp module, AddPasses add, bool keepValues = true);
   LogicalResult runPassesOfVariants(AddPasses add);
   LogicalResult findTargets();
   LogicalResult makeVariants();
@@ -82,6 +85,7 @@ private:
   DialectRegistry registry;
   MLIRContext context;
   OwningOpRef<ModuleOp> module;
+  const QuantizationMode *quantization = nullptr;
   std::vector<Variant> variants; ///< most demanding level first: as they are tried at load
   CompileResult result;
   CompileCode failureCode = CompileCode::Internal;
@@ -176,11 +180,49 @@ LogicalResult Compilation::parse(StringRef text) {
   return success(bool(module));
 }
 
+LogicalResult Compilation::findQuantization() {
+  if (options.quantize.empty())
+    return success();
+  std::vector<std::string> known;
+  for (const QuantizationMode &mode : getQuantizationModes())
+    known.push_back(mode.name.str());
+  quantization = findQuantizationMode(options.quantize);
+  return quantization ? success()
+                      : fail(suggest("unknown --quantize '" + options.quantize + "'",
+                                     options.quantize, known));
+}
+
+LogicalResult Compilation::quantize() {
+  std::vector<transforms::WeightChoice> choices;
+  if (failed(runPasses(
+          *module,
+          [&](OpPassManager &passes) { addQuantizationPasses(passes, *quantization, &choices); },
+          /*keepValues=*/false)))
+    return failure();
+  bool any = false;
+  std::string left;
+  for (const transforms::WeightChoice &choice : choices) {
+    any |= choice.reason.empty();
+    left += "\n  " + choice.place + ": " + choice.type + " is left: " + choice.reason;
+    result.weights.push_back(
+        {choice.place, choice.type, choice.bytes, choice.newBytes, choice.reason});
+  }
+  if (any)
+    return success();
+  // Whoever asks for it expects a smaller module.
+  failureCode = CompileCode::InvalidOption;
+  return fail("--quantize " + options.quantize +
+              (choices.empty() ? ": the model has no product with a constant weight"
+                               : ": no weight of the model can be stored so:" + left));
+}
+
 /// A misspelt pass would print nothing, silently.
 LogicalResult Compilation::checkPassNames() {
   std::vector<std::string> known;
   PassManager passes(&context);
   addGraphPasses(passes);
+  if (quantization)
+    addQuantizationPasses(passes, *quantization, nullptr);
   addKernelPasses(passes);
   addSchedulePasses(passes, "");
   addLoweringPasses(passes);
@@ -194,10 +236,11 @@ LogicalResult Compilation::checkPassNames() {
   return success();
 }
 
-LogicalResult Compilation::runPasses(ModuleOp module, AddPasses add) {
+/// `keepValues`: the passes may not change what is computed.
+LogicalResult Compilation::runPasses(ModuleOp module, AddPasses add, bool keepValues) {
   PassManager passes(&context);
   add(passes);
-  if (options.verifyNumerically)
+  if (options.verifyNumerically && keepValues)
     passes.addInstrumentation(std::make_unique<reference::NumericVerifier>());
   if (!options.dumpAfter.empty()) {
     context.disableMultithreading();
@@ -366,7 +409,7 @@ void Compilation::note(const Diagnostic &diagnostic) {
 
 LogicalResult Compilation::steps(std::optional<StringRef> bytes) {
   begin("checking the options", 0, CompileCode::InvalidOption);
-  if (failed(findTargets()) || failed(checkPassNames()))
+  if (failed(findTargets()) || failed(findQuantization()) || failed(checkPassNames()))
     return failure();
   LogicalResult loaded = load(bytes);
   time("load");
@@ -378,6 +421,8 @@ LogicalResult Compilation::steps(std::optional<StringRef> bytes) {
     return failure();
   begin("graph passes", 0.02, CompileCode::Unsupported);
   if (failed(runPasses(*module, addGraphPasses)))
+    return failure();
+  if (quantization && failed(quantize()))
     return failure();
   time("graph passes");
   if (options.emit == EmitKind::Graph)

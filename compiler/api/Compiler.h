@@ -41,6 +41,7 @@ struct CompileOptions {
   std::function<void(const std::string &stage, double fraction)> progress;
   /// Runs functions before and after every pass on generated inputs (slow); a change is an error.
   bool verifyNumerically = false;
+  std::string quantize; ///< "int4", ...: compiler/pipelines/Quantization.h; "": nothing
 };
 
 /// Nodes of a model that cannot be compiled, for one reason.
@@ -49,6 +50,13 @@ struct UnsupportedNodes {
   int64_t opset = 0; ///< 0: the model has no operator sets
   size_t count = 0;
   std::string firstNode, reason;
+};
+
+/// What quantization did with one weight.
+struct QuantizedWeight {
+  std::string place, type;
+  int64_t bytes, newBytes;
+  std::string reason; ///< why it was left; empty: it was not
 };
 
 struct CompileTiming {
@@ -63,6 +71,7 @@ struct CompileResult {
   std::vector<std::string> targets;
   std::vector<CompileTiming> timings;
   size_t kernels = 0, cachedKernels = 0;
+  std::vector<QuantizedWeight> weights; ///< with `quantize`
   // Filled by checkOnly.
   std::vector<UnsupportedNodes> unsupported;
   size_t nodes = 0, unexamined = 0; ///< of the model; those that depend on unsupported ones

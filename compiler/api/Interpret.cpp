@@ -2,11 +2,16 @@
 #include "compiler/api/Interpret.h"
 
 #include "compiler/api/Load.h"
+#include "compiler/api/Suggest.h"
+#include "compiler/pipelines/Pipelines.h"
+#include "compiler/pipelines/Quantization.h"
 #include "compiler/pipelines/Register.h"
 #include "compiler/reference/graph/Evaluation.h"
 #include "compiler/transforms/graph/FixDims.h"
+#include "dialects/graph/Storage.h"
 
 #include "mlir/IR/MLIRContext.h"
+#include "mlir/Pass/PassManager.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 
@@ -41,6 +46,7 @@ static std::string nameOf(Type element) {
 
 static PortInfo describePort(graph::FuncOp function, graph::TensorType type, StringRef name,
                              const char *what, size_t number) {
+  type = graph::getStorageType(type); // Packed blocks are given as their bytes.
   // The runtime's names for what the model does not name.
   PortInfo port{
       name.empty() ? what + std::to_string(number) : name.str(), nameOf(type.getElementType()), {}};
@@ -94,6 +100,26 @@ std::unique_ptr<ReferenceModel> ReferenceModel::load(const std::string &path,
   return std::unique_ptr<ReferenceModel>(new ReferenceModel(std::move(state)));
 }
 
+std::string ReferenceModel::quantize(const std::string &name) {
+  std::vector<std::string> known;
+  for (const QuantizationMode &mode : getQuantizationModes())
+    known.push_back(mode.name.str());
+  const QuantizationMode *mode = findQuantizationMode(name);
+  if (!mode)
+    return suggest("unknown --quantize '" + name + "'", name, known);
+  std::string error;
+  ErrorCollector errors(state->context, error, "");
+  // After the same passes as when compiling: they decide what weights look like.
+  PassManager passes(&state->context);
+  addGraphPasses(passes);
+  addQuantizationPasses(passes, *mode, nullptr);
+  if (failed(passes.run(*state->module)))
+    return error;
+  state->function = *state->module->getOps<graph::FuncOp>().begin();
+  state->evaluation = std::make_unique<reference::Evaluation>(*state->module);
+  return "";
+}
+
 std::string ReferenceModel::run(const std::vector<HostTensor> &inputs,
                                 std::vector<HostTensor> &outputs) {
   if (inputs.size() != state->inputs.size())
@@ -107,9 +133,16 @@ std::string ReferenceModel::run(const std::vector<HostTensor> &inputs,
     if (input.type != port.type)
       return "input '" + port.name + "' has elements of type " + input.type + ", expected " +
              port.type;
+    SmallVector<int64_t> dims(input.dims.begin(), input.dims.end());
+    if (auto block = llvm::dyn_cast<graph::BlockType>(element)) {
+      int64_t bytes = findBlockFormat(block.getFormat())->getBytes();
+      if (dims.empty() || dims.back() % bytes != 0)
+        return "the last extent of input '" + port.name + "' is no multiple of " +
+               std::to_string(bytes) + ", the bytes of a block";
+      dims.back() /= bytes;
+    }
     operands.push_back(reference::Tensor::borrow(
-        element, input.dims,
-        {reinterpret_cast<const char *>(input.data.data()), input.data.size()}));
+        element, dims, {reinterpret_cast<const char *>(input.data.data()), input.data.size()}));
   }
   FailureOr<SmallVector<reference::Tensor>> results =
       state->evaluation->call(state->function, operands);

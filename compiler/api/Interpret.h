@@ -38,6 +38,9 @@ public:
   load(const std::string &path, const std::map<std::string, int64_t> &dims, std::string &error);
   ~ReferenceModel();
 
+  /// Quantizes weights as compiling with CompileOptions::quantize does. "" or sentences.
+  std::string quantize(const std::string &mode);
+
   const std::vector<PortInfo> &inputs() const;
   const std::vector<PortInfo> &outputs() const;
   /// One tensor for each input and output, in order. "" or one sentence.

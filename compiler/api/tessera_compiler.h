@@ -33,7 +33,7 @@ extern "C" {
 #endif
 
 /* Raised when something here is added; nothing is ever removed or changed. */
-#define TESSERA_COMPILER_API_VERSION 2
+#define TESSERA_COMPILER_API_VERSION 3
 
 typedef int32_t tessera_compile_code;
 enum {
@@ -89,6 +89,10 @@ typedef struct tessera_compile_options {
   /* Since version 2. 1: runs functions before and after every pass on generated inputs (slow); a
    * pass that changes a value is an error. */
   uint32_t verify_numerically;
+  /* Since version 3. How constant weights of products are stored: "int8-weights", "int4", "nf4",
+   * "mxfp4", "fp8-e4m3", ... (an unknown one is an error that lists all). They are decoded where
+   * they are read. NULL: as they are. */
+  const char *quantize;
 } tessera_compile_options;
 
 typedef struct tessera_compilation tessera_compilation;
@@ -141,6 +145,19 @@ TESSERA_COMPILER_API void tessera_compilation_unsupported(const tessera_compilat
 TESSERA_COMPILER_API uint64_t tessera_compilation_node_count(const tessera_compilation *compilation,
                                                              uint64_t *unexamined);
 
+/* Since version 3: with `quantize`, what became of one constant operand of one product. */
+typedef struct tessera_quantized_weight {
+  const char *place;         /* of the product: its node's name, or file:line */
+  const char *type;          /* as it was: "f32[64x32]" */
+  uint64_t bytes, new_bytes; /* before and after */
+  const char *reason;        /* why it was left; "": it was not */
+} tessera_quantized_weight;
+TESSERA_COMPILER_API uint32_t
+tessera_compilation_weight_count(const tessera_compilation *compilation);
+TESSERA_COMPILER_API void tessera_compilation_weight(const tessera_compilation *compilation,
+                                                     uint32_t index,
+                                                     tessera_quantized_weight *weight);
+
 /* Since version 2: the reference interpreter. It runs the first function of a model as the graph's
  * meaning says, without compiling; slowly. Variables keep their values from run to run. A reference
  * serves one thread at a time and owns everything that its functions return. */
@@ -168,6 +185,10 @@ typedef struct tessera_reference_tensor {
 
 TESSERA_COMPILER_API tessera_reference *
 tessera_reference_load(const char *path, const tessera_compile_dim *dims, uint32_t dim_count);
+/* Since version 3: quantizes the weights as compiling with this option would, before the first run.
+ * 0 when it worked. */
+TESSERA_COMPILER_API int32_t tessera_reference_quantize(tessera_reference *reference,
+                                                        const char *quantize);
 TESSERA_COMPILER_API void tessera_reference_destroy(tessera_reference *reference);
 /* Why loading or the last run failed; "" when it did not. */
 TESSERA_COMPILER_API const char *tessera_reference_message(const tessera_reference *reference);

@@ -35,6 +35,7 @@ generateByHalide(kernel::FuncOp kernel, schedule::FuncOp schedule, const CodeTar
     return kernel.emitOpError() << "cannot be compiled: " << llvm::StringRef(error).rtrim();
 
   function.name = program->name;
+  function.tables = program->tables;
   function.isExtent.resize(program->tensors.size(), false);
   function.isExtent.resize(function.isExtent.size() + program->extents, true);
   for (const halide::Output &output : program->outputs)

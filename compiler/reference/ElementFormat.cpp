@@ -144,7 +144,7 @@ ElementFormat::ElementFormat(mlir::Type type) {
     bytes = 8;
   } else if (auto block = llvm::dyn_cast<graph::BlockType>(type)) {
     elementClass = Class::Opaque;
-    bytes = findBlockFormat(block.getFormat())->bytes;
+    bytes = findBlockFormat(block.getFormat())->getBytes();
   } else if (llvm::isa<graph::StringType>(type)) {
     elementClass = Class::Opaque;
     bytes = sizeof(void *); // A uniqued StringAttr.

@@ -64,9 +64,13 @@ LogicalResult ContractOp::inferReturnTypes(MLIRContext *, std::optional<Location
     dims.push_back(it->second);
   }
   Type x = lhs.getElementType(), y = rhs.getElementType();
-  if (isFloat(x) ? x != y : !isInteger(y))
+  if (isFloat(x) ? !isFloat(y) : !isInteger(y))
     return emitOptionalError(loc, "(C4) operands of ", x, " and ", y);
   Type element = x;
+  if (isFloat(x) && x != y)
+    element = x.getIntOrFloatBitWidth() == y.getIntOrFloatBitWidth()  ? getDefaultAccumulator(x)
+              : x.getIntOrFloatBitWidth() > y.getIntOrFloatBitWidth() ? x
+                                                                      : y;
   if (isInteger(x)) {
     Type wider = x.getIntOrFloatBitWidth() >= y.getIntOrFloatBitWidth() ? x : y;
     element = adaptor.getAcc().value_or(getDefaultAccumulator(wider));

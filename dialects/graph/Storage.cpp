@@ -10,7 +10,7 @@ TensorType getStorageType(TensorType type) {
   auto block = llvm::dyn_cast<BlockType>(type.getElementType());
   if (!block)
     return type;
-  int64_t bytes = findBlockFormat(block.getFormat())->bytes;
+  int64_t bytes = findBlockFormat(block.getFormat())->getBytes();
   SmallVector<DimAttr> dims(type.getDims());
   if (dims.empty())
     dims.push_back(getDim(type.getContext(), 1));

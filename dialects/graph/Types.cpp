@@ -70,7 +70,7 @@ std::optional<int64_t> TensorType::getByteSize() const {
   std::optional<int64_t> count = getElementCount();
   int64_t element = getElementByteSize(getElementType()), bytes;
   if (auto block = llvm::dyn_cast<BlockType>(getElementType()))
-    element = findBlockFormat(block.getFormat())->bytes;
+    element = findBlockFormat(block.getFormat())->getBytes();
   if (!count || element == 0 || llvm::MulOverflow(*count, element, bytes))
     return std::nullopt;
   return bytes;

@@ -5,6 +5,7 @@
 
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/xxhash.h"
@@ -176,4 +177,17 @@ WeightAttr WeightStore::addDerived(std::vector<char> bytes, TensorType type) {
 void WeightStore::release(WeightAttr weight) {
   std::lock_guard lock(mutex);
   derived.erase(weight.getFile());
+}
+
+void WeightStore::releaseUnused(mlir::Operation *op, llvm::ArrayRef<WeightAttr> weights) {
+  if (weights.empty())
+    return;
+  llvm::StringSet<> used;
+  op->walk([&](mlir::Operation *inner) {
+    for (mlir::NamedAttribute attribute : inner->getAttrs())
+      attribute.getValue().walk([&](WeightAttr weight) { used.insert(weight.getFile()); });
+  });
+  for (WeightAttr weight : weights)
+    if (weight.isDerived() && !used.contains(weight.getFile()))
+      release(weight);
 }

@@ -23,6 +23,7 @@
 
 namespace mlir {
 class Attribute;
+class Operation;
 class Value;
 } // namespace mlir
 
@@ -62,6 +63,8 @@ public:
 
   /// Frees a derived buffer; nothing may use its weight any more.
   void release(WeightAttr weight);
+  /// Frees those of some weights that are derived, and that nothing in an op refers to any more.
+  void releaseUnused(mlir::Operation *op, llvm::ArrayRef<WeightAttr> weights);
 
 private:
   llvm::Expected<llvm::MemoryBuffer *> openFile(llvm::StringRef name);

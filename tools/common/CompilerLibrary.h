@@ -29,7 +29,10 @@ struct CompilerLibrary {
   decltype(&tessera_compilation_unsupported_count) compilation_unsupported_count;
   decltype(&tessera_compilation_unsupported) compilation_unsupported;
   decltype(&tessera_compilation_node_count) compilation_node_count;
+  decltype(&tessera_compilation_weight_count) compilation_weight_count;
+  decltype(&tessera_compilation_weight) compilation_weight;
   decltype(&tessera_reference_load) reference_load;
+  decltype(&tessera_reference_quantize) reference_quantize;
   decltype(&tessera_reference_destroy) reference_destroy;
   decltype(&tessera_reference_message) reference_message;
   decltype(&tessera_reference_input) reference_input;

@@ -25,6 +25,7 @@ struct OpenOptions {
   std::string target;                  // level to compile for or to choose; "": this machine's
   std::map<std::string, int64_t> dims; // symbols that get a value; models only
   std::string device;                  // "": cpu
+  std::string quantize;                // how weights are stored; models only
   bool isQuiet = false;                // no progress
 };
 

@@ -105,6 +105,7 @@ std::unique_ptr<Module> compileModel(const CompileArguments &arguments) {
     dims.push_back({names[i].c_str(), values[i]});
   const std::string schedule = optionalPath(arguments.schedule);
   const std::string cache = optionalPath(arguments.cache);
+  const std::string quantize = arguments.quantize.is_none() ? "" : textOf(arguments.quantize);
   tessera_compile_options options{};
   options.size = sizeof(options);
   options.jobs = arguments.jobs;
@@ -114,6 +115,7 @@ std::unique_ptr<Module> compileModel(const CompileArguments &arguments) {
   options.dim_count = uint32_t(dims.size());
   options.schedule_file = schedule.empty() ? nullptr : schedule.c_str();
   options.cache_folder = arguments.cache.is_none() ? nullptr : cache.c_str();
+  options.quantize = quantize.empty() ? nullptr : quantize.c_str();
   if (!arguments.progress.is_none()) {
     options.progress = reportProgress;
     options.user = arguments.progress.ptr();

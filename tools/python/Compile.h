@@ -14,6 +14,7 @@ struct CompileArguments {
   nb::handle cache;    // None, or a path; "" turns it off
   nb::handle folder;   // None, or a path
   nb::handle progress; // None, or a function
+  nb::handle quantize; // None, or how weights are stored
   uint32_t jobs = 0, threads = 0;
 };
 

@@ -156,30 +156,31 @@ NB_MODULE(_tessera, m) {
   m.def(
       "compile",
       [](nb::object model, nb::object target, nb::object dims, nb::object schedule,
-         nb::object cache, nb::object folder, nb::object progress, uint32_t jobs,
-         uint32_t threads) {
+         nb::object cache, nb::object folder, nb::object progress, nb::object quantize,
+         uint32_t jobs, uint32_t threads) {
         return compileModel(
-            {model, target, dims, schedule, cache, folder, progress, jobs, threads});
+            {model, target, dims, schedule, cache, folder, progress, quantize, jobs, threads});
       },
       "model"_a, nb::kw_only(), "target"_a = nb::none(), "dims"_a = nb::none(),
       "schedule"_a = nb::none(), "cache"_a = nb::none(), "folder"_a = nb::none(),
-      "progress"_a = nb::none(), "jobs"_a = 0, "threads"_a = 0,
+      "progress"_a = nb::none(), "quantize"_a = nb::none(), "jobs"_a = 0, "threads"_a = 0,
       nb::sig(
           "def compile(model: str | os.PathLike[str] | bytes, *, target: str | "
           "collections.abc.Sequence[str] | None = None, dims: collections.abc.Mapping[str, int] | "
           "None = None, schedule: str | os.PathLike[str] | None = None, cache: str | "
           "os.PathLike[str] | None = None, folder: str | os.PathLike[str] | None = None, progress: "
-          "collections.abc.Callable[[str, float], object] | None = None, jobs: int = 0, threads: "
-          "int "
-          "= 0) -> Module"),
+          "collections.abc.Callable[[str, float], object] | None = None, quantize: str | None = "
+          "None, jobs: int = 0, threads: int = 0) -> Module"),
       "Compiles a model file, or a model's bytes: ONNX or the textual IR.\n\n"
       "target: \"host\" (default), \"x86-64-v3\", ..., or several. dims: values for symbolic "
       "extents.\n"
       "cache: folder of compiled kernels, \"\" for none. folder: where files are that a model in "
       "memory\n"
-      "refers to. progress is called with a stage and how much of all is done. jobs: kernels "
-      "compiled at\n"
-      "a time. threads: that compute in a run; 0: all CPUs.");
+      "refers to. progress is called with a stage and how much of all is done. quantize: "
+      "how\n"
+      "constant weights of products are stored (\"int4\", \"nf4\", ...; tessera-compile --help-all "
+      "lists\n"
+      "all). jobs: kernels compiled at a time. threads: that compute in a run; 0: all CPUs.");
   m.def(
       "load",
       [](nb::object module, nb::object variant, const std::string &device, uint32_t threads) {

@@ -38,6 +38,9 @@ void describe(CommandLine &line, Options &options) {
   line.add_option("--dim", options.dims, "gives a symbolic extent of a model a value: S=128");
   line.add_option("--target", options.open.target, "level to compile for, or variant to choose")
       ->group(line.more);
+  line.add_option("--quantize", options.open.quantize,
+                  "stores the weights of a model so: see tessera-compile --help-all")
+      ->group(line.more);
   line.add_option("--function", options.function, "function to run; the first by default")
       ->group(line.more);
   line.add_option("--device", options.open.device, "cpu, or null: everything but the kernels")

@@ -20,7 +20,7 @@ const char *const kExamples = R"(  tessera-compile model.onnx -o model.tsm
 )";
 
 struct Options {
-  std::string model, output, emit = "module", schedule, cache, verifyEach;
+  std::string model, output, emit = "module", schedule, cache, verifyEach, quantize;
   std::vector<std::string> targets, dims, dumpAfter;
   uint32_t jobs = 0;
   bool check = false, timing = false, json = false, noCache = false, quiet = false;
@@ -38,6 +38,12 @@ void describe(CommandLine &line, Options &options) {
   line.add_flag("--check", options.check, "a table of all that is not supported; compiles nothing");
   line.add_flag("--timing", options.timing, "says where the time went");
   line.add_flag("--json", options.json, "says what was done as JSON, on standard output");
+  line.add_option("--quantize", options.quantize,
+                  "how constant weights of products are stored; they are decoded where they are "
+                  "read: int8-weights, int4 (both also with -asymmetric: a minimum), in groups of "
+                  "32; nf4, in groups of 64; mxfp4, fp8-e4m3, fp8-e5m2 (Microscaling: a power of "
+                  "two for 32); bf16-weights, f16-weights")
+      ->group(line.more);
   line.add_option("--schedule", options.schedule,
                   "schedules that replace the default ones (from --emit schedule)")
       ->group(line.more);
@@ -66,6 +72,43 @@ std::vector<const char *> pointers(const std::vector<std::string> &texts) {
   return list;
 }
 
+std::vector<tessera_quantized_weight> weightsOf(const CompilerLibrary &compiler,
+                                                const tessera_compilation *compilation) {
+  std::vector<tessera_quantized_weight> weights(compiler.compilation_weight_count(compilation));
+  for (uint32_t i = 0; i < weights.size(); ++i)
+    compiler.compilation_weight(compilation, i, &weights[i]);
+  return weights;
+}
+
+nlohmann::json listWeights(const CompilerLibrary &compiler,
+                           const tessera_compilation *compilation) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const tessera_quantized_weight &weight : weightsOf(compiler, compilation))
+    list.push_back({{"place", weight.place},
+                    {"type", weight.type},
+                    {"bytes", weight.bytes},
+                    {"new_bytes", weight.new_bytes},
+                    {"left", weight.reason}});
+  return list;
+}
+
+void reportWeights(const CompilerLibrary &compiler, const tessera_compilation *compilation,
+                   const std::string &mode) {
+  const std::vector<tessera_quantized_weight> weights = weightsOf(compiler, compilation);
+  unsigned long long before = 0, after = 0, count = 0;
+  for (const tessera_quantized_weight &weight : weights)
+    if (!*weight.reason) {
+      ++count;
+      before += weight.bytes;
+      after += weight.new_bytes;
+    }
+  std::fprintf(stderr, "%s: %llu of %zu weights of products take %llu bytes instead of %llu\n",
+               mode.c_str(), count, weights.size(), after, before);
+  for (const tessera_quantized_weight &weight : weights)
+    if (*weight.reason)
+      std::fprintf(stderr, "  %s: %s is left: %s\n", weight.place, weight.type, weight.reason);
+}
+
 // What was made, for people and for programs.
 void report(const CompilerLibrary &compiler, const tessera_compilation *compilation,
             const Options &options) {
@@ -86,15 +129,19 @@ void report(const CompilerLibrary &compiler, const tessera_compilation *compilat
   const uint64_t kernels = compiler.compilation_kernel_count(compilation);
   const uint64_t cached = compiler.compilation_cached_kernel_count(compilation);
   if (options.json) {
-    const nlohmann::json summary = {
+    nlohmann::json summary = {
         {"schema", 1},        {"output", options.output}, {"bytes", size}, {"targets", targets},
         {"kernels", kernels}, {"cached_kernels", cached}, {"steps", steps}};
+    if (!options.quantize.empty())
+      summary["weights"] = listWeights(compiler, compilation);
     std::printf("%s\n",
                 summary.dump(1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   } else if (options.emit == "module" && !options.quiet) {
     std::fprintf(stderr, "%s: %llu bytes, target %s, %llu kernels (%llu from the cache)\n",
                  options.output.c_str(), (unsigned long long)size, targetText.c_str(),
                  (unsigned long long)kernels, (unsigned long long)cached);
+    if (!options.quantize.empty())
+      reportWeights(compiler, compilation, options.quantize);
   }
 }
 
@@ -136,6 +183,7 @@ int run(const Options &options) {
                          : options.cache.empty() ? nullptr
                                                  : options.cache.c_str();
   compile.verify_numerically = !options.verifyEach.empty();
+  compile.quantize = options.quantize.empty() ? nullptr : options.quantize.c_str();
   compile.dump_after = dumpAfter.data();
   compile.dump_after_count = uint32_t(dumpAfter.size());
   compile.check_only = options.check;

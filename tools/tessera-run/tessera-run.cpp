@@ -38,6 +38,9 @@ void describe(CommandLine &line, Options &options) {
   line.add_option("--dim", options.dims, "gives a symbolic extent of a model a value: S=128");
   line.add_option("--target", options.open.target, "level to compile for, or variant to choose")
       ->group(line.more);
+  line.add_option("--quantize", options.open.quantize,
+                  "stores the weights of a model so: see tessera-compile --help-all")
+      ->group(line.more);
   line.add_option("--function", options.function, "function to run; the first by default")
       ->group(line.more);
   line.add_option("--repeat", options.repeat, "runs that often; variables keep their state")
@@ -61,8 +64,9 @@ int run(Options &options) {
   if (options.reference) {
     if (options.json || !options.profile.empty() || options.timeout)
       return complain(kName, "--reference gives no --json, --profile or --timeout: leave them out");
-    const std::string problem = runReference({options.model, options.inputs, options.outputs,
-                                              options.open.dims, options.repeat, options.elements});
+    const std::string problem =
+        runReference({options.model, options.inputs, options.outputs, options.open.dims,
+                      options.open.quantize, options.repeat, options.elements});
     return problem.empty() ? 0 : complain(kName, problem);
   }
   OutputFile profile;

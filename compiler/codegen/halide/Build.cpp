@@ -148,6 +148,9 @@ private:
       Halide::FuncRef ref = func(innermostFirst(x));
       return func.outputs() == 1 ? Expr(ref) : Expr(ref[node.detail]);
     }
+    case Op::LoadTable: // codegen/llvm/LookupTables.h
+      return Halide::Internal::Call::make(type, "tessera_table_" + std::to_string(node.number), x,
+                                          Halide::Internal::Call::PureExtern);
     case Op::Add: return x[0] + x[1];
     case Op::Sub: return x[0] - x[1];
     case Op::Mul: return x[0] * x[1];

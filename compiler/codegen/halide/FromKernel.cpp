@@ -133,8 +133,25 @@ private:
     }
   }
 
+  /// Reads an element of a table: a constant of rank 1.
+  FailureOr<int32_t> readTable(Operation *where, DenseElementsAttr value, int32_t index) {
+    if (!value.getElementType().isF32() || value.getType().getRank() != 1 ||
+        !llvm::isPowerOf2_64(value.getNumElements()))
+      return where->emitOpError() << "reads a constant " << value.getType()
+                                  << "; the Halide generator knows tables of 2^n f32";
+    auto entries = llvm::to_vector(value.getValues<float>());
+    std::vector<float> table(entries.begin(), entries.end());
+    auto known = llvm::find(program.tables, table);
+    int64_t number = known - program.tables.begin();
+    if (known == program.tables.end())
+      program.tables.push_back(table);
+    return scalars.add(Op::LoadTable, {TypeKind::Float, 32}, {index}, number);
+  }
+
   /// Reads an element of a tensor value.
   FailureOr<int32_t> read(Operation *where, Value tensor, std::vector<int32_t> coordinates) {
+    if (auto constant = tensor.getDefiningOp<arith::ConstantOp>())
+      return readTable(where, cast<DenseElementsAttr>(constant.getValue()), coordinates[0]);
     Source source = sources.lookup(tensor);
     mlir::Type element = cast<RankedTensorType>(tensor.getType()).getElementType();
     FailureOr<Type> storage = ScalarTranslator::storageType(element);
@@ -271,6 +288,8 @@ private:
         if (!number)
           return dim.emitOpError() << "expected a constant dimension";
         scalars.bind(dim, extentOf(dim.getSource(), *number));
+      } else if (isa<arith::ConstantOp>(op) && isa<TensorType>(op.getResult(0).getType())) {
+        continue; // A table, for who reads it.
       } else if (failed(scalars.translate(&op))) {
         return failure();
       }

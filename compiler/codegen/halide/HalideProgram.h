@@ -32,6 +32,7 @@ enum class Op : uint8_t {
   // Reads; operands are coordinates, outermost first.
   LoadArg,   ///< number: which tensor argument
   LoadStage, ///< number: which stage, detail: which of its results
+  LoadTable, ///< number: which constant table
   // Arithmetic. Integers of 32 bits and more must not overflow unless they are unsigned.
   Add,
   Sub,
@@ -124,6 +125,7 @@ struct HalideProgram {
   std::string name;
   std::vector<TensorArgument> tensors;
   uint32_t extents = 0; ///< number of index arguments
+  std::vector<std::vector<float>> tables;
   std::vector<Node> nodes;
   std::vector<Stage> stages;
   std::vector<Output> outputs; ///< in the order of the kernel's results; each stage once

@@ -1,6 +1,8 @@
 //===- Finish.cpp - From LLVM IR to the object file of a kernel -----------------------===//
 #include "compiler/codegen/llvm/Finish.h"
 
+#include "compiler/codegen/llvm/LookupTables.h"
+
 #include "llvm/Analysis/AssumptionCache.h"
 #include "llvm/Analysis/LoopInfo.h"
 #include "llvm/Analysis/OptimizationRemarkEmitter.h"
@@ -360,6 +362,7 @@ Expected<SmallVector<char, 0>> finishKernel(Module &module, const KernelFunction
   bindRuntime(module);
   moveAllocationsToStack(module);
   useRoundingIntrinsics(module);
+  lowerTables(module, kernel.tables, **machine);
   if (Error error = addEntry(module, kernel))
     return error;
   hideEverythingElse(module, kernel);

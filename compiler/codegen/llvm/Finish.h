@@ -24,6 +24,7 @@ struct KernelFunction {
   std::string name;
   std::vector<bool> isExtent;  ///< per argument after the context
   bool vectorizeLoops = false; ///< leave loops to LLVM's vectorizer: no schedule has decided
+  std::vector<std::vector<float>> tables; ///< what it reads as LookupTables.h says
 };
 
 /// Name of the entry function in every object.

@@ -1,5 +1,4 @@
-//===- LowerQuantization.cpp - Packed blocks
-//---------------------------------------------------===//
+//===- LowerQuantization.cpp - Packed blocks ---------------------------------------------===//
 
 #include "compiler/conversion/graph_to_kernel/Lower.h"
 
@@ -17,23 +16,19 @@ static Tensors lowerDecodeBlocks(graph::DecodeBlocksOp op, KernelEmitter &emitte
   StringRef name =
       llvm::cast<graph::BlockType>(graph::getTensorType(op.getX()).getElementType()).getFormat();
   const BlockFormat &format = *findBlockFormat(name);
-  BlockDecoder decode = findBlockDecoder(name);
-  if (!decode) {
-    op.emitError("packed format '") << name << "' has no decode rule for kernels";
-    return failure();
-  }
   Value bytes = emitter.lookup(op.getX());
   Type element = type.getElementType();
   return SmallVector<Value>{emitter.mapIndexed(
       "decode", type.getDims(), getKernelElementType(element), [&](BodyBuilder &b, ValueRange i) {
         Value size = arith::ConstantIndexOp::create(b, format.elements);
         Value first = arith::MulIOp::create(b, arith::DivUIOp::create(b, i.back(), size),
-                                            arith::ConstantIndexOp::create(b, format.bytes));
-        Value number = decode(b, arith::RemUIOp::create(b, i.back(), size), [&](Value place) {
-          SmallVector<Value> at(i);
-          at.back() = arith::AddIOp::create(b, first, place);
-          return extract(b, bytes, at);
-        });
+                                            arith::ConstantIndexOp::create(b, format.getBytes()));
+        Value number =
+            decodeElement(b, format, arith::RemUIOp::create(b, i.back(), size), [&](Value place) {
+              SmallVector<Value> at(i);
+              at.back() = arith::AddIOp::create(b, first, place);
+              return extract(b, bytes, at);
+            });
         return convertScalar(b, number, b.getF32Type(), element);
       })};
 }

@@ -13,9 +13,10 @@ static Tensors evaluateDecodeBlocks(graph::DecodeBlocksOp op, Operands operands,
     return failure();
   auto type = llvm::cast<graph::BlockType>(blocks.getElementType());
   const BlockFormat *format = findBlockFormat(type.getFormat());
+  const BlockCodec codec(*format);
   std::vector<float> numbers(format->elements);
   for (int64_t i = 0; i < blocks.size(); ++i) {
-    format->decode(reinterpret_cast<const uint8_t *>(blocks.at(i)), numbers.data());
+    codec.decode(reinterpret_cast<const uint8_t *>(blocks.at(i)), numbers.data());
     for (auto [k, number] : llvm::enumerate(numbers))
       result->set(i * format->elements + int64_t(k), double(number));
   }

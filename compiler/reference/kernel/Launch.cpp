@@ -45,6 +45,16 @@ static FailureOr<SmallVector<int64_t>> evaluateDims(kernel::LaunchOp op, Evaluat
   return values;
 }
 
+/// Packed blocks are bytes in a kernel.
+static Tensor seenByKernel(const Tensor &tensor) {
+  if (!llvm::isa<graph::BlockType>(tensor.getElementType()) || tensor.getRank() == 0)
+    return tensor;
+  SmallVector<int64_t> shape(tensor.getShape());
+  shape.back() *= tensor.getFormat().getByteSize();
+  Type byte = IntegerType::get(tensor.getElementType().getContext(), 8);
+  return Tensor::borrow(byte, shape, tensor.getBytes());
+}
+
 static Tensors evaluateLaunch(kernel::LaunchOp op, Operands operands, Evaluation &evaluation) {
   auto kernel = SymbolTable::lookupNearestSymbolFrom<kernel::FuncOp>(op, op.getKernelAttr());
   if (!kernel)
@@ -53,7 +63,8 @@ static Tensors evaluateLaunch(kernel::LaunchOp op, Operands operands, Evaluation
   if (failed(dims))
     return failure();
   SmallVector<Tensor> arguments;
-  for (auto [i, operand] : llvm::enumerate(operands)) {
+  for (auto [i, given] : llvm::enumerate(operands)) {
+    Tensor operand = seenByKernel(given);
     // Kernels see integers without a sign.
     Type element = getElementTypeOrSelf(kernel.getArgumentTypes()[i]);
     if (ElementFormat(element).getByteSize() != operand.getFormat().getByteSize())

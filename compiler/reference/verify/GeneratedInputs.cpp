@@ -53,12 +53,13 @@ static bool fillBlocks(Tensor &tensor, std::mt19937_64 &random) {
   if (!type)
     return false;
   const BlockFormat *format = findBlockFormat(type.getFormat());
+  const BlockCodec codec(*format);
   std::normal_distribution<float> normal;
   std::vector<float> values(format->elements);
   for (int64_t i = 0; i < tensor.size(); ++i) {
     for (float &value : values)
       value = normal(random);
-    format->encode(values.data(), reinterpret_cast<uint8_t *>(tensor.at(i)));
+    codec.encode(values.data(), reinterpret_cast<uint8_t *>(tensor.at(i)));
   }
   return true;
 }

@@ -11,7 +11,6 @@
 
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/SetVector.h"
-#include "llvm/ADT/StringSet.h"
 
 #include <cstring>
 
@@ -185,15 +184,6 @@ void GraphFoldConstants::eraseUnused(graph::ConstantOp constant) {
 
 /// Derived weights that nothing in the module refers to any more.
 void GraphFoldConstants::releaseUnused() {
-  if (candidates.empty())
-    return;
-  llvm::StringSet<> used;
-  getOperation().walk([&](Operation *op) {
-    for (NamedAttribute attribute : op->getAttrs())
-      attribute.getValue().walk([&](graph::WeightAttr weight) { used.insert(weight.getFile()); });
-  });
-  for (graph::WeightAttr weight : candidates)
-    if (!used.contains(weight.getFile()))
-      store->release(weight);
+  store->releaseUnused(getOperation(), candidates.getArrayRef());
   candidates.clear();
 }

@@ -96,6 +96,28 @@ def GraphLowerQuantized : Pass<"graph-lower-quantized", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numProducts", "products", "Products that became integer ones">];
 }
 
+def GraphQuantizeWeights : Pass<"graph-quantize-weights", "::mlir::ModuleOp"> {
+  let summary = "Stores constant operands of contractions in fewer bits";
+  let description = [{
+    ```mlir
+    %c = graph.contract "mk,kn->mn" %x, (graph.constant W) : ...
+    // =>
+    %w = graph.constant #graph.weight<... : !graph.tensor<[N, K/32], !graph.block<"q4_g32">>>
+    %d = graph.decode_blocks %w : ... -> !graph.tensor<[N, K], f32>
+    %c = graph.contract "mk,nk->mn" %x, %d : ...
+    ```
+    Blocks lie along an axis that is summed over. What is computed changes: by the rounding of the format,
+    and by nothing else. Left are weights that something else reads too (they would be stored twice), that
+    are short, have no such axis of a multiple of a block, or values that the format has not.
+  }];
+  let options = [
+    Option<"format", "format", "std::string", "\"q4_g32\"",
+           "A format of dialects/common/BlockFormat.h, bf16 or f16">,
+    Option<"leastElements", "least-elements", "int64_t", "1024", "Weights of fewer elements are left">,
+    Option<"explain", "explain", "bool", "false", "Say of every weight what became of it">];
+  let statistics = [Statistic<"numStored", "stored", "Weights in the format">];
+}
+
 def GraphExplicitPadding : Pass<"graph-explicit-padding", "::mlir::ModuleOp"> {
   let summary = "Turns the padding of convolutions and windows into graph.pad";
   let description = [{

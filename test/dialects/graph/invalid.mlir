@@ -38,7 +38,7 @@ graph.func private @f(!graph.tensor<[2], i32>)
 
 // -----
 
-// expected-error@+1 {{(C1) unknown block format 'q9'; known are q4_g32}}
+// expected-error@+1 {{(C1) unknown block format 'q9'; known are mxfp4 mxfp8_e4m3 mxfp8_e5m2 nf4_g64 q4_g32 q4a_g32 q8_g32 q8a_g32}}
 graph.func private @f(!graph.tensor<[2], !graph.block<"q9">>)
 
 // -----

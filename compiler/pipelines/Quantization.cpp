@@ -1,0 +1,26 @@
+//===- Quantization.cpp - What --quantize can be -----------------------------------------===//
+#include "compiler/pipelines/Quantization.h"
+
+using namespace tessera;
+
+static constexpr QuantizationMode kModes[] = {
+    {"int8-weights", "q8_g32"}, {"int8-weights-asymmetric", "q8a_g32"},
+    {"int4", "q4_g32"},         {"int4-asymmetric", "q4a_g32"},
+    {"nf4", "nf4_g64"},         {"mxfp4", "mxfp4"},
+    {"fp8-e4m3", "mxfp8_e4m3"}, {"fp8-e5m2", "mxfp8_e5m2"},
+    {"bf16-weights", "bf16"},   {"f16-weights", "f16"},
+};
+
+llvm::ArrayRef<QuantizationMode> tessera::getQuantizationModes() { return kModes; }
+
+const QuantizationMode *tessera::findQuantizationMode(llvm::StringRef name) {
+  for (const QuantizationMode &mode : kModes)
+    if (mode.name == name)
+      return &mode;
+  return nullptr;
+}
+
+void tessera::addQuantizationPasses(mlir::OpPassManager &passes, const QuantizationMode &mode,
+                                    std::vector<transforms::WeightChoice> *weights) {
+  passes.addPass(transforms::createGraphQuantizeWeights(mode.weightFormat, weights));
+}

@@ -1,0 +1,145 @@
+//===- BlockDecode.cpp - Packed blocks in the body of a kernel ---------------===//
+
+#include "dialects/common/BlockDecode.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/BuiltinTypes.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace mlir::arith;
+using namespace tessera;
+
+namespace {
+class Decoder {
+public:
+  Decoder(ImplicitLocOpBuilder &b, const BlockFormat &format, llvm::function_ref<Value(Value)> byte)
+      : b(b), format(format), byte(byte), i16(b.getI16Type()), i32(b.getI32Type()),
+        f32(b.getF32Type()) {}
+
+  Value run(Value index) {
+    Value code = this->code(index), scale = this->scale();
+    if (format.code.kind == BlockCode::Integer) {
+      Value number = SIToFPOp::create(b, f32, code);
+      if (format.scale != BlockScale::F16)
+        return product(SubFOp::create(b, number, real(format.code.bias)), scale);
+      // One multiply-add: products with an f16 are exact, and the offset is one for the block.
+      Value scaled = MulFOp::create(b, number, scale);
+      if (format.hasMinimum)
+        return AddFOp::create(b, scaled, half(2));
+      return SubFOp::create(b, scaled, product(scale, real(format.code.bias)));
+    }
+    Value number = format.code.kind == BlockCode::Float ? smallFloat(code) : tableEntry(code);
+    return MulFOp::create(b, number, scale);
+  }
+
+private:
+  Value at(int64_t place) { return ConstantIndexOp::create(b, place); }
+  Value whole(Type type, int64_t value) {
+    return ConstantOp::create(b, b.getIntegerAttr(type, value));
+  }
+  Value real(double value) { return ConstantOp::create(b, b.getFloatAttr(f32, value)); }
+
+  Value product(Value x, Value y) { return MulFOp::create(b, x, y); }
+
+  Value half(int64_t place) {
+    Value low = ExtUIOp::create(b, i16, byte(at(place)));
+    Value high = ExtUIOp::create(b, i16, byte(at(place + 1)));
+    Value shifted = ShLIOp::create(b, high, whole(i16, 8));
+    Value bits = OrIOp::create(b, low, shifted);
+    Value stored = BitcastOp::create(b, b.getF16Type(), bits);
+    return ExtFOp::create(b, f32, stored);
+  }
+
+  /// 2^(e - 127), NaN for 255, without a choice: two normal factors, whose product is subnormal
+  /// for e = 0 and infinite for 255. Infinity times zero makes NaN of it.
+  Value power() {
+    Value exponent = ExtUIOp::create(b, i32, byte(at(0)));
+    Value part = ShRUIOp::create(b, exponent, whole(i32, 1));
+    Value rest = SubIOp::create(b, exponent, part);
+    auto factor = [&](Value exponent, int64_t bias) -> Value {
+      Value field = AddIOp::create(b, exponent, whole(i32, bias));
+      field = ShLIOp::create(b, field, whole(i32, 23));
+      return BitcastOp::create(b, f32, field);
+    };
+    Value product = this->product(factor(part, 64), factor(rest, 63));
+    Value zero = this->product(product, real(0));
+    return AddFOp::create(b, product, zero);
+  }
+
+  Value scale() { return format.scale == BlockScale::F16 ? half(0) : power(); }
+
+  Value code(Value index) {
+    Value code;
+    int64_t first = format.getCodesOffset();
+    unsigned low = 0;
+    for (unsigned width : format.getPieces()) {
+      int64_t bytes = format.elements * width / 8;
+      Value piece;
+      if (width == 8) {
+        piece = ExtUIOp::create(b, i32, byte(AddIOp::create(b, index, at(first))));
+      } else {
+        Value place = AddIOp::create(b, RemUIOp::create(b, index, at(bytes)), at(first));
+        Value shift = MulIOp::create(b, DivUIOp::create(b, index, at(bytes)), at(width));
+        Value wide = ExtUIOp::create(b, i32, byte(place));
+        Value down = IndexCastUIOp::create(b, i32, shift);
+        piece = ShRUIOp::create(b, wide, down);
+        piece = AndIOp::create(b, piece, whole(i32, (1 << width) - 1));
+      }
+      if (low)
+        piece = ShLIOp::create(b, piece, whole(i32, low));
+      code = code ? OrIOp::create(b, code, piece) : piece;
+      first += bytes;
+      low += width;
+    }
+    return code;
+  }
+
+  /// An f16 holds every number of a type with at most 5 bits of exponent, subnormal ones among
+  /// them: with its fields in place it is off by a power of two alone.
+  Value smallFloat(Value code) {
+    const llvm::fltSemantics &semantics = format.code.semantics();
+    int mantissa = int(llvm::APFloat::semanticsPrecision(semantics)) - 1;
+    int magnitudeBits = int(format.codeBits) - 1;
+    int bias = 1 - llvm::APFloat::semanticsMinExponent(semantics);
+    Value magnitude = AndIOp::create(b, code, whole(i32, (1 << magnitudeBits) - 1));
+    Value sign = ShRUIOp::create(b, code, whole(i32, magnitudeBits));
+    sign = ShLIOp::create(b, sign, whole(i32, 15));
+    Value fields = ShLIOp::create(b, magnitude, whole(i32, 10 - mantissa));
+    Value bits = OrIOp::create(b, fields, sign);
+    bits = TruncIOp::create(b, i16, bits);
+    Value stored = BitcastOp::create(b, b.getF16Type(), bits);
+    Value number = ExtFOp::create(b, f32, stored);
+    if (bias != 15)
+      number = MulFOp::create(b, number, real(std::ldexp(1.0, 15 - bias)));
+    bool hasOneNaN =
+        llvm::APFloat::semanticsHasNaN(semantics) && !llvm::APFloat::semanticsHasInf(semantics);
+    if (!hasOneNaN)
+      return number;
+    Value isNaN =
+        CmpIOp::create(b, CmpIPredicate::eq, magnitude, whole(i32, (1 << magnitudeBits) - 1));
+    Value nan = ConstantOp::create(
+        b, b.getFloatAttr(f32, llvm::APFloat::getQNaN(llvm::APFloat::IEEEsingle())));
+    return SelectOp::create(b, isNaN, nan, number);
+  }
+
+  Value tableEntry(Value code) {
+    auto type = RankedTensorType::get({int64_t(format.code.table.size())}, f32);
+    Value table = ConstantOp::create(b, DenseElementsAttr::get(type, format.code.table));
+    Value index = IndexCastUIOp::create(b, b.getIndexType(), code);
+    return tensor::ExtractOp::create(b, table, index);
+  }
+
+  ImplicitLocOpBuilder &b;
+  const BlockFormat &format;
+  llvm::function_ref<Value(Value)> byte;
+  Type i16, i32, f32;
+};
+} // namespace
+
+Value tessera::decodeElement(ImplicitLocOpBuilder &b, const BlockFormat &format, Value index,
+                             llvm::function_ref<Value(Value place)> byte) {
+  return Decoder(b, format, byte).run(index);
+}
