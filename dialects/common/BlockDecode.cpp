@@ -20,7 +20,8 @@ public:
         f32(b.getF32Type()) {}
 
   Value run(Value index) {
-    Value code = this->code(index), scale = this->scale();
+    bool isFloat = format.code.kind == BlockCode::Float;
+    Value code = this->code(index, isFloat ? i16 : i32), scale = this->scale();
     if (format.code.kind == BlockCode::Integer) {
       Value number = SIToFPOp::create(b, f32, code);
       if (format.scale != BlockScale::F16)
@@ -31,7 +32,7 @@ public:
         return AddFOp::create(b, scaled, half(2));
       return SubFOp::create(b, scaled, product(scale, real(format.code.bias)));
     }
-    Value number = format.code.kind == BlockCode::Float ? smallFloat(code) : tableEntry(code);
+    Value number = isFloat ? smallFloat(code) : tableEntry(code);
     return MulFOp::create(b, number, scale);
   }
 
@@ -71,7 +72,7 @@ private:
 
   Value scale() { return format.scale == BlockScale::F16 ? half(0) : power(); }
 
-  Value code(Value index) {
+  Value code(Value index, Type type) {
     Value code;
     int64_t first = format.getCodesOffset();
     unsigned low = 0;
@@ -79,17 +80,17 @@ private:
       int64_t bytes = format.elements * width / 8;
       Value piece;
       if (width == 8) {
-        piece = ExtUIOp::create(b, i32, byte(AddIOp::create(b, index, at(first))));
+        piece = ExtUIOp::create(b, type, byte(AddIOp::create(b, index, at(first))));
       } else {
         Value place = AddIOp::create(b, RemUIOp::create(b, index, at(bytes)), at(first));
         Value shift = MulIOp::create(b, DivUIOp::create(b, index, at(bytes)), at(width));
-        Value wide = ExtUIOp::create(b, i32, byte(place));
-        Value down = IndexCastUIOp::create(b, i32, shift);
+        Value wide = ExtUIOp::create(b, type, byte(place));
+        Value down = IndexCastUIOp::create(b, type, shift);
         piece = ShRUIOp::create(b, wide, down);
-        piece = AndIOp::create(b, piece, whole(i32, (1 << width) - 1));
+        piece = AndIOp::create(b, piece, whole(type, (1 << width) - 1));
       }
       if (low)
-        piece = ShLIOp::create(b, piece, whole(i32, low));
+        piece = ShLIOp::create(b, piece, whole(type, low));
       code = code ? OrIOp::create(b, code, piece) : piece;
       first += bytes;
       low += width;
@@ -104,25 +105,21 @@ private:
     int mantissa = int(llvm::APFloat::semanticsPrecision(semantics)) - 1;
     int magnitudeBits = int(format.codeBits) - 1;
     int bias = 1 - llvm::APFloat::semanticsMinExponent(semantics);
-    Value magnitude = AndIOp::create(b, code, whole(i32, (1 << magnitudeBits) - 1));
-    Value sign = ShRUIOp::create(b, code, whole(i32, magnitudeBits));
-    sign = ShLIOp::create(b, sign, whole(i32, 15));
-    Value fields = ShLIOp::create(b, magnitude, whole(i32, 10 - mantissa));
-    Value bits = OrIOp::create(b, fields, sign);
-    bits = TruncIOp::create(b, i16, bits);
-    Value stored = BitcastOp::create(b, b.getF16Type(), bits);
-    Value number = ExtFOp::create(b, f32, stored);
-    if (bias != 15)
-      number = MulFOp::create(b, number, real(std::ldexp(1.0, 15 - bias)));
+    int64_t most = (1 << magnitudeBits) - 1;
+    Value magnitude = AndIOp::create(b, code, whole(i16, most));
+    Value sign = ShRUIOp::create(b, code, whole(i16, magnitudeBits));
+    sign = ShLIOp::create(b, sign, whole(i16, 15));
+    Value fields = ShLIOp::create(b, magnitude, whole(i16, 10 - mantissa));
     bool hasOneNaN =
         llvm::APFloat::semanticsHasNaN(semantics) && !llvm::APFloat::semanticsHasInf(semantics);
-    if (!hasOneNaN)
-      return number;
-    Value isNaN =
-        CmpIOp::create(b, CmpIPredicate::eq, magnitude, whole(i32, (1 << magnitudeBits) - 1));
-    Value nan = ConstantOp::create(
-        b, b.getFloatAttr(f32, llvm::APFloat::getQNaN(llvm::APFloat::IEEEsingle())));
-    return SelectOp::create(b, isNaN, nan, number);
+    if (hasOneNaN) {
+      Value isNaN = CmpIOp::create(b, CmpIPredicate::eq, magnitude, whole(i16, most));
+      fields = SelectOp::create(b, isNaN, whole(i16, 0x7e00), fields);
+    }
+    Value bits = OrIOp::create(b, fields, sign);
+    Value stored = BitcastOp::create(b, b.getF16Type(), bits);
+    Value number = ExtFOp::create(b, f32, stored);
+    return bias == 15 ? number : product(number, real(std::ldexp(1.0, 15 - bias)));
   }
 
   Value tableEntry(Value code) {

@@ -1,6 +1,7 @@
 //===- Finish.cpp - From LLVM IR to the object file of a kernel -----------------------===//
 #include "compiler/codegen/llvm/Finish.h"
 
+#include "compiler/codegen/llvm/ExtendBytes.h"
 #include "compiler/codegen/llvm/LookupTables.h"
 
 #include "llvm/Analysis/AssumptionCache.h"
@@ -306,7 +307,8 @@ static void unrollInnerLoops(Function &function, FunctionAnalysisManager &analys
   analyses.invalidate(function, PreservedAnalyses::none());
 }
 
-static void optimise(Module &module, TargetMachine &machine, bool vectorizeLoops) {
+static void optimise(Module &module, TargetMachine &machine, const KernelFunction &kernel) {
+  bool vectorizeLoops = kernel.vectorizeLoops;
   PipelineTuningOptions tuning;
   // A schedule has decided about vectors and unrolling; what it left scalar is to stay small.
   tuning.LoopVectorization = vectorizeLoops;
@@ -330,6 +332,10 @@ static void optimise(Module &module, TargetMachine &machine, bool vectorizeLoops
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, graphs, modules);
   builder.buildPerModuleDefaultPipeline(OptimizationLevel::O3).run(module, modules);
+  lowerTables(module, kernel.tables, machine);
+  for (Function &function : module)
+    if (!function.isDeclaration() && extendBytesEarly(function))
+      functions.invalidate(function, PreservedAnalyses::none());
   for (Function &function : module)
     if (!vectorizeLoops && !function.isDeclaration())
       unrollInnerLoops(function, functions);
@@ -362,7 +368,7 @@ Expected<SmallVector<char, 0>> finishKernel(Module &module, const KernelFunction
   bindRuntime(module);
   moveAllocationsToStack(module);
   useRoundingIntrinsics(module);
-  lowerTables(module, kernel.tables, **machine);
+  formTableVectors(module);
   if (Error error = addEntry(module, kernel))
     return error;
   hideEverythingElse(module, kernel);
@@ -375,7 +381,7 @@ Expected<SmallVector<char, 0>> finishKernel(Module &module, const KernelFunction
   if (verifyModule(module, &report))
     return createStringError("the generator made invalid LLVM IR: " + broken);
 
-  optimise(module, **machine, kernel.vectorizeLoops);
+  optimise(module, **machine, kernel);
   expandMemoryIntrinsics(module, **machine);
   if (listing.wantLLVM) {
     raw_string_ostream out(listing.llvm);

@@ -16,7 +16,9 @@ namespace tessera::codegen {
 /// float. An index is below the table's length, a power of two.
 inline constexpr llvm::StringLiteral kTablePrefix = "tessera_table_";
 
-/// Gives these functions what they stand for, and removes them.
+/// Before LLVM's passes: makes one call of those that fill the lanes of a vector.
+void formTableVectors(llvm::Module &module);
+/// Behind them: gives these functions what they stand for, and removes them.
 void lowerTables(llvm::Module &module, llvm::ArrayRef<std::vector<float>> tables,
                  const llvm::TargetMachine &machine);
 

@@ -175,9 +175,9 @@ LogicalResult Outliner::run() {
   kernel.setFunctionType(
       builder.getFunctionType(entry.getArgumentTypes(), ValueRange(results).getTypes()));
   for (auto [number, input] : llvm::enumerate(inputs)) {
-    // Packed blocks have a layout of their own.
     Type element = graph::getTensorType(input).getElementType();
-    if (graph::getConstantSource(input) && element.isIntOrFloat())
+    if (graph::getConstantSource(input) &&
+        (element.isIntOrFloat() || llvm::isa<graph::BlockType>(element)))
       kernel.setArgAttr(number, kernel::KernelDialect::kConstantAttr, builder.getUnitAttr());
   }
   llvm::SetVector<Attribute> names;

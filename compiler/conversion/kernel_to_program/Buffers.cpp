@@ -55,7 +55,7 @@ Value Converter::bufferOf(Value value) {
 
 /// A constant in the layout that a kernel reads.
 Value Converter::packed(graph::ConstantOp constant, Value operand, kernel::PackedAttr layout) {
-  graph::TensorType logical = graph::getTensorType(operand);
+  graph::TensorType logical = graph::getStorageType(graph::getTensorType(operand));
   Value &known = packedConstants[{constant.getValue().getAsOpaquePointer(),
                                   logical.getAsOpaquePointer(), layout.getAsOpaquePointer()}];
   if (known)

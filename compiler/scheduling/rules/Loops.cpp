@@ -204,6 +204,8 @@ private:
       update.atomic();
       update.vectorizeEven(reducer.grouped, reducer.group);
     }
+    if (!reducer.panel.empty())
+      panel(reducer, c + "_t");
     for (StageWriter *stage : {&init, &update}) {
       stage->vectorizeEven(c + "_i", reducer.lanes);
       if (reducer.columnTile > reducer.lanes)
@@ -211,6 +213,26 @@ private:
       if (!r.empty())
         stage->unroll(r + "_i");
     }
+  }
+
+  /// Columns are unpacked for all rows of a block at a time. The steps of a unit are unrolled: what
+  /// they share (scales) is read once, and where each lies in it is known.
+  void panel(const ReducerPlan &reducer, const std::string &at) {
+    StageWriter stage = writer.stage(reducer.panel);
+    stage.computeAt(reducer.stage, at);
+    for (const std::string &loop : reducer.panelOthers)
+      stage.boundExtent(loop, 1);
+    std::string k = reducer.panelDepth;
+    stage.boundExtent(k, reducer.block.depth);
+    stage.boundExtent(reducer.panelColumns, reducer.columnTile);
+    stage.split(k, k + "_o", k + "_i", reducer.panelPeriod);
+    Names order{reducer.panelColumns, k + "_i", k + "_o"};
+    order.append(reducer.panelOthers.rbegin(), reducer.panelOthers.rend());
+    stage.reorder(order);
+    stage.vectorizeEven(reducer.panelColumns, reducer.lanes);
+    if (reducer.columnTile > reducer.lanes)
+      stage.unroll(reducer.panelColumns);
+    stage.unroll(k + "_i");
   }
 
   //===-- Rows -------------------------------------------------------------------===//

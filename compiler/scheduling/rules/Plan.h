@@ -43,6 +43,11 @@ struct ReducerPlan {
   int64_t group = 1;
   bool widen = false;
   std::string grouped;
+  /// Of a blocked tile whose columns are unpacked (Unpacking): the stage that unpacks a panel of
+  /// columns for `block.depth` steps, its loops along the reduction, across the panel, and others.
+  std::string panel, panelDepth, panelColumns;
+  llvm::SmallVector<std::string> panelOthers;
+  int64_t panelPeriod = 1;
   // Row: what block_reduction made.
   int64_t rowWidth = 0;
   bool hasLanes = false, hasMerge = false;
@@ -61,6 +66,16 @@ struct OutputPlan {
   /// panels cut from rows.
   std::optional<unsigned> continued;
 };
+
+/// A stage that unpacks a constant argument: it reads nothing else, and each of its dimensions but
+/// the last is a dimension of the argument. Units of `period` elements along the last repeat their
+/// form.
+struct Unpacking {
+  mlir::BlockArgument argument;
+  llvm::SmallVector<int64_t> argumentDims; ///< for each dimension but the last
+  int64_t period = 1;
+};
+std::optional<Unpacking> matchUnpacking(kernel::FuncOp kernel, const StageInfo &stage);
 
 /// Reads the copy of a kernel while restructuring it, and writes the directives.
 class Planner {
@@ -93,6 +108,9 @@ private:
   static void unify(llvm::MutableArrayRef<ReducerPlan> plans);
   mlir::LogicalResult restructure(ReducerPlan &plan);
   mlir::LogicalResult pack(ReducerPlan &plan, const std::string &loop, int64_t tile, bool columns);
+  std::optional<Unpacking> findUnpacking(const StageInfo &stage, unsigned loop);
+  mlir::LogicalResult unpackPanels(ReducerPlan &plan, const Access &read, int64_t dim,
+                                   int64_t tile);
   mlir::LogicalResult blockRow(ReducerPlan &plan);
   void planGroups(ReducerPlan &plan, const StageInfo &stage, unsigned columns);
   mlir::LogicalResult group(ReducerPlan &plan);

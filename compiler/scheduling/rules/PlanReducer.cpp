@@ -163,6 +163,18 @@ void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned colum
     plan.blocked =
         !plan.rows.empty() && (ShapedType::isDynamic(depth) || depth > plan.block.depth * 3 / 2);
     plan.pieceLoops = 1;
+    if (std::optional<Unpacking> unpacking = findUnpacking(stage, columns);
+        unpacking && !plan.rows.empty() && !ShapedType::isDynamic(depth)) {
+      // Each block unpacks its columns once, so that it pays to be high.
+      constexpr int64_t kDepth = 512, kRows = 48;
+      int64_t units = depth / unpacking->period;
+      int64_t most = std::max<int64_t>(1, kDepth / unpacking->period);
+      while (units % most)
+        --most;
+      plan.block.depth = most * unpacking->period;
+      plan.block.rowTiles = llvm::divideCeil(kRows, plan.rowTile);
+      plan.blocked = depth % unpacking->period == 0;
+    }
   }
   if (isProduct && !plan.columnsSlide)
     planGroups(plan, stage, columns);

@@ -73,6 +73,9 @@ LogicalResult Planner::materializePrologues() {
       return to && to->isProduct && to->kind != StageKind::DepthwiseWindow &&
              iterations(*to) > 64 * iterations(stage);
     });
+    // What a product unpacks, it unpacks into panels (Unpack.cpp).
+    if (readers.size() == 1 && intoProduct && matchUnpacking(kernel, stage))
+      continue;
     bool keep = (intoProduct && cost > kInlineIntoProduct) ||
                 (readers.size() > 1 && cost > kInlineRepeated);
     if (!keep)
@@ -165,6 +168,8 @@ LogicalResult Planner::pack(ReducerPlan &plan, const std::string &loopName, int6
     std::optional<int64_t> dim = packedDim(read, loop);
     if (!dim)
       continue;
+    if (columns && plan.blocked && findUnpacking(stage, loop))
+      return unpackPanels(plan, read, *dim, tile);
     auto argument = dyn_cast<BlockArgument>(read.tensor);
     bool constant = argument && kernel.getArgAttr(argument.getArgNumber(),
                                                   kernel::KernelDialect::kConstantAttr);

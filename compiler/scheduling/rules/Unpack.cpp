@@ -1,0 +1,110 @@
+//===- Unpack.cpp - Products with packed weights ----------------------------------------------===//
+// A product whose columns are unpacked from a constant by a stage of its own (blocks of few bits):
+// the constant is laid out in tiles of columns, byte by byte, so that vectors of columns are
+// unpacked from vectors of bytes, and the product reads panels that are unpacked for one cache
+// block at a time.
+#include "compiler/scheduling/rules/Plan.h"
+
+#include "compiler/scheduling/restructure/Restructure.h"
+
+using namespace mlir;
+
+namespace tessera::scheduling {
+
+std::optional<Unpacking> matchUnpacking(kernel::FuncOp kernel, const StageInfo &stage) {
+  if (stage.reduces() || stage.op.getNumResults() != 1 || stage.loops.empty())
+    return std::nullopt;
+  AffineMap output = stage.op.getMatchingIndexingMap(stage.op.getDpsInitOperand(0));
+  unsigned last = output.getDimPosition(output.getNumResults() - 1);
+  Unpacking unpacking;
+  for (const Access &read : stage.reads) {
+    if (read.tensor.getDefiningOp<arith::ConstantOp>())
+      continue; // A table.
+    auto argument = dyn_cast<BlockArgument>(read.tensor);
+    if (!argument || argument.getOwner() != &kernel.getBody().front() || read.operand ||
+        (unpacking.argument && unpacking.argument != argument) || read.dims.empty() ||
+        !kernel.getArgAttr(argument.getArgNumber(), kernel::KernelDialect::kConstantAttr) ||
+        kernel.getArgAttr(argument.getArgNumber(), kernel::KernelDialect::kLayoutAttr))
+      return std::nullopt;
+    SmallVector<int64_t> dims;
+    for (unsigned place = 0; place + 1 < output.getNumResults(); ++place) {
+      unsigned loop = output.getDimPosition(place);
+      std::optional<int64_t> found;
+      for (auto [dim, form] : llvm::enumerate(read.dims)) {
+        if (!form.loops.test(loop))
+          continue;
+        if (found || !form.movesByOne(loop) || form.loops.count() != 1 || form.clamped)
+          return std::nullopt;
+        found = dim;
+      }
+      if (!found)
+        return std::nullopt;
+      dims.push_back(*found);
+    }
+    if (unpacking.argument && dims != unpacking.argumentDims)
+      return std::nullopt;
+    unpacking.argument = argument;
+    unpacking.argumentDims = dims;
+  }
+  if (!unpacking.argument)
+    return std::nullopt;
+  for (Operation *user : unpacking.argument.getUsers())
+    if (user->getParentOp() != stage.op && !isa<tensor::DimOp>(user))
+      return std::nullopt;
+  // The length of a block: what the last index is divided by.
+  for (Operation &inner : stage.op.getRegion().front()) {
+    APInt divisor;
+    if (!isa<arith::DivUIOp, arith::RemUIOp>(inner) ||
+        !matchPattern(inner.getOperand(1), m_ConstantInt(&divisor)))
+      continue;
+    auto index = inner.getOperand(0).getDefiningOp<linalg::IndexOp>();
+    if (index && index.getDim() == last)
+      unpacking.period = std::max(unpacking.period, divisor.getSExtValue());
+  }
+  return unpacking;
+}
+
+/// What unpacks the operand of a product that depends on `loop`.
+std::optional<Unpacking> Planner::findUnpacking(const StageInfo &stage, unsigned loop) {
+  for (const Access &read : stage.reads) {
+    if (!read.operand || !read.dependsOn(loop))
+      continue;
+    Operation *producer = read.tensor.getDefiningOp();
+    const StageInfo *from = producer ? info.lookup(producer) : nullptr;
+    if (!from || !from->op->hasOneUse())
+      return std::nullopt;
+    std::optional<int64_t> dim = packedDim(read, loop);
+    int64_t rank = read.dims.size();
+    bool alongReduction = rank > 1 && dim && *dim + 1 < rank &&
+                          read.dims.back().loops.count() == 1 &&
+                          stage.reductionLoops.test(read.dims.back().loops.find_first());
+    return alongReduction ? matchUnpacking(kernel, *from) : std::nullopt;
+  }
+  return std::nullopt;
+}
+
+LogicalResult Planner::unpackPanels(ReducerPlan &plan, const Access &read, int64_t dim,
+                                    int64_t tile) {
+  Unpacking unpacking = *matchUnpacking(kernel, *info.lookup(read.tensor.getDefiningOp()));
+  int64_t rank = read.dims.size();
+  unsigned operand = read.operand->getOperandNumber();
+  auto argumentType = cast<RankedTensorType>(unpacking.argument.getType());
+  auto all = llvm::to_vector(llvm::seq<int64_t>(0, argumentType.getRank()));
+  OpBuilder builder = writer.restructuring();
+  if (failed(apply(schedule::PackOperandOp::create(
+          builder, writer.loc(), unpacking.argument.getArgNumber(),
+          ArrayRef<int64_t>{unpacking.argumentDims[dim]}, ArrayRef<int64_t>{tile}, all))))
+    return failure();
+  plan.panel = plan.stage + "_panel";
+  plan.panelDepth = "i" + std::to_string(rank - 1);
+  plan.panelColumns = "t" + std::to_string(dim);
+  for (int64_t other = 0; other + 1 < rank; ++other)
+    plan.panelOthers.push_back("i" + std::to_string(other));
+  plan.panelPeriod = unpacking.period;
+  builder = writer.restructuring();
+  return apply(schedule::CopyPackedOp::create(
+      builder, writer.loc(), plan.stage, operand, plan.panel, ArrayRef<int64_t>{dim},
+      ArrayRef<int64_t>{tile}, llvm::to_vector(llvm::seq<int64_t>(0, rank))));
+}
+
+} // namespace tessera::scheduling

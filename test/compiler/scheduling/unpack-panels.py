@@ -1,0 +1,55 @@
+# Products with packed constants unpack panels of columns: the interpreter's numbers for numbers of columns, rows and steps of every
+# kind, one copy of the weight in the module, and no unpacked weight in memory.
+# RUN: python3 %s %t | FileCheck %s
+# CHECK: passed
+import os
+import subprocess
+import sys
+
+import numpy as np
+
+
+def tool(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def main():
+    folder = sys.argv[1]
+    os.makedirs(folder, exist_ok=True)
+    rng = np.random.default_rng(0)
+    # mode, rows (a name: any number), columns, steps, batch (of the weight too)
+    cases = [("int4", "B", 64, 96, 0), ("int4", 5, 37, 64, 0), ("nf4", "B", 48, 1088, 0), ("mxfp4", 2, 16, 1024, 0),
+             ("fp8-e5m2", "B", 130, 32, 0), ("int8-weights-asymmetric", 70, 40, 1056, 0), ("int4-asymmetric", "B", 24, 64, 3),
+             ("fp8-e4m3", 3, 21, 160, 2)]
+    for mode, rows, columns, steps, batch in cases:
+        b, x, w, y = ("b", [batch, rows, steps], [batch, steps, columns], [batch, rows, columns]) if batch else (
+            "", [rows, steps], [steps, columns], [rows, columns])
+        count = steps * columns * max(batch, 1)
+        rng.standard_normal(count).astype(np.float32).tofile(f"{folder}/w.bin")
+        text = {name: f"!graph.tensor<[{', '.join(map(str, dims))}], f32>" for name, dims in (("x", x), ("w", w), ("y", y))}
+        with open(f"{folder}/m.mlir", "w") as file:
+            file.write(f"""graph.func @main(%x: {text['x']} {{graph.name = "x"}}) -> ({text['y']} {{graph.name = "y"}}) {{
+  %w = graph.constant #graph.weight<"w.bin", 0, {4 * count} : {text['w']}>
+  %y = graph.contract "{b}mk,{b}kn->{b}mn" %x, %w : ({text['x']}, {text['w']}) -> {text['y']}
+  %z = graph.relu %y : {text['y']}
+  graph.return %z : {text['y']}
+}}
+""")
+        tool("tessera-compile", f"{folder}/m.mlir", "--quantize", mode, "-o", f"{folder}/m.tsm", "-q")
+        program = tool("tessera-compile", f"{folder}/m.mlir", "--quantize", mode, "--emit", "program", "-o", "-")
+        assert "program.temp" not in program and program.count("program.constant") == 1, (mode, program)
+        assert "acc_panel" in program, (mode, program)
+        for given in (1, 6, 61) if rows == "B" else (rows,):
+            shape = [given if extent == "B" else extent for extent in x]
+            np.save(f"{folder}/x.npy", rng.standard_normal(shape).astype(np.float32))
+            io = ["-i", f"x=@{folder}/x.npy", "-o", f"y=@{folder}/y.npy"]
+            tool("tessera-run", f"{folder}/m.mlir", "--quantize", mode, "--reference", *io)
+            reference = np.load(f"{folder}/y.npy")
+            tool("tessera-run", f"{folder}/m.tsm", *io)
+            got = np.load(f"{folder}/y.npy")
+            error = np.abs(got - reference).max() / np.abs(reference).max()
+            assert got.shape == reference.shape and error < 1e-5, (mode, rows, columns, steps, batch, given, error)
+    print("passed")
+
+
+main()
