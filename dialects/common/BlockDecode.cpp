@@ -7,6 +7,7 @@
 #include "mlir/IR/BuiltinTypes.h"
 
 #include <cmath>
+#include <limits>
 
 using namespace mlir;
 using namespace mlir::arith;
@@ -32,7 +33,7 @@ public:
         return AddFOp::create(b, scaled, half(2));
       return SubFOp::create(b, scaled, product(scale, real(format.code.bias)));
     }
-    Value number = isFloat ? smallFloat(code) : tableEntry(code);
+    Value number = isFloat ? smallFloat(code) : tableEntry(format.code.table, code);
     return MulFOp::create(b, number, scale);
   }
 
@@ -54,20 +55,13 @@ private:
     return ExtFOp::create(b, f32, stored);
   }
 
-  /// 2^(e - 127), NaN for 255, without a choice: two normal factors, whose product is subnormal
-  /// for e = 0 and infinite for 255. Infinity times zero makes NaN of it.
+  /// 2^(e - 127), NaN for 255: a table is shorter than arithmetic that gets both ends right.
   Value power() {
-    Value exponent = ExtUIOp::create(b, i32, byte(at(0)));
-    Value part = ShRUIOp::create(b, exponent, whole(i32, 1));
-    Value rest = SubIOp::create(b, exponent, part);
-    auto factor = [&](Value exponent, int64_t bias) -> Value {
-      Value field = AddIOp::create(b, exponent, whole(i32, bias));
-      field = ShLIOp::create(b, field, whole(i32, 23));
-      return BitcastOp::create(b, f32, field);
-    };
-    Value product = this->product(factor(part, 64), factor(rest, 63));
-    Value zero = this->product(product, real(0));
-    return AddFOp::create(b, product, zero);
+    SmallVector<float> powers;
+    for (int e = 0; e < 255; ++e)
+      powers.push_back(std::ldexp(1.0f, e - 127));
+    powers.push_back(std::numeric_limits<float>::quiet_NaN());
+    return tableEntry(powers, ExtUIOp::create(b, i32, byte(at(0))));
   }
 
   Value scale() { return format.scale == BlockScale::F16 ? half(0) : power(); }
@@ -122,9 +116,9 @@ private:
     return bias == 15 ? number : product(number, real(std::ldexp(1.0, 15 - bias)));
   }
 
-  Value tableEntry(Value code) {
-    auto type = RankedTensorType::get({int64_t(format.code.table.size())}, f32);
-    Value table = ConstantOp::create(b, DenseElementsAttr::get(type, format.code.table));
+  Value tableEntry(ArrayRef<float> entries, Value code) {
+    auto type = RankedTensorType::get({int64_t(entries.size())}, f32);
+    Value table = ConstantOp::create(b, DenseElementsAttr::get(type, entries));
     Value index = IndexCastUIOp::create(b, b.getIndexType(), code);
     return tensor::ExtractOp::create(b, table, index);
   }

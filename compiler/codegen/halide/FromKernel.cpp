@@ -8,6 +8,8 @@
 
 #include "llvm/ADT/StringSet.h"
 
+#include <cstring>
+
 using namespace mlir;
 
 namespace tessera::halide {
@@ -141,7 +143,10 @@ private:
                                   << "; the Halide generator knows tables of 2^n f32";
     auto entries = llvm::to_vector(value.getValues<float>());
     std::vector<float> table(entries.begin(), entries.end());
-    auto known = llvm::find(program.tables, table);
+    auto known = llvm::find_if(program.tables, [&](const std::vector<float> &other) {
+      return other.size() == table.size() &&
+             std::memcmp(other.data(), table.data(), table.size() * sizeof(float)) == 0;
+    });
     int64_t number = known - program.tables.begin();
     if (known == program.tables.end())
       program.tables.push_back(table);

@@ -8,6 +8,8 @@
 //   %wide = zext %loaded          (one load that extends)
 //   %low = and %wide, 15, %high = lshr %wide, 4
 //
+// The same for comparisons that select among longer integers.
+//
 // A product with a constant that is then copied to all lanes is computed in all lanes where its
 // other factor is copied as well: one copy less.
 #include "compiler/codegen/llvm/ExtendBytes.h"
@@ -49,6 +51,10 @@ public:
       dead.push_back(instruction);
     }
     bool changed = !found.empty();
+    for (BasicBlock &block : function)
+      for (Instruction &instruction : block)
+        if (auto *comparison = dyn_cast<ICmpInst>(&instruction))
+          changed |= extendComparison(*comparison, dead);
     RecursivelyDeleteTriviallyDeadInstructionsPermissive(dead);
     return copyFactors() | changed;
   }
@@ -70,6 +76,27 @@ private:
     return from && from->getElementType()->isIntegerTy(8) &&
            (isa<ZExtInst>(instruction) || instruction.getType()->getScalarType()->isFloatTy()) &&
            sourceOf(instruction.getOperand(0));
+  }
+
+  bool extendComparison(ICmpInst &comparison, SmallVectorImpl<WeakTrackingVH> &dead) {
+    auto *from = dyn_cast<FixedVectorType>(comparison.getOperand(0)->getType());
+    if (!from || !from->getElementType()->isIntegerTy(8) || comparison.use_empty() ||
+        comparison.isSigned() || !sourceOf(comparison.getOperand(0)) ||
+        !match(comparison.getOperand(1), m_ImmConstant()))
+      return false;
+    auto *type = dyn_cast<FixedVectorType>(comparison.user_back()->getType());
+    for (User *user : comparison.users())
+      if (!isa<SelectInst>(user) || user->getType() != type || user->getOperand(0) != &comparison)
+        return false;
+    if (!type || !type->getElementType()->isIntegerTy() || type->getScalarSizeInBits() <= 8)
+      return false;
+    IRBuilder<> builder(&comparison);
+    Value *wide = builder.CreateICmp(comparison.getPredicate(),
+                                     extend(builder, comparison.getOperand(0), type),
+                                     extend(builder, comparison.getOperand(1), type));
+    comparison.replaceAllUsesWith(wide);
+    dead.push_back(&comparison);
+    return true;
   }
 
   Value *extend(IRBuilder<> &builder, Value *value, Type *type) {

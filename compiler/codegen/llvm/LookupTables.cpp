@@ -14,6 +14,7 @@
 // What is no such vector, or a longer table, is a load.
 #include "compiler/codegen/llvm/LookupTables.h"
 
+#include "llvm/Analysis/VectorUtils.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/IntrinsicsX86.h"
 #include "llvm/MC/MCSubtargetInfo.h"
@@ -135,7 +136,9 @@ public:
               builder.CreateInBoundsGEP(constant->getType(), global, {builder.getInt64(0), index});
           return builder.CreateLoad(builder.getFloatTy(), place);
         };
-        if (vector) {
+        if (Value *same = vector ? getSplatValue(indices) : nullptr) {
+          value = builder.CreateVectorSplat(vector->getElementCount(), load(same));
+        } else if (vector) {
           value = PoisonValue::get(vector);
           for (uint64_t lane = 0; lane < vector->getNumElements(); ++lane)
             value = builder.CreateInsertElement(

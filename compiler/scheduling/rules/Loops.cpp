@@ -246,7 +246,7 @@ private:
         stage.computeAt(plan.stage, at);
       stage.storeOnStack();
       for (const std::string &dim : reducer.dims)
-        stage.boundExtent(dim, 1);
+        stage.boundExtent(dim, dim == reducer.together ? reducer.togetherExtent : 1);
       return stage;
     };
     if (reducer.kind == ReducerPlan::Row) {
@@ -255,6 +255,8 @@ private:
       part.boundExtent(k + "_i", reducer.rowWidth);
       StageWriter update = writer.update(reducer.stage + "_part");
       Names order{k + "_i", k + "_o"};
+      if (!reducer.together.empty())
+        order.insert(order.begin() + 1, reducer.together);
       for (size_t i = reducer.reductionLoops.size() - 1; i-- > 0;)
         order.push_back(reducer.reductionLoops[i]);
       update.reorder(order);
@@ -262,6 +264,8 @@ private:
         stage->vectorizeEven(k + "_i", reducer.lanes);
         if (reducer.rowWidth > reducer.lanes)
           stage->unroll(k + "_i");
+        if (!reducer.together.empty())
+          stage->unroll(reducer.together);
       }
       if (reducer.hasLanes) {
         StageWriter lanes = place(reducer.stage + "_lanes");
@@ -282,6 +286,10 @@ private:
     llvm::SmallDenseSet<StringRef> shared;
     for (const ReducerPlan &reducer : plan.reducers)
       shared.insert(reducer.hostLoops.begin(), reducer.hostLoops.end());
+    // Of a single reducer; unify sees to that.
+    for (const ReducerPlan &reducer : plan.reducers)
+      if (!reducer.together.empty())
+        shared.erase(hostLoop(reducer, reducer.together));
     StageWriter out = writer.stage(plan.stage);
     Names inner, outer;
     double innerWork = plan.workPerPoint;

@@ -51,6 +51,9 @@ struct ReducerPlan {
   // Row: what block_reduction made.
   int64_t rowWidth = 0;
   bool hasLanes = false, hasMerge = false;
+  /// A dimension whose values are computed side by side, for what they unpack in common.
+  std::string together;
+  int64_t togetherExtent = 1;
 };
 
 struct OutputPlan {
@@ -109,6 +112,7 @@ private:
   mlir::LogicalResult restructure(ReducerPlan &plan);
   mlir::LogicalResult pack(ReducerPlan &plan, const std::string &loop, int64_t tile, bool columns);
   std::optional<Unpacking> findUnpacking(const StageInfo &stage, unsigned loop);
+  std::optional<unsigned> findFewRows(const StageInfo &stage, unsigned columns);
   mlir::LogicalResult unpackPanels(ReducerPlan &plan, const Access &read, int64_t dim,
                                    int64_t tile);
   mlir::LogicalResult blockRow(ReducerPlan &plan);

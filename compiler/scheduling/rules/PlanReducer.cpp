@@ -93,7 +93,10 @@ ReducerPlan Planner::plan(const StageInfo &stage, const Place &place) {
       return !read.dependsOn(*columns) || read.isContiguousIn(*columns) ||
              (isVector && isConstant(read.tensor));
     });
-  if (columnsFit && stage.extentOr(*columns, kAssumedExtent) > 1) {
+  std::optional<unsigned> together;
+  if (columnsFit)
+    together = findFewRows(stage, *columns);
+  if (columnsFit && !together && stage.extentOr(*columns, kAssumedExtent) > 1) {
     plan.kind = ReducerPlan::Tile;
     planTile(plan, stage, *columns);
     return plan;
@@ -105,6 +108,10 @@ ReducerPlan Planner::plan(const StageInfo &stage, const Place &place) {
   if (associative && stage.kind != StageKind::Scan && contiguous(last) &&
       stage.extentOr(last, kAssumedExtent) >= plan.lanes)
     plan.kind = ReducerPlan::Row;
+  if (plan.kind == ReducerPlan::Row && together) {
+    plan.together = stage.loops[*together];
+    plan.togetherExtent = stage.extents[*together];
+  }
   return plan;
 }
 

@@ -83,6 +83,23 @@ std::optional<Unpacking> Planner::findUnpacking(const StageInfo &stage, unsigned
   return std::nullopt;
 }
 
+/// The rows of a product with columns that are unpacked, when registers hold the sums of all rows.
+std::optional<unsigned> Planner::findFewRows(const StageInfo &stage, unsigned columns) {
+  constexpr int64_t kFew = 4;
+  std::optional<unsigned> rows;
+  if (stage.kind != StageKind::Contraction || !findUnpacking(stage, columns))
+    return rows;
+  for (unsigned loop = 0; loop < stage.loops.size(); ++loop) {
+    if (stage.reductionLoops.test(loop) || loop == columns || stage.extents[loop] == 1)
+      continue;
+    if (rows || ShapedType::isDynamic(stage.extents[loop]) || stage.extents[loop] > kFew ||
+        llvm::is_contained(stage.batch, loop))
+      return std::nullopt;
+    rows = loop;
+  }
+  return rows;
+}
+
 LogicalResult Planner::unpackPanels(ReducerPlan &plan, const Access &read, int64_t dim,
                                     int64_t tile) {
   Unpacking unpacking = *matchUnpacking(kernel, *info.lookup(read.tensor.getDefiningOp()));
