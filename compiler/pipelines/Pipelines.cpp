@@ -30,6 +30,9 @@ void tessera::addGraphPasses(mlir::OpPassManager &passes) {
   passes.addPass(mlir::createCanonicalizerPass());
   passes.addPass(mlir::createLoopInvariantCodeMotionPass());
   passes.addPass(mlir::createCSEPass());
+  // Last: what is equal is one value now, and nothing looks into streams afterwards.
+  passes.addPass(transforms::createGraphFormStreams());
+  passes.addPass(mlir::createCanonicalizerPass());
 }
 
 void tessera::addKernelPasses(mlir::OpPassManager &passes) {

@@ -434,6 +434,36 @@ static StageKind classify(StageInfo &info, BodyAnalysis &body) {
   return info.isProduct ? StageKind::Contraction : StageKind::Reduction;
 }
 
+/// The value that gives a dynamic extent; null for arguments.
+static Value dynamicExtent(Value tensor, int64_t dim) {
+  while (auto stage = tensor.getDefiningOp<linalg::LinalgOp>())
+    tensor = stage.getDpsInits()[cast<OpResult>(tensor).getResultNumber()];
+  auto empty = tensor.getDefiningOp<tensor::EmptyOp>();
+  return empty ? empty.getDynamicSize(dim) : Value();
+}
+
+/// What is known of an extent: min(x, c) is at most c, and a product with c a multiple of it.
+static std::pair<int64_t, int64_t> boundAndStep(Value extent) {
+  APInt constant;
+  if (!extent)
+    return {ShapedType::kDynamic, 1};
+  if (matchPattern(extent, m_ConstantInt(&constant)))
+    return {constant.getSExtValue(), std::max<int64_t>(1, constant.getSExtValue())};
+  if (auto least = extent.getDefiningOp<arith::MinSIOp>())
+    for (Value operand : least->getOperands())
+      if (matchPattern(operand, m_ConstantInt(&constant)))
+        return {constant.getSExtValue(), 1};
+  if (auto product = extent.getDefiningOp<arith::MulIOp>())
+    for (unsigned side = 0; side < 2; ++side)
+      if (matchPattern(product->getOperand(side), m_ConstantInt(&constant)) &&
+          constant.isStrictlyPositive()) {
+        int64_t factor = constant.getSExtValue();
+        auto [bound, step] = boundAndStep(product->getOperand(1 - side));
+        return {ShapedType::isDynamic(bound) ? bound : bound * factor, step * factor};
+      }
+  return {ShapedType::kDynamic, 1};
+}
+
 StageInfo analyzeStage(linalg::GenericOp op) {
   StageInfo info;
   info.op = op;
@@ -442,6 +472,8 @@ StageInfo analyzeStage(linalg::GenericOp op) {
   unsigned loops = op.getNumLoops();
   info.reductionLoops.resize(loops);
   info.extents.assign(loops, ShapedType::kDynamic);
+  info.bounds.assign(loops, ShapedType::kDynamic);
+  info.steps.assign(loops, 1);
   for (unsigned loop = 0; loop < loops; ++loop)
     if (op.getIteratorTypesArray()[loop] == utils::IteratorType::reduction)
       info.reductionLoops.set(loop);
@@ -454,8 +486,16 @@ StageInfo analyzeStage(linalg::GenericOp op) {
     AffineMap map = op.getMatchingIndexingMap(&operand);
     auto type = cast<RankedTensorType>(operand.get().getType());
     for (auto [dim, expr] : llvm::enumerate(map.getResults()))
-      if (auto plain = dyn_cast<AffineDimExpr>(expr); plain && !type.isDynamicDim(dim))
-        info.extents[plain.getPosition()] = type.getDimSize(dim);
+      if (auto plain = dyn_cast<AffineDimExpr>(expr)) {
+        unsigned loop = plain.getPosition();
+        if (!type.isDynamicDim(dim)) {
+          info.extents[loop] = info.bounds[loop] = type.getDimSize(dim);
+          info.steps[loop] = std::max<int64_t>(1, type.getDimSize(dim));
+        } else if (ShapedType::isDynamic(info.bounds[loop])) {
+          std::tie(info.bounds[loop], info.steps[loop]) =
+              boundAndStep(dynamicExtent(operand.get(), dim));
+        }
+      }
     if (op.isDpsInput(&operand) && !op.getMatchingBlockArgument(&operand).use_empty())
       info.reads.push_back(*read);
   }

@@ -56,6 +56,8 @@ struct StageInfo {
   StageKind kind = StageKind::Elementwise;
   llvm::SmallVector<std::string> loops;
   llvm::SmallVector<int64_t> extents; ///< ShapedType::kDynamic where unknown
+  llvm::SmallVector<int64_t> bounds;  ///< the most an extent can be; ShapedType::kDynamic
+  llvm::SmallVector<int64_t> steps;   ///< what an extent is a multiple of; 1 where unknown
   llvm::SmallBitVector reductionLoops;
   std::vector<Access> reads;
   unsigned flopsPerPoint = 0; ///< arithmetic operations per iteration, elementary functions as 12

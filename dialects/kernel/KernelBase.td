@@ -42,6 +42,9 @@ def Kernel_Dialect : Dialect {
     static constexpr llvm::StringLiteral kScratchAttr = "kernel.scratch";
     /// Says that no iteration of a loop reads or writes what another one writes (unit), on scf.for.
     static constexpr llvm::StringLiteral kParallelAttr = "kernel.parallel";
+    /// Says that a reducing stage, which selects between new and running values by one condition, keeps
+    /// the running ones often (unit): then what it reads need not be computed.
+    static constexpr llvm::StringLiteral kSkipsAttr = "kernel.skips";
   }];
 }
 

@@ -23,7 +23,7 @@ void ScheduleDialect::initialize() {
 
 bool isRestructuring(Operation *op) {
   return isa<PadToTileOp, PackOperandOp, CopyPackedOp, WidenOperandOp, GroupReductionOp,
-             BlockReductionOp, CacheWriteOp, ScratchOp>(op);
+             BlockReductionOp, CacheWriteOp, ClampReadsOp, ScratchOp>(op);
 }
 
 LogicalResult FuncOp::verifyRegions() {

@@ -203,6 +203,22 @@ def Schedule_CacheWriteOp : Schedule_Restructure<"cache_write"> {
   let assemblyFormat = "$stage `as` $copy attr-dict";
 }
 
+def Schedule_ClampReadsOp : Schedule_Restructure<"clamp_reads"> {
+  let summary = "Lets a stage be computed past the extent of one of its parallel loops";
+  let description = [{
+    What the kernel takes, and what it keeps as a whole, is read at most at the last index of the loop. Then a
+    block of constant size may be computed where less is left; nobody reads what lies past the end. Stages
+    in between, which are computed for the same block, are read as they are.
+
+    ```mlir
+    schedule.clamp_reads "acc" loop "m"
+    // acc[m, n] = f(x[m, n], s[m])   =>   acc[m, n] = f(x[min(m, M - 1), n], s[m])
+    ```
+  }];
+  let arguments = (ins StrAttr:$stage, StrAttr:$loop);
+  let assemblyFormat = "$stage `loop` $loop attr-dict";
+}
+
 def Schedule_ScratchOp : Schedule_Restructure<"scratch"> {
   let summary = "Keeps a stage in memory that whoever launches the kernel provides";
   let description = [{

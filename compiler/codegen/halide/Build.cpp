@@ -239,6 +239,8 @@ private:
       here.loopExprs[reductions[r]] = var;
       here.update.insert_or_assign(stage.loops[reductions[r]], VarOrRVar(var));
     }
+    if (stage.predicate >= 0)
+      domain.where(exprs(stage, here, {stage.predicate})[0]);
     define(here.func, place, exprs(stage, here, stage.body));
     built.push_back(std::move(here));
   }

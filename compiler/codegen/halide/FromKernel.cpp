@@ -189,6 +189,23 @@ private:
     return isa_and_present<arith::MulIOp>(yielded.getDefiningOp());
   }
 
+  /// The one condition under which running values change; then `results` are the new ones.
+  static Value skippingCondition(linalg::GenericOp op, SmallVectorImpl<Value> &results) {
+    Value condition;
+    SmallVector<Value> next;
+    for (auto [number, result] : llvm::enumerate(results)) {
+      auto select = result.getDefiningOp<arith::SelectOp>();
+      Value carried = op.getMatchingBlockArgument(op.getDpsInitOperand(number));
+      if (!select || select.getFalseValue() != carried ||
+          (condition && select.getCondition() != condition))
+        return {};
+      condition = select.getCondition();
+      next.push_back(select.getTrueValue());
+    }
+    results = next;
+    return condition;
+  }
+
   LogicalResult describeStage(linalg::GenericOp op) {
     constexpr Type kIndex{TypeKind::Int, 32};
     Stage stage;
@@ -266,7 +283,11 @@ private:
     }
     if (failed(describeBody(body, loops)))
       return failure();
-    for (auto [yielded, held] : llvm::zip_equal(body.getTerminator()->getOperands(), stage.types))
+    SmallVector<Value> results(body.getTerminator()->getOperands());
+    if (op->hasAttr(kernel::KernelDialect::kSkipsAttr))
+      if (Value condition = skippingCondition(op, results))
+        stage.predicate = scalars.lookup(condition);
+    for (auto [yielded, held] : llvm::zip_equal(results, stage.types))
       stage.body.push_back(scalars.toStorage(scalars.lookup(yielded), yielded.getType(), held));
 
     for (OpResult result : op->getResults())

@@ -89,6 +89,7 @@ struct Stage {
   std::vector<Type> types;         ///< per result
   std::vector<int32_t> init;       ///< per result, a node; empty when nothing is reduced
   std::vector<int32_t> body;       ///< per result, a node
+  int32_t predicate = -1;          ///< a node: where it is false nothing is reduced
   bool reduces() const { return !init.empty(); }
 };
 

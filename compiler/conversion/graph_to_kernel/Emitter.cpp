@@ -36,6 +36,8 @@ KernelEmitter::KernelEmitter(OpBuilder &builder, kernel::FuncOp kernel)
 Value KernelEmitter::extent(graph::DimAttr dim) {
   if (dim.isConstant())
     return constantIndex(dim.getValue());
+  if (Value known = knownExtents.lookup(dim))
+    return known;
   auto *it = llvm::find(indexArguments, dim);
   Block &entry = kernel.getBody().front();
   unsigned firstIndex = entry.getNumArguments() - indexArguments.size();

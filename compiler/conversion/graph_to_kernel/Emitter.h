@@ -50,6 +50,8 @@ public:
 
   /// An extent as an index value.
   mlir::Value extent(graph::DimAttr dim);
+  /// From now on that extent is this value, which tells more of it than an argument would.
+  void setExtent(graph::DimAttr dim, mlir::Value value) { knownExtents[dim] = value; }
   mlir::Value constantIndex(int64_t value);
   /// A scalar constant of a builtin element type.
   mlir::Value constant(mlir::TypedAttr value);
@@ -93,6 +95,7 @@ private:
   mlir::Location loc;
   llvm::DenseMap<mlir::Value, mlir::Value> tensors;
   llvm::SmallVector<graph::DimAttr> indexArguments;
+  llvm::DenseMap<mlir::Attribute, mlir::Value> knownExtents;
   llvm::StringMap<unsigned> names;
 };
 

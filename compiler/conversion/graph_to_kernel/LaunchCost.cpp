@@ -9,8 +9,15 @@ using namespace tessera;
 using graph::DimAttr;
 using graph::DimExpr;
 
-/// An `index` value of a kernel as it was formed: a constant, or an argument.
+/// An `index` value of a kernel as it was formed: a constant, an argument, or computed from them.
 static DimExpr extentOf(Value index, kernel::LaunchOp launch, kernel::FuncOp kernel) {
+  auto operand = [&](unsigned number) {
+    return extentOf(index.getDefiningOp()->getOperand(number), launch, kernel);
+  };
+  if (index.getDefiningOp<arith::MulIOp>())
+    return operand(0) * operand(1);
+  if (index.getDefiningOp<arith::MinSIOp>())
+    return DimExpr::min(operand(0), operand(1));
   if (auto constant = index.getDefiningOp<arith::ConstantIndexOp>())
     return DimExpr::constant(launch.getContext(), constant.value());
   auto argument = llvm::dyn_cast<BlockArgument>(index);

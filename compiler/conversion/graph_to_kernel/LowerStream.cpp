@@ -17,6 +17,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "compiler/conversion/graph_to_kernel/Lower.h"
+#include "compiler/conversion/graph_to_kernel/MaskedBlocks.h"
 #include "compiler/conversion/graph_to_kernel/Regions.h"
 
 #include "mlir/IR/AttrTypeSubElements.h"
@@ -30,8 +31,8 @@ using graph::DimExpr;
 using BodyBuilder = ImplicitLocOpBuilder;
 
 /// Elements of a block: enough to pay for rescaling the states, few enough for the cache next to
-/// the core.
-static constexpr int64_t kBlock = 128;
+/// the core. Blocks consist of pieces, so that they can be cut into tiles.
+static constexpr int64_t kBlock = 256, kPiece = 32;
 
 namespace {
 class StreamLowering {
@@ -53,10 +54,12 @@ private:
     SmallVector<unsigned> states; // that the stage carries
   };
 
+  void cutIntoBlocks(DimAttr extent);
   LogicalResult liftBlocks();
   LogicalResult liftElements();
   LogicalResult analyzeMerge();
   LogicalResult groupStates();
+  void joinGroups();
   SmallVector<Value> merge(const Group &group, bool withinBlocks);
   SmallVector<DimAttr> dimsOfState(unsigned state) {
     return SmallVector<DimAttr>(llvm::cast<graph::TensorType>(op.getStateTypes()[state]).getDims());
@@ -65,6 +68,7 @@ private:
     return getKernelElementType(
         llvm::cast<graph::TensorType>(op.getStateTypes()[state]).getElementType());
   }
+  std::optional<MaskedBlocks> findMasks(bool withinBlocks);
   Value identityOf(unsigned state);
   Value arrange(unsigned state, Value merged, ArrayRef<unsigned> axes);
   /// The map that reads a state in a stage over these axes, whose loops start at `first`.
@@ -86,14 +90,14 @@ private:
 // Lift
 //===----------------------------------------------------------------------===//
 
-/// Lifts all blocks at once, by a copy of the lift in which the size of a block is a constant.
+/// Lifts all blocks at once, by a copy of the lift in which the size of a block is what it is here.
 LogicalResult StreamLowering::liftBlocks() {
   DimAttr symbol = DimExpr::symbol(op.getContext(), *op.getBlock());
   OwningOpRef<Operation *> copy(op->clone());
   AttrTypeReplacer replacer;
   auto substitute = [&](DimAttr dim) -> DimAttr {
     return graph::substituteDim(dim, [&](StringRef name) {
-      return name == *op.getBlock() ? DimExpr::constant(op.getContext(), blocks.size) : DimExpr();
+      return name == *op.getBlock() ? DimExpr(blocks.size) : DimExpr();
     });
   };
   replacer.addReplacement([&](DimAttr dim) -> std::optional<std::pair<Attribute, WalkResult>> {
@@ -250,7 +254,29 @@ LogicalResult StreamLowering::groupStates() {
       if (!llvm::is_contained(same->states, j))
         same->states.push_back(j);
   }
+  joinGroups();
   return success();
+}
+
+/// One stage merges everything, where the widest state has the axes of all others: then a block is
+/// lifted where it is merged. What the others lack must be there at least once.
+void StreamLowering::joinGroups() {
+  const Group *widest = &groups.front();
+  for (const Group &group : groups)
+    if (group.axes.size() > widest->axes.size())
+      widest = &group;
+  Group all{widest->axes, widest->dims, {}};
+  for (unsigned state = 0; state < axesOfState.size(); ++state) {
+    all.states.push_back(state);
+    for (auto [axis, dim] : llvm::zip(all.axes, all.dims))
+      if (!llvm::is_contained(axesOfState[state], axis) &&
+          !(dim.isConstant() && dim.getValue() >= 1))
+        return;
+    for (unsigned axis : axesOfState[state])
+      if (!llvm::is_contained(all.axes, axis))
+        return;
+  }
+  groups = {all};
 }
 
 Value StreamLowering::identityOf(unsigned state) {
@@ -288,7 +314,7 @@ SmallVector<Value> StreamLowering::merge(const Group &group, bool withinBlocks) 
                               lifted[state].isBatched ? std::optional(merged) : std::nullopt)});
   }
   // Its extent, which no other operand may tell.
-  DimAttr range = withinBlocks ? graph::getDim(op.getContext(), blocks.size) : blocks.count;
+  DimAttr range = withinBlocks ? blocks.size : blocks.count;
   reads.push_back(
       {emitter.empty({range}, builder.getF32Type()),
        AffineMap::get(merged + 1, 0, {builder.getAffineDimExpr(merged)}, op.getContext())});
@@ -296,7 +322,9 @@ SmallVector<Value> StreamLowering::merge(const Group &group, bool withinBlocks) 
   Value last = extent ? emitter.extent(DimExpr(blocks.extent) - 1) : Value();
   AffineMap output = builder.getMultiDimIdentityMap(merged + 1).getMajorSubMap(parallel);
   Block &block = op.getMerge().front();
-  return emitter.reduce(
+  std::optional<MaskedBlocks> masked = findMasks(withinBlocks);
+  bool skips = false;
+  SmallVector<Value> merges = emitter.reduce(
       withinBlocks ? "part" : "merge", parallel, 1, reads, inits, output,
       [&](BodyBuilder &b, ValueRange x, ValueRange running) {
         auto indexOf = [&](unsigned axis) -> Value {
@@ -326,6 +354,15 @@ SmallVector<Value> StreamLowering::merge(const Group &group, bool withinBlocks) 
             place.push_back(indexOf(axis));
           arguments[count + state] = extract(b, lifted[state].tensor, place);
         }
+        for (auto [state, from] : llvm::enumerate(lifted)) {
+          if (valid || !masked || !from.isBatched)
+            continue;
+          SmallVector<unsigned> place{merged};
+          for (unsigned axis : from.axes)
+            place.push_back(first + (llvm::find(group.axes, axis) - group.axes.begin()));
+          valid = masked->mayDiffer(b, state, place);
+          skips = bool(valid);
+        }
         SmallVector<Value> next;
         for (unsigned i = 0; i < carried; ++i) {
           Value value = scalars.build(b, block.getTerminator()->getOperand(group.states[i]),
@@ -335,18 +372,56 @@ SmallVector<Value> StreamLowering::merge(const Group &group, bool withinBlocks) 
         }
         return next;
       });
+  if (skips)
+    merges[0].getDefiningOp()->setAttr(kernel::KernelDialect::kSkipsAttr, builder.getUnitAttr());
+  return merges;
+}
+
+/// Blocks that a mask leaves out are not merged.
+std::optional<MaskedBlocks> StreamLowering::findMasks(bool withinBlocks) {
+  if (withinBlocks)
+    return std::nullopt;
+  SmallVector<Value> tensors;
+  SmallVector<TypedAttr> identity;
+  for (auto [state, value] : llvm::zip(lifted, op.getIdentity())) {
+    tensors.push_back(state.tensor);
+    identity.push_back(llvm::cast<TypedAttr>(value));
+  }
+  MaskedBlocks masked(tensors, identity);
+  return masked.empty() ? std::nullopt : std::optional(masked);
 }
 
 //===----------------------------------------------------------------------===//
 // The op
 //===----------------------------------------------------------------------===//
 
+/// As few blocks as the largest size allows, all of the same size: a short axis is one short block.
+void StreamLowering::cutIntoBlocks(DimAttr extent) {
+  DimExpr one = DimExpr::constant(op.getContext(), 1);
+  DimExpr count = DimExpr::max(DimExpr(extent).ceilDiv(kBlock), one);
+  DimExpr pieces = DimExpr::max(DimExpr(extent).ceilDiv(count).ceilDiv(kPiece), one);
+  DimExpr size = pieces * kPiece;
+  blocks = {extent, DimExpr(extent).ceilDiv(size).get(), size.get(), {}};
+  if (blocks.size.isConstant())
+    return;
+  // That it is bounded, and a multiple, stands in the kernel: schedules rely on it.
+  Value most = emitter.constantIndex(kBlock / kPiece), by = emitter.constantIndex(kPiece);
+  Value bounded = arith::MinSIOp::create(builder, op.getLoc(), emitter.extent(pieces), most);
+  blocks.sizeValue = arith::MulIOp::create(builder, op.getLoc(), bounded, by);
+  emitter.setExtent(blocks.size, blocks.sizeValue);
+}
+
 Tensors StreamLowering::run() {
   DimAttr extent = op.getExtent();
-  elements = {extent, extent, 1};
-  int64_t size = extent.isConstant() ? std::clamp<int64_t>(extent.getValue(), 1, kBlock) : kBlock;
-  blocks = {extent, DimExpr(extent).ceilDiv(size).get(), size};
+  elements = {extent, extent, graph::getDim(op.getContext(), 1), {}};
   bool takesBlocks = op.getBlock().has_value();
+  if (takesBlocks) {
+    cutIntoBlocks(extent);
+  } else {
+    int64_t size = extent.isConstant() ? std::clamp<int64_t>(extent.getValue(), 1, kBlock) : kBlock;
+    blocks = {
+        extent, DimExpr(extent).ceilDiv(size).get(), graph::getDim(op.getContext(), size), {}};
+  }
   if (failed(analyzeMerge()) || failed(groupStates()) ||
       failed(takesBlocks ? liftBlocks() : liftElements()))
     return failure();
@@ -357,7 +432,7 @@ Tensors StreamLowering::run() {
     for (const Group &group : groups) {
       SmallVector<Value> results = merge(group, /*withinBlocks=*/true);
       for (auto [state, result] : llvm::zip(group.states, results))
-        if (axesOfState[state].size() == group.axes.size())
+        if (!parts[state].tensor || axesOfState[state].size() == group.axes.size())
           parts[state] = {result, true, group.axes};
     }
     lifted = parts;
@@ -366,7 +441,7 @@ Tensors StreamLowering::run() {
   for (const Group &group : groups) {
     SmallVector<Value> results = merge(group, /*withinBlocks=*/false);
     for (auto [state, result] : llvm::zip(group.states, results))
-      if (axesOfState[state].size() == group.axes.size())
+      if (!final[state] || axesOfState[state].size() == group.axes.size())
         final[state] = arrange(state, result, group.axes);
   }
   return lowerRegion(emitter, op.getFinalize().front(), final);
@@ -375,11 +450,14 @@ Tensors StreamLowering::run() {
 /// A merged state with its own order of dimensions, as a stage that only copies: the stages of a
 /// tuple cannot be results of a kernel one by one.
 Value StreamLowering::arrange(unsigned state, Value merged, ArrayRef<unsigned> axes) {
+  // Along axes that the state lacks, all values are the same.
+  ArrayRef<unsigned> own = axesOfState[state];
   SmallVector<AffineExpr> reads;
   for (unsigned axis : axes)
-    reads.push_back(builder.getAffineDimExpr(llvm::find(axesOfState[state], axis) -
-                                             axesOfState[state].begin()));
-  auto map = AffineMap::get(axes.size(), 0, reads, op.getContext());
+    reads.push_back(llvm::is_contained(own, axis)
+                        ? builder.getAffineDimExpr(llvm::find(own, axis) - own.begin())
+                        : builder.getAffineConstantExpr(0));
+  auto map = AffineMap::get(own.size(), 0, reads, op.getContext());
   return emitter.map("state", dimsOfState(state), elementOfState(state), {{merged, map}},
                      [](BodyBuilder &, ValueRange x) { return x[0]; });
 }

@@ -3,6 +3,7 @@
 #include "compiler/conversion/graph_to_kernel/Regions.h"
 
 #include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -78,13 +79,15 @@ static Value shapeOf(Value init) {
 //===----------------------------------------------------------------------===//
 
 bool AxisBlocks::hasTail() const {
-  return size > 1 && !(extent.isConstant() && extent.getValue() % size == 0);
+  return !size.isConstant() || (size.getValue() > 1 &&
+                                !(extent.isConstant() && extent.getValue() % size.getValue() == 0));
 }
 
 Value AxisBlocks::position(ImplicitLocOpBuilder &b, Value block, Value place) const {
-  if (size == 1)
+  if (size.getConstant() == 1)
     return block;
-  Value first = arith::MulIOp::create(b, block, arith::ConstantIndexOp::create(b, size));
+  Value by = sizeValue ? sizeValue : Value(arith::ConstantIndexOp::create(b, size.getValue()));
+  Value first = arith::MulIOp::create(b, block, by);
   return arith::AddIOp::create(b, first, place);
 }
 
@@ -204,23 +207,138 @@ Value BatchedRegion::batchInit(Value init) {
   return copy.getResult(0);
 }
 
+/// The block argument that a scalar is converted from; null for anything else.
+static BlockArgument convertedArgument(Value value) {
+  while (isa_and_present<arith::ExtFOp, arith::ExtSIOp, arith::ExtUIOp, arith::SIToFPOp,
+                         arith::UIToFPOp>(value.getDefiningOp()))
+    value = value.getDefiningOp()->getOperand(0);
+  return dyn_cast<BlockArgument>(value);
+}
+
+/// What leaves a running value as it is; null where no constant does. A sum that starts at 0 never
+/// becomes -0, so that 0 does.
+static TypedAttr neutralOf(linalg::GenericOp stage, Operation *combine) {
+  std::optional<TypedAttr> neutral = arith::getNeutralElement(combine);
+  if (!neutral || !isa<arith::AddFOp>(combine))
+    return neutral.value_or(TypedAttr());
+  auto type = cast<FloatType>(combine->getResult(0).getType());
+  auto fill = stage.getDpsInits()[0].getDefiningOp<linalg::FillOp>();
+  bool fromZero = fill && matchPattern(fill.getInputs()[0], m_PosZeroFloat());
+  return FloatAttr::get(type, APFloat::getZero(type.getFloatSemantics(), /*Negative=*/!fromZero));
+}
+
+/// An operand with 0 in place of what lies past the end of the axis, as a stage before `stage`.
+Value BatchedRegion::zeroPastEnd(linalg::GenericOp stage, OpOperand &operand, unsigned dim) {
+  Value &known = zeroed[{operand.get(), dim}];
+  if (known)
+    return known;
+  auto type = cast<RankedTensorType>(operand.get().getType());
+  OpBuilder &builder = emitter.getBuilder();
+  OpBuilder::InsertionGuard restored(builder);
+  builder.setInsertionPoint(stage);
+  Value shape = shapeOf(operand.get());
+  auto empty = shape.getDefiningOp<tensor::EmptyOp>();
+  if (!empty)
+    return {};
+  Value init = tensor::EmptyOp::create(builder, stage.getLoc(), type.getShape(),
+                                       type.getElementType(), empty.getDynamicSizes());
+  AffineMap identity = builder.getMultiDimIdentityMap(type.getRank());
+  SmallVector<utils::IteratorType> iterators(type.getRank(), utils::IteratorType::parallel);
+  auto map = linalg::GenericOp::create(
+      builder, stage.getLoc(), type, operand.get(), init, {identity, identity}, iterators,
+      [&](OpBuilder &inside, Location loc, ValueRange x) {
+        ImplicitLocOpBuilder b(loc, inside);
+        Value at =
+            blocks.position(b, linalg::IndexOp::create(b, 0), linalg::IndexOp::create(b, dim));
+        Value valid = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, at, extent);
+        Value zero = arith::ConstantOp::create(b, builder.getZeroAttr(x[0].getType()));
+        linalg::YieldOp::create(b, Value(arith::SelectOp::create(b, valid, x[0], zero)));
+      });
+  kernel::setStage(map, emitter.uniqueName("inside"));
+  return known = map.getResult(0);
+}
+
+/// What a sum adds up, or the factors of that, are 0 past the end, so that its inner loop tests
+/// nothing and all sums of one tensor read the same. Whether that could be done.
+bool BatchedRegion::guardSum(linalg::GenericOp stage, unsigned loop) {
+  Block &body = stage.getRegion().front();
+  Operation *sum = body.getTerminator()->getOperand(0).getDefiningOp();
+  if (stage.getNumDpsInits() != 1 || !isa_and_present<arith::AddFOp, arith::AddIOp>(sum) ||
+      neutralOf(stage, sum) != OpBuilder(stage).getZeroAttr(sum->getResult(0).getType()))
+    return false;
+  Value carried = body.getArguments().back();
+  Value element;
+  for (unsigned side = 0; side < 2; ++side)
+    if (sum->getOperand(side) == carried)
+      element = sum->getOperand(1 - side);
+  if (!element)
+    return false;
+  SmallVector<Value> values{element};
+  if (isa_and_present<arith::MulFOp, arith::MulIOp>(element.getDefiningOp()))
+    values.assign(element.getDefiningOp()->operand_begin(), element.getDefiningOp()->operand_end());
+  SmallVector<std::pair<OpOperand *, unsigned>> factors;
+  for (Value factor : values) {
+    BlockArgument argument = convertedArgument(factor);
+    if (!argument || argument == carried)
+      return false;
+    OpOperand *operand = stage.getDpsInputOperand(argument.getArgNumber());
+    AffineMap map = stage.getMatchingIndexingMap(operand);
+    std::optional<unsigned> dim = map.getResultPosition(getAffineDimExpr(loop, map.getContext()));
+    if (!dim || map.getNumResults() == 0 ||
+        map.getResult(0) != getAffineDimExpr(0, map.getContext()))
+      return false;
+    factors.push_back({operand, *dim});
+  }
+  for (auto [operand, dim] : factors) {
+    Value masked = zeroPastEnd(stage, *operand, dim);
+    if (!masked)
+      return false;
+    operand->set(masked);
+  }
+  return true;
+}
+
 /// Elements past the end of the axis leave the running values as they are.
 void BatchedRegion::guard(linalg::GenericOp stage, const llvm::SmallBitVector &tailLoops) {
-  Operation *yield = stage.getRegion().front().getTerminator();
-  ImplicitLocOpBuilder b(stage.getLoc(), yield);
-  Value valid;
-  for (unsigned loop : tailLoops.set_bits()) {
-    if (stage.getIteratorTypesArray()[loop] != utils::IteratorType::reduction)
-      continue;
-    Value at = blocks.position(b, linalg::IndexOp::create(b, 0), linalg::IndexOp::create(b, loop));
-    Value inside = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, at, extent);
-    valid = valid ? Value(arith::AndIOp::create(b, valid, inside)) : inside;
-  }
-  if (!valid)
+  SmallVector<unsigned> reduced;
+  for (unsigned loop : tailLoops.set_bits())
+    if (stage.getIteratorTypesArray()[loop] == utils::IteratorType::reduction)
+      reduced.push_back(loop);
+  if (reduced.empty() || (reduced.size() == 1 && guardSum(stage, reduced[0])))
     return;
   Block &body = stage.getRegion().front();
+  Operation *yield = body.getTerminator();
+  unsigned inputs = stage.getNumDpsInputs();
+  auto validAt = [&](ImplicitLocOpBuilder &b) {
+    Value valid;
+    for (unsigned loop : reduced) {
+      Value at =
+          blocks.position(b, linalg::IndexOp::create(b, 0), linalg::IndexOp::create(b, loop));
+      Value inside = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, at, extent);
+      valid = valid ? Value(arith::AndIOp::create(b, valid, inside)) : inside;
+    }
+    return valid;
+  };
+  // One value, combined by an operation with a neutral element: that stands for the element.
+  Operation *combine = yield->getOperand(0).getDefiningOp();
+  if (yield->getNumOperands() == 1 && combine && combine->getBlock() == &body &&
+      combine->getNumOperands() == 2 && body.getArgument(inputs).hasOneUse())
+    for (OpOperand &element : combine->getOpOperands()) {
+      if (combine->getOperand(1 - element.getOperandNumber()) != body.getArgument(inputs))
+        continue;
+      TypedAttr neutral = neutralOf(stage, combine);
+      if (!neutral)
+        break;
+      ImplicitLocOpBuilder b(stage.getLoc(), combine);
+      Value valid = validAt(b);
+      Value nothing = arith::ConstantOp::create(b, neutral);
+      element.set(arith::SelectOp::create(b, valid, element.get(), nothing));
+      return;
+    }
+  ImplicitLocOpBuilder b(stage.getLoc(), yield);
+  Value valid = validAt(b);
   for (unsigned i = 0; i < yield->getNumOperands(); ++i) {
-    Value carried = body.getArgument(stage.getNumDpsInputs() + i), next = yield->getOperand(i);
+    Value carried = body.getArgument(inputs + i), next = yield->getOperand(i);
     yield->setOperand(i, arith::SelectOp::create(b, valid, next, carried));
   }
 }

@@ -21,11 +21,12 @@ namespace tessera::lower {
 llvm::FailureOr<llvm::SmallVector<mlir::Value>>
 lowerRegion(KernelEmitter &emitter, mlir::Block &block, mlir::ValueRange arguments);
 
-/// An axis cut into blocks of constant size. Without blocks (`size` 1) no element lies outside.
+/// An axis cut into blocks of equal size. Without blocks (a size of 1) no element lies outside.
 struct AxisBlocks {
   graph::DimAttr extent; ///< of the axis
   graph::DimAttr count;  ///< of blocks
-  int64_t size = 1;
+  graph::DimAttr size;   ///< of a block
+  mlir::Value sizeValue; ///< where it is not constant
   /// Whether the last block may reach past the end.
   bool hasTail() const;
   /// block * size + place.
@@ -59,6 +60,8 @@ private:
   llvm::LogicalResult findTailLoops(mlir::linalg::GenericOp stage, llvm::SmallBitVector &loops);
   mlir::Value batchInit(mlir::Value init);
   void guard(mlir::linalg::GenericOp stage, const llvm::SmallBitVector &tailLoops);
+  bool guardSum(mlir::linalg::GenericOp stage, unsigned loop);
+  mlir::Value zeroPastEnd(mlir::linalg::GenericOp stage, mlir::OpOperand &operand, unsigned dim);
   bool isTailDim(mlir::Value tensor, unsigned dim) const;
 
   KernelEmitter &emitter;
@@ -66,6 +69,7 @@ private:
   mlir::Value extent;                               // of the axis, when there is a tail
   llvm::DenseMap<mlir::Value, mlir::Value> batched; // by the tensor without the outer dimension
   llvm::DenseMap<mlir::Value, llvm::SmallBitVector> tails;
+  llvm::DenseMap<std::pair<mlir::Value, unsigned>, mlir::Value> zeroed; // past the end, along a dim
   llvm::SmallVector<mlir::Operation *> templates;
 };
 

@@ -90,7 +90,7 @@ LogicalResult blockReduction(kernel::FuncOp kernel, schedule::BlockReductionOp d
 
   // (2)
   unsigned rank = outputMap.getNumResults();
-  bool hasTail = !constant || *constant % factor != 0;
+  bool hasTail = !isMultiple(extent, factor);
   SmallVector<AffineMap> maps(built.getNumResults(), builder.getMultiDimIdentityMap(rank + 1));
   maps.append(built.getNumResults(), builder.getMultiDimIdentityMap(rank + 1).dropResult(rank));
   SmallVector<utils::IteratorType> iterators(rank, utils::IteratorType::parallel);

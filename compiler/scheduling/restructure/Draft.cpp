@@ -39,6 +39,13 @@ OpFoldResult extentOfLoop(OpBuilder &builder, linalg::GenericOp stage, unsigned 
   return found;
 }
 
+bool isMultiple(OpFoldResult extent, int64_t number) {
+  if (std::optional<int64_t> constant = getConstantIntValue(extent))
+    return *constant % number == 0;
+  auto product = cast<Value>(extent).getDefiningOp<arith::MulIOp>();
+  return product && (isMultiple(product.getLhs(), number) || isMultiple(product.getRhs(), number));
+}
+
 static OpFoldResult divide(OpBuilder &builder, Location loc, OpFoldResult extent, int64_t divisor,
                            bool up) {
   if (std::optional<int64_t> constant = getConstantIntValue(extent))

@@ -14,6 +14,8 @@ mlir::OpFoldResult extentOfDim(mlir::OpBuilder &builder, mlir::Value tensor, int
 /// plain loop tells it. Null when none does.
 mlir::OpFoldResult extentOfLoop(mlir::OpBuilder &builder, mlir::linalg::GenericOp stage,
                                 unsigned loop);
+/// Whether an extent is a multiple of that number in any case: a constant, or a product with one.
+bool isMultiple(mlir::OpFoldResult extent, int64_t number);
 mlir::OpFoldResult ceilDiv(mlir::OpBuilder &builder, mlir::Location loc, mlir::OpFoldResult extent,
                            int64_t divisor);
 mlir::OpFoldResult floorDiv(mlir::OpBuilder &builder, mlir::Location loc, mlir::OpFoldResult extent,

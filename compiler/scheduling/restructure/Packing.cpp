@@ -168,8 +168,7 @@ LogicalResult copyPacked(kernel::FuncOp kernel, schedule::CopyPackedOp directive
               inside, loc, arith::MulIOp::create(inside, loc, coordinates[dim], by),
               at[rank + place]);
           coordinates[dim] = index;
-          std::optional<int64_t> constant = getConstantIntValue(extents[dim]);
-          if (constant && *constant % tile == 0)
+          if (isMultiple(extents[dim], tile))
             continue;
           Value extent = materialize(inside, loc, extents[dim]);
           Value one = arith::ConstantIndexOp::create(inside, loc, 1);

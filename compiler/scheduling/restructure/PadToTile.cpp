@@ -45,8 +45,7 @@ public:
     if (!extent)
       return directive.emitOpError()
              << "no operand tells the extent of '" << directive.getLoop() << "'";
-    std::optional<int64_t> constant = getConstantIntValue(extent);
-    divides = constant && *constant % factor == 0;
+    divides = isMultiple(extent, factor);
     tiles = ceilDiv(builder, stage.getLoc(), extent, factor);
     return rebuild(builder);
   }

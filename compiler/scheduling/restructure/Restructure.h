@@ -18,6 +18,7 @@ mlir::LogicalResult widenOperand(kernel::FuncOp kernel, schedule::WidenOperandOp
 mlir::LogicalResult groupReduction(kernel::FuncOp kernel, schedule::GroupReductionOp directive);
 mlir::LogicalResult blockReduction(kernel::FuncOp kernel, schedule::BlockReductionOp directive);
 mlir::LogicalResult cacheWrite(kernel::FuncOp kernel, schedule::CacheWriteOp directive);
+mlir::LogicalResult clampReads(kernel::FuncOp kernel, schedule::ClampReadsOp directive);
 mlir::LogicalResult keepInScratch(kernel::FuncOp kernel, schedule::ScratchOp directive);
 
 } // namespace tessera::scheduling

@@ -421,7 +421,10 @@ private:
 } // namespace
 
 void writeLoops(ScheduleWriter &writer, const OutputPlan &plan, const Target &target) {
-  LoopWriter(writer, plan, target).run();
+  if (plan.stream)
+    writeStreamLoops(writer, plan, target);
+  else
+    LoopWriter(writer, plan, target).run();
 }
 
 } // namespace tessera::scheduling

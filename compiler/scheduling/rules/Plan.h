@@ -12,6 +12,8 @@
 
 #include "llvm/ADT/MapVector.h"
 
+#include <set>
+
 namespace tessera::scheduling {
 
 /// How a reducing stage is computed inside of the output stage that needs it.
@@ -48,7 +50,7 @@ struct ReducerPlan {
   std::string panel, panelDepth, panelColumns;
   llvm::SmallVector<std::string> panelOthers;
   int64_t panelPeriod = 1;
-  // Row: what block_reduction made.
+  // Row: what block_reduction made, or (the width) shall make.
   int64_t rowWidth = 0;
   bool hasLanes = false, hasMerge = false;
   /// A dimension whose values are computed side by side, for what they unpack in common.
@@ -56,13 +58,51 @@ struct ReducerPlan {
   int64_t togetherExtent = 1;
 };
 
+/// How a stage that merges the states of blocks is computed inside of one output, and with it what
+/// gives these states (PlanStream.cpp).
+struct StreamPlan {
+  /// A stage that is kept for one block and one step of rows.
+  struct Member {
+    enum Kind {
+      Map,   ///< no reduction
+      Tile,  ///< a product, by register tiles
+      Row,   ///< accumulators side by side (block_reduction)
+      Point, ///< one value after the other
+    } kind = Map;
+    std::string stage;
+    llvm::SmallVector<std::string> loops; ///< per dimension
+    llvm::SmallVector<int64_t> bounds;    ///< how much of each is kept, at most
+    llvm::SmallVector<bool> isFull;       ///< or always
+    llvm::SmallVector<int64_t> steps;     ///< what the extent is a multiple of
+    llvm::SmallVector<std::string> reductionLoops;
+    std::string rows;    ///< the loop over rows, or empty
+    std::string columns; ///< Tile: the loop on vectors
+    std::string host;    ///< Tile: the stage in whose loops the register tile lives, or empty
+    int64_t lanes = 8, rowTile = 1, columnTile = 8;
+    bool isPadded = false; ///< Tile: the columns are two loops
+    ReducerPlan row;
+  };
+  std::string stage, blocks, rows; ///< that merges, its loop over blocks, its loop over rows or ""
+  llvm::SmallVector<std::string> loops; ///< its other loops, per dimension
+  llvm::SmallVector<int64_t> bounds;
+  llvm::SmallVector<bool> isShared; ///< whether all that is kept follows the loop
+  std::string host;
+  llvm::SmallVector<std::string> hostLoops; ///< per dimension: of the output; "" where not shared
+  int64_t lanes = 8;
+  int64_t rowBlock = 1; ///< rows of which the states are kept
+  int64_t rowStep = 1;  ///< rows for which a block is lifted at a time
+  double work = 0;
+  std::vector<Member> members;
+};
+
 struct OutputPlan {
   std::string stage;
   llvm::SmallVector<std::string> loops; ///< outermost first, in the order of the result
   llvm::SmallVector<int64_t> extents;
   std::vector<ReducerPlan> reducers;
-  double workPerPoint = 1;  ///< of the stage itself, with what is inlined
-  int64_t elementBits = 32; ///< of the widest element it handles
+  std::optional<StreamPlan> stream; ///< then there are no reducers
+  double workPerPoint = 1;          ///< of the stage itself, with what is inlined
+  int64_t elementBits = 32;         ///< of the widest element it handles
   std::optional<unsigned>
       transposed; ///< a loop that is contiguous in a read, while the last one is not
   /// A loop whose next step reads on where the last loop ends, while the result goes on elsewhere:
@@ -120,10 +160,15 @@ private:
   mlir::LogicalResult group(ReducerPlan &plan);
   bool isConstant(mlir::Value tensor);
 
+  mlir::LogicalResult planStreams(std::vector<StreamPlan> &plans);
+  mlir::LogicalResult placeStream(StreamPlan &plan);
+  mlir::LogicalResult restructureStream(StreamPlan &plan);
+
   kernel::FuncOp kernel;
   ScheduleWriter &writer;
   const Target &target;
   KernelInfo info;
+  std::set<std::string> inStreams; ///< stages that are planned with what merges them
 };
 
 /// The dimension of an operand that can be cut into tiles of a loop: the loop is its index, and
@@ -132,6 +177,9 @@ std::optional<int64_t> packedDim(const Access &read, unsigned loop);
 
 /// Writes the loop directives of one output and everything computed inside of it.
 void writeLoops(ScheduleWriter &writer, const OutputPlan &plan, const Target &target);
+
+/// The same for an output in which a stream is merged.
+void writeStreamLoops(ScheduleWriter &writer, const OutputPlan &plan, const Target &target);
 
 /// For a GPU: the elements of every output without reduction, 256 to a block.
 void writeGpuLoops(ScheduleWriter &writer, kernel::FuncOp kernel);

@@ -65,6 +65,8 @@ LogicalResult Planner::materializePrologues() {
             from && !from->reduces() && !isReturned(*from))
           cost += inlined[from->name];
     inlined[stage.name] = cost;
+    if (inStreams.count(stage.name))
+      continue;
     if (stage.reduces() || isReturned(stage) || stage.op->use_empty())
       continue;
     auto readers = readersOf(stage.op);
@@ -305,8 +307,9 @@ LogicalResult Planner::blockRow(ReducerPlan &plan) {
   int64_t lanes = plan.lanes;
   // Eight accumulators hide the latency of their additions, and leave registers for operands.
   int64_t vectors = std::clamp<int64_t>(8 / plan.togetherExtent, 1, 4);
-  int64_t width = std::clamp<int64_t>(llvm::bit_floor<uint64_t>(extent), lanes,
-                                      llvm::bit_floor<uint64_t>(vectors) * lanes);
+  int64_t width = plan.rowWidth ? plan.rowWidth
+                                : std::clamp<int64_t>(llvm::bit_floor<uint64_t>(extent), lanes,
+                                                      llvm::bit_floor<uint64_t>(vectors) * lanes);
   std::string part = plan.stage + "_part", merge = plan.stage + "_merge";
   OpBuilder builder = writer.restructuring();
   if (failed(apply(schedule::BlockReductionOp::create(builder, writer.loc(), plan.stage, loop,
@@ -363,7 +366,7 @@ LogicalResult Planner::keepApart() {
   };
   std::vector<Found> all;
   for (const StageInfo &stage : info.stages) {
-    if (!stage.reduces() || isReturned(stage))
+    if (!stage.reduces() || isReturned(stage) || inStreams.count(stage.name))
       continue;
     bool heavy = stage.kind == StageKind::Contraction || stage.kind == StageKind::Window;
     if (std::optional<Place> place = findPlace(stage)) {
@@ -437,12 +440,13 @@ void Planner::unify(MutableArrayRef<ReducerPlan> plans) {
 
 FailureOr<std::vector<OutputPlan>> Planner::run() {
   analyze();
-  if (failed(materializePrologues()))
+  std::vector<StreamPlan> streams;
+  if (failed(planStreams(streams)) || failed(materializePrologues()))
     return failure();
   // (3), before (2): what is kept in memory becomes a result.
   SmallVector<std::string> reducers;
   for (const StageInfo &stage : info.stages)
-    if (stage.reduces())
+    if (stage.reduces() && !inStreams.count(stage.name))
       reducers.push_back(stage.name);
   for (const std::string &name : reducers) {
     const StageInfo *stage = info.lookup(name);
@@ -508,6 +512,9 @@ FailureOr<std::vector<OutputPlan>> Planner::run() {
             output.transposed = position;
         }
       }
+    for (const StreamPlan &stream : streams)
+      if (stream.host == output.stage)
+        output.stream = stream;
     for (const ReducerPlan &reducer : plans)
       if (reducer.host == output.stage) {
         output.reducers.push_back(reducer);

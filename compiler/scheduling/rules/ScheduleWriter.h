@@ -14,8 +14,8 @@ public:
   StageWriter(mlir::OpBuilder builder, mlir::Location loc) : builder(builder), loc(loc) {}
 
   void split(const std::string &loop, const std::string &outer, const std::string &inner,
-             int64_t factor) {
-    schedule::SplitOp::create(builder, loc, loop, outer, inner, factor, schedule::Tail::Guard);
+             int64_t factor, schedule::Tail tail = schedule::Tail::Guard) {
+    schedule::SplitOp::create(builder, loc, loop, outer, inner, factor, tail);
   }
   void fuse(const std::string &inner, const std::string &outer, const std::string &fused) {
     schedule::FuseOp::create(builder, loc, inner, outer, fused);
@@ -38,6 +38,11 @@ public:
   }
   /// Lets a reduction loop be vectorized.
   void atomic() { schedule::AtomicOp::create(builder, loc); }
+  /// Of a loop that may be computed up to the next multiple of the width.
+  void vectorizeWhole(const std::string &loop, int64_t width) {
+    schedule::VectorizeOp::create(builder, loc, builder.getStringAttr(loop),
+                                  builder.getI64IntegerAttr(width), tail(schedule::Tail::RoundUp));
+  }
   void unroll(const std::string &loop) {
     schedule::UnrollOp::create(builder, loc, builder.getStringAttr(loop), nullptr,
                                tail(schedule::Tail::Auto));
@@ -50,6 +55,7 @@ public:
   }
   void computeRoot() { schedule::ComputeRootOp::create(builder, loc); }
   void storeOnStack() { schedule::StoreOp::create(builder, loc, schedule::Storage::Stack); }
+  void storeInRegisters() { schedule::StoreOp::create(builder, loc, schedule::Storage::Register); }
   void boundExtent(const std::string &loop, int64_t extent) {
     schedule::BoundExtentOp::create(builder, loc, loop, extent);
   }

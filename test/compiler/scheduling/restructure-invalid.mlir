@@ -178,5 +178,24 @@ schedule.func @s for @k {
 
 // -----
 
+kernel.func @k(%x: tensor<?x4xf32>, %M: index) -> tensor<?xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty(%M) : tensor<?xf32>
+  %init = linalg.fill {kernel.stage = "init"} ins(%zero : f32) outs(%e : tensor<?xf32>) -> tensor<?xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(m, k) -> (m, k)>, affine_map<(m, k) -> (m)>], iterator_types = ["parallel", "reduction"]}
+      ins(%x : tensor<?x4xf32>) outs(%init : tensor<?xf32>) attrs = {kernel.stage = "r", kernel.loops = ["m", "k"]} {
+  ^bb0(%v: f32, %s: f32):
+    %t = arith.addf %s, %v : f32
+    linalg.yield %t : f32
+  } -> tensor<?xf32>
+  kernel.return %r : tensor<?xf32>
+}
+schedule.func @s for @k {
+  // expected-error @+1 {{needs a parallel loop; 'k' reduces}}
+  schedule.clamp_reads "r" loop "k"
+}
+
+// -----
+
 // expected-error @+1 {{'missing' is no kernel.func}}
 schedule.func @s for @missing {}

@@ -21,7 +21,7 @@ graph.func @attention(%q: !graph.tensor<[H, M, 8], f32>, %k: !graph.tensor<[H, K
   %c = graph.constant dense<0.35> : !graph.tensor<[], f32>
   %cb = graph.broadcast %c, dims = [] : !graph.tensor<[], f32> -> !graph.tensor<[H, M, K], f32>
   %s = graph.mul %s0, %cb : !graph.tensor<[H, M, K], f32>
-  // expected-remark@+1 {{begins a stream}}
+  // expected-remark@+1 {{begins a stream along K: the maximum, and graph.contract, graph.reduce of e^(x - max x), repaired by e^(m - m') when the maximum changes; not stored: graph.mul, graph.contract}}
   %p = graph.softmax %s, axes = [2] : !graph.tensor<[H, M, K], f32>
   %o = graph.contract "hmk,hkd->hmd" %p, %v : (!graph.tensor<[H, M, K], f32>, !graph.tensor<[H, K, 8], f32>) -> !graph.tensor<[H, M, 8], f32>
   graph.return %o : !graph.tensor<[H, M, 8], f32>
@@ -117,4 +117,27 @@ graph.func @near_misses(%q: !graph.tensor<[M, 8], f32>, %k: !graph.tensor<[K, 8]
   // expected-remark@+1 {{it has scores that are needed elsewhere: graph.sub}}
   %o3 = graph.logsumexp %q, axes = [1] : !graph.tensor<[M, 8], f32> -> !graph.tensor<[M], f32>
   graph.return %o, %p, %o1, %o2, %o3 : !graph.tensor<[M, 8], f32>, !graph.tensor<[M, K], f32>, !graph.tensor<[K, 8], f32>, !graph.tensor<[M], f32>, !graph.tensor<[M], f32>
+}
+
+// -----
+
+// What is known to stay in the cache; sums of a size that is not known, or too large to be kept.
+// CHECK-LABEL: graph.func @costs
+// CHECK-NOT: graph.stream
+graph.func @costs(%q: !graph.tensor<[40, 8], f32>, %k: !graph.tensor<[50, 8], f32>, %v: !graph.tensor<[50, 8], f32>,
+                  %x: !graph.tensor<[M, 8], f32>, %y: !graph.tensor<[K, 8], f32>, %w: !graph.tensor<[K, D], f32>, %u: !graph.tensor<[K, 600], f32>,
+                  %z: !graph.tensor<[K, 8], f32>) -> (!graph.tensor<[40, 8], f32>, !graph.tensor<[M, D], f32>, !graph.tensor<[M, 600], f32>) {
+  %s = graph.contract "md,kd->mk" %q, %k : (!graph.tensor<[40, 8], f32>, !graph.tensor<[50, 8], f32>) -> !graph.tensor<[40, 50], f32>
+  // expected-remark@+1 {{it has only 2000 scores, which stay in the cache}}
+  %p = graph.softmax %s, axes = [1] : !graph.tensor<[40, 50], f32>
+  %o = graph.contract "mk,kd->md" %p, %v : (!graph.tensor<[40, 50], f32>, !graph.tensor<[50, 8], f32>) -> !graph.tensor<[40, 8], f32>
+  %t = graph.contract "md,kd->mk" %x, %y : (!graph.tensor<[M, 8], f32>, !graph.tensor<[K, 8], f32>) -> !graph.tensor<[M, K], f32>
+  // expected-remark@+1 {{it has weighted sums of D columns, a number that is not known}}
+  %p1 = graph.softmax %t, axes = [1] : !graph.tensor<[M, K], f32>
+  %o1 = graph.contract "mk,kd->md" %p1, %w : (!graph.tensor<[M, K], f32>, !graph.tensor<[K, D], f32>) -> !graph.tensor<[M, D], f32>
+  %a = graph.contract "md,kd->mk" %x, %z : (!graph.tensor<[M, 8], f32>, !graph.tensor<[K, 8], f32>) -> !graph.tensor<[M, K], f32>
+  // expected-remark@+1 {{it has weighted sums of 600 columns; a stream keeps 1 to 512}}
+  %p2 = graph.softmax %a, axes = [1] : !graph.tensor<[M, K], f32>
+  %o2 = graph.contract "mk,kd->md" %p2, %u : (!graph.tensor<[M, K], f32>, !graph.tensor<[K, 600], f32>) -> !graph.tensor<[M, 600], f32>
+  graph.return %o, %o1, %o2 : !graph.tensor<[40, 8], f32>, !graph.tensor<[M, D], f32>, !graph.tensor<[M, 600], f32>
 }

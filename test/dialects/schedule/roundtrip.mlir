@@ -16,6 +16,8 @@ schedule.func @dense_s for @dense {
   schedule.block_reduction "acc" loop "k" by 32 into "ko", "ki" as "part"
   // CHECK: schedule.cache_write "acc" as "out"
   schedule.cache_write "acc" as "out"
+  // CHECK: schedule.clamp_reads "acc" loop "m"
+  schedule.clamp_reads "acc" loop "m"
   // CHECK: schedule.scratch "lhs"
   schedule.scratch "lhs"
   // CHECK: schedule.stage "out"
