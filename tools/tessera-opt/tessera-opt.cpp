@@ -1,6 +1,7 @@
 //===- tessera-opt.cpp - The optimizer driver -------------------------------------===//
 // Reads IR of any level, runs the passes named on the command line, prints the result. Beside
-// mlir-opt's options: --verify-each=numeric runs the functions before and after every pass.
+// mlir-opt's options: --verify-each=numeric runs the functions before and after every pass, and
+// --explain lets passes say what they found and why they left alone what they did not change.
 #include "compiler/pipelines/Register.h"
 #include "compiler/reference/verify/NumericVerifier.h"
 
@@ -12,14 +13,23 @@
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/ToolOutputFile.h"
 
-/// Removes --verify-each=numeric, which the option of this name does not know.
-static bool takeNumericFlag(int &argc, char **argv) {
-  char **end = std::remove_if(argv + 1, argv + argc, [](llvm::StringRef argument) {
-    return argument == "--verify-each=numeric" || argument == "-verify-each=numeric";
+/// Removes a flag that the options of mlir-opt do not know. Whether it was given.
+static bool takeFlag(llvm::StringRef flag, int &argc, char **argv) {
+  char **end = std::remove_if(argv + 1, argv + argc, [&](llvm::StringRef argument) {
+    return argument == flag || argument == flag.drop_front();
   });
   bool isGiven = end != argv + argc;
   argc = int(end - argv);
   return isGiven;
+}
+
+/// Sets the option `explain` of every pass that has one.
+static void explainAll(mlir::PassManager &passes) {
+  for (mlir::Pass &pass : passes.getPasses()) {
+    // Others refuse, and stay as they are.
+    auto refuse = [](const llvm::Twine &) { return mlir::failure(); };
+    (void)pass.initializeOptions("explain=true", refuse);
+  }
 }
 
 int main(int argc, char **argv) {
@@ -27,17 +37,23 @@ int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   tessera::registerAllDialects(registry);
   tessera::registerAllPasses();
-  bool isNumeric = takeNumericFlag(argc, argv), hasChanged = false;
+  bool isNumeric = takeFlag("--verify-each=numeric", argc, argv), hasChanged = false;
+  bool explains = takeFlag("--explain", argc, argv);
   auto [input, output] =
       mlir::registerAndParseCLIOptions(argc, argv, "Tessera optimizer driver\n", registry);
   auto config = mlir::MlirOptMainConfig::createFromCLOptions();
-  if (!isNumeric)
+  if (!isNumeric && !explains)
     return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, input, output, registry));
   mlir::MlirOptMainConfig checked = config;
   checked.setPassPipelineSetupFn([&](mlir::PassManager &passes) {
-    passes.addInstrumentation(
-        std::make_unique<tessera::reference::NumericVerifier>([&] { hasChanged = true; }));
-    return config.setupPassPipeline(passes);
+    if (isNumeric)
+      passes.addInstrumentation(
+          std::make_unique<tessera::reference::NumericVerifier>([&] { hasChanged = true; }));
+    if (failed(config.setupPassPipeline(passes)))
+      return mlir::failure();
+    if (explains)
+      explainAll(passes);
+    return mlir::success();
   });
   std::string error;
   auto file = mlir::openInputFile(input, &error);
