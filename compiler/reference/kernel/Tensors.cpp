@@ -15,17 +15,23 @@ static void loadElement(Cell &cell, const Tensor &tensor, int64_t place) {
     cell.integer = tensor.integer(place);
 }
 
-/// The row-major place that index operands name, with an error when it is outside.
+/// The place of an element that an empty tensor has not, and that reads as 0.
+constexpr int64_t kBeyondEmpty = -1;
+
+/// The row-major place that index operands name, with an error when it is outside. An empty tensor
+/// is as large as its extents are when 0 counts as 1 (runtime/base/KernelAbi.h): indices that are
+/// clamped into it are no error.
 static FailureOr<int64_t> findPlace(const Instruction &i, Machine &m, const Tensor &tensor,
                                     unsigned firstIndex) {
   SmallVector<int64_t, 6> index;
   bool isInside = true;
   for (unsigned k = firstIndex; k < i.operands.size(); ++k) {
     index.push_back(m.operand(i, k).integer);
-    isInside &= index.back() >= 0 && index.back() < tensor.getDim(index.size() - 1);
+    isInside &=
+        index.back() >= 0 && index.back() < std::max<int64_t>(tensor.getDim(index.size() - 1), 1);
   }
   if (isInside)
-    return tensor.position(index);
+    return tensor.size() == 0 ? kBeyondEmpty : tensor.position(index);
   std::string text;
   llvm::raw_string_ostream os(text);
   llvm::interleaveComma(index, os);
@@ -38,7 +44,10 @@ static LogicalResult extract(const Instruction &i, Machine &m) {
   FailureOr<int64_t> place = findPlace(i, m, tensor, 1);
   if (failed(place))
     return failure();
-  loadElement(m.result(i), tensor, *place);
+  if (*place == kBeyondEmpty)
+    m.result(i).real = m.result(i).integer = 0;
+  else
+    loadElement(m.result(i), tensor, *place);
   return success();
 }
 
@@ -47,6 +56,8 @@ static LogicalResult insert(const Instruction &i, Machine &m) {
   if (failed(place))
     return failure();
   Tensor tensor = m.take(i, 1);
+  if (*place == kBeyondEmpty)
+    return m.fail("tensor.insert into an empty tensor");
   if (tensor.isFloat())
     tensor.set(*place, m.operand(i, 0).real);
   else
