@@ -389,6 +389,18 @@ def test_columns(width):
     check("columns", text, reference, {"H": 2, "M": 30, "K": 290})
 
 
+@pytest.mark.parametrize("variant, fixed", [
+    (plain, {"M": 33}), (plain, {"M": 130, "K": 1025}), (masked, {"M": 64}), (causal, {"M": 33, "K": 65}),
+    (window, {"K": 513}), (window, {"H": 1, "M": 600, "K": 600}), (grouped, {"M": 64, "K": 200}), (heads_last, {"M": 130}),
+], ids=lambda value: "-".join(f"{k}{v}" for k, v in value.items()) if isinstance(value, dict) else value.__name__)
+def test_fixed_extents(variant, fixed):
+    """What is known of an extent changes the blocks, and what is proved about them."""
+    text, reference = variant(16)
+    for name, extent in fixed.items():
+        text = text.replace(f"[{name},", f"[{extent},").replace(f" {name},", f" {extent},").replace(f" {name}]", f" {extent}]")
+    check("fixed", text, reference, {"H": 2, "M": 90, "K": 300} | fixed)
+
+
 def test_no_keys():
     """The sum of nothing is 0."""
     text, _ = plain(16)

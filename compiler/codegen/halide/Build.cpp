@@ -83,14 +83,35 @@ private:
     }
   }
 
+  /// The shape of an output, with the extents unknown that are taken in blocks where stages are
+  /// kept for so many rows of a block (bound_storage). Halide's simplifier proves that bound from
+  /// the shape of the expressions; when it may fold the extent into them, it finds the extent
+  /// instead.
+  std::vector<int64_t> hideBlockedExtents(const Output &output) const {
+    std::vector<int64_t> shape = output.shape;
+    const Stage &stage = program.stages[output.stage];
+    bool isBounded = false;
+    for (const Directive &directive : program.directives)
+      isBounded |= directive.kind == Directive::BoundStorage;
+    if (!isBounded)
+      return shape;
+    for (const Directive &directive : program.directives)
+      if (directive.kind == Directive::Split && directive.stage == stage.name)
+        for (size_t d = 0; d < shape.size(); ++d)
+          if (stage.loops[stage.outputDims[d]] == directive.names[0])
+            shape[d] = -1;
+    return shape;
+  }
+
   void constrainOutputs() {
     for (const Output &output : program.outputs) {
       Func func = built[output.stage].func;
       if (func.dimensions() == 0)
         continue;
+      std::vector<int64_t> shape = hideBlockedExtents(output);
       bool isFirst = true;
       for (Halide::OutputImageParam &buffer : func.output_buffers()) {
-        constrain(buffer, output.shape, isFirst);
+        constrain(buffer, shape, isFirst);
         isFirst = false;
       }
       // Nothing outside of the tensor is computed. Left alone, Halide adds what later stages read,

@@ -80,6 +80,7 @@ struct StreamPlan {
     std::string host;    ///< Tile: the stage in whose loops the register tile lives, or empty
     int64_t lanes = 8, rowTile = 1, columnTile = 8;
     bool isPadded = false; ///< Tile: the columns are two loops
+    int64_t bytes = 0;     ///< of its largest result, as far as it is kept
     ReducerPlan row;
   };
   std::string stage, blocks, rows; ///< that merges, its loop over blocks, its loop over rows or ""

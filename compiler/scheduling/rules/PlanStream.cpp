@@ -415,9 +415,11 @@ private:
     member.bounds.clear();
     member.isFull.clear();
     member.steps.clear();
-    int64_t bytes = 0;
-    for (Value result : stage.op.getResults())
+    int64_t bytes = 0, largest = 0;
+    for (Value result : stage.op.getResults()) {
       bytes += bytesOf(result);
+      largest = std::max(largest, bytesOf(result));
+    }
     for (unsigned loop : outputLoops(stage)) {
       int64_t bound = stage.bounds[loop];
       bool isFull = !ShapedType::isDynamic(stage.extents[loop]);
@@ -441,7 +443,9 @@ private:
       member.isFull.push_back(isFull);
       member.steps.push_back(step);
       bytes *= bound;
+      largest *= bound;
     }
+    member.bytes = largest;
     // The register tile of a product inside of another stage.
     return member.host.empty() ? bytes : 0;
   }

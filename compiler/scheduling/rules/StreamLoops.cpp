@@ -15,6 +15,11 @@ namespace tessera::scheduling {
 
 using Names = SmallVector<std::string>;
 
+/// What Halide places on the stack by itself. Larger buffers get there as "registers", but for
+/// these it wants to bound every extent itself, and does not always find as good a bound as is
+/// stated.
+static constexpr int64_t kHalideStackBytes = 16 << 10;
+
 namespace {
 class StreamWriter {
 public:
@@ -147,7 +152,10 @@ private:
   StageWriter place(const Member &member) {
     StageWriter stage = writer.stage(member.stage);
     stage.computeAt(stream.stage, step);
-    stage.storeInRegisters();
+    if (member.bytes <= kHalideStackBytes)
+      stage.storeOnStack();
+    else
+      stage.storeInRegisters();
     return stage;
   }
 
