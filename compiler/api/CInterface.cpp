@@ -19,6 +19,32 @@ constexpr tessera::EmitKind kKinds[] = {tessera::EmitKind::Module,  tessera::Emi
 const std::vector<std::string> kKindNames = {"module",  "graph", "kernel", "schedule",
                                              "program", "llvm",  "asm"};
 
+void convert(const tessera_calibration &given, tessera::CalibrationOptions &to) {
+  tessera_calibration from{};
+  std::memcpy(&from, &given, given.size < sizeof(from) ? given.size : sizeof(from));
+  for (uint32_t i = 0; i < from.sample_count; ++i) {
+    const tessera_calibration_sample &sample = from.samples[i];
+    tessera::CalibrationSample &copy = to.samples.emplace_back();
+    copy.source = sample.source ? sample.source : "sample " + std::to_string(i);
+    for (uint32_t k = 0; k < sample.tensor_count; ++k) {
+      const tessera_calibration_tensor &entry = sample.tensors[k];
+      const tessera_reference_tensor &tensor = entry.tensor;
+      const auto *data = static_cast<const uint8_t *>(tensor.data);
+      tessera::HostTensor elements{tensor.type, {tensor.dims, tensor.dims + tensor.rank}, {}};
+      if (tensor.bytes)
+        elements.data.assign(data, data + tensor.bytes);
+      copy.tensors.push_back({entry.input,
+                              entry.source ? entry.source : copy.source + ": " + entry.input,
+                              std::move(elements)});
+    }
+  }
+  if (from.method)
+    to.method = from.method;
+  if (from.has_max_error)
+    to.maxError = from.max_error;
+  to.weightsPerTensor = from.weights_per_tensor != 0;
+}
+
 /// "" or one sentence.
 std::string convert(const tessera_compile_options *given, tessera::CompileOptions &to) {
   // Fields that a caller compiled with an older header does not have are 0.
@@ -39,6 +65,11 @@ std::string convert(const tessera_compile_options *given, tessera::CompileOption
   to.verifyNumerically = from.verify_numerically != 0;
   if (from.quantize)
     to.quantize = from.quantize;
+  if (from.calibration) {
+    if (from.calibration->has_max_error && !(from.calibration->max_error >= 0))
+      return "calibration: a largest error is a number that is not negative";
+    convert(*from.calibration, to.calibration);
+  }
   if (from.progress)
     to.progress = [call = from.progress, user = from.user](const std::string &stage,
                                                            double fraction) {
@@ -167,6 +198,23 @@ void tessera_compilation_weight(const tessera_compilation *compilation, uint32_t
   const tessera::QuantizedWeight &row = compilation->result.weights[index];
   *weight = {row.place.c_str(), row.type.c_str(), uint64_t(row.bytes), uint64_t(row.newBytes),
              row.reason.c_str()};
+}
+
+uint32_t tessera_compilation_layer_count(const tessera_compilation *compilation) {
+  return uint32_t(compilation->result.layers.size());
+}
+void tessera_compilation_layer(const tessera_compilation *compilation, uint32_t index,
+                               tessera_quantized_layer *layer) {
+  const tessera::LayerChoice &row = compilation->result.layers[index];
+  *layer = {row.name.c_str(), row.cost, row.reason.c_str()};
+}
+uint32_t tessera_compilation_accuracy_count(const tessera_compilation *compilation) {
+  return uint32_t(compilation->result.accuracy.size());
+}
+void tessera_compilation_accuracy(const tessera_compilation *compilation, uint32_t index,
+                                  tessera_output_accuracy *accuracy) {
+  const tessera::OutputAccuracy &row = compilation->result.accuracy[index];
+  *accuracy = {row.name.c_str(), row.relativeError, row.largestError, row.largestNumber};
 }
 
 } // extern "C"

@@ -1,6 +1,7 @@
 //===- Compiler.cpp - From a model file to a module --------------------------------------===//
 #include "compiler/api/Compiler.h"
 
+#include "compiler/api/Calibration.h"
 #include "compiler/api/Load.h"
 #include "compiler/api/Suggest.h"
 #include "compiler/codegen/driver/KernelCompiler.h"
@@ -39,8 +40,10 @@ std::string tessera::getHostLevel() {
 namespace {
 class Compilation {
 public:
-  Compilation(const std::string &path, const std::string &folder, const CompileOptions &options)
-      : path(path), folder(folder), options(options), registry(makeRegistry()), context(registry) {}
+  Compilation(const std::string &path, const std::string &folder, const CompileOptions &options,
+              EditModel edit = nullptr)
+      : path(path), folder(folder), options(options), edit(std::move(edit)),
+        registry(makeRegistry()), context(registry) {}
   /// With the model's bytes, or those of the file.
   CompileResult run(std::optional<StringRef> bytes);
 
@@ -54,6 +57,7 @@ private:
   LogicalResult parse(StringRef text);
   LogicalResult checkPassNames();
   LogicalResult findQuantization();
+  LogicalResult prepareAndEdit();
   LogicalResult quantize();
   LogicalResult steps(std::optional<StringRef> bytes);
   void check();
@@ -82,6 +86,7 @@ private:
 
   const std::string &path, &folder;
   const CompileOptions &options;
+  EditModel edit; ///< null: none
   DialectRegistry registry;
   MLIRContext context;
   OwningOpRef<ModuleOp> module;
@@ -216,12 +221,21 @@ LogicalResult Compilation::quantize() {
                                : ": no weight of the model can be stored so:" + left));
 }
 
+/// Quantizing begins with the ops that the model has; it changes values, as it should.
+LogicalResult Compilation::prepareAndEdit() {
+  if (failed(runPasses(*module, addPreparationPasses)))
+    return failure();
+  failureCode = CompileCode::InvalidOption;
+  std::string problem = edit(*module);
+  return problem.empty() ? success() : fail(problem);
+}
+
 /// A misspelt pass would print nothing, silently.
 LogicalResult Compilation::checkPassNames() {
   std::vector<std::string> known;
   PassManager passes(&context);
   addGraphPasses(passes);
-  if (quantization)
+  if (quantization && !quantization->weightFormat.empty())
     addQuantizationPasses(passes, *quantization, nullptr);
   addKernelPasses(passes);
   addSchedulePasses(passes, "");
@@ -420,9 +434,12 @@ LogicalResult Compilation::steps(std::optional<StringRef> bytes) {
   if (failed(loaded))
     return failure();
   begin("graph passes", 0.02, CompileCode::Unsupported);
+  if (edit && failed(prepareAndEdit()))
+    return failure();
+  failureCode = CompileCode::Unsupported;
   if (failed(runPasses(*module, addGraphPasses)))
     return failure();
-  if (quantization && failed(quantize()))
+  if (quantization && !quantization->weightFormat.empty() && failed(quantize()))
     return failure();
   time("graph passes");
   if (options.emit == EmitKind::Graph)
@@ -476,12 +493,34 @@ CompileResult Compilation::run(std::optional<StringRef> bytes) {
 
 std::string tessera::getDefaultCacheFolder() { return codegen::Cache::defaultFolder(); }
 
+/// Modes that need more than one compilation, or a model that was changed before its passes.
+static CompileResult compileModel(std::optional<StringRef> bytes, const std::string &path,
+                                  const std::string &folder, const CompileOptions &options) {
+  const QuantizationMode *mode = findQuantizationMode(options.quantize);
+  auto compile = [&](const CompileOptions &own, const EditModel &edit) {
+    return Compilation(path, folder, own, edit).run(bytes);
+  };
+  if (!mode || options.checkOnly)
+    return compile(options, nullptr);
+  switch (mode->activations) {
+  case ActivationRanges::None: break;
+  case ActivationRanges::Calibrated: return compileCalibrated(options, *mode, compile);
+  case ActivationRanges::Dynamic: return compileDynamic(options, *mode, compile);
+  }
+  if (options.calibration.samples.empty() && options.calibration.maxError < 0)
+    return compile(options, nullptr);
+  CompileResult result;
+  result.code = CompileCode::InvalidOption;
+  result.error = "--quantize " + options.quantize +
+                 " stores weights only: --calibration and --max-error are for int8\n";
+  return result;
+}
+
 CompileResult tessera::compileFile(const std::string &path, const CompileOptions &options) {
-  std::string folder = llvm::sys::path::parent_path(path).str();
-  return Compilation(path, folder, options).run(std::nullopt);
+  return compileModel(std::nullopt, path, llvm::sys::path::parent_path(path).str(), options);
 }
 
 CompileResult tessera::compileBytes(std::string_view bytes, const std::string &name,
                                     const std::string &folder, const CompileOptions &options) {
-  return Compilation(name, folder, options).run(StringRef(bytes));
+  return compileModel(StringRef(bytes), name, folder, options);
 }

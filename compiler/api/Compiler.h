@@ -2,6 +2,8 @@
 #ifndef TESSERA_COMPILER_API_COMPILER_H
 #define TESSERA_COMPILER_API_COMPILER_H
 
+#include "compiler/api/CalibrationSamples.h"
+
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -26,6 +28,14 @@ enum class CompileCode : int32_t {
   Internal = 900
 };
 
+/// How `quantize` finds ranges.
+struct CalibrationOptions {
+  std::vector<CalibrationSample> samples;
+  std::string method;   ///< "min-max" (""), "percentile", "percentile=99.9", "entropy"
+  double maxError = -1; ///< the most costly layers are left until outputs are within; < 0: none
+  bool weightsPerTensor = false;
+};
+
 struct CompileOptions {
   std::vector<std::string> targets; ///< levels ("x86-64-v3"), or "host"; empty: host
   EmitKind emit = EmitKind::Module;
@@ -41,7 +51,8 @@ struct CompileOptions {
   std::function<void(const std::string &stage, double fraction)> progress;
   /// Runs functions before and after every pass on generated inputs (slow); a change is an error.
   bool verifyNumerically = false;
-  std::string quantize; ///< "int4", ...: compiler/pipelines/Quantization.h; "": nothing
+  std::string quantize;           ///< "int4", ...: compiler/pipelines/Quantization.h; "": nothing
+  CalibrationOptions calibration; ///< of `quantize` to int8
 };
 
 /// Nodes of a model that cannot be compiled, for one reason.
@@ -59,6 +70,21 @@ struct QuantizedWeight {
   std::string reason; ///< why it was left; empty: it was not
 };
 
+/// How far an output of the model in 8 bits is from the model's own, over all samples.
+struct OutputAccuracy {
+  std::string name;
+  double relativeError; ///< root mean square of the differences over that of the output
+  double largestError;  ///< |difference|
+  double largestNumber; ///< |output|
+};
+
+/// What quantization did with the products that read one tensor, or with one product that it left.
+struct LayerChoice {
+  std::string name;
+  double cost;        ///< the largest relative error of an output when only this layer has 8 bits
+  std::string reason; ///< why it was left; empty: it was not
+};
+
 struct CompileTiming {
   std::string step;
   double seconds;
@@ -72,6 +98,10 @@ struct CompileResult {
   std::vector<CompileTiming> timings;
   size_t kernels = 0, cachedKernels = 0;
   std::vector<QuantizedWeight> weights; ///< with `quantize`
+  // With `quantize` to int8: the layers that cost most first, then what was left from the start.
+  std::vector<LayerChoice> layers;
+  std::vector<OutputAccuracy> accuracy; ///< with calibration
+  size_t samples = 0;
   // Filled by checkOnly.
   std::vector<UnsupportedNodes> unsupported;
   size_t nodes = 0, unexamined = 0; ///< of the model; those that depend on unsupported ones

@@ -2,13 +2,13 @@
 #include "compiler/api/Interpret.h"
 
 #include "compiler/api/Load.h"
+#include "compiler/api/Ports.h"
 #include "compiler/api/Suggest.h"
 #include "compiler/pipelines/Pipelines.h"
 #include "compiler/pipelines/Quantization.h"
 #include "compiler/pipelines/Register.h"
 #include "compiler/reference/graph/Evaluation.h"
 #include "compiler/transforms/graph/FixDims.h"
-#include "dialects/graph/Storage.h"
 
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Pass/PassManager.h"
@@ -32,32 +32,6 @@ struct ReferenceModel::State {
   std::unique_ptr<reference::Evaluation> evaluation;
   std::vector<PortInfo> inputs, outputs;
 };
-
-/// The runtime's name of an element type: si8 is i8, ui8 u8, i1 bool, f8E5M2 f8e5m2.
-static std::string nameOf(Type element) {
-  std::string text;
-  llvm::raw_string_ostream(text) << element;
-  if (element.isSignlessInteger(1))
-    return "bool";
-  if (llvm::isa<IntegerType>(element))
-    text.erase(StringRef(text).starts_with("s") ? 0 : 1, 1);
-  return StringRef(text).lower();
-}
-
-static PortInfo describePort(graph::FuncOp function, graph::TensorType type, StringRef name,
-                             const char *what, size_t number) {
-  type = graph::getStorageType(type); // Packed blocks are given as their bytes.
-  // The runtime's names for what the model does not name.
-  PortInfo port{
-      name.empty() ? what + std::to_string(number) : name.str(), nameOf(type.getElementType()), {}};
-  for (graph::DimAttr dim : type.getDims()) {
-    graph::RangeAttr range =
-        dim.isSymbol() ? function.getRange(dim.getSymbol()) : graph::RangeAttr();
-    port.dims.push_back({dim.getConstant().value_or(-1), dim.str(), range ? range.getLo() : 0,
-                         range ? range.getHi().value_or(-1) : -1});
-  }
-  return port;
-}
 
 ReferenceModel::ReferenceModel(std::unique_ptr<State> state) : state(std::move(state)) {}
 ReferenceModel::~ReferenceModel() = default;
@@ -90,12 +64,8 @@ std::unique_ptr<ReferenceModel> ReferenceModel::load(const std::string &path,
   }
   state->function = *state->module->getOps<graph::FuncOp>().begin();
   graph::FuncOp function = state->function;
-  for (auto [i, type] : llvm::enumerate(function.getArgumentTypes()))
-    state->inputs.push_back(describePort(function, llvm::cast<graph::TensorType>(type),
-                                         function.getArgName(i), "input", i));
-  for (auto [i, type] : llvm::enumerate(function.getResultTypes()))
-    state->outputs.push_back(describePort(function, llvm::cast<graph::TensorType>(type),
-                                          function.getResultName(i), "output", i));
+  state->inputs = describeInputs(function);
+  state->outputs = describeOutputs(function);
   state->evaluation = std::make_unique<reference::Evaluation>(*state->module);
   return std::unique_ptr<ReferenceModel>(new ReferenceModel(std::move(state)));
 }
@@ -109,8 +79,11 @@ std::string ReferenceModel::quantize(const std::string &name) {
     return suggest("unknown --quantize '" + name + "'", name, known);
   std::string error;
   ErrorCollector errors(state->context, error, "");
-  // After the same passes as when compiling: they decide what weights look like.
+  if (mode->activations == ActivationRanges::Calibrated)
+    return "--quantize " + name + " needs ranges from calibration: tessera-compile --calibration";
   PassManager passes(&state->context);
+  addActivationPasses(passes, *mode);
+  // After the same passes as when compiling: they decide what weights look like.
   addGraphPasses(passes);
   addQuantizationPasses(passes, *mode, nullptr);
   if (failed(passes.run(*state->module)))

@@ -2,32 +2,12 @@
 #ifndef TESSERA_COMPILER_API_INTERPRET_H
 #define TESSERA_COMPILER_API_INTERPRET_H
 
-#include <cstdint>
+#include "compiler/api/HostTensor.h"
+
 #include <map>
 #include <memory>
-#include <string>
-#include <vector>
 
 namespace tessera {
-
-/// Elements in row-major order; the type by the name that the runtime gives it (f32, i64, u8, bool,
-/// ...).
-struct HostTensor {
-  std::string type;
-  std::vector<int64_t> dims;
-  std::vector<uint8_t> data;
-};
-
-/// An input or output of a model.
-struct PortInfo {
-  struct Dim {
-    int64_t extent; ///< -1: an expression over symbols
-    std::string text;
-    int64_t min, max; ///< of a symbol; max is -1 without an upper end
-  };
-  std::string name, type;
-  std::vector<Dim> dims;
-};
 
 /// The first function of a model as the graph's meaning says, without compiling. Slow. Variables
 /// keep their values from run to run. Not for several threads at once.

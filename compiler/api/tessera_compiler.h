@@ -33,7 +33,7 @@ extern "C" {
 #endif
 
 /* Raised when something here is added; nothing is ever removed or changed. */
-#define TESSERA_COMPILER_API_VERSION 3
+#define TESSERA_COMPILER_API_VERSION 4
 
 typedef int32_t tessera_compile_code;
 enum {
@@ -60,6 +60,42 @@ typedef struct tessera_compile_dim {
   const char *name;
   int64_t value;
 } tessera_compile_dim;
+
+/* Elements in row-major order; `type` by the name that tessera_type_name gives it. */
+typedef struct tessera_reference_tensor {
+  const char *type;
+  uint32_t rank;
+  const int64_t *dims;
+  const void *data;
+  uint64_t bytes;
+} tessera_reference_tensor;
+
+/* Since version 4: inputs that a model is run with, to find the ranges of what it computes. */
+typedef struct tessera_calibration_tensor {
+  const char *input;  /* the model's name */
+  const char *source; /* where it is from, for messages: a file */
+  tessera_reference_tensor tensor;
+} tessera_calibration_tensor;
+typedef struct tessera_calibration_sample {
+  const char *source;
+  uint32_t tensor_count; /* one for each input, in any order */
+  const tessera_calibration_tensor *tensors;
+} tessera_calibration_sample;
+/* Set `size` to sizeof(tessera_calibration) and everything else to 0 for the defaults. */
+typedef struct tessera_calibration {
+  uint32_t size;
+  /* Run in order; variables keep their values. Extents may differ. */
+  uint32_t sample_count;
+  const tessera_calibration_sample *samples;
+  /* "min-max" (NULL); "percentile" or "percentile=99.9", the share of numbers that is kept;
+   * "entropy". */
+  const char *method;
+  /* With has_max_error: layers that cost most are left as they are until the relative error of each
+   * output (see tessera_output_accuracy) is at most this. */
+  double max_error;
+  uint32_t has_max_error;
+  uint32_t weights_per_tensor; /* 1: one scale for a weight, not one for each output channel */
+} tessera_calibration;
 
 /* Set `size` to sizeof(tessera_compile_options) and everything else to 0 for the defaults. */
 typedef struct tessera_compile_options {
@@ -91,8 +127,12 @@ typedef struct tessera_compile_options {
   uint32_t verify_numerically;
   /* Since version 3. How constant weights of products are stored: "int8-weights", "int4", "nf4",
    * "mxfp4", "fp8-e4m3", ... (an unknown one is an error that lists all). They are decoded where
-   * they are read. NULL: as they are. */
+   * they are read. NULL: as they are. Since version 4 also "int8", "int8-symmetric" (with
+   * `calibration`), "int8-dynamic" and "int8-dynamic-symmetric": products compute with 8-bit
+   * integers. */
   const char *quantize;
+  /* Since version 4. Read during the call only; NULL: none. */
+  const tessera_calibration *calibration;
 } tessera_compile_options;
 
 typedef struct tessera_compilation tessera_compilation;
@@ -158,6 +198,31 @@ TESSERA_COMPILER_API void tessera_compilation_weight(const tessera_compilation *
                                                      uint32_t index,
                                                      tessera_quantized_weight *weight);
 
+/* Since version 4: with `quantize` to int8, what became of the products that read one tensor: those
+ * that cost most first, then what was left from the start. */
+typedef struct tessera_quantized_layer {
+  const char *name; /* nodes of the products */
+  double cost;      /* relative error of the outputs when only this layer has 8 bits; 0: unknown */
+  const char *reason; /* why it was left; "": it was not */
+} tessera_quantized_layer;
+TESSERA_COMPILER_API uint32_t
+tessera_compilation_layer_count(const tessera_compilation *compilation);
+TESSERA_COMPILER_API void tessera_compilation_layer(const tessera_compilation *compilation,
+                                                    uint32_t index, tessera_quantized_layer *layer);
+/* Since version 4: with calibration, how far an output is from what the model gives without
+ * quantizing, over all samples. */
+typedef struct tessera_output_accuracy {
+  const char *name;
+  double relative_error; /* root mean square of the differences over that of the output */
+  double largest_error;  /* |difference| */
+  double largest_number; /* |output| */
+} tessera_output_accuracy;
+TESSERA_COMPILER_API uint32_t
+tessera_compilation_accuracy_count(const tessera_compilation *compilation);
+TESSERA_COMPILER_API void tessera_compilation_accuracy(const tessera_compilation *compilation,
+                                                       uint32_t index,
+                                                       tessera_output_accuracy *accuracy);
+
 /* Since version 2: the reference interpreter. It runs the first function of a model as the graph's
  * meaning says, without compiling; slowly. Variables keep their values from run to run. A reference
  * serves one thread at a time and owns everything that its functions return. */
@@ -174,15 +239,6 @@ typedef struct tessera_reference_port {
   uint32_t rank;
   const tessera_reference_dim *dims;
 } tessera_reference_port;
-/* Elements in row-major order. */
-typedef struct tessera_reference_tensor {
-  const char *type;
-  uint32_t rank;
-  const int64_t *dims;
-  const void *data;
-  uint64_t bytes;
-} tessera_reference_tensor;
-
 TESSERA_COMPILER_API tessera_reference *
 tessera_reference_load(const char *path, const tessera_compile_dim *dims, uint32_t dim_count);
 /* Since version 3: quantizes the weights as compiling with this option would, before the first run.

@@ -1,14 +1,28 @@
 //===- Quantization.cpp - What --quantize can be -----------------------------------------===//
 #include "compiler/pipelines/Quantization.h"
 
+#include "compiler/transforms/graph/Passes.h"
+#include "compiler/transforms/quantize/Passes.h"
+
+#include "mlir/Transforms/Passes.h"
+
 using namespace tessera;
 
 static constexpr QuantizationMode kModes[] = {
-    {"int8-weights", "q8_g32"}, {"int8-weights-asymmetric", "q8a_g32"},
-    {"int4", "q4_g32"},         {"int4-asymmetric", "q4a_g32"},
-    {"nf4", "nf4_g64"},         {"mxfp4", "mxfp4"},
-    {"fp8-e4m3", "mxfp8_e4m3"}, {"fp8-e5m2", "mxfp8_e5m2"},
-    {"bf16-weights", "bf16"},   {"f16-weights", "f16"},
+    {"int8", "", ActivationRanges::Calibrated},
+    {"int8-symmetric", "", ActivationRanges::Calibrated, true},
+    {"int8-dynamic", "", ActivationRanges::Dynamic},
+    {"int8-dynamic-symmetric", "", ActivationRanges::Dynamic, true},
+    {"int8-weights", "q8_g32"},
+    {"int8-weights-asymmetric", "q8a_g32"},
+    {"int4", "q4_g32"},
+    {"int4-asymmetric", "q4a_g32"},
+    {"nf4", "nf4_g64"},
+    {"mxfp4", "mxfp4"},
+    {"fp8-e4m3", "mxfp8_e4m3"},
+    {"fp8-e5m2", "mxfp8_e5m2"},
+    {"bf16-weights", "bf16"},
+    {"f16-weights", "f16"},
 };
 
 llvm::ArrayRef<QuantizationMode> tessera::getQuantizationModes() { return kModes; }
@@ -20,7 +34,23 @@ const QuantizationMode *tessera::findQuantizationMode(llvm::StringRef name) {
   return nullptr;
 }
 
+void tessera::addPreparationPasses(mlir::OpPassManager &passes) {
+  passes.addPass(transforms::createGraphInlineCalls());
+  passes.addPass(mlir::createCanonicalizerPass());
+}
+
+void tessera::addActivationPasses(mlir::OpPassManager &passes, const QuantizationMode &mode) {
+  if (mode.activations == ActivationRanges::None)
+    return;
+  addPreparationPasses(passes);
+  transforms::GraphQuantizeLayersOptions options;
+  options.dynamic = true;
+  options.symmetric = mode.symmetric;
+  passes.addPass(transforms::createGraphQuantizeLayers(options));
+}
+
 void tessera::addQuantizationPasses(mlir::OpPassManager &passes, const QuantizationMode &mode,
                                     std::vector<transforms::WeightChoice> *weights) {
-  passes.addPass(transforms::createGraphQuantizeWeights(mode.weightFormat, weights));
+  if (!mode.weightFormat.empty())
+    passes.addPass(transforms::createGraphQuantizeWeights(mode.weightFormat, weights));
 }

@@ -9,6 +9,7 @@
 #include "compiler/scheduling/Passes.h"
 #include "compiler/transforms/graph/Passes.h"
 #include "compiler/transforms/kernel/Passes.h"
+#include "compiler/transforms/quantize/Passes.h"
 #include "dialects/graph/Graph.h"
 #include "dialects/kernel/Kernel.h"
 #include "dialects/schedule/Schedule.h"
@@ -36,6 +37,7 @@ void registerAllPasses() {
   scheduling::registerSchedulingPasses();
   transforms::registerGraphTransformsPasses();
   transforms::registerKernelTransformsPasses();
+  transforms::registerQuantizeTransformsPasses();
 }
 
 } // namespace tessera

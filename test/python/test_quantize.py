@@ -37,5 +37,5 @@ def test_gives_the_numbers_of_the_interpreter(model, tmp_path):
 
 def test_refuses_what_it_does_not_know(model):
     with pytest.raises(tessera.Error, match="did you mean 'int4'") as caught:
-        tessera.compile(model, quantize="int5")
+        tessera.compile(model, quantize="int4x")
     assert caught.value.code == "INVALID_OPTION"

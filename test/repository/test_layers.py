@@ -26,7 +26,8 @@ MAY_INCLUDE = {
     "compiler/pipelines": MLIR + ("dialects", "compiler/reference", "compiler/transforms",
                                   "compiler/conversion", "compiler/scheduling",
                                   "compiler/codegen/loops"),
-    "compiler/api": MLIR + ("dialects", "frontends", "compiler"),
+    # Calibration runs what was compiled.
+    "compiler/api": MLIR + ("dialects", "frontends", "compiler", "runtime/api"),
     "runtime/schema": (),
     "runtime/base": ("runtime/schema",),
     "runtime/module": ("runtime/base", "runtime/schema", "runtime/device"),

@@ -38,14 +38,14 @@ def main():
     with open(path, "w") as file:
         file.write(MODEL)
 
-    status, _, message = run("tessera-compile", path, "-o", out, "--quantize", "int5")
-    assert status == 1 and "unknown --quantize 'int5'; did you mean 'int4'? Known are int8-weights, " in message, message
+    status, _, message = run("tessera-compile", path, "-o", out, "--quantize", "int4x")
+    assert status == 1 and "unknown --quantize 'int4x'; did you mean 'int4'? Known are int8, " in message, message
     assert message.rstrip().endswith("[INVALID_OPTION]"), message
     modes = re.split(r", | and ", message.split("Known are ")[1].split(" [")[0])
     help_text = " ".join(run("tessera-compile", "--help-all")[1].split())
     for mode in modes:
         assert mode in help_text or mode.removesuffix("-asymmetric") in help_text, mode
-    assert run("tessera-run", path, "--quantize", "int5", "--reference")[2].count("did you mean 'int4'")
+    assert run("tessera-run", path, "--quantize", "int4x", "--reference")[2].count("did you mean 'int4'")
 
     # nf4 has blocks of 64, which 96 is no multiple of: nothing is left to do.
     status, _, message = run("tessera-compile", path, "-o", out, "--quantize", "nf4")

@@ -31,6 +31,10 @@ struct CompilerLibrary {
   decltype(&tessera_compilation_node_count) compilation_node_count;
   decltype(&tessera_compilation_weight_count) compilation_weight_count;
   decltype(&tessera_compilation_weight) compilation_weight;
+  decltype(&tessera_compilation_layer_count) compilation_layer_count;
+  decltype(&tessera_compilation_layer) compilation_layer;
+  decltype(&tessera_compilation_accuracy_count) compilation_accuracy_count;
+  decltype(&tessera_compilation_accuracy) compilation_accuracy;
   decltype(&tessera_reference_load) reference_load;
   decltype(&tessera_reference_quantize) reference_quantize;
   decltype(&tessera_reference_destroy) reference_destroy;

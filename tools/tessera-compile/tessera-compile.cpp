@@ -4,6 +4,7 @@
 #include "tools/common/CompilerLibrary.h"
 #include "tools/common/Files.h"
 #include "tools/common/Session.h"
+#include "tools/tessera-compile/Calibrate.h"
 #include "tools/tessera-compile/Check.h"
 
 #include <nlohmann/json.hpp>
@@ -15,12 +16,16 @@ namespace {
 const char *const kName = "tessera-compile";
 const char *const kExamples = R"(  tessera-compile model.onnx -o model.tsm
   tessera-compile model.onnx -o model.tsm --target x86-64-v3,x86-64-v4 --dim S=128
+  tessera-compile model.onnx -o model.tsm --quantize int8 --calibration samples
   tessera-compile model.onnx --check
   tessera-compile model.mlir --emit kernel
 )";
 
 struct Options {
   std::string model, output, emit = "module", schedule, cache, verifyEach, quantize;
+  std::string calibration, calibrationMethod;
+  std::optional<double> maxError;
+  bool weightsPerTensor = false;
   std::vector<std::string> targets, dims, dumpAfter;
   uint32_t jobs = 0;
   bool check = false, timing = false, json = false, noCache = false, quiet = false;
@@ -38,11 +43,28 @@ void describe(CommandLine &line, Options &options) {
   line.add_flag("--check", options.check, "a table of all that is not supported; compiles nothing");
   line.add_flag("--timing", options.timing, "says where the time went");
   line.add_flag("--json", options.json, "says what was done as JSON, on standard output");
-  line.add_option("--quantize", options.quantize,
-                  "how constant weights of products are stored; they are decoded where they are "
-                  "read: int8-weights, int4 (both also with -asymmetric: a minimum), in groups of "
-                  "32; nf4, in groups of 64; mxfp4, fp8-e4m3, fp8-e5m2 (Microscaling: a power of "
-                  "two for 32); bf16-weights, f16-weights")
+  line.add_option(
+          "--quantize", options.quantize,
+          "how constant weights of products are stored; they are decoded where they are "
+          "read: int8-weights, int4 (both also with -asymmetric: a minimum), in groups of "
+          "32; nf4, in groups of 64; mxfp4, fp8-e4m3, fp8-e5m2 (Microscaling: a power of "
+          "two for 32); bf16-weights, f16-weights. Or products compute with integers: int8, "
+          "int8-symmetric, int8-dynamic and int8-dynamic-symmetric (ranges at run time)")
+      ->group(line.more);
+  line.add_option("--calibration", options.calibration,
+                  "folder of samples for --quantize int8: NAME.npy for each input, or a folder of "
+                  "these for each sample; extents that are symbols may differ")
+      ->group(line.more);
+  line.add_option("--calibration-method", options.calibrationMethod,
+                  "how ranges are chosen: min-max (default), percentile, percentile=99.9, entropy")
+      ->group(line.more);
+  line.add_option(
+          "--max-error", options.maxError,
+          "leaves the layers that cost most in f32 until each output's relative error (root "
+          "mean square, on the samples) is at most this")
+      ->group(line.more);
+  line.add_flag("--weights-per-tensor", options.weightsPerTensor,
+                "int8: one scale for a weight, not one for each output channel")
       ->group(line.more);
   line.add_option("--schedule", options.schedule,
                   "schedules that replace the default ones (from --emit schedule)")
@@ -109,9 +131,14 @@ void reportWeights(const CompilerLibrary &compiler, const tessera_compilation *c
       std::fprintf(stderr, "  %s: %s is left: %s\n", weight.place, weight.type, weight.reason);
 }
 
+// Products of 8-bit integers, or weights that are decoded.
+bool isInt8(const Options &options) {
+  return options.quantize.starts_with("int8") && !options.quantize.starts_with("int8-weights");
+}
+
 // What was made, for people and for programs.
 void report(const CompilerLibrary &compiler, const tessera_compilation *compilation,
-            const Options &options) {
+            const Options &options, size_t samples) {
   nlohmann::json targets = nlohmann::json::array(), steps = nlohmann::json::array();
   std::string targetText;
   for (uint32_t i = 0; const char *target = compiler.compilation_target(compilation, i); ++i) {
@@ -132,15 +159,23 @@ void report(const CompilerLibrary &compiler, const tessera_compilation *compilat
     nlohmann::json summary = {
         {"schema", 1},        {"output", options.output}, {"bytes", size}, {"targets", targets},
         {"kernels", kernels}, {"cached_kernels", cached}, {"steps", steps}};
-    if (!options.quantize.empty())
+    if (isInt8(options))
+      summary["layers"] = listLayers(compiler, compilation);
+    else if (!options.quantize.empty())
       summary["weights"] = listWeights(compiler, compilation);
+    if (samples) {
+      summary["samples"] = samples;
+      summary["accuracy"] = listAccuracy(compiler, compilation);
+    }
     std::printf("%s\n",
                 summary.dump(1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   } else if (options.emit == "module" && !options.quiet) {
     std::fprintf(stderr, "%s: %llu bytes, target %s, %llu kernels (%llu from the cache)\n",
                  options.output.c_str(), (unsigned long long)size, targetText.c_str(),
                  (unsigned long long)kernels, (unsigned long long)cached);
-    if (!options.quantize.empty())
+    if (isInt8(options))
+      printLayers(compiler, compilation, options.quantize, samples);
+    else if (!options.quantize.empty())
       reportWeights(compiler, compilation, options.quantize);
   }
 }
@@ -155,6 +190,12 @@ int run(const Options &options) {
     return complain(kName, "say where to write the module: -o OUT.tsm");
   if (options.json && !options.check && !toFile)
     return complain(kName, "--json needs standard output for itself: add -o FILE");
+  if (options.maxError && !(*options.maxError >= 0))
+    return complain(kName, "--max-error takes a number that is not negative");
+  CalibrationFolder calibrationFolder;
+  if (!options.calibration.empty())
+    if (std::string problem = calibrationFolder.read(options.calibration); !problem.empty())
+      return complain(kName, problem);
   OutputFile output;
   if (toFile)
     if (std::string problem = output.open(options.output); !problem.empty())
@@ -184,6 +225,16 @@ int run(const Options &options) {
                                                  : options.cache.c_str();
   compile.verify_numerically = !options.verifyEach.empty();
   compile.quantize = options.quantize.empty() ? nullptr : options.quantize.c_str();
+  tessera_calibration calibration{};
+  calibration.size = sizeof(calibration);
+  calibration.samples = calibrationFolder.samples().data();
+  calibration.sample_count = uint32_t(calibrationFolder.samples().size());
+  calibration.method =
+      options.calibrationMethod.empty() ? nullptr : options.calibrationMethod.c_str();
+  calibration.has_max_error = options.maxError.has_value();
+  calibration.max_error = options.maxError.value_or(0);
+  calibration.weights_per_tensor = options.weightsPerTensor;
+  compile.calibration = &calibration;
   compile.dump_after = dumpAfter.data();
   compile.dump_after_count = uint32_t(dumpAfter.size());
   compile.check_only = options.check;
@@ -207,7 +258,7 @@ int run(const Options &options) {
   } else if (std::fwrite(bytes, 1, size, stdout) != size || std::fflush(stdout) != 0) {
     return complain(kName, "cannot write to standard output");
   }
-  report(*compiler, compilation.get(), options);
+  report(*compiler, compilation.get(), options, calibrationFolder.samples().size());
   return 0;
 }
 

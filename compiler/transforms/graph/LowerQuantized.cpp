@@ -17,6 +17,7 @@
 #include "compiler/reference/Tensor.h"
 #include "compiler/transforms/graph/IntegerProduct.h"
 #include "compiler/transforms/graph/Passes.h"
+#include "compiler/transforms/graph/PlacesElements.h"
 
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
@@ -63,15 +64,32 @@ static bool isSame(Value a, Value b) {
   return x && y && x->getBytes() == y->getBytes();
 }
 
+static bool isOrdinaryScale(double scale) {
+  return scale > std::ldexp(1.0, -100) && scale < std::ldexp(1.0, 100);
+}
+
 /// A scale by which numbers of 8 and 16 bits are multiplied and divided without getting lost.
 static bool isOrdinaryScale(Value scale) {
   std::optional<reference::Tensor> numbers = readConstant(scale);
   if (!numbers)
     return false;
   for (int64_t i = 0; i < numbers->size(); ++i)
-    if (double s = numbers->real(i); !(s > std::ldexp(1.0, -100) && s < std::ldexp(1.0, 100)))
+    if (!isOrdinaryScale(numbers->real(i)))
       return false;
   return true;
+}
+
+/// Such a scale, or min(max(a scale, ordinary), ordinary): that is one, or NaN.
+static bool isOrdinaryOrNan(Value scale) {
+  if (isOrdinaryScale(scale))
+    return true;
+  auto isBound = [](Value value) {
+    auto splat = llvm::dyn_cast_or_null<FloatAttr>(graph::getSplat(value));
+    return splat && isOrdinaryScale(splat.getValueAsDouble());
+  };
+  auto min = scale.getDefiningOp<graph::MinOp>();
+  auto max = min && isBound(min.getY()) ? min.getX().getDefiningOp<graph::MaxOp>() : graph::MaxOp();
+  return max && isBound(max.getY());
 }
 
 //===----------------------------------------------------------------------===//
@@ -108,13 +126,12 @@ static bool isNeverEmpty(graph::WindowReduceOp op) {
   return true;
 }
 
-static bool isNumber(Value value, double number) {
+static bool isSplatOf(Value value, double number) {
   auto splat = llvm::dyn_cast_or_null<FloatAttr>(graph::getSplat(value));
   return splat && splat.getValueAsDouble() == number;
 }
 
-/// An op whose results are elements of its first operand, whatever they are.
-static bool placesElements(Operation *op) {
+bool transforms::placesElements(Operation *op) {
   if (auto window = llvm::dyn_cast<graph::WindowReduceOp>(op))
     return (window.getKind() == graph::WindowKind::max ||
             window.getKind() == graph::WindowKind::min) &&
@@ -122,7 +139,7 @@ static bool placesElements(Operation *op) {
   if (auto resize = llvm::dyn_cast<graph::ResizeOp>(op))
     return resize.getMode() == graph::ResizeMode::nearest;
   if (auto pad = llvm::dyn_cast<graph::PadOp>(op))
-    return pad.getMode() != graph::PadMode::constant || isNumber(pad.getValue(), 0);
+    return pad.getMode() != graph::PadMode::constant || isSplatOf(pad.getValue(), 0);
   return llvm::isa<graph::ReshapeOp, graph::TransposeOp, graph::SliceOp, graph::BroadcastOp,
                    graph::ReverseOp, graph::GatherOp>(op);
 }
@@ -139,7 +156,7 @@ struct PlaceBeforeDequantize : RewritePattern {
     if (!dequantize)
       return failure();
     // Maxima need an order that stays.
-    if (llvm::isa<graph::WindowReduceOp>(op) && !isOrdinaryScale(dequantize.getScale()))
+    if (llvm::isa<graph::WindowReduceOp>(op) && !isOrdinaryOrNan(dequantize.getScale()))
       return failure();
     GraphBuilder b(rewriter, op->getLoc());
     Type element = graph::getTensorType(dequantize.getX()).getElementType();
@@ -249,10 +266,10 @@ template <typename OpType> bool Lowering::run(OpType product) {
   bool isScaled = bool(x.scale);
   if (isScaled != bool(w.scale))
     return false;
-  // Sums of the model's floats do not wrap, and a scale that is no number would make each of their
-  // products NaN; sums of its integers wrap in the same way.
+  // Sums of the model's floats do not wrap; sums of its integers wrap in the same way. A scale that
+  // is NaN makes each of the products NaN, here and there.
   if (isScaled) {
-    if (!isOrdinaryScale(x.scale) || !isOrdinaryScale(w.scale))
+    if (!isOrdinaryOrNan(x.scale) || !isOrdinaryOrNan(w.scale))
       return false;
     std::optional<int64_t> count =
         getBound(getSummedExtent(product), product->template getParentOfType<graph::FuncOp>());

@@ -58,7 +58,7 @@ private:
 };
 } // namespace
 
-static std::string describePlace(Operation *op) {
+std::string transforms::describePlace(Operation *op) {
   if (auto name = op->getLoc()->findInstanceOf<NameLoc>())
     return name.getName().str();
   if (auto place = op->getLoc()->findInstanceOf<FileLineColLoc>())

@@ -10,6 +10,9 @@
 
 namespace tessera::transforms {
 
+/// Where an op is from: its node's name, or file:line.
+std::string describePlace(mlir::Operation *op);
+
 /// What became of one weight of one contraction.
 struct WeightChoice {
   std::string place;               ///< of the contraction: its node's name, or file:line

@@ -1,0 +1,47 @@
+//===- Layers.h - What of a function can compute in 8 bits -----------------------*- C++ -*-===//
+#ifndef TESSERA_COMPILER_TRANSFORMS_QUANTIZE_LAYERS_H
+#define TESSERA_COMPILER_TRANSFORMS_QUANTIZE_LAYERS_H
+
+#include "compiler/reference/Tensor.h"
+#include "dialects/graph/Graph.h"
+
+#include <string>
+#include <vector>
+
+namespace tessera::transforms {
+
+/// A contraction or convolution of something computed with a constant.
+struct QuantizableProduct {
+  mlir::Operation *op;
+  unsigned activation, weight;       ///< numbers of operands
+  std::optional<int64_t> weightAxis; ///< along which results have weights of their own
+};
+
+/// The products that read one tensor of 8 bits, perhaps placed otherwise (padded, transposed, the
+/// largest of windows): they are quantized together or not at all.
+struct QuantizedLayer {
+  std::string name; ///< of its products: their nodes
+  /// The values that get one scale: of these are made, by placing elements only, what the products
+  /// read.
+  llvm::SmallVector<mlir::Value> roots;
+  std::vector<QuantizableProduct> products;
+};
+
+struct LeftProduct {
+  std::string place, reason;
+};
+
+struct LayerList {
+  std::vector<QuantizedLayer> layers;
+  std::vector<LeftProduct> left;
+};
+
+/// The layers of a function, in the order of their first products: the same for its copies.
+LayerList findLayers(graph::FuncOp function);
+
+/// The elements of a product's weight.
+reference::Tensor readWeight(const QuantizableProduct &product);
+
+} // namespace tessera::transforms
+
+#endif
