@@ -399,7 +399,12 @@ private:
       vectorizeInner(out, v, last);
       innerWork *= panels * kRows;
     } else {
-      for (size_t i = last; i-- > 0;)
+      size_t fused = last;
+      // The place of a short row in a fused loop costs more (divisions) than the row: there the
+      // loop around rows stays one, where enough others are left to share.
+      if (constexpr double kShortRow = 512; rank >= 4 && innerWork < kShortRow)
+        innerWork *= extentOr(--fused, kAssumedExtent);
+      for (size_t i = fused; i-- > 0;)
         outer.push_back(plan.loops[i]);
       vectorizeInner(out, v, last);
     }
