@@ -3,6 +3,7 @@
 
 #include "compiler/codegen/llvm/ExtendBytes.h"
 #include "compiler/codegen/llvm/LookupTables.h"
+#include "compiler/codegen/llvm/StackSlots.h"
 
 #include "llvm/Analysis/AssumptionCache.h"
 #include "llvm/Analysis/LoopInfo.h"
@@ -79,44 +80,6 @@ static void bindRuntime(Module &module) {
   call->setTailCall();
   builder.CreateRet(call);
   parallel->setLinkage(GlobalValue::InternalLinkage);
-}
-
-/// Halide allocates what is larger than 16 KB, also when its size is constant. Then it has a place
-/// on the stack, like everything smaller; allocations of other sizes stay, and the linker refuses
-/// them.
-static void moveAllocationsToStack(Module &module) {
-  constexpr uint64_t kMaxBytes = 128 << 10; // runtime/base/KernelAbi.h tells callers
-  constexpr uint64_t kAlignment = 64;
-  Function *allocate = module.getFunction("halide_malloc");
-  if (!allocate)
-    return;
-  uint64_t total = 0;
-  SmallVector<CallInst *> calls;
-  for (User *user : allocate->users()) {
-    auto *call = dyn_cast<CallInst>(user);
-    auto *size = call && call->getCalledFunction() == allocate
-                     ? dyn_cast<ConstantInt>(call->getArgOperand(1))
-                     : nullptr;
-    if (!size || size->getZExtValue() > kMaxBytes)
-      return;
-    total += size->getZExtValue();
-    calls.push_back(call);
-  }
-  if (total > kMaxBytes)
-    return;
-  for (CallInst *call : calls) {
-    uint64_t bytes = cast<ConstantInt>(call->getArgOperand(1))->getZExtValue();
-    IRBuilder<> builder(&*call->getFunction()->getEntryBlock().begin());
-    AllocaInst *place = builder.CreateAlloca(ArrayType::get(builder.getInt8Ty(), bytes));
-    place->setAlignment(Align(kAlignment));
-    call->replaceAllUsesWith(place);
-    call->eraseFromParent();
-  }
-  if (Function *release = module.getFunction("halide_free"); release && release->isDeclaration()) {
-    IRBuilder<> builder(BasicBlock::Create(module.getContext(), "", release));
-    builder.CreateRetVoid();
-    release->setLinkage(GlobalValue::InternalLinkage);
-  }
 }
 
 /// Makes `int32_t tessera_kernel(const KernelContext *, void *const *args)`.

@@ -17,20 +17,23 @@ def main():
     folder = sys.argv[1]
     os.makedirs(folder, exist_ok=True)
     rng = np.random.default_rng(0)
-    # mode, rows (a name: any number), columns, steps, batch (of the weight too)
+    # mode, rows (a name: any number), columns, steps, batch (a number: of the weight too)
     cases = [("int4", "B", 64, 96, 0), ("int4", 5, 37, 64, 0), ("nf4", "B", 48, 1088, 0), ("mxfp4", 2, 16, 1024, 0),
              ("fp8-e5m2", "B", 130, 32, 0), ("int8-weights-asymmetric", 70, 40, 1056, 0), ("int4-asymmetric", "B", 24, 64, 3),
-             ("fp8-e4m3", 3, 21, 160, 2), ("int8-weights", 3, 33, 96, 0), ("nf4", 2, 5, 320, 0)]
+             ("fp8-e4m3", 3, 21, 160, 2), ("int8-weights", 3, 33, 96, 0), ("nf4", 2, 5, 320, 0),
+             ("int8-weights", "B", 100, 320, "S"), ("fp8-e5m2", 5, 33, 256, "S")]
     for mode, rows, columns, steps, batch in cases:
         b, x, w, y = ("b", [batch, rows, steps], [batch, steps, columns], [batch, rows, columns]) if batch else (
             "", [rows, steps], [steps, columns], [rows, columns])
-        count = steps * columns * max(batch, 1)
+        shared = batch == "S"
+        w = w[1:] if shared else w
+        count = steps * columns * (1 if shared else max(batch, 1))
         rng.standard_normal(count).astype(np.float32).tofile(f"{folder}/w.bin")
         text = {name: f"!graph.tensor<[{', '.join(map(str, dims))}], f32>" for name, dims in (("x", x), ("w", w), ("y", y))}
         with open(f"{folder}/m.mlir", "w") as file:
             file.write(f"""graph.func @main(%x: {text['x']} {{graph.name = "x"}}) -> ({text['y']} {{graph.name = "y"}}) {{
   %w = graph.constant #graph.weight<"w.bin", 0, {4 * count} : {text['w']}>
-  %y = graph.contract "{b}mk,{b}kn->{b}mn" %x, %w : ({text['x']}, {text['w']}) -> {text['y']}
+  %y = graph.contract "{b}mk,{'' if shared else b}kn->{b}mn" %x, %w : ({text['x']}, {text['w']}) -> {text['y']}
   %z = graph.relu %y : {text['y']}
   graph.return %z : {text['y']}
 }}
@@ -39,9 +42,9 @@ def main():
         program = tool("tessera-compile", f"{folder}/m.mlir", "--quantize", mode, "--emit", "program", "-o", "-")
         assert "program.temp" not in program and program.count("program.constant") == 1, (mode, program)
         # Few rows are summed in registers, and unpack without a panel.
-        assert ("acc_panel" in program) == (rows not in (2, 3) or batch > 0), (mode, program)
+        assert ("acc_panel" in program) == (rows not in (2, 3) or batch != 0), (mode, program)
         for given in (1, 6, 61) if rows == "B" else (rows,):
-            shape = [given if extent == "B" else extent for extent in x]
+            shape = [{"B": given, "S": 3}.get(extent, extent) for extent in x]
             np.save(f"{folder}/x.npy", rng.standard_normal(shape).astype(np.float32))
             io = ["-i", f"x=@{folder}/x.npy", "-o", f"y=@{folder}/y.npy"]
             tool("tessera-run", f"{folder}/m.mlir", "--quantize", mode, "--reference", *io)

@@ -1,0 +1,174 @@
+//===- StackSlots.cpp - Places on the stack for what a kernel allocates -----------------------===//
+// Two buffers may share a place when neither is live where the other is allocated: what a buffer
+// holds means nothing before its allocation. A buffer lives as its address does, as a value in SSA
+// form: where some use of it, or of an address made from it, can follow. (Halide copies a loop into
+// its beginning, middle and end, each with buffers of its own.)
+#include "compiler/codegen/llvm/StackSlots.h"
+
+#include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/SmallPtrSet.h"
+#include "llvm/IR/CFG.h"
+#include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/IntrinsicInst.h"
+
+using namespace llvm;
+
+namespace tessera::codegen {
+namespace {
+
+constexpr uint64_t kMaxBytes = 128 << 10; // runtime/base/KernelAbi.h tells callers
+constexpr uint64_t kAlignment = 64;
+
+/// Where the address of a buffer, and all that are made from it, are live.
+class LiveRange {
+public:
+  explicit LiveRange(CallInst *allocation) {
+    SetVector<Value *> addresses;
+    addresses.insert(allocation);
+    for (unsigned i = 0; i < addresses.size() && !escapes; ++i)
+      for (Use &use : addresses[i]->uses())
+        visit(*cast<Instruction>(addresses[i]), use, addresses);
+  }
+
+  bool contains(CallInst *point) const {
+    if (escapes)
+      return true;
+    const BasicBlock *block = point->getParent();
+    if (liveOut.count(block))
+      return true;
+    auto found = lastUse.find(block);
+    return found != lastUse.end() && point->comesBefore(found->second);
+  }
+
+private:
+  void visit(Instruction &address, Use &use, SetVector<Value *> &addresses) {
+    auto *user = cast<Instruction>(use.getUser());
+    if (isa<GetElementPtrInst, CastInst, PHINode, SelectInst>(user) &&
+        user->getType()->isPtrOrPtrVectorTy())
+      addresses.insert(user);
+    else if (!isPlainUse(use))
+      escapes = true;
+    if (auto *phi = dyn_cast<PHINode>(user)) {
+      markOut(*phi->getIncomingBlock(use), address);
+      return;
+    }
+    const BasicBlock *block = user->getParent();
+    const Instruction *&last = lastUse[block];
+    if (!last || last->comesBefore(user))
+      last = user;
+    // Used before it is defined in the same block: the use is of the turn of a loop before.
+    if (block != address.getParent() || user->comesBefore(&address))
+      markIn(*block, address);
+  }
+
+  /// Reading, writing, comparing and releasing keep no copy of an address.
+  static bool isPlainUse(const Use &use) {
+    const User *user = use.getUser();
+    if (isa<LoadInst, ICmpInst, MemIntrinsic>(user))
+      return true;
+    if (auto *store = dyn_cast<StoreInst>(user))
+      return use.getOperandNo() == StoreInst::getPointerOperandIndex();
+    if (auto *intrinsic = dyn_cast<IntrinsicInst>(user))
+      return !intrinsic->getType()->isPtrOrPtrVectorTy() &&
+             intrinsic->doesNotCapture(use.getOperandNo());
+    auto *call = dyn_cast<CallInst>(user);
+    const Function *callee = call ? call->getCalledFunction() : nullptr;
+    return callee && callee->getName() == "halide_free";
+  }
+
+  void markIn(const BasicBlock &block, const Instruction &address) {
+    for (const BasicBlock *before : predecessors(&block))
+      markOut(*before, address);
+  }
+
+  void markOut(const BasicBlock &block, const Instruction &address) {
+    SmallVector<const BasicBlock *> work{&block};
+    while (!work.empty()) {
+      const BasicBlock *next = work.pop_back_val();
+      if (!reached.insert({&address, next}).second)
+        continue;
+      liveOut.insert(next);
+      if (next != address.getParent())
+        llvm::append_range(work, predecessors(next));
+    }
+  }
+
+  SmallPtrSet<const BasicBlock *, 16> liveOut;
+  SmallDenseSet<std::pair<const Instruction *, const BasicBlock *>, 16> reached;
+  SmallDenseMap<const BasicBlock *, const Instruction *> lastUse;
+  bool escapes = false;
+};
+
+struct Slot {
+  uint64_t bytes = 0;
+  SmallVector<CallInst *> allocations;
+};
+
+uint64_t bytesOf(CallInst *allocation) {
+  return cast<ConstantInt>(allocation->getArgOperand(1))->getZExtValue();
+}
+
+/// Places for the allocations of one function: each goes to the first in which it disturbs nobody.
+SmallVector<Slot> assignSlots(ArrayRef<CallInst *> allocations) {
+  DenseMap<CallInst *, LiveRange> ranges;
+  for (CallInst *allocation : allocations)
+    ranges.try_emplace(allocation, allocation);
+  auto conflict = [&](CallInst *a, CallInst *b) {
+    return ranges.at(a).contains(b) || ranges.at(b).contains(a);
+  };
+  SmallVector<CallInst *> largestFirst(allocations);
+  llvm::stable_sort(largestFirst, [](CallInst *a, CallInst *b) { return bytesOf(a) > bytesOf(b); });
+  SmallVector<Slot> slots;
+  for (CallInst *allocation : largestFirst) {
+    auto *found = llvm::find_if(slots, [&](const Slot &slot) {
+      return llvm::none_of(slot.allocations,
+                           [&](CallInst *other) { return conflict(allocation, other); });
+    });
+    if (found == slots.end())
+      found = &slots.emplace_back(Slot{bytesOf(allocation), {}});
+    found->allocations.push_back(allocation);
+  }
+  return slots;
+}
+
+} // namespace
+
+void moveAllocationsToStack(Module &module) {
+  Function *allocate = module.getFunction("halide_malloc");
+  if (!allocate)
+    return;
+  MapVector<Function *, SmallVector<CallInst *>> calls;
+  for (User *user : allocate->users()) {
+    auto *call = dyn_cast<CallInst>(user);
+    if (!call || call->getCalledFunction() != allocate ||
+        !isa<ConstantInt>(call->getArgOperand(1)) || bytesOf(call) > kMaxBytes)
+      return;
+    calls[call->getFunction()].push_back(call);
+  }
+  uint64_t total = 0;
+  SmallVector<Slot> slots;
+  for (auto &[function, allocations] : calls)
+    for (Slot &slot : assignSlots(allocations)) {
+      total += slot.bytes;
+      slots.push_back(std::move(slot));
+    }
+  if (total > kMaxBytes)
+    return;
+  for (Slot &slot : slots) {
+    Function *function = slot.allocations.front()->getFunction();
+    IRBuilder<> builder(&*function->getEntryBlock().begin());
+    AllocaInst *place = builder.CreateAlloca(ArrayType::get(builder.getInt8Ty(), slot.bytes));
+    place->setAlignment(Align(kAlignment));
+    for (CallInst *call : slot.allocations) {
+      call->replaceAllUsesWith(place);
+      call->eraseFromParent();
+    }
+  }
+  if (Function *release = module.getFunction("halide_free"); release && release->isDeclaration()) {
+    IRBuilder<> builder(BasicBlock::Create(module.getContext(), "", release));
+    builder.CreateRetVoid();
+    release->setLinkage(GlobalValue::InternalLinkage);
+  }
+}
+
+} // namespace tessera::codegen
