@@ -1,0 +1,348 @@
+//===- Block.cpp - The threads of one block -----------------------------------------------===//
+#include "test/gpu/Block.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace tessera::ptx {
+
+Block::Block(const Program &program, const Kernel &kernel, const Launch &launch,
+             std::vector<uint8_t> &globals)
+    : program(program), kernel(kernel), launch(launch), globals(globals),
+      threads(size_t(launch.block[0]) * launch.block[1] * launch.block[2]),
+      shared((program.sharedBytes + 15) / 16 * 16 + launch.dynamicShared,
+             uint32_t(threads.size())) {
+  for (size_t i = 0; i < threads.size(); ++i) {
+    Thread &thread = threads[i];
+    thread.number = uint32_t(i);
+    thread.index[0] = thread.number % launch.block[0];
+    thread.index[1] = thread.number / launch.block[0] % launch.block[1];
+    thread.index[2] = thread.number / launch.block[0] / launch.block[1];
+    thread.registers.resize(kernel.registers.size());
+    thread.isWritten.resize(kernel.registers.size());
+    thread.local.resize(kernel.localBytes);
+  }
+}
+
+bool Block::run(const uint32_t (&at)[3]) {
+  std::copy(at, at + 3, index);
+  shared.beginBlock();
+  for (Thread &thread : threads) {
+    thread.next = 0;
+    thread.state = Thread::Running;
+    thread.copies.clear();
+    thread.group = 0;
+    std::fill(thread.isWritten.begin(), thread.isWritten.end(), uint8_t(0));
+    std::fill(thread.local.begin(), thread.local.end(), uint8_t(0xcd));
+  }
+  while (true) {
+    bool any = false;
+    for (Thread &thread : threads) {
+      if (thread.state != Thread::Running)
+        continue;
+      any = true;
+      if (!runThread(thread))
+        return false;
+    }
+    if (!any)
+      return true;
+    if (!meet())
+      return false;
+  }
+}
+
+bool Block::fail(const Thread &thread, const Instruction &x, const std::string &message) {
+  const auto triple = [](const uint32_t *v) {
+    return "(" + std::to_string(v[0]) + ", " + std::to_string(v[1]) + ", " + std::to_string(v[2]) +
+           ")";
+  };
+  if (error.empty())
+    error = kernel.name + ", line " + std::to_string(x.line) + ", block " + triple(index) +
+            ", thread " + triple(thread.index) + ": " + message;
+  return false;
+}
+
+bool Block::read(Thread &thread, const Instruction &x, const Operand &operand, uint64_t &value) {
+  const auto mask = [](uint32_t lane) { return uint32_t(1) << lane; };
+  const uint32_t lane = thread.number % 32;
+  switch (operand.kind) {
+  case Operand::Register:
+    if (!thread.isWritten[operand.reg])
+      return fail(thread, x, "register " + kernel.registers[operand.reg] + " was never written");
+    value = thread.registers[operand.reg] + operand.value;
+    if (operand.negated)
+      value = !value;
+    return true;
+  case Operand::Immediate:
+    value = operand.value;
+    if (operand.reg == 1 + uint32_t(Space::Global) || operand.reg == 1 + uint32_t(Space::Const))
+      value += reinterpret_cast<uintptr_t>(globals.data());
+    return true;
+  case Operand::Special: break;
+  default: value = 0; return true;
+  }
+  switch (Special(operand.value)) {
+  case Special::TidX: value = thread.index[0]; break;
+  case Special::TidY: value = thread.index[1]; break;
+  case Special::TidZ: value = thread.index[2]; break;
+  case Special::NtidX: value = launch.block[0]; break;
+  case Special::NtidY: value = launch.block[1]; break;
+  case Special::NtidZ: value = launch.block[2]; break;
+  case Special::CtaidX: value = index[0]; break;
+  case Special::CtaidY: value = index[1]; break;
+  case Special::CtaidZ: value = index[2]; break;
+  case Special::NctaidX: value = launch.grid[0]; break;
+  case Special::NctaidY: value = launch.grid[1]; break;
+  case Special::NctaidZ: value = launch.grid[2]; break;
+  case Special::LaneId: value = lane; break;
+  case Special::WarpId: value = thread.number / 32; break;
+  case Special::LaneMaskEq: value = mask(lane); break;
+  case Special::LaneMaskLt: value = mask(lane) - 1; break;
+  case Special::LaneMaskLe: value = mask(lane) | (mask(lane) - 1); break;
+  case Special::LaneMaskGt: value = uint32_t(~(mask(lane) | (mask(lane) - 1))); break;
+  case Special::LaneMaskGe: value = uint32_t(~(mask(lane) - 1)); break;
+  }
+  return true;
+}
+
+void Block::write(Thread &thread, const Operand &operand, uint64_t value) {
+  if (operand.kind != Operand::Register)
+    return;
+  const unsigned bytes = getBytes(kernel.registerTypes[operand.reg]);
+  thread.registers[operand.reg] = bytes == 8 ? value : value & ((uint64_t(1) << bytes * 8) - 1);
+  thread.isWritten[operand.reg] = 1;
+}
+
+/// Until the thread ends or has to wait.
+bool Block::runThread(Thread &thread) {
+  while (true) {
+    const Instruction &x = kernel.code[thread.next];
+    if (++executed > launch.limit)
+      return fail(thread, x,
+                  "more than " + std::to_string(launch.limit) +
+                      " instructions were executed: an endless loop?");
+    if (x.guard >= 0) {
+      Operand guard{Operand::Register, x.guardNegated, uint32_t(x.guard), 0};
+      uint64_t isTaken = 0;
+      if (!read(thread, x, guard, isTaken))
+        return false;
+      if (!isTaken) {
+        ++thread.next;
+        continue;
+      }
+    }
+    switch (x.op) {
+    case Op::Bra: thread.next = x.target; continue;
+    case Op::Exit:
+      thread.state = Thread::Ended;
+      if (!thread.copies.empty())
+        return fail(thread, x, "the thread ends with asynchronous copies that nobody waited for");
+      return true;
+    case Op::Trap: return fail(thread, x, "trap");
+    case Op::Nothing: break;
+    case Op::Barrier:
+    case Op::WarpBarrier:
+    case Op::Shfl:
+    case Op::Vote:
+    case Op::Redux:
+    case Op::LdMatrix:
+    case Op::Mma: thread.state = Thread::Waiting; return true;
+    case Op::Ld:
+      if (!load(thread, x))
+        return false;
+      break;
+    case Op::St:
+      if (!store(thread, x))
+        return false;
+      break;
+    case Op::Atom:
+    case Op::Red:
+      if (!atomic(thread, x))
+        return false;
+      break;
+    case Op::CpAsync:
+      if (!beginCopy(thread, x))
+        return false;
+      break;
+    case Op::CpAsyncCommit: ++thread.group; break;
+    case Op::CpAsyncWaitGroup:
+    case Op::CpAsyncWaitAll:
+      if (!finishCopies(thread, x,
+                        x.op == Op::CpAsyncWaitAll ? ~uint64_t(0) : operandsOf(x)[0].value))
+        return false;
+      break;
+    default:
+      if (!arithmetic(thread, x))
+        return false;
+    }
+    ++thread.next;
+  }
+}
+
+/// Everybody waits or has ended: lets those go on that have met.
+bool Block::meet() {
+  bool any = false;
+  for (uint32_t w = 0; w * 32 < threads.size(); ++w)
+    if (!meetWarp(w, any))
+      return false;
+  if (!meetBarrier(any))
+    return false;
+  if (any)
+    return true;
+  const bool isStuck = std::any_of(threads.begin(), threads.end(), [](const Thread &thread) {
+    return thread.state == Thread::Waiting;
+  });
+  return !isStuck || reportStuck();
+}
+
+bool Block::meetWarp(uint32_t w, bool &any) {
+  Thread *lanes = threads.data() + w * 32;
+  const uint32_t count = lanesOf(w);
+  uint32_t done = 0;
+  for (uint32_t lane = 0; lane < count; ++lane) {
+    Thread &thread = lanes[lane];
+    if (thread.state != Thread::Waiting || (done >> lane & 1))
+      continue;
+    const Instruction &x = kernel.code[thread.next];
+    if (x.op == Op::Barrier)
+      continue;
+    // Who takes part: a mask is the last operand; matrices need the whole warp.
+    uint64_t mask = 0xffffffff;
+    if (x.op != Op::LdMatrix && x.op != Op::Mma) {
+      const Operand &last = operandsOf(x)[x.operands - 1];
+      if (!read(thread, x, last, mask))
+        return false;
+      mask &= 0xffffffff;
+      if (!(mask >> lane & 1))
+        return fail(thread, x, "the thread is not in the mask of its own instruction");
+    }
+    uint32_t arrived = 0;
+    for (uint32_t other = 0; other < count; ++other)
+      if (lanes[other].state == Thread::Waiting && lanes[other].next == thread.next)
+        arrived |= uint32_t(1) << other;
+    if (mask == 0xffffffff && count < 32)
+      mask = (uint64_t(1) << count) - 1; // of a last warp that is not full
+    if ((arrived & mask) != mask)
+      continue;
+    for (uint32_t other = 0; other < count; ++other) {
+      uint64_t theirs = mask;
+      if (!(mask >> other & 1) || x.op == Op::LdMatrix || x.op == Op::Mma)
+        continue;
+      if (!read(lanes[other], x, operandsOf(x)[x.operands - 1], theirs))
+        return false;
+      if (uint32_t(theirs) != uint32_t(mask) && uint32_t(theirs) != 0xffffffff)
+        return fail(lanes[other], x, "threads of one instruction have different masks");
+    }
+    if (!warp(lanes, x, uint32_t(mask)))
+      return false;
+    for (uint32_t other = 0; other < count; ++other)
+      if (mask >> other & 1) {
+        lanes[other].state = Thread::Running;
+        ++lanes[other].next;
+      }
+    done |= uint32_t(mask);
+    any = true;
+  }
+  return true;
+}
+
+bool Block::meetBarrier(bool &any) {
+  // Barriers are told apart by their number.
+  for (size_t first = 0; first < threads.size(); ++first) {
+    if (threads[first].state != Thread::Waiting ||
+        kernel.code[threads[first].next].op != Op::Barrier)
+      continue;
+    const Instruction &x = kernel.code[threads[first].next];
+    uint64_t number = 0, needed = threads.size();
+    if (!read(threads[first], x, operandsOf(x)[0], number) ||
+        (x.operands > 1 && !read(threads[first], x, operandsOf(x)[1], needed)))
+      return false;
+    if (number > 15)
+      return fail(threads[first], x, "barrier " + std::to_string(number) + " is none of 0 to 15");
+    if (needed % 32 && needed != threads.size())
+      return fail(threads[first], x,
+                  "a barrier of " + std::to_string(needed) + " threads is no multiple of a warp");
+    std::vector<size_t> arrived;
+    for (size_t i = first; i < threads.size(); ++i) {
+      if (threads[i].state != Thread::Waiting)
+        continue;
+      const Instruction &y = kernel.code[threads[i].next];
+      uint64_t other = 0;
+      if (y.op != Op::Barrier || !read(threads[i], y, operandsOf(y)[0], other) || other != number)
+        continue;
+      if (i / 32 == first / 32 && x.aligned && threads[i].next != threads[first].next)
+        return fail(threads[i], y,
+                    "barrier divergence: threads of this warp are at the barrier of line " +
+                        std::to_string(x.line));
+      arrived.push_back(i);
+    }
+    if (!error.empty())
+      return false;
+    if (arrived.size() < needed)
+      continue;
+    shared.blockBarrier();
+    any = true;
+    for (size_t i : arrived) {
+      threads[i].state = Thread::Running;
+      ++threads[i].next;
+    }
+  }
+  return true;
+}
+
+bool Block::reportStuck() {
+  const Thread *waiting = nullptr, *other = nullptr;
+  for (const Thread &thread : threads)
+    if (thread.state == Thread::Waiting && !waiting)
+      waiting = &thread;
+  const Instruction &x = kernel.code[waiting->next];
+  for (const Thread &thread : threads)
+    if (!other && (thread.state == Thread::Ended || thread.next != waiting->next) &&
+        (x.op == Op::Barrier || thread.number / 32 == waiting->number / 32))
+      other = &thread;
+  const std::string kind = x.op == Op::Barrier ? "barrier divergence" : "warp divergence";
+  if (!other)
+    return fail(*waiting, x, kind + ": the threads that it waits for do not exist");
+  return fail(*waiting, x,
+              kind + ": thread " + std::to_string(other->number) +
+                  (other->state == Thread::Ended
+                       ? std::string(" has ended")
+                       : " waits at line " + std::to_string(kernel.code[other->next].line)) +
+                  " instead of coming here");
+}
+
+std::string run(const Program &program, std::string_view name, const Launch &launch) {
+  if (!program.error.empty())
+    return program.error;
+  const Kernel *kernel = program.find(name);
+  if (!kernel)
+    return "the module has no kernel '" + std::string(name) + "'";
+  const std::string who = kernel->name + ": ";
+  uint64_t count = 1;
+  for (unsigned i = 0; i < 3; ++i) {
+    count *= launch.block[i];
+    if (!launch.block[i] || !launch.grid[i] || launch.block[i] > 1024 ||
+        launch.grid[i] > (i ? 65535u : 0x7fffffffu))
+      return who + "a grid of " + std::to_string(launch.grid[i]) + " blocks of " +
+             std::to_string(launch.block[i]) + " threads along axis " + std::to_string(i) +
+             " is not possible";
+    if (kernel->requiredThreads[0] && kernel->requiredThreads[i] != launch.block[i])
+      return who + "the kernel requires blocks of other extents";
+  }
+  if (count > 1024)
+    return who + "a block of " + std::to_string(count) + " threads has more than 1024";
+  if (launch.params.size() != kernel->paramBytes)
+    return who + "the kernel takes " + std::to_string(kernel->paramBytes) +
+           " bytes of parameters, " + std::to_string(launch.params.size()) + " were given";
+  std::vector<uint8_t> globals = program.initial;
+  Block block(program, *kernel, launch, globals);
+  uint32_t at[3];
+  for (at[2] = 0; at[2] < launch.grid[2]; ++at[2])
+    for (at[1] = 0; at[1] < launch.grid[1]; ++at[1])
+      for (at[0] = 0; at[0] < launch.grid[0]; ++at[0])
+        if (!block.run(at))
+          return block.error;
+  return "";
+}
+
+} // namespace tessera::ptx

@@ -1,0 +1,93 @@
+//===- Block.h - The threads of one block -----------------------------------*- C++ -*-===//
+//
+// Every thread runs by itself until it has to meet others: at a barrier or at an instruction of the
+// warp. Such an instruction happens once for all that take part, when the last of them arrives, so
+// what a program may rely on since sm_70 (independent thread scheduling) is what it gets.
+//
+//===----------------------------------------------------------------------===//
+#ifndef TESSERA_TEST_GPU_BLOCK_H
+#define TESSERA_TEST_GPU_BLOCK_H
+
+#include "test/gpu/Machine.h"
+#include "test/gpu/SharedMemory.h"
+
+#include <memory>
+
+namespace tessera::ptx {
+
+/// Generic addresses of these windows (section 5.1); device memory is memory of the host, below
+/// them.
+constexpr uint64_t kSharedWindow = uint64_t(1) << 60, kLocalWindow = uint64_t(1) << 61;
+
+struct AsyncCopy {
+  uint64_t to, from;
+  uint32_t bytes, read, group, line;
+};
+
+struct Thread {
+  std::vector<uint64_t> registers;
+  std::vector<uint8_t> isWritten;
+  std::vector<uint8_t> local;
+  std::vector<AsyncCopy> copies;
+  uint32_t group = 0; ///< of asynchronous copies: the open one
+  uint32_t next = 0;
+  uint32_t number = 0, index[3] = {0, 0, 0};
+  enum State : uint8_t { Running, Waiting, Ended } state = Running;
+};
+
+class Block {
+public:
+  Block(const Program &program, const Kernel &kernel, const Launch &launch,
+        std::vector<uint8_t> &globals);
+  /// False: `error` says why.
+  bool run(const uint32_t (&index)[3]);
+
+  std::string error;
+  uint64_t executed = 0;
+
+private:
+  using Operands = const Operand *;
+  // Block.cpp
+  bool runThread(Thread &thread);
+  bool meet();
+  bool meetWarp(uint32_t warp, bool &any);
+  bool meetBarrier(bool &any);
+  bool reportStuck();
+  bool fail(const Thread &thread, const Instruction &x, const std::string &message);
+  Operands operandsOf(const Instruction &x) const { return kernel.operands.data() + x.first; }
+  bool read(Thread &thread, const Instruction &x, const Operand &operand, uint64_t &value);
+  void write(Thread &thread, const Operand &operand, uint64_t value);
+  // Memory.cpp
+  uint8_t *resolve(Thread &thread, const Instruction &x, Space space, uint64_t address,
+                   uint64_t bytes, uint64_t align, Access access);
+  bool load(Thread &thread, const Instruction &x);
+  bool store(Thread &thread, const Instruction &x);
+  bool atomic(Thread &thread, const Instruction &x);
+  bool beginCopy(Thread &thread, const Instruction &x);
+  bool finishCopies(Thread &thread, const Instruction &x, uint64_t pending);
+  // Arithmetic.cpp
+  bool arithmetic(Thread &thread, const Instruction &x);
+  // Warp.cpp: one instruction of the warp, for the threads of `mask`
+  bool warp(Thread *lanes, const Instruction &x, uint32_t mask);
+  bool shuffle(Thread *lanes, const Instruction &x, uint32_t mask);
+  bool vote(Thread *lanes, const Instruction &x, uint32_t mask);
+  bool loadMatrix(Thread *lanes, const Instruction &x, uint32_t mask);
+  bool multiplyMatrix(Thread *lanes, const Instruction &x, uint32_t mask);
+  uint32_t lanesOf(uint32_t warp) const {
+    const uint32_t left = uint32_t(threads.size()) - warp * 32;
+    return left < 32 ? left : 32;
+  }
+
+  const Program &program;
+  const Kernel &kernel;
+  const Launch &launch;
+  std::vector<uint8_t> &globals;
+  std::vector<Thread> threads;
+  SharedMemory shared;
+  uint32_t index[3] = {0, 0, 0};
+  size_t lastRegion = 0;
+};
+
+} // namespace tessera::ptx
+
+#endif

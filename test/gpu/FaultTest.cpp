@@ -1,0 +1,122 @@
+// Every fault that the interpreter reports, provoked: in the text, and while it runs.
+#include "test/gpu/Harness.h"
+
+using namespace tessera::ptx;
+
+static void expectFault(const std::string &body, const std::string &expected, uint32_t threads = 1,
+                        const std::string &declarations = "") {
+  std::vector<uint32_t> in(64), out(64);
+  const std::string error = runBody(body, in, out, threads, declarations);
+  EXPECT_NE(error.find(expected), std::string::npos) << body << "\n  gives: " << error;
+}
+
+static void expectError(const std::string &text, const std::string &expected) {
+  const std::string error = parse(text).error;
+  EXPECT_NE(error.find(expected), std::string::npos) << text << "\n  gives: " << error;
+}
+
+TEST(Text, UnknownInstructionsHaveTheirLine) {
+  expectFault("foo.b32 %r1, %r2;", "line 16: unknown instruction 'foo.b32' of 2 operands");
+  expectFault("add.b32 %r1, %r2, %r3;", "unknown instruction 'add.b32'");
+  expectFault("add.rn.wide.f32 %r1, %r2, %r3;", "unknown instruction");
+  expectFault("add.s32 %r1, %r2;", "unknown instruction 'add.s32' of 2 operands");
+  expectFault("mma.sync.aligned.m16n8k9.row.col.f32.f16.f16.f32 {%r1}, {%r1}, {%r1}, {%r1};",
+              "unknown instruction");
+  expectFault("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%r1}, {%r1}, {%r1}, {%r1};",
+              "operand 0 has 1 registers, expected 4");
+}
+
+TEST(Text, NamesAndTypes) {
+  expectFault("mov.u32 %r99, 1;", "unknown register '%r99'");
+  expectFault("mov.u32 %r1, nothing;", "unknown name 'nothing'");
+  expectFault("bra $NOWHERE;", "unknown label '$NOWHERE'");
+  expectFault("@%r1 bra $L;\n$L:", "'%r1' is no predicate");
+  expectFault("mov.u32 %r1, 1", "expected ';'");
+  expectFault("mov.u32 %r1, 12x;", "is no number");
+  expectError(".version 8.0\n.bogus 3\n", "line 2: unknown directive '.bogus'");
+  expectError(".shared .align 3 .b8 s[4];", "an alignment of 3 is no power of two");
+  expectError(".shared .b7 s[4];", "unknown type '.b7'");
+  expectError(".global .align 4 .b32 g[1] = {1, 2};", "more values than 'g' has elements");
+  expectError("", "the text has no kernel");
+}
+
+TEST(Memory, OutOfBounds) {
+  expectFault("ld.global.b32 %r1, [%rd0+256];", "out of bounds: read of 4 bytes");
+  expectFault("ld.global.b32 %r1, [%rd0+256];",
+              "256 bytes behind the start of input 0 (256 bytes)");
+  expectFault("ld.global.v2.b32 {%r1, %r2}, [%rd0+256];", "out of bounds: read of 8 bytes");
+  expectFault("mov.u32 %r1, 0; st.global.b32 [%rd1+256], %r1;", "out of bounds: write of 4 bytes");
+  expectFault("mov.u32 %r1, 0; st.global.b32 [%rd0], %r1;", "input 0 may only be read");
+  expectFault("ld.shared.b32 %r1, [s+16];",
+              "out of bounds: read of 4 bytes at shared address 0x10, of 16 bytes", 1,
+              ".shared .align 4 .b8 s[16];");
+  expectFault("ld.param.b64 %rd5, [k_param_1+8];", "out of bounds");
+}
+
+TEST(Memory, Misaligned) {
+  expectFault("ld.global.b32 %r1, [%rd0+2];", "misaligned read of 4 bytes");
+  expectFault("mov.u32 %r1, 0; st.global.v2.b32 [%rd1+4], {%r1, %r1};",
+              "misaligned write of 8 bytes");
+}
+
+TEST(Memory, NeverWritten) {
+  expectFault("add.s32 %r1, %r2, 1;", "register %r2 was never written");
+  expectFault("@%p1 mov.u32 %r1, 1;", "register %p1 was never written");
+  expectFault("ld.shared.b32 %r1, [s];", "shared memory that was never written: byte 0", 1,
+              ".shared .b32 s;");
+}
+
+TEST(Races, OnSharedMemory) {
+  const std::string s = ".shared .align 4 .b8 s[256];";
+  const std::string own = "mov.u64 %rd6, s; add.s64 %rd7, %rd6, %rd2; st.shared.b32 [%rd7], %r0;\n";
+  expectFault("mov.u32 %r1, 3; st.shared.b32 [s], %r1;", "races with thread 0, which wrote byte 0",
+              64, s);
+  expectFault(own + "ld.shared.b32 %r1, [s];", "races with thread 0", 64, s);
+  expectFault(own + "bar.sync 0; setp.lt.u32 %p1, %r0, 63; @%p1 ld.shared.b32 %r1, [s]; @!%p1 "
+                    "st.shared.b32 [s], %r0;",
+              "which read byte 0", 64, s);
+  // A barrier of the warp orders its threads, but not those of another.
+  expectFault(own + "bar.warp.sync -1; ld.shared.b32 %r1, [s];", "races with thread 0", 64, s);
+  std::vector<uint32_t> in(64), out(64);
+  EXPECT_EQ(runBody(own + "bar.warp.sync -1; ld.shared.b32 %r1, [s];", in, out, 32, s), "");
+  EXPECT_EQ(runBody(own + "bar.sync 0; ld.shared.b32 %r1, [s];", in, out, 64, s), "");
+  EXPECT_EQ(runBody("setp.ne.u32 %p1, %r0, 0; @%p1 bra $L; mov.u32 %r1, 0; st.shared.b32 [s], "
+                    "%r1;\n$L:\nbar.sync 0; "
+                    "atom.shared.add.u32 %r1, [s], 1;",
+                    in, out, 64, s),
+            "");
+  expectFault("setp.ne.u32 %p1, %r0, 0; @%p1 bra $L; mov.u32 %r1, 0; st.shared.b32 [s], "
+              "%r1;\n$L:\nbar.sync 0; "
+              "atom.shared.add.u32 %r1, [s], 1; ld.shared.b32 %r2, [s];",
+              "races", 64, s);
+}
+
+TEST(Divergence, AtBarriers) {
+  const std::string half = "setp.lt.u32 %p1, %r0, 32; @%p1 bra $L;\n";
+  expectFault(half + "bar.sync 0;\n$L:", "barrier divergence: thread 0 has ended", 64);
+  expectFault(half + "bar.sync 0; bra $E;\n$L:\nbar.sync 1;\n$E:",
+              "barrier divergence: thread 32 waits at line", 64);
+  expectFault("setp.lt.u32 %p1, %r0, 16; @%p1 bra $L;\nbar.sync 0; bra $E;\n$L:\nbar.sync 0;\n$E:",
+              "barrier divergence: threads of this warp", 32);
+  expectFault("bar.sync 16;", "none of 0 to 15");
+  expectFault("setp.lt.u32 %p1, %r0, 16; @%p1 bra $L;\nbar.warp.sync -1;\n$L:",
+              "warp divergence: thread 0 has ended", 32);
+  expectFault("shfl.sync.bfly.b32 %r1, %r0, 16, 31, 2;", "not in the mask of its own", 32);
+  expectFault(
+      "setp.lt.u32 %p1, %r0, 16; @!%p1 bra $L;\nshfl.sync.bfly.b32 %r1, %r0, 16, 31, 0xffff;\n$L:",
+      "lane 16, which does not take part", 32);
+}
+
+TEST(Launches, Impossible) {
+  const Program program = parse(makeKernel(""));
+  Launch launch;
+  EXPECT_NE(run(program, "k", launch).find("takes 16 bytes of parameters, 0 were given"),
+            std::string::npos);
+  EXPECT_NE(run(program, "other", launch).find("no kernel 'other'"), std::string::npos);
+  launch.block[0] = 2048;
+  EXPECT_NE(run(program, "k", launch).find("is not possible"), std::string::npos);
+  launch.block[0] = 64, launch.block[1] = 32;
+  EXPECT_NE(run(program, "k", launch).find("more than 1024"), std::string::npos);
+  expectFault("$L:\nbra $L;", "an endless loop?");
+  expectFault("trap;", "trap");
+}

@@ -1,0 +1,30 @@
+//===- Machine.h - Runs a kernel of PTX on the CPU --------------------------*- C++ -*-===//
+#ifndef TESSERA_TEST_GPU_MACHINE_H
+#define TESSERA_TEST_GPU_MACHINE_H
+
+#include "test/gpu/Ptx.h"
+
+namespace tessera::ptx {
+
+/// Memory of the host that stands for device memory; an access has to lie within one of them.
+struct Region {
+  uint64_t base = 0, size = 0;
+  std::string name;
+  bool isWritable = true;
+};
+
+struct Launch {
+  uint32_t grid[3] = {1, 1, 1}, block[3] = {1, 1, 1};
+  uint32_t dynamicShared = 0;
+  std::vector<uint8_t> params; ///< as the kernel lays them out
+  std::vector<Region> memory;
+  uint64_t limit = uint64_t(1) << 32; ///< instructions, of all threads
+};
+
+/// Runs every block of the grid, one after the other. "" or what went wrong: the line of the
+/// text, the instruction, block and thread.
+std::string run(const Program &program, std::string_view kernel, const Launch &launch);
+
+} // namespace tessera::ptx
+
+#endif

@@ -1,0 +1,47 @@
+//===- SharedMemory.h - Shared memory that sees races -----------------------*- C++ -*-===//
+#ifndef TESSERA_TEST_GPU_SHAREDMEMORY_H
+#define TESSERA_TEST_GPU_SHAREDMEMORY_H
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tessera::ptx {
+
+enum class Access : uint8_t { Read, Write, Atomic };
+
+/// Two threads race when both touch a byte, one of them writes, not both are atomic, and nothing
+/// ordered them: no barrier of the block between, and for threads of one warp no barrier of the
+/// warp.
+class SharedMemory {
+public:
+  SharedMemory(uint64_t bytes, uint32_t threads);
+
+  void beginBlock();
+  void blockBarrier() { ++epoch; }
+  void warpBarrier(uint32_t warp) { ++warpEpochs[warp]; }
+  /// "" or with whom the thread races.
+  std::string touch(uint32_t thread, uint64_t offset, uint64_t bytes, Access access);
+  /// The first of these bytes that nobody wrote, or `bytes`.
+  uint64_t findUnwritten(uint64_t offset, uint64_t bytes) const;
+
+  std::vector<uint8_t> bytes;
+
+private:
+  struct Writer {
+    uint32_t epoch = 0, warpEpoch = 0, thread = 0;
+    bool isAtomic = false;
+  };
+  struct Readers { // of one warp
+    uint32_t epoch = 0, warpEpoch = 0, lanes = 0;
+  };
+  std::vector<Writer> writers;
+  std::vector<Readers> readers;
+  std::vector<uint8_t> isWritten;
+  std::vector<uint32_t> warpEpochs;
+  uint32_t warps, epoch = 1;
+};
+
+} // namespace tessera::ptx
+
+#endif
