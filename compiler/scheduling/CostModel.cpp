@@ -44,8 +44,8 @@ double KernelCost::balance(const Target &target) const {
   return flops / bytes / target.flopsPerByte;
 }
 
-RegisterTile chooseRegisterTile(const Target &target, int64_t lanes, int64_t rows,
-                                int64_t columns) {
+RegisterTile chooseRegisterTile(const Target &target, int64_t lanes, int64_t rows, int64_t columns,
+                                int64_t temporaries) {
   // Accumulators leave room for one vector per column vector and for the broadcast value. Measured
   // (KERNELS D): AVX2 6x2 and 4x3 reach the peak, AVX-512 8x3 and 6x4; more accumulators spill.
   RegisterTile best;
@@ -53,7 +53,7 @@ RegisterTile chooseRegisterTile(const Target &target, int64_t lanes, int64_t row
   int64_t limit = target.vectorRegisters >= 32 ? 24 : target.vectorRegisters - 4;
   for (int64_t vectors = 1; vectors <= 8; ++vectors) {
     for (int64_t r = 1; r <= 8 && r * vectors <= limit; ++r) {
-      if (r * vectors + vectors + 1 > target.vectorRegisters)
+      if (r * vectors + vectors + 1 + temporaries > target.vectorRegisters)
         break;
       if (!ShapedType::isDynamic(rows) && r > rows)
         break;

@@ -20,11 +20,17 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from int8_models import bench_int8_model
 from onnx import TensorProto, helper, numpy_helper
 
 import tessera
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools" / "demo"))
+
+from demo import example_picture  # noqa: E402
+from ocr import to_numbers  # noqa: E402
+
 MODELS = ROOT / ".cache" / "models"
 OCR = "rapidocr_onnxruntime/models/"
 SLOWEST = 2.5  # times onnxruntime's time
@@ -151,6 +157,13 @@ def bench_models(table, seconds):
             ours, theirs = in_turns([lambda: context.run(inputs), lambda: session.run(None, inputs)], seconds)
             table.add(f"{title}, {threads} thread{'s' * (threads > 1)}", ours / theirs, "of ORT time",
                       f"Tessera {ours * 1e3:.3f} ms, onnxruntime {theirs * 1e3:.3f} ms", most=SLOWEST)
+
+
+def bench_int8(table, seconds, folder):
+    title, name, shapes = REAL_MODELS[1]
+    [(source, shape)] = shapes.items()
+    picture = to_numbers(example_picture().resize(shape[:1:-1]))  # Of noise, nothing that says how accurate it is comes out.
+    bench_int8_model(table, title, MODELS / name, {source: np.ascontiguousarray(picture[None])}, seconds, folder, in_turns)
 
 
 def run_tool(*command):
@@ -321,7 +334,7 @@ def main():
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__.splitlines()[0])
     parser.add_argument("--csv", type=Path, default=ROOT / "build" / "bench.csv", help="where the table is written")
     parser.add_argument("--seconds", type=float, default=1.0, help="for each measurement")
-    parser.add_argument("--only", choices=["models", "products", "integers", "attention", "launches", "decode",
+    parser.add_argument("--only", choices=["models", "products", "integers", "int8", "attention", "launches", "decode",
                                            "processes"])
     options = parser.parse_args()
     if subprocess.run([sys.executable, str(ROOT / "tools/dev/fetch_models.py"), str(MODELS)], check=False).returncode:
@@ -335,6 +348,7 @@ def main():
         parts = {"models": lambda: bench_models(table, options.seconds),
                  "products": lambda: bench_products(table, options.seconds, Path(name)),
                  "integers": lambda: bench_integers(table, options.seconds),
+                 "int8": lambda: bench_int8(table, options.seconds, Path(name)),
                  "attention": lambda: bench_attention(table, options.seconds),
                  "launches": lambda: bench_launches(table, options.seconds),
                  "decode": lambda: bench_decode(table, options.seconds, Path(name)),

@@ -141,7 +141,9 @@ void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned colum
   }
   RegisterTile tile{1, 4};
   if (isProduct)
-    tile = chooseRegisterTile(target, plan.lanes, rows ? stage.extents[*rows] : 1, columnExtent);
+    // The sums of pairs are added by an instruction of their own.
+    tile = chooseRegisterTile(target, plan.lanes, rows ? stage.extents[*rows] : 1, columnExtent,
+                              matchIntegerProduct(stage) ? 1 : 0);
   else if (rows)
     tile = {4, 2};
   else if (!ShapedType::isDynamic(columnExtent))

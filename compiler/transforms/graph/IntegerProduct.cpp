@@ -229,6 +229,34 @@ std::optional<int64_t> transforms::getResultDim(graph::ConvOp op, bool isLeft, i
   return layout.resultChannel;
 }
 
+/// x - zero in f32.
+static Value centreInF32(GraphBuilder &b, const QuantizedFactor &factor) {
+  Type f32 = b.getBuilder().getF32Type();
+  Value x = b.convert(factor.x, f32);
+  if (!factor.zero)
+    return x;
+  SmallVector<int64_t> dims;
+  if (factor.axis)
+    dims.push_back(*factor.axis);
+  return b.sub(x,
+               b.broadcast(b.convert(factor.zero, f32), dims, graph::getTensorType(x).getDims()));
+}
+
+Value transforms::buildExactFloatProduct(GraphBuilder &b, graph::ConvOp op,
+                                         const QuantizedFactor &x, const QuantizedFactor &w,
+                                         int64_t largestSum) {
+  constexpr int64_t kExact = 1 << 24, kMostChannels = 7;
+  DimAttr channels = graph::getTensorType(w.x).getDim(op.getConvLayout().weightInput);
+  std::optional<int64_t> count = channels.getConstant();
+  if (largestSum > kExact || !count || *count == 1 || *count > kMostChannels || *count % 2 == 0)
+    return {};
+  auto conv = llvm::cast<graph::ConvOp>(b.getBuilder().clone(*op));
+  conv.getXMutable().assign(centreInF32(b, x));
+  conv.getWeightMutable().assign(centreInF32(b, w));
+  conv->moveAfter(conv.getWeight().getDefiningOp());
+  return conv.getResult();
+}
+
 /// The same convolution of other operands, with sums in si32.
 static graph::ConvOp convolve(GraphBuilder &b, graph::ConvOp op, Value x, Value weight,
                               DimAttr channels, bool isPadded) {

@@ -32,6 +32,18 @@ mlir::Value buildIntegerProduct(graph::GraphBuilder &b, graph::ContractOp op,
 mlir::Value buildIntegerProduct(graph::GraphBuilder &b, graph::ConvOp op, const QuantizedFactor &x,
                                 const QuantizedFactor &w);
 
+/// The same sums in f32, where those are exact and few odd channels would leave a part of the
+/// instructions that sum pairs of integers empty (measured on AVX2, 3 channels: 21 against 50
+/// GFLOP/s). Null where integers are as good.
+inline mlir::Value buildExactFloatProduct(graph::GraphBuilder &, graph::ContractOp,
+                                          const QuantizedFactor &, const QuantizedFactor &,
+                                          int64_t) {
+  return {};
+}
+mlir::Value buildExactFloatProduct(graph::GraphBuilder &b, graph::ConvOp op,
+                                   const QuantizedFactor &x, const QuantizedFactor &w,
+                                   int64_t largestSum);
+
 /// The extents that a product sums over.
 graph::DimExpr getSummedExtent(graph::ContractOp op);
 graph::DimExpr getSummedExtent(graph::ConvOp op);

@@ -284,7 +284,11 @@ template <typename OpType> bool Lowering::run(OpType product) {
     return false;
   if (w.axis && !(wPlace = getResultDim(product, false, *w.axis)))
     return false;
-  Value sums = buildIntegerProduct(b, product, x, w);
+  Value sums;
+  if (isScaled)
+    sums = buildExactFloatProduct(b, product, x, w, largestSum);
+  if (!sums)
+    sums = buildIntegerProduct(b, product, x, w);
   if (!sums)
     return false;
   if (isScaled) {
@@ -324,7 +328,8 @@ void Lowering::scaleSums(Value sums) {
 /// (3) add(product, broadcast(dequantize(bias))), its scale the product of the operands'.
 void Lowering::addBias(Value &sums) {
   Value result = op->getResult(0);
-  if (!result.hasOneUse() || (x.axis && w.axis))
+  bool isInteger = graph::getTensorType(sums).getElementType().isSignedInteger(32);
+  if (!isInteger || !result.hasOneUse() || (x.axis && w.axis))
     return;
   auto add = llvm::dyn_cast<graph::AddOp>(*result.user_begin());
   if (!add || add->getBlock() != op->getBlock())

@@ -59,7 +59,28 @@ graph.func @both_sides(%x: !graph.tensor<[M, 5], si8>, %w: !graph.tensor<[N, 5],
 // CHECK: %[[C:.*]] = graph.add %[[P]], %{{.*}} : <[N, 2, H, W], si32>
 // CHECK: %[[B:.*]] = graph.add %[[C]], %{{.*}} : <[N, 2, H, W], si32>
 // CHECK: graph.convert %[[B]]
-graph.func @convolution(%x: !graph.tensor<[N, 3, H, W], ui8>) -> !graph.tensor<[N, 2, H, W], f32>
+graph.func @convolution(%x: !graph.tensor<[N, 4, H, W], ui8>) -> !graph.tensor<[N, 2, H, W], f32>
+    attributes {dims = {H = #graph.range<1, ?>, N = #graph.range<0, ?>, W = #graph.range<1, ?>}} {
+  %w = graph.constant dense<5> : !graph.tensor<[2, 4, 3, 3], si8>
+  %sw = graph.constant dense<[0.5, 0.25]> : !graph.tensor<[2], f32>
+  %sx = graph.constant dense<0.5> : !graph.tensor<[], f32>
+  %zx = graph.constant dense<128> : !graph.tensor<[], ui8>
+  %bias = graph.constant dense<[100, -70]> : !graph.tensor<[2], si32>
+  %sb = graph.constant dense<[0.25, 0.125]> : !graph.tensor<[2], f32>
+  %a = graph.dequantize %x, %sx, %zx : (!graph.tensor<[N, 4, H, W], ui8>, !graph.tensor<[], f32>, !graph.tensor<[], ui8>) -> !graph.tensor<[N, 4, H, W], f32>
+  %b = graph.dequantize %w, %sw axis = 0 : (!graph.tensor<[2, 4, 3, 3], si8>, !graph.tensor<[2], f32>) -> !graph.tensor<[2, 4, 3, 3], f32>
+  %c = graph.dequantize %bias, %sb axis = 0 : (!graph.tensor<[2], si32>, !graph.tensor<[2], f32>) -> !graph.tensor<[2], f32>
+  %p = graph.conv %a, %b, strides = [1, 1], dilations = [1, 1], lo = [1, 1], hi = [1, 1] : (!graph.tensor<[N, 4, H, W], f32>, !graph.tensor<[2, 4, 3, 3], f32>) -> !graph.tensor<[N, 2, H, W], f32>
+  %d = graph.broadcast %c, dims = [1] : !graph.tensor<[2], f32> -> !graph.tensor<[N, 2, H, W], f32>
+  %y = graph.add %p, %d : !graph.tensor<[N, 2, H, W], f32>
+  graph.return %y : !graph.tensor<[N, 2, H, W], f32>
+}
+
+// Three channels leave a half of each second pair empty: their sums, which f32 holds exactly, are summed in f32.
+// CHECK-LABEL: graph.func @three_channels
+// CHECK: %[[X:.*]] = graph.sub
+// CHECK: graph.conv %[[X]], %{{.*}} : (!graph.tensor<[N, 3, H, W], f32>
+graph.func @three_channels(%x: !graph.tensor<[N, 3, H, W], ui8>) -> !graph.tensor<[N, 2, H, W], f32>
     attributes {dims = {H = #graph.range<1, ?>, N = #graph.range<0, ?>, W = #graph.range<1, ?>}} {
   %w = graph.constant dense<5> : !graph.tensor<[2, 3, 3, 3], si8>
   %sw = graph.constant dense<[0.5, 0.25]> : !graph.tensor<[2], f32>
