@@ -39,3 +39,18 @@ def test_refuses_what_it_does_not_know(model):
     with pytest.raises(tessera.Error, match="did you mean 'int4'") as caught:
         tessera.compile(model, quantize="int4x")
     assert caught.value.code == "INVALID_OPTION"
+
+
+def test_calibrates_with_arrays(model):
+    rng = np.random.default_rng(2)
+    samples = [{"x": rng.standard_normal((rows, 96)).astype(np.float32)} for rows in (5, 9)]
+    x = samples[1]["x"]
+    exact = tessera.compile(model).run({"x": x})["y"]
+    y = tessera.compile(model, quantize="int8", calibration=samples, max_error=0.1).run({"x": x})["y"]
+    assert 0 < np.sqrt(((exact - y)**2).sum() / (exact**2).sum()) < 0.05
+    with pytest.raises(tessera.Error, match="elements of type f64, input 'x' has f32"):
+        tessera.compile(model, quantize="int8", calibration=[{"x": x.astype(np.float64)}])
+    with pytest.raises(tessera.Error, match="needs samples of the inputs"):
+        tessera.compile(model, quantize="int8", calibration=[])
+    with pytest.raises(tessera.Error, match="no input 'z'"):
+        tessera.compile(model, quantize="int8", calibration=[{"z": x}])

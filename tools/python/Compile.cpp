@@ -2,6 +2,8 @@
 
 #include "tools/common/CompilerLibrary.h"
 
+#include <deque>
+
 namespace tessera::python {
 namespace {
 
@@ -69,6 +71,66 @@ tools::Compilation compile(nb::handle model, const std::string &folder,
   throw Failure{library.compile_code_name(code), message};
 }
 
+// Samples for calibration, and the arrays that they point into.
+class Samples {
+public:
+  explicit Samples(nb::handle given) {
+    if (given.is_none())
+      return;
+    const nb::object toArray = nb::module_::import_("numpy").attr("ascontiguousarray");
+    for (nb::handle mapping : nb::iter(given)) {
+      Sample &sample = owned.emplace_back();
+      for (nb::handle item : mapping.attr("items")()) {
+        const nb::object array = nb::module_::import_("numpy").attr("asarray")(item[1]);
+        add(sample, textOf(item[0]), toArray(array), nb::cast<size_t>(array.attr("ndim")));
+      }
+    }
+    for (Sample &sample : owned) {
+      for (const Entry &entry : sample.entries)
+        sample.tensors.push_back(
+            {entry.input.c_str(),
+             nullptr,
+             {entry.type.c_str(), uint32_t(entry.dims.size()), entry.dims.data(),
+              reinterpret_cast<const void *>(nb::cast<uintptr_t>(entry.data)), entry.bytes}});
+      views.push_back({nullptr, uint32_t(sample.tensors.size()), sample.tensors.data()});
+    }
+  }
+  std::vector<tessera_calibration_sample> views;
+
+private:
+  struct Entry {
+    std::string input, type;
+    std::vector<int64_t> dims;
+    nb::object array, data;
+    uint64_t bytes;
+  };
+  struct Sample {
+    std::vector<Entry> entries;
+    std::vector<tessera_calibration_tensor> tensors;
+  };
+
+  static void add(Sample &sample, const std::string &input, nb::object array, size_t rank) {
+    Entry &entry = sample.entries.emplace_back();
+    entry.input = input;
+    // float32 is f32, uint8 u8; others are refused by the name they have here.
+    entry.type = textOf(array.attr("dtype").attr("name"));
+    for (const auto &[prefix, letter] : {std::pair("float", "f"), {"uint", "u"}, {"int", "i"}})
+      if (entry.type.starts_with(prefix)) {
+        entry.type = letter + entry.type.substr(std::string_view(prefix).size());
+        break;
+      }
+    // NumPy makes a vector of what has rank 0.
+    if (rank > 0)
+      for (nb::handle extent : array.attr("shape"))
+        entry.dims.push_back(nb::cast<int64_t>(extent));
+    entry.data = array.attr("ctypes").attr("data");
+    entry.bytes = nb::cast<uint64_t>(array.attr("nbytes"));
+    entry.array = std::move(array);
+  }
+
+  std::deque<Sample> owned;
+};
+
 tools::ModulePointer loadBytes(const void *data, uint64_t size, const char *variant,
                                const char *device) {
   tessera_load_options options{};
@@ -116,6 +178,15 @@ std::unique_ptr<Module> compileModel(const CompileArguments &arguments) {
   options.schedule_file = schedule.empty() ? nullptr : schedule.c_str();
   options.cache_folder = arguments.cache.is_none() ? nullptr : cache.c_str();
   options.quantize = quantize.empty() ? nullptr : quantize.c_str();
+  const Samples samples(arguments.calibration);
+  tessera_calibration calibration{};
+  calibration.size = sizeof(calibration);
+  calibration.samples = samples.views.data();
+  calibration.sample_count = uint32_t(samples.views.size());
+  calibration.has_max_error = !arguments.maxError.is_none();
+  if (calibration.has_max_error)
+    calibration.max_error = nb::cast<double>(arguments.maxError);
+  options.calibration = &calibration;
   if (!arguments.progress.is_none()) {
     options.progress = reportProgress;
     options.user = arguments.progress.ptr();

@@ -7,14 +7,16 @@
 namespace tessera::python {
 
 struct CompileArguments {
-  nb::handle model;    // a path, or bytes
-  nb::handle target;   // None, a level, or a sequence of levels
-  nb::handle dims;     // None, or a mapping
-  nb::handle schedule; // None, or a path
-  nb::handle cache;    // None, or a path; "" turns it off
-  nb::handle folder;   // None, or a path
-  nb::handle progress; // None, or a function
-  nb::handle quantize; // None, or how weights are stored
+  nb::handle model;       // a path, or bytes
+  nb::handle target;      // None, a level, or a sequence of levels
+  nb::handle dims;        // None, or a mapping
+  nb::handle schedule;    // None, or a path
+  nb::handle cache;       // None, or a path; "" turns it off
+  nb::handle folder;      // None, or a path
+  nb::handle progress;    // None, or a function
+  nb::handle quantize;    // None, or how weights are stored, or int8
+  nb::handle calibration; // None, or a sequence of mappings from inputs to arrays
+  nb::handle maxError;    // None, or a number
   uint32_t jobs = 0, threads = 0;
 };
 

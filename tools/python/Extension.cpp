@@ -157,20 +157,23 @@ NB_MODULE(_tessera, m) {
       "compile",
       [](nb::object model, nb::object target, nb::object dims, nb::object schedule,
          nb::object cache, nb::object folder, nb::object progress, nb::object quantize,
-         uint32_t jobs, uint32_t threads) {
-        return compileModel(
-            {model, target, dims, schedule, cache, folder, progress, quantize, jobs, threads});
+         nb::object calibration, nb::object maxError, uint32_t jobs, uint32_t threads) {
+        return compileModel({model, target, dims, schedule, cache, folder, progress, quantize,
+                             calibration, maxError, jobs, threads});
       },
       "model"_a, nb::kw_only(), "target"_a = nb::none(), "dims"_a = nb::none(),
       "schedule"_a = nb::none(), "cache"_a = nb::none(), "folder"_a = nb::none(),
-      "progress"_a = nb::none(), "quantize"_a = nb::none(), "jobs"_a = 0, "threads"_a = 0,
+      "progress"_a = nb::none(), "quantize"_a = nb::none(), "calibration"_a = nb::none(),
+      "max_error"_a = nb::none(), "jobs"_a = 0, "threads"_a = 0,
       nb::sig(
           "def compile(model: str | os.PathLike[str] | bytes, *, target: str | "
           "collections.abc.Sequence[str] | None = None, dims: collections.abc.Mapping[str, int] | "
           "None = None, schedule: str | os.PathLike[str] | None = None, cache: str | "
           "os.PathLike[str] | None = None, folder: str | os.PathLike[str] | None = None, progress: "
           "collections.abc.Callable[[str, float], object] | None = None, quantize: str | None = "
-          "None, jobs: int = 0, threads: int = 0) -> Module"),
+          "None, calibration: collections.abc.Iterable[collections.abc.Mapping[str, typing.Any]] | "
+          "None = None, max_error: float | None = None, jobs: int = 0, threads: int = 0) -> "
+          "Module"),
       "Compiles a model file, or a model's bytes: ONNX or the textual IR.\n\n"
       "target: \"host\" (default), \"x86-64-v3\", ..., or several. dims: values for symbolic "
       "extents.\n"
@@ -180,7 +183,13 @@ NB_MODULE(_tessera, m) {
       "how\n"
       "constant weights of products are stored (\"int4\", \"nf4\", ...; tessera-compile --help-all "
       "lists\n"
-      "all). jobs: kernels compiled at a time. threads: that compute in a run; 0: all CPUs.");
+      "all), or \"int8\" with calibration: samples of the inputs, a mapping from names to NumPy "
+      "arrays each;\n"
+      "max_error leaves the layers that cost most in f32 until each output's relative error on "
+      "them "
+      "is\n"
+      "at most this. jobs: kernels compiled at a time. threads: that compute in a run; 0: all "
+      "CPUs.");
   m.def(
       "load",
       [](nb::object module, nb::object variant, const std::string &device, uint32_t threads) {
