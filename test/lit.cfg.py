@@ -13,6 +13,7 @@ config.test_exec_root = os.path.join(config.build, "test")
 config.excludes = ["Inputs", "lit.cfg.py", "repository", "python"]  # the last two: pytest
 config.environment["PATH"] = os.pathsep.join(
     [os.path.join(config.build, "bin"), config.llvm_bin, os.environ["PATH"]])
+config.environment["TESSERA_RUN_PTX"] = os.path.join(config.build, "bin", "test", "tessera-run-ptx")
 config.environment["TESSERA_CACHE_DIR"] = os.path.join(config.build, "test", "cache")
 
 with open("/proc/cpuinfo") as info:

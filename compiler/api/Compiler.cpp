@@ -121,10 +121,6 @@ LogicalResult Compilation::findTargets() {
        options.targets.empty() ? std::vector<std::string>{"host"} : options.targets) {
     std::string level = target == "host" ? getHostLevel() : target;
     if (StringRef(level).starts_with(codegen::kCudaPrefix)) {
-      if (options.emit == EmitKind::Module)
-        return fail("target '" + target +
-                    "': modules for CUDA devices cannot be written yet; --emit asm gives "
-                    "the PTX of kernels that only map elements");
       result.targets.push_back(level);
       continue;
     }

@@ -61,12 +61,14 @@ FailureOr<KernelImage> compileKernel(kernel::FuncOp kernel, schedule::FuncOp sch
     return kernel.emitOpError() << "cannot be compiled: " << llvm::toString(std::move(error));
   };
   if (llvm::StringRef processor = target.cpu; processor.consume_front(kCudaPrefix)) {
-    FailureOr<std::string> ptx =
-        nvgpu::emitPtx(kernel, schedule, processor, listing.wantLLVM ? &listing.llvm : nullptr);
+    KernelImage image;
+    FailureOr<std::string> ptx = nvgpu::emitPtx(
+        kernel, schedule, processor, listing.wantLLVM ? &listing.llvm : nullptr, image.bytes);
     if (failed(ptx))
       return failure();
-    listing.assembly = std::move(*ptx);
-    return KernelImage{};
+    if (listing.wantAssembly)
+      listing.assembly = std::move(*ptx);
+    return image;
   }
   llvm::LLVMContext context;
   KernelFunction function;

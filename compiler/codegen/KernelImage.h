@@ -9,14 +9,14 @@
 namespace tessera::codegen {
 
 /// Machine code as the runtime maps it: text and read-only data in one piece that may be placed at
-/// any address, without imports or relocations. The entry follows runtime/base/KernelAbi.h.
+/// any address, without imports or relocations. The entry follows runtime/base/KernelAbi.h, or is
+/// an image of runtime/base/DeviceImage.h.
 struct KernelImage {
   std::vector<uint8_t> bytes;
   uint64_t entry = 0; ///< offset of the entry function
 };
 
-/// Processors of CUDA devices are written "cuda:sm_80". There is only a listing of them so far, no
-/// image.
+/// Processors of CUDA devices are written "cuda:sm_80".
 constexpr char kCudaPrefix[] = "cuda:";
 
 /// The machine that code is made for.

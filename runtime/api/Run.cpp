@@ -85,9 +85,12 @@ static Status toLoadOptions(const tessera_load_options &from, Allocator &allocat
   }
   to.variant = from.variant;
   to.verifyAll = from.verify_all != 0;
-  if (from.device && !(to.device = findDevice(from.device)))
-    return Status::error(Code::UnknownName, "unknown device '%s'; known are cpu and null",
-                         from.device);
+  if (from.device && !(to.device = findDevice(from.device))) {
+    char known[128] = "";
+    listDevices(known, sizeof(known));
+    return Status::error(Code::UnknownName, "unknown device '%s'; known are %s", from.device,
+                         known);
+  }
   return {};
 }
 

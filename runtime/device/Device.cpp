@@ -1,11 +1,44 @@
 #include "runtime/device/Device.h"
 
+#include <cstdio>
 #include <cstring>
-#include <initializer_list>
 
-const tessera::rt::Device *tessera::rt::findDevice(const char *name) {
-  for (const Device *device : {&cpuDevice(), &nullDevice()})
+namespace tessera::rt {
+
+static const Device *added[kMaxAddedDevices];
+static uint32_t addedCount = 0;
+
+static const Device *deviceAt(uint32_t index) {
+  if (index < 2)
+    return index ? &nullDevice() : &cpuDevice();
+  return index - 2 < addedCount ? added[index - 2] : nullptr;
+}
+
+const Device *findDevice(const char *name) {
+  for (uint32_t i = 0; const Device *device = deviceAt(i); ++i)
     if (std::strcmp(device->name, name) == 0)
       return device;
   return nullptr;
 }
+
+bool addDevice(const Device &device) {
+  if (addedCount == kMaxAddedDevices)
+    return false;
+  added[addedCount++] = &device;
+  return true;
+}
+
+void listDevices(char *text, size_t bytes) {
+  size_t used = 0;
+  for (uint32_t i = 0; const Device *device = deviceAt(i); ++i) {
+    const bool isLast = !deviceAt(i + 1);
+    const int size = std::snprintf(text + used, bytes - used, "%s%s",
+                                   i == 0   ? ""
+                                   : isLast ? " and "
+                                            : ", ",
+                                   device->name);
+    used += size > 0 && size_t(size) < bytes - used ? size_t(size) : 0;
+  }
+}
+
+} // namespace tessera::rt

@@ -295,14 +295,18 @@ Status Context::launch(uint32_t functionIndex, FunctionState &state, uint32_t in
         beginWrite(function, state, function.operands[x.b + i], false);
   const int64_t start = recordCapacity ? monotonicNanoseconds() : 0;
   reported = 0;
-  const int32_t status = module.device->launch(kernel.function, &kernelContext, state.arguments);
+  Status problem;
+  const int32_t status =
+      module.device->launch(kernel.function, &kernelContext, state.arguments, problem);
   record(RecordKind::Launch, functionIndex, index, int32_t(x.a), start,
          x.dst == kNoRegister ? -1 : state.registers[x.dst],
          x.d == kNoRegister ? -1 : state.registers[x.d]);
-  if (status == 0)
+  if (status == 0 && problem.ok())
     return {};
   TESSERA_TRY(checkStop());
   const char *source = kernel.sources.empty() ? kernel.name : kernel.sources[0];
+  if (!problem.ok())
+    return std::move(problem).at("kernel '%s' of '%s'", kernel.name, source);
   if (reported == kKernelBadIndex)
     return Status::error(Code::IndexOutOfRange, "an index is out of range in '%s'", source);
   return Status::error(Code::KernelFailed, "kernel '%s' of '%s' failed with status %d", kernel.name,

@@ -32,6 +32,10 @@ uint64_t chunkCount(uint64_t size) { return (size + kChunkBytes - 1) / kChunkByt
 } // namespace
 
 Module::~Module() {
+  if (device && device->release && variants.size)
+    for (Kernel &kernel : variants[active].kernels)
+      if (kernel.function)
+        device->release(kernel.function);
   if (code)
     ::munmap(code, codeBytes);
   if (file)
@@ -213,6 +217,14 @@ Status Module::chooseVariant(const char *level) {
 Status Module::makeExecutable() {
   Variant &variant = variants[active];
   const Segment &segment = segments[variant.codeSegment];
+  if (device->prepare) {
+    for (Kernel &kernel : variant.kernels)
+      TESSERA_TRY(device
+                      ->prepare(file + segment.offset + kernel.entry, segment.size - kernel.entry,
+                                kernel.function)
+                      .at("kernel '%s'", kernel.name));
+    return {};
+  }
   if (!device->runsCode || !segment.size)
     return {};
   // Never writable and executable at once. A copy, not a second mapping of the file: what runs is
@@ -228,7 +240,7 @@ Status Module::makeExecutable() {
     return Status::error(Code::SystemError, "cannot make code executable: %s",
                          std::strerror(errno));
   for (Kernel &kernel : variant.kernels)
-    kernel.function = reinterpret_cast<KernelEntry>(static_cast<uint8_t *>(memory) + kernel.entry);
+    kernel.function = static_cast<uint8_t *>(memory) + kernel.entry;
   return {};
 }
 

@@ -67,7 +67,7 @@ struct Kernel {
   Span<KernelArg> args;
   Span<Precondition> preconditions;
   Span<const char *> sources;
-  KernelEntry function; // null unless the variant is active on a device that runs code
+  void *function; // what the device launches; null unless the variant is active and has code for it
 };
 
 struct Buffer {

@@ -41,8 +41,37 @@ static std::unique_ptr<llvm::TargetMachine> makeTarget(llvm::StringRef processor
                                   llvm::CodeGenOptLevel::Aggressive));
 }
 
+/// As runtime/base/DeviceImage.h describes it.
+static std::vector<uint8_t> makeImage(const LaunchRecord &launch, llvm::StringRef name,
+                                      llvm::StringRef text) {
+  rt::DeviceImageHeader header{};
+  header.magic = rt::kDeviceImageMagic;
+  header.version = rt::kDeviceImageVersion;
+  header.args = uint32_t(launch.args.size());
+  header.steps = uint32_t(launch.steps.size());
+  header.name = uint32_t(sizeof(header) + launch.args.size() * sizeof(rt::DeviceArg) +
+                         launch.steps.size() * sizeof(rt::DeviceStep));
+  header.text = uint32_t(header.name + name.size() + 1);
+  header.bytes = uint32_t(header.text + text.size() + 1);
+  llvm::copy(launch.extents, header.extents);
+  std::vector<uint8_t> image;
+  auto append = [&](const void *data, size_t bytes) {
+    const auto *from = static_cast<const uint8_t *>(data);
+    image.insert(image.end(), from, from + bytes);
+  };
+  append(&header, sizeof(header));
+  append(launch.args.data(), launch.args.size() * sizeof(rt::DeviceArg));
+  append(launch.steps.data(), launch.steps.size() * sizeof(rt::DeviceStep));
+  append(name.data(), name.size());
+  image.push_back(0);
+  append(text.data(), text.size());
+  image.push_back(0);
+  return image;
+}
+
 FailureOr<std::string> emitPtx(kernel::FuncOp kernel, schedule::FuncOp schedule,
-                               llvm::StringRef processor, std::string *llvmText) {
+                               llvm::StringRef processor, std::string *llvmText,
+                               std::vector<uint8_t> &image) {
   MLIRContext *context = kernel.getContext();
   DialectRegistry registry;
   registerBuiltinDialectTranslation(registry);
@@ -54,7 +83,8 @@ FailureOr<std::string> emitPtx(kernel::FuncOp kernel, schedule::FuncOp schedule,
   if (!machine || !machine->getMCSubtargetInfo()->isCPUStringValid(processor))
     return kernel.emitOpError() << "'" << processor << "' is no CUDA processor that LLVM knows";
 
-  FailureOr<OwningOpRef<ModuleOp>> module = convertToGpu(kernel, schedule);
+  LaunchRecord launch;
+  FailureOr<OwningOpRef<ModuleOp>> module = convertToGpu(kernel, schedule, launch);
   if (failed(module))
     return failure();
   PassManager passes(context);
@@ -89,6 +119,7 @@ FailureOr<std::string> emitPtx(kernel::FuncOp kernel, schedule::FuncOp schedule,
   if (machine->addPassesToEmitFile(emission, out, nullptr, llvm::CodeGenFileType::AssemblyFile))
     return kernel.emitOpError("cannot be emitted: LLVM was built without PTX");
   emission.run(*code);
+  image = makeImage(launch, kernel.getSymName(), text);
   return text.str().str();
 }
 

@@ -4,18 +4,26 @@
 
 #include "dialects/kernel/Kernel.h"
 #include "dialects/schedule/Schedule.h"
+#include "runtime/base/DeviceImage.h"
 
 #include "mlir/IR/BuiltinOps.h"
 
 namespace tessera::nvgpu {
 
-/// Builds a module with one device function. Its parameters: for every tensor a pointer and its
-/// extents (i64, outermost first), then the index arguments (i64), then for every output a pointer
-/// and its extents. Tensors are row-major without gaps; a bool takes a byte. The grid covers the
-/// loops that the schedule calls gpu_blocks, a block those it calls gpu_threads, x first; threads
-/// past the end do nothing.
-mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>> convertToGpu(kernel::FuncOp kernel,
-                                                                schedule::FuncOp schedule);
+/// How a device function is launched: its arguments, and what computes its grid.
+struct LaunchRecord {
+  std::vector<rt::DeviceArg> args;
+  std::vector<rt::DeviceStep> steps;
+  uint32_t extents[6] = {rt::kNoStep, rt::kNoStep, rt::kNoStep,
+                         rt::kNoStep, rt::kNoStep, rt::kNoStep};
+};
+
+/// Builds a module with one device function. Its parameters (all 64 bits) are those of
+/// runtime/base/DeviceImage.h, of the inputs, the index arguments, then the outputs; the innermost
+/// stride is taken to be 1. A bool takes a byte. The grid covers the loops that the schedule calls
+/// gpu_blocks, a block those it calls gpu_threads, x first; threads past the end do nothing.
+mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>>
+convertToGpu(kernel::FuncOp kernel, schedule::FuncOp schedule, LaunchRecord &launch);
 
 } // namespace tessera::nvgpu
 

@@ -18,8 +18,13 @@ void writeGpuLoops(ScheduleWriter &writer, kernel::FuncOp kernel) {
       outputs.insert(stage);
   for (Operation *op : outputs) {
     auto stage = cast<linalg::GenericOp>(op);
-    SmallVector<std::string> loops = kernel::getLoopNames(stage);
-    if (stage.getNumReductionLoops() || loops.empty())
+    // A thread reduces by itself.
+    SmallVector<std::string> loops;
+    for (auto [name, kind] :
+         llvm::zip_equal(kernel::getLoopNames(stage), stage.getIteratorTypesArray()))
+      if (kind == utils::IteratorType::parallel)
+        loops.push_back(name);
+    if (loops.empty())
       continue;
     // Neighbouring threads take neighbouring elements.
     StageWriter out = writer.stage(kernel::getStageName(stage).str());

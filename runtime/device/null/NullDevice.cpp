@@ -3,6 +3,6 @@
 const tessera::rt::Device &tessera::rt::nullDevice() {
   static constexpr Device device{
       "null", "cpu", false,
-      [](KernelEntry, const KernelContext *, void *const *) { return int32_t(kKernelOk); }};
+      [](void *, const KernelContext *, void *const *, Status &) { return int32_t(kKernelOk); }};
   return device;
 }

@@ -83,12 +83,18 @@ class Model:
 
 
 def run(model, folder, how):
-    """{output: array}; how: "compiled" or "reference"."""
+    """{output: array}; how: "compiled", "reference" or "ptx" (for CUDA devices, run by the interpreter of PTX)."""
     os.makedirs(folder, exist_ok=True)
     path = f"{folder}/model.mlir"
     with open(path, "w") as file:
         file.write(model.text())
     command = ["tessera-run", path] + (["--reference"] if how == "reference" else ["--quiet"])
+    if how == "ptx":
+        compiled = subprocess.run(["tessera-compile", path, "--target", "cuda:sm_80", "-o", f"{folder}/model.tsm"],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        if compiled.returncode:
+            raise RuntimeError(f"{how}: {compiled.stderr.strip()}")
+        command = [os.environ["TESSERA_RUN_PTX"], f"{folder}/model.tsm", "--quiet", "--device", "ptx"]
     for name, array in model.arrays.items():
         np.save(f"{folder}/{name}.npy", array)
         command += ["--input", f"{name}=@{folder}/{name}.npy"]

@@ -1,0 +1,55 @@
+// A kernel for a device with its own instruction set, as it stands in a code segment: how to launch
+// it, and its text (PTX). Written by compiler/codegen, read by runtime/device. Little-endian,
+// 4-byte fields, at any address; offsets count from the first byte of the header.
+//
+//   DeviceImageHeader, DeviceArg[args], DeviceStep[steps], kernel name and text, both ending in 0
+//
+// The parameters of a kernel, 8 bytes each: of a tensor its address, its extents, its strides (in
+// elements; both outermost first); of a scalar its value; in the order of the arguments.
+#ifndef TESSERA_RUNTIME_BASE_DEVICEIMAGE_H
+#define TESSERA_RUNTIME_BASE_DEVICEIMAGE_H
+
+#include <stdint.h>
+
+namespace tessera::rt {
+
+constexpr uint32_t kDeviceImageMagic = 0x47575354; // "TSWG"
+constexpr uint32_t kDeviceImageVersion = 1;
+
+struct DeviceImageHeader {
+  uint32_t magic, version;
+  uint32_t bytes; // of all
+  uint32_t args, steps;
+  uint32_t name, text; // offsets
+  uint32_t sharedBytes;
+  uint32_t extents[6]; // steps that compute the grid (x, y, z) and the block; kNoStep: 1
+};
+constexpr uint32_t kNoStep = 0xffffffffu;
+
+enum class DeviceArgKind : uint32_t { Input = 0, Output = 1, Scalar = 2 };
+
+// Of tensors also the rank and the bytes of an element.
+struct DeviceArg {
+  uint32_t kind, rank, elementBytes;
+};
+
+// What computes an extent of the grid from those of the arguments. A step refers to earlier ones.
+enum class DeviceStepKind : uint32_t {
+  Number = 0,   // low, high: 64 bits
+  Extent = 1,   // of argument a, dimension b
+  Scalar = 2,   // argument a
+  Multiply = 3, // of steps a and b, as the next
+  CeilDivide = 4,
+};
+
+struct DeviceStep {
+  DeviceStepKind kind;
+  uint32_t a, b;
+};
+
+static_assert(sizeof(DeviceImageHeader) == 56 && sizeof(DeviceArg) == 12 &&
+              sizeof(DeviceStep) == 12);
+
+} // namespace tessera::rt
+
+#endif // TESSERA_RUNTIME_BASE_DEVICEIMAGE_H

@@ -1,0 +1,41 @@
+// What devices with their own instruction set have in common: reading an image, and what a launch
+// passes.
+#ifndef TESSERA_RUNTIME_DEVICE_LAUNCH_H
+#define TESSERA_RUNTIME_DEVICE_LAUNCH_H
+
+#include "runtime/base/DeviceImage.h"
+#include "runtime/base/KernelAbi.h"
+#include "runtime/base/Status.h"
+
+namespace tessera::rt {
+
+// A checked image; points into it.
+struct DeviceKernel {
+  const uint8_t *image = nullptr;
+  DeviceImageHeader header{};
+  const char *name = "", *text = "";
+  uint32_t parameters = 0; // of 8 bytes
+
+  DeviceArg arg(uint32_t index) const;
+  DeviceStep step(uint32_t index) const;
+};
+
+struct DeviceGrid {
+  uint32_t grid[3], block[3];
+};
+
+constexpr uint32_t kMaxDeviceArgs = 1024, kMaxDeviceSteps = 4096, kMaxDeviceRank = 16;
+
+// Everything that the other functions rely on is checked here.
+Status readDeviceImage(const uint8_t *image, uint64_t bytes, DeviceKernel &kernel);
+// The extents of this launch; `isEmpty`: one of them is 0.
+Status findGrid(const DeviceKernel &kernel, void *const *args, DeviceGrid &grid, bool &isEmpty);
+// Fills in `parameters`, with the addresses that the arguments have on the host.
+void fillParameters(const DeviceKernel &kernel, void *const *args, uint64_t *parameters);
+
+// From the first to the last element of a tensor.
+uint64_t bytesOf(const KernelBuffer &buffer, uint32_t elementBytes);
+
+} // namespace tessera::rt
+
+#endif // TESSERA_RUNTIME_DEVICE_LAUNCH_H
