@@ -40,6 +40,7 @@ enum class DeviceStepKind : uint32_t {
   Scalar = 2,   // argument a
   Multiply = 3, // of steps a and b, as the next
   CeilDivide = 4,
+  Max = 5,
 };
 
 struct DeviceStep {

@@ -43,6 +43,7 @@ static Status checkStep(const DeviceKernel &kernel, uint32_t index) {
     return {};
   case DeviceStepKind::Multiply:
   case DeviceStepKind::CeilDivide:
+  case DeviceStepKind::Max:
     if (step.a >= index || step.b >= index)
       return malformed("a step uses a later one");
     return {};
@@ -107,11 +108,16 @@ static bool evaluate(const DeviceKernel &kernel, void *const *args, uint32_t ind
     return true;
   case DeviceStepKind::Scalar: value = *static_cast<const int64_t *>(args[step.a]); return true;
   case DeviceStepKind::Multiply:
-  case DeviceStepKind::CeilDivide: break;
+  case DeviceStepKind::CeilDivide:
+  case DeviceStepKind::Max: break;
   }
   if (depth == 0 || !evaluate(kernel, args, step.a, depth - 1, a) ||
       !evaluate(kernel, args, step.b, depth - 1, b))
     return false;
+  if (step.kind == DeviceStepKind::Max) {
+    value = a > b ? a : b;
+    return true;
+  }
   return step.kind == DeviceStepKind::Multiply ? checkedMul(a, b, value)
                                                : checkedCeilDiv(a, b, value);
 }

@@ -13,6 +13,7 @@
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
 
@@ -45,19 +46,30 @@ public:
   FailureOr<OwningOpRef<ModuleOp>> run() {
     OwningOpRef<ModuleOp> module = ModuleOp::create(kernel.getLoc());
     b.setInsertionPointToEnd(module->getBody());
-    if (failed(findOutput()))
+    if (failed(findOutputs()))
       return failure();
     declare();
-    if (failed(readScalars()) || failed(readSchedule()))
+    if (failed(readScalars()))
       return failure();
-    Value inside = placeThread();
-    Block *work = function.addBlock(), *end = function.addBlock();
-    LLVM::CondBrOp::create(b, inside, work, end);
-    b.setInsertionPointToEnd(work);
-    if (failed(storeResults()))
-      return failure();
-    LLVM::BrOp::create(b, end);
-    b.setInsertionPointToEnd(end);
+    // One launch computes them all: its grid is as large as the largest needs.
+    for (linalg::GenericOp stage : outputs) {
+      output = stage;
+      extents.clear();
+      positions.clear();
+      isUsed.clear();
+      applied.clear();
+      blockAxes = threadAxes = 0;
+      if (failed(readSchedule()))
+        return failure();
+      Value inside = placeThread();
+      Block *work = function.addBlock(), *end = function.addBlock();
+      LLVM::CondBrOp::create(b, inside, work, end);
+      b.setInsertionPointToEnd(work);
+      if (failed(storeResults()))
+        return failure();
+      LLVM::BrOp::create(b, end);
+      b.setInsertionPointToEnd(end);
+    }
     LLVM::ReturnOp::create(b, ValueRange());
     return module;
   }
@@ -67,15 +79,23 @@ private:
     return op->emitOpError() << why << ", which the CUDA generator does not take yet";
   }
 
-  LogicalResult findOutput() {
+  LogicalResult findOutputs() {
     auto yield = cast<kernel::ReturnOp>(kernel.getBody().front().getTerminator());
     for (Value result : yield.getOperands()) {
       auto stage = result.getDefiningOp<linalg::GenericOp>();
-      if (!stage || (output && stage != output))
-        return fail(kernel, "gives results that do not all come from one stage");
-      output = stage;
+      if (!stage)
+        return fail(kernel, "gives a result that comes from no stage");
+      outputs.insert(stage);
     }
     return success();
+  }
+
+  /// Where a result of the stage goes.
+  const Memory &resultOf(linalg::GenericOp stage) {
+    Operation *yield = kernel.getBody().front().getTerminator();
+    auto it = llvm::find_if(yield->getOperands(),
+                            [&](Value value) { return value.getDefiningOp() == stage; });
+    return results[size_t(it - yield->getOperands().begin())];
   }
 
   Type stored(Type element) { return element.isInteger(1) ? b.getI8Type() : element; }
@@ -164,6 +184,7 @@ private:
   //===-- Threads ------------------------------------------------------------------===//
 
   LogicalResult readSchedule() {
+    const Memory &result = resultOf(output);
     for (auto [dim, name] : llvm::enumerate(kernel::getLoopNames(output))) {
       if (output.getIteratorTypesArray()[dim] == utils::IteratorType::reduction)
         continue; // every thread reduces by itself
@@ -171,8 +192,8 @@ private:
       std::optional<unsigned> place = map.getResultPosition(b.getAffineDimExpr(unsigned(dim)));
       if (!place)
         return fail(output, "has a loop '" + name + "' that is no dimension of its result");
-      extents[name] = {results[0].extents[*place],
-                       addStep(rt::DeviceStepKind::Extent, results[0].argument, *place)};
+      extents[name] = {result.extents[*place],
+                       addStep(rt::DeviceStepKind::Extent, result.argument, *place)};
     }
     if (schedule)
       for (auto stage : schedule.getBody().front().getOps<schedule::StageOp>())
@@ -220,7 +241,9 @@ private:
       if (axis == 3)
         return directive->emitOpError()
                << "is the fourth of its kind; a grid and a block have three axes";
-      launch.extents[axis + (isThread ? 3 : 0)] = extent->step;
+      uint32_t &size = launch.extents[axis + (isThread ? 3 : 0)];
+      size =
+          size == rt::kNoStep ? extent->step : addStep(rt::DeviceStepKind::Max, size, extent->step);
       positions[loop] = special(isThread, axis++);
     } else {
       return fail(directive, "is no split, fuse, gpu_blocks or gpu_threads");
@@ -451,6 +474,8 @@ private:
       return failure();
     Operation *yield = kernel.getBody().front().getTerminator();
     for (auto [memory, result] : llvm::zip_equal(results, yield->getOperands())) {
+      if (result.getDefiningOp() != output)
+        continue;
       Value value = (*values)[cast<OpResult>(result).getResultNumber()];
       Type type = value.getType();
       if (type.isInteger(1))
@@ -464,7 +489,8 @@ private:
   schedule::FuncOp schedule;
   LaunchRecord &launch;
   ImplicitLocOpBuilder b;
-  linalg::GenericOp output;
+  llvm::SetVector<linalg::GenericOp> outputs;
+  linalg::GenericOp output; ///< the one at hand
   LLVM::LLVMFuncOp function;
   IRMapping scalars;
   llvm::DenseMap<Value, Memory> arguments;

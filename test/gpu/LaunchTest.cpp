@@ -1,0 +1,107 @@
+// Images of device kernels: what a launch computes from one, and every damage that is refused.
+#include "runtime/device/Launch.h"
+
+#include "gtest/gtest.h"
+
+#include <cstring>
+#include <functional>
+
+using namespace tessera::rt;
+
+namespace {
+struct Image {
+  DeviceImageHeader header{};
+  DeviceArg args[3] = {{uint32_t(DeviceArgKind::Input), 2, 4},
+                       {uint32_t(DeviceArgKind::Scalar), 0, 0},
+                       {uint32_t(DeviceArgKind::Output), 1, 4}};
+  // ceil(extent 1 of argument 0 * scalar, 256)
+  DeviceStep steps[6] = {{DeviceStepKind::Extent, 0, 1},     {DeviceStepKind::Scalar, 1, 0},
+                         {DeviceStepKind::Multiply, 0, 1},   {DeviceStepKind::Number, 256, 0},
+                         {DeviceStepKind::CeilDivide, 2, 3}, {DeviceStepKind::Max, 4, 1}};
+  char name[4] = "abc";
+  char text[8] = "the PTX";
+
+  Image() {
+    const auto offset = [&](const char *field) {
+      return uint32_t(field - reinterpret_cast<const char *>(this));
+    };
+    header = {kDeviceImageMagic,
+              kDeviceImageVersion,
+              sizeof(Image),
+              3,
+              6,
+              offset(name),
+              offset(text),
+              0,
+              {4, 5, kNoStep, 3, kNoStep, kNoStep}};
+  }
+};
+
+Status read(const Image &image, DeviceKernel &kernel, uint64_t bytes = sizeof(Image)) {
+  return readDeviceImage(reinterpret_cast<const uint8_t *>(&image), bytes, kernel);
+}
+
+void expectRefused(const std::function<void(Image &)> &damage, const char *expected) {
+  Image image;
+  damage(image);
+  DeviceKernel kernel;
+  const Status status = read(image, kernel);
+  EXPECT_NE(std::strstr(status.message(), expected), nullptr)
+      << expected << ": " << status.message();
+}
+} // namespace
+
+TEST(DeviceImage, GivesGridAndParameters) {
+  Image image;
+  DeviceKernel kernel;
+  ASSERT_TRUE(read(image, kernel).ok());
+  EXPECT_STREQ(kernel.name, "abc");
+  EXPECT_STREQ(kernel.text, "the PTX");
+  EXPECT_EQ(kernel.parameters, 9u);
+  KernelDim dims[] = {{0, 100, 1, 0}, {0, 3, 120, 0}}, outDims[] = {{0, 7, 1, 0}};
+  KernelBuffer in{}, out{};
+  in.dim = dims, in.dimensions = 2;
+  out.dim = outDims, out.dimensions = 1;
+  int64_t scalar = 10;
+  void *args[] = {&in, &scalar, &out};
+  DeviceGrid grid;
+  bool isEmpty = true;
+  ASSERT_TRUE(findGrid(kernel, args, grid, isEmpty).ok());
+  EXPECT_FALSE(isEmpty);
+  EXPECT_EQ(grid.grid[0], 4u); // 1000 / 256, up
+  EXPECT_EQ(grid.grid[1], 10u);
+  EXPECT_EQ(grid.grid[2], 1u);
+  EXPECT_EQ(grid.block[0], 256u);
+  uint64_t parameters[9];
+  fillParameters(kernel, args, parameters);
+  const uint64_t expected[] = {0, 3, 100, 120, 1, 10, 0, 7, 1};
+  EXPECT_EQ(std::memcmp(parameters, expected, sizeof expected), 0);
+  EXPECT_EQ(bytesOf(in, 4), 4u * (2 * 120 + 100));
+  scalar = 0;
+  ASSERT_TRUE(findGrid(kernel, args, grid, isEmpty).ok());
+  EXPECT_TRUE(isEmpty);
+  scalar = 100000;
+  EXPECT_NE(std::strstr(findGrid(kernel, args, grid, isEmpty).message(), "the limit is 65535"),
+            nullptr);
+  scalar = INT64_MAX;
+  EXPECT_NE(std::strstr(findGrid(kernel, args, grid, isEmpty).message(), "overflows"), nullptr);
+}
+
+TEST(DeviceImage, RefusesDamage) {
+  expectRefused([](Image &i) { i.header.magic = 1; }, "does not begin as one");
+  expectRefused([](Image &i) { i.header.version = 9; }, "its image has version 9");
+  expectRefused([](Image &i) { i.header.args = 5000; }, "5000 arguments");
+  expectRefused([](Image &i) { i.header.bytes += 1; }, "its size is wrong");
+  expectRefused([](Image &i) { i.header.steps = 100; }, "its size is wrong");
+  expectRefused([](Image &i) { i.header.name = 4; }, "its text lies outside");
+  expectRefused([](Image &i) { i.text[7] = 'x'; }, "its text has no end");
+  expectRefused([](Image &i) { i.args[0].rank = 99; }, "an impossible argument");
+  expectRefused([](Image &i) { i.steps[0].b = 2; }, "an extent that no argument has");
+  expectRefused([](Image &i) { i.steps[0].a = 1; }, "an extent that no argument has");
+  expectRefused([](Image &i) { i.steps[1].a = 0; }, "a scalar that is none");
+  expectRefused([](Image &i) { i.steps[2].a = 2; }, "a step uses a later one");
+  expectRefused([](Image &i) { i.steps[2].kind = DeviceStepKind(9); }, "an unknown step");
+  expectRefused([](Image &i) { i.header.extents[0] = 6; }, "no step");
+  DeviceKernel kernel;
+  EXPECT_FALSE(read(Image(), kernel, 8).ok());
+}
