@@ -28,3 +28,48 @@ unsigned tessera::kernel::countOperations(linalg::GenericOp stage) {
     count += countOperations(op);
   return count;
 }
+
+llvm::SmallBitVector tessera::kernel::resultsAlike(linalg::GenericOp stage, unsigned loop) {
+  Block &body = stage.getRegion().front();
+  llvm::SmallBitVector alike(stage.getNumResults());
+  for (unsigned result = 0; result < alike.size(); ++result)
+    if (stage.getDpsInits()[result].getDefiningOp<linalg::FillOp>())
+      alike.set(result);
+  auto varies = [&](Value value) {
+    SmallVector<Value> work{value};
+    llvm::SmallPtrSet<Operation *, 16> seen;
+    while (!work.empty()) {
+      Value next = work.pop_back_val();
+      if (auto argument = dyn_cast<BlockArgument>(next)) {
+        if (argument.getOwner() != &body)
+          continue;
+        unsigned number = argument.getArgNumber();
+        if (number >= stage.getNumDpsInputs()) {
+          if (!alike.test(number - stage.getNumDpsInputs()))
+            return true;
+        } else if (stage.getMatchingIndexingMap(stage.getDpsInputOperand(number))
+                       .isFunctionOfDim(loop)) {
+          return true;
+        }
+        continue;
+      }
+      Operation *op = next.getDefiningOp();
+      if (op->getBlock() != &body || !seen.insert(op).second)
+        continue;
+      if (auto index = dyn_cast<linalg::IndexOp>(op); index && index.getDim() == loop)
+        return true;
+      llvm::append_range(work, op->getOperands());
+    }
+    return false;
+  };
+  // What depends on a result that varies varies, too.
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (unsigned result : llvm::SmallBitVector(alike).set_bits())
+      if (varies(body.getTerminator()->getOperand(result))) {
+        alike.reset(result);
+        changed = true;
+      }
+  }
+  return alike;
+}

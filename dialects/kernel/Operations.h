@@ -1,4 +1,4 @@
-//===- Operations.h - How many operations the body of a stage does --------------*- C++ -*-===//
+//===- Operations.h - What the body of a stage does -----------------------------*- C++ -*-===//
 #ifndef TESSERA_DIALECTS_KERNEL_OPERATIONS_H
 #define TESSERA_DIALECTS_KERNEL_OPERATIONS_H
 
@@ -11,6 +11,9 @@ namespace tessera::kernel {
 unsigned countOperations(mlir::Operation &op);
 /// Of one iteration of a stage.
 unsigned countOperations(mlir::linalg::GenericOp stage);
+
+/// Results of a reducing stage that are the same for every iteration of a parallel loop.
+llvm::SmallBitVector resultsAlike(mlir::linalg::GenericOp stage, unsigned loop);
 
 } // namespace tessera::kernel
 

@@ -293,6 +293,13 @@ def Schedule_AtomicOp : Schedule_Directive<"atomic"> {
   let summary = "Lets the reduction of an update be vectorised";
   let assemblyFormat = "attr-dict";
 }
+def Schedule_InOrderOp : Schedule_LoopDirective<"in_order", "Runs the iterations of a loop in order"> {
+  let description = [{
+    Of the update of a stage with several results, inside of its reductions. Results that are the same for all
+    iterations of the loop are taken from the last one as it was before, so that what follows from them
+    is computed once and not for every iteration. The directive comes first.
+  }];
+}
 def Schedule_VectorizeOp : Schedule_WidthDirective<"vectorize", "Runs the iterations of a loop on vector lanes">;
 def Schedule_UnrollOp : Schedule_WidthDirective<"unroll", "Writes the iterations of a loop out">;
 

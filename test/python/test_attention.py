@@ -439,6 +439,32 @@ def test_not_finite():
     check("not finite", text, expected, SPECIAL, change)
 
 
+def test_masked_keys_may_be_anything():
+    """A mask that selects takes no part of what it leaves out, whether its block is computed or not."""
+    text, reference = causal(16)
+
+    def change(a):  # queries before 560 do not see this key, and none of the first 512 its block
+        a["k"][0, 560] = np.nan
+        a["q"][0, 100, 3] = INF
+
+    def expected(a):
+        wanted = reference(a)
+        assert np.isfinite(wanted[0, 99]).all() and np.isfinite(wanted[0, 559]).all() and np.isnan(wanted[0, 560:]).all()
+        return wanted
+    check("masked keys", text, expected, {"H": 1, "M": 600, "K": 600}, change)
+
+
+def test_rows_whose_blocks_are_all_left_out():
+    """Queries behind the last key: 0 / 0, as the model says, not what memory held."""
+    text, reference = from_here_on(16)
+
+    def expected(a):
+        wanted = reference(a)
+        assert np.isnan(wanted[0, 300:]).all() and np.isfinite(wanted[0, :300]).all()
+        return wanted
+    check("no blocks", text, expected, {"H": 1, "M": 600, "K": 300})
+
+
 def test_large_scores():
     text, reference = plain(16)
 

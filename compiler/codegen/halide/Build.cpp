@@ -7,6 +7,7 @@
 #include <cstring>
 #include <fstream>
 #include <map>
+#include <set>
 #include <sstream>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -36,6 +37,8 @@ struct BuiltStage {
   Func func;
   std::vector<Expr> loopExprs; ///< per loop of the description
   Loops pure, update;
+  int inOrder = -1;              ///< loop of the description that the update runs in order
+  std::set<std::string> ordered; ///< its names in the schedule
 };
 
 class Builder {
@@ -130,7 +133,7 @@ private:
     std::vector<Expr> operands;
     for (int32_t operand : node.operands)
       operands.push_back(expr(stage, here, operand, done));
-    Expr value = combine(node, here, operands);
+    Expr value = combine(stage, node, here, operands);
     done.emplace(id, value);
     return value;
   }
@@ -140,7 +143,8 @@ private:
     return coordinates;
   }
 
-  Expr combine(const Node &node, const BuiltStage &here, const std::vector<Expr> &x) {
+  Expr combine(const Stage &stage, const Node &node, const BuiltStage &here,
+               const std::vector<Expr> &x) {
     Halide::Type type = toHalide(node.type);
     switch (node.op) {
     case Op::IntConst:
@@ -160,6 +164,13 @@ private:
     case Op::Carried: {
       std::vector<Var> vars = here.func.args();
       std::vector<Expr> place(vars.begin(), vars.end());
+      if (here.inOrder >= 0)
+        for (size_t dim = 0; dim < place.size(); ++dim)
+          if (stage.outputDims[place.size() - 1 - dim] == here.inOrder) {
+            Expr last = exprs(stage, here, {stage.extents[here.inOrder]})[0] - 1;
+            place[dim] =
+                stage.alike[here.inOrder][node.number] ? last : here.loopExprs[here.inOrder];
+          }
       Halide::FuncRef ref = Func(here.func)(place);
       return here.func.outputs() == 1 ? Expr(ref) : Expr(ref[static_cast<int>(node.number)]);
     }
@@ -224,7 +235,7 @@ private:
 
   void buildStage(const Stage &stage) {
     // Halide inlines by name, and its intrinsics have names as stages have: "abs", "round".
-    BuiltStage here{Func("stage_" + stage.name), {}, {}, {}};
+    BuiltStage here{Func("stage_" + stage.name), {}, {}, {}, -1, {}};
     // Parallel loops are variables; reduction loops get their place in one domain.
     std::vector<Expr> loops(stage.loops.size());
     for (size_t i = 0; i < loops.size(); ++i) {
@@ -246,8 +257,14 @@ private:
     }
     define(here.func, place, exprs(stage, here, stage.init));
 
+    here.inOrder = inOrderLoop(stage);
     Halide::Region ranges;
     std::vector<size_t> reductions;
+    if (here.inOrder >= 0) { // The innermost one of the domain.
+      here.ordered.insert(stage.loops[here.inOrder]);
+      reductions.push_back(here.inOrder);
+      ranges.emplace_back(0, exprs(stage, here, {stage.extents[here.inOrder]})[0]);
+    }
     for (size_t i = loops.size(); i-- > 0;) {
       if (!stage.isReduction[i])
         continue;
@@ -262,8 +279,31 @@ private:
     }
     if (stage.predicate >= 0)
       domain.where(exprs(stage, here, {stage.predicate})[0]);
+    if (here.inOrder >= 0)
+      for (size_t dim = 0; dim < place.size(); ++dim)
+        if (stage.outputDims[place.size() - 1 - dim] == here.inOrder)
+          place[dim] = here.loopExprs[here.inOrder];
     define(here.func, place, exprs(stage, here, stage.body));
+    // Its iterations may lie on vectors: each reads only its own place, or the last one.
+    if (here.inOrder >= 0)
+      here.func.update().allow_race_conditions();
     built.push_back(std::move(here));
+  }
+
+  /// The loop of a stage that its update shall run in order, or -1.
+  int inOrderLoop(const Stage &stage) {
+    for (const Directive &directive : program.directives) {
+      if (directive.kind != Directive::InOrder || directive.stage != stage.name)
+        continue;
+      auto found = std::find(stage.loops.begin(), stage.loops.end(), directive.names[0]);
+      size_t loop = found - stage.loops.begin();
+      if (!directive.onUpdate || found == stage.loops.end() || stage.isReduction[loop] ||
+          stage.alike.empty())
+        fail("'" + directive.names[0] + "' of stage '" + stage.name +
+             "' is no loop of an update with several results that can run in order");
+      return static_cast<int>(loop);
+    }
+    return -1;
   }
 
   //===-- Schedule ---------------------------------------------------------------===//
@@ -327,6 +367,8 @@ private:
       VarOrRVar old = at(0), outer = fresh(old, directive.names[1]),
                 inner = fresh(old, directive.names[2]);
       onStage([&](auto &s) { s.split(old, outer, inner, number, tail(directive.tail)); });
+      if (directive.onUpdate && stage.ordered.erase(directive.names[0]))
+        stage.ordered.insert({directive.names[1], directive.names[2]});
       loops.erase(directive.names[0]);
       loops.insert_or_assign(directive.names[1], outer);
       loops.insert_or_assign(directive.names[2], inner);
@@ -344,6 +386,9 @@ private:
       std::vector<VarOrRVar> order;
       for (size_t i = 0; i < directive.names.size(); ++i)
         order.push_back(at(i));
+      if (directive.onUpdate && stage.inOrder >= 0 && !stage.ordered.count(directive.names[0]))
+        fail("loop '" + *stage.ordered.begin() + "' of stage '" + directive.stage +
+             "' runs in order, so it has to be the innermost one");
       return onStage([&](auto &s) { s.reorder(order); });
     }
     case Directive::Vectorize:
@@ -360,7 +405,12 @@ private:
         else
           s.unroll(at(0));
       });
-    case Directive::Parallel: return onStage([&](auto &s) { s.parallel(at(0)); });
+    case Directive::InOrder: return; // buildStage has seen it
+    case Directive::Parallel:
+      if (directive.onUpdate && stage.inOrder >= 0)
+        fail("loop '" + directive.names[0] + "' of stage '" + directive.stage +
+             "' cannot be parallel beside a loop that runs in order");
+      return onStage([&](auto &s) { s.parallel(at(0)); });
     case Directive::Atomic: return onStage([&](auto &s) { s.atomic(); });
     case Directive::ComputeAt: {
       BuiltStage &consumer = lookup(directive.names[0]);

@@ -5,6 +5,7 @@
 #include "compiler/codegen/halide/FromKernel.h"
 
 #include "compiler/codegen/halide/ScalarTranslator.h"
+#include "dialects/kernel/Operations.h"
 
 #include "llvm/ADT/StringSet.h"
 
@@ -213,11 +214,12 @@ private:
     for (const std::string &loop : kernel::getLoopNames(op))
       stage.loops.push_back(loop);
     SmallVector<int32_t> loops;
+    bool reduces = op.getNumReductionLoops() > 0;
     for (unsigned loop = 0; loop < op.getNumLoops(); ++loop) {
       bool reduction = op.getIteratorTypesArray()[loop] == utils::IteratorType::reduction;
       stage.isReduction.push_back(reduction);
       int32_t extent = -1;
-      if (reduction) {
+      if (reduces) {
         FailureOr<int32_t> found = extentOfLoop(op, loop);
         if (failed(found))
           return failure();
@@ -226,7 +228,6 @@ private:
       stage.extents.push_back(extent);
       loops.push_back(scalars.add(Op::Loop, kIndex, {}, loop));
     }
-    bool reduces = op.getNumReductionLoops() > 0;
 
     AffineMap outputMap = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
     std::vector<int32_t> place;
@@ -287,6 +288,13 @@ private:
     if (op->hasAttr(kernel::KernelDialect::kSkipsAttr))
       if (Value condition = skippingCondition(op, results))
         stage.predicate = scalars.lookup(condition);
+    if (reduces && results.size() > 1)
+      for (unsigned loop = 0; loop < op.getNumLoops(); ++loop) {
+        llvm::SmallBitVector alike = kernel::resultsAlike(op, loop);
+        std::vector<bool> &flags = stage.alike.emplace_back();
+        for (unsigned result = 0; result < results.size(); ++result)
+          flags.push_back(alike.test(result));
+      }
     for (auto [yielded, held] : llvm::zip_equal(results, stage.types))
       stage.body.push_back(scalars.toStorage(scalars.lookup(yielded), yielded.getType(), held));
 

@@ -49,6 +49,7 @@ static LogicalResult describe(Operation *op, Directive &to) {
         return set(Directive::Unroll, {op.getLoop()}, op.getWidth().value_or(0));
       })
       .Case([&](ParallelOp op) { return set(Directive::Parallel, {op.getLoop()}); })
+      .Case([&](InOrderOp op) { return set(Directive::InOrder, {op.getLoop()}); })
       .Case([&](AtomicOp op) { return set(Directive::Atomic, {}); })
       .Case([&](ComputeAtOp op) {
         return set(Directive::ComputeAt, {op.getConsumer(), op.getLoop()});

@@ -83,13 +83,14 @@ struct TensorArgument {
 struct Stage {
   std::string name;
   std::vector<std::string> loops;
-  std::vector<bool> isReduction;   ///< per loop
-  std::vector<int32_t> extents;    ///< per loop, a node; needed for reductions, else -1
-  std::vector<int32_t> outputDims; ///< loop number per output dimension, outermost first
-  std::vector<Type> types;         ///< per result
-  std::vector<int32_t> init;       ///< per result, a node; empty when nothing is reduced
-  std::vector<int32_t> body;       ///< per result, a node
-  int32_t predicate = -1;          ///< a node: where it is false nothing is reduced
+  std::vector<bool> isReduction;        ///< per loop
+  std::vector<int32_t> extents;         ///< per loop, a node; of reducing stages, else -1
+  std::vector<int32_t> outputDims;      ///< loop number per output dimension, outermost first
+  std::vector<Type> types;              ///< per result
+  std::vector<int32_t> init;            ///< per result, a node; empty when nothing is reduced
+  std::vector<int32_t> body;            ///< per result, a node
+  int32_t predicate = -1;               ///< a node: where it is false nothing is reduced
+  std::vector<std::vector<bool>> alike; ///< per loop and result: the same in all iterations
   bool reduces() const { return !init.empty(); }
 };
 
@@ -103,6 +104,7 @@ struct Directive {
     Unroll,
     Parallel,
     Atomic,
+    InOrder,
     ComputeAt,
     ComputeRoot,
     StoreStack,

@@ -87,6 +87,7 @@ struct StreamPlan {
   llvm::SmallVector<std::string> loops; ///< its other loops, per dimension
   llvm::SmallVector<int64_t> bounds;
   llvm::SmallVector<bool> isShared; ///< whether all that is kept follows the loop
+  bool inOrder = false; ///< the last loop: some states are the same for all its iterations
   std::string host;
   llvm::SmallVector<std::string> hostLoops; ///< per dimension: of the output; "" where not shared
   int64_t lanes = 8;

@@ -15,6 +15,7 @@
 // PlaceStream.cpp goes on from there.
 #include "compiler/scheduling/rules/StreamRegion.h"
 
+#include "dialects/kernel/Operations.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -120,6 +121,8 @@ public:
       plan.loops.push_back(merge.loops[loop]);
       plan.isShared.push_back(llvm::is_contained(shared, loop));
     }
+    plan.inOrder = !plan.loops.empty() && !plan.isShared.back() &&
+                   kernel::resultsAlike(merge.op, outputLoops(merge).back()).any();
     chooseMembers(plan);
     if (!chooseRows(plan))
       return std::nullopt;

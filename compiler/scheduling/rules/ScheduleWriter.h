@@ -36,6 +36,7 @@ public:
     schedule::VectorizeOp::create(builder, loc, builder.getStringAttr(loop),
                                   builder.getI64IntegerAttr(width), tail(schedule::Tail::Auto));
   }
+  void inOrder(const std::string &loop) { schedule::InOrderOp::create(builder, loc, loop); }
   /// Lets a reduction loop be vectorized.
   void atomic() { schedule::AtomicOp::create(builder, loc); }
   /// Of a loop that may be computed up to the next multiple of the width.

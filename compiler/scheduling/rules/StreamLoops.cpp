@@ -122,6 +122,8 @@ private:
       else
         init.boundExtent(loop, bound);
     StageWriter update = writer.update(stream.stage);
+    if (stream.inOrder)
+      update.inOrder(stream.loops.back());
     Names order, shared;
     step = stream.blocks;
     if (!stream.rows.empty()) {

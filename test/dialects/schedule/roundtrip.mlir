@@ -52,6 +52,8 @@ schedule.func @dense_s for @dense {
   schedule.update "acc" {
     // CHECK: schedule.atomic
     schedule.atomic
+    // CHECK: schedule.in_order "n"
+    schedule.in_order "n"
   }
 }
 

@@ -17,6 +17,7 @@
 // CHECK: schedule.stage "merge" {
 // CHECK-NEXT: schedule.compute_at "[[OUT:.*]]" loop "task"
 // CHECK: schedule.update "merge" {
+// CHECK-NEXT: schedule.in_order "i2"
 // CHECK-NEXT: schedule.split "i1" into "i1_o", "i1_i" by 18 tail guard
 // CHECK-NEXT: schedule.reorder ["i2", "i1_i", "i1_o", "i0", "r0"]
 // CHECK: schedule.stage "[[SCORES]]" {
