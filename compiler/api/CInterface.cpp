@@ -65,6 +65,8 @@ std::string convert(const tessera_compile_options *given, tessera::CompileOption
   to.verifyNumerically = from.verify_numerically != 0;
   if (from.quantize)
     to.quantize = from.quantize;
+  if (from.precision)
+    to.precision = from.precision;
   if (from.calibration) {
     if (from.calibration->has_max_error && !(from.calibration->max_error >= 0))
       return "calibration: a largest error is a number that is not negative";

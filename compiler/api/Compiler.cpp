@@ -58,6 +58,7 @@ private:
   LogicalResult checkPassNames();
   LogicalResult findQuantization();
   LogicalResult prepareAndEdit();
+  LogicalResult checkPrecision();
   LogicalResult quantize();
   LogicalResult steps(std::optional<StringRef> bytes);
   void check();
@@ -193,6 +194,15 @@ LogicalResult Compilation::findQuantization() {
                                      options.quantize, known));
 }
 
+LogicalResult Compilation::checkPrecision() {
+  if (options.precision.empty() || llvm::is_contained(getPrecisions(), options.precision))
+    return success();
+  std::vector<std::string> known;
+  for (StringRef precision : getPrecisions())
+    known.push_back(precision.str());
+  return fail(suggest("unknown --precision '" + options.precision + "'", options.precision, known));
+}
+
 LogicalResult Compilation::quantize() {
   std::vector<transforms::WeightChoice> choices;
   if (failed(runPasses(
@@ -233,6 +243,8 @@ LogicalResult Compilation::checkPassNames() {
   addGraphPasses(passes);
   if (quantization && !quantization->weightFormat.empty())
     addQuantizationPasses(passes, *quantization, nullptr);
+  if (!options.precision.empty())
+    addPrecisionPasses(passes, options.precision);
   addKernelPasses(passes);
   addSchedulePasses(passes, "");
   addLoweringPasses(passes);
@@ -419,7 +431,8 @@ void Compilation::note(const Diagnostic &diagnostic) {
 
 LogicalResult Compilation::steps(std::optional<StringRef> bytes) {
   begin("checking the options", 0, CompileCode::InvalidOption);
-  if (failed(findTargets()) || failed(findQuantization()) || failed(checkPassNames()))
+  if (failed(findTargets()) || failed(findQuantization()) || failed(checkPrecision()) ||
+      failed(checkPassNames()))
     return failure();
   LogicalResult loaded = load(bytes);
   time("load");
@@ -436,6 +449,11 @@ LogicalResult Compilation::steps(std::optional<StringRef> bytes) {
   if (failed(runPasses(*module, addGraphPasses)))
     return failure();
   if (quantization && !quantization->weightFormat.empty() && failed(quantize()))
+    return failure();
+  if (!options.precision.empty() &&
+      failed(runPasses(
+          *module, [&](OpPassManager &passes) { addPrecisionPasses(passes, options.precision); },
+          /*keepValues=*/false)))
     return failure();
   time("graph passes");
   if (options.emit == EmitKind::Graph)

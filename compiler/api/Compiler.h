@@ -53,6 +53,9 @@ struct CompileOptions {
   bool verifyNumerically = false;
   std::string quantize;           ///< "int4", ...: compiler/pipelines/Quantization.h; "": nothing
   CalibrationOptions calibration; ///< of `quantize` to int8
+  /// "bf16" or "f16": operands of contractions and convolutions are rounded to it; sums keep their
+  /// type. "": nothing is.
+  std::string precision;
 };
 
 /// Nodes of a model that cannot be compiled, for one reason.

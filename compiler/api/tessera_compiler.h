@@ -33,7 +33,7 @@ extern "C" {
 #endif
 
 /* Raised when something here is added; nothing is ever removed or changed. */
-#define TESSERA_COMPILER_API_VERSION 4
+#define TESSERA_COMPILER_API_VERSION 5
 
 typedef int32_t tessera_compile_code;
 enum {
@@ -133,6 +133,10 @@ typedef struct tessera_compile_options {
   const char *quantize;
   /* Since version 4. Read during the call only; NULL: none. */
   const tessera_calibration *calibration;
+  /* Since version 5. "bf16" or "f16": operands of contractions and convolutions are rounded to it
+   * (to nearest, ties to even; beyond the largest f16: infinite), sums and results keep their
+   * types, and so does everything else. NULL: nothing is rounded. */
+  const char *precision;
 } tessera_compile_options;
 
 typedef struct tessera_compilation tessera_compilation;

@@ -54,3 +54,17 @@ void tessera::addQuantizationPasses(mlir::OpPassManager &passes, const Quantizat
   if (!mode.weightFormat.empty())
     passes.addPass(transforms::createGraphQuantizeWeights(mode.weightFormat, weights));
 }
+
+llvm::ArrayRef<llvm::StringRef> tessera::getPrecisions() {
+  static constexpr llvm::StringRef kPrecisions[] = {"bf16", "f16"};
+  return kPrecisions;
+}
+
+void tessera::addPrecisionPasses(mlir::OpPassManager &passes, llvm::StringRef precision) {
+  transforms::GraphLowerPrecisionOptions options;
+  options.type = precision.str();
+  passes.addPass(transforms::createGraphLowerPrecision(options));
+  // Constants are stored rounded.
+  passes.addPass(transforms::createGraphFoldConstants());
+  passes.addPass(mlir::createCanonicalizerPass());
+}

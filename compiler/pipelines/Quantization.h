@@ -36,6 +36,12 @@ void addActivationPasses(mlir::OpPassManager &passes, const QuantizationMode &mo
 void addQuantizationPasses(mlir::OpPassManager &passes, const QuantizationMode &mode,
                            std::vector<transforms::WeightChoice> *weights);
 
+/// Values of --precision: what operands of products are rounded to.
+llvm::ArrayRef<llvm::StringRef> getPrecisions();
+/// Behind addGraphPasses and addQuantizationPasses: products of operands in this precision. They
+/// change what a model computes.
+void addPrecisionPasses(mlir::OpPassManager &passes, llvm::StringRef precision);
+
 } // namespace tessera
 
 #endif

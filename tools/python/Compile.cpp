@@ -168,6 +168,7 @@ std::unique_ptr<Module> compileModel(const CompileArguments &arguments) {
   const std::string schedule = optionalPath(arguments.schedule);
   const std::string cache = optionalPath(arguments.cache);
   const std::string quantize = arguments.quantize.is_none() ? "" : textOf(arguments.quantize);
+  const std::string precision = arguments.precision.is_none() ? "" : textOf(arguments.precision);
   tessera_compile_options options{};
   options.size = sizeof(options);
   options.jobs = arguments.jobs;
@@ -178,6 +179,7 @@ std::unique_ptr<Module> compileModel(const CompileArguments &arguments) {
   options.schedule_file = schedule.empty() ? nullptr : schedule.c_str();
   options.cache_folder = arguments.cache.is_none() ? nullptr : cache.c_str();
   options.quantize = quantize.empty() ? nullptr : quantize.c_str();
+  options.precision = precision.empty() ? nullptr : precision.c_str();
   const Samples samples(arguments.calibration);
   tessera_calibration calibration{};
   calibration.size = sizeof(calibration);

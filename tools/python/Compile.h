@@ -15,6 +15,7 @@ struct CompileArguments {
   nb::handle folder;      // None, or a path
   nb::handle progress;    // None, or a function
   nb::handle quantize;    // None, or how weights are stored, or int8
+  nb::handle precision;   // None, or what operands of products are rounded to
   nb::handle calibration; // None, or a sequence of mappings from inputs to arrays
   nb::handle maxError;    // None, or a number
   uint32_t jobs = 0, threads = 0;

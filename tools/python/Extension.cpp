@@ -157,21 +157,23 @@ NB_MODULE(_tessera, m) {
       "compile",
       [](nb::object model, nb::object target, nb::object dims, nb::object schedule,
          nb::object cache, nb::object folder, nb::object progress, nb::object quantize,
-         nb::object calibration, nb::object maxError, uint32_t jobs, uint32_t threads) {
+         nb::object precision, nb::object calibration, nb::object maxError, uint32_t jobs,
+         uint32_t threads) {
         return compileModel({model, target, dims, schedule, cache, folder, progress, quantize,
-                             calibration, maxError, jobs, threads});
+                             precision, calibration, maxError, jobs, threads});
       },
       "model"_a, nb::kw_only(), "target"_a = nb::none(), "dims"_a = nb::none(),
       "schedule"_a = nb::none(), "cache"_a = nb::none(), "folder"_a = nb::none(),
-      "progress"_a = nb::none(), "quantize"_a = nb::none(), "calibration"_a = nb::none(),
-      "max_error"_a = nb::none(), "jobs"_a = 0, "threads"_a = 0,
+      "progress"_a = nb::none(), "quantize"_a = nb::none(), "precision"_a = nb::none(),
+      "calibration"_a = nb::none(), "max_error"_a = nb::none(), "jobs"_a = 0, "threads"_a = 0,
       nb::sig(
           "def compile(model: str | os.PathLike[str] | bytes, *, target: str | "
           "collections.abc.Sequence[str] | None = None, dims: collections.abc.Mapping[str, int] | "
           "None = None, schedule: str | os.PathLike[str] | None = None, cache: str | "
           "os.PathLike[str] | None = None, folder: str | os.PathLike[str] | None = None, progress: "
           "collections.abc.Callable[[str, float], object] | None = None, quantize: str | None = "
-          "None, calibration: collections.abc.Iterable[collections.abc.Mapping[str, typing.Any]] | "
+          "None, precision: str | None = None, calibration: "
+          "collections.abc.Iterable[collections.abc.Mapping[str, typing.Any]] | "
           "None = None, max_error: float | None = None, jobs: int = 0, threads: int = 0) -> "
           "Module"),
       "Compiles a model file, or a model's bytes: ONNX or the textual IR.\n\n"
@@ -188,7 +190,8 @@ NB_MODULE(_tessera, m) {
       "max_error leaves the layers that cost most in f32 until each output's relative error on "
       "them "
       "is\n"
-      "at most this. jobs: kernels compiled at a time. threads: that compute in a run; 0: all "
+      "at most this. precision: \"bf16\" or \"f16\" rounds the operands of products to it. jobs: "
+      "kernels compiled at a time. threads: that compute in a run; 0: all "
       "CPUs.");
   m.def(
       "load",

@@ -22,7 +22,7 @@ const char *const kExamples = R"(  tessera-compile model.onnx -o model.tsm
 )";
 
 struct Options {
-  std::string model, output, emit = "module", schedule, cache, verifyEach, quantize;
+  std::string model, output, emit = "module", schedule, cache, verifyEach, quantize, precision;
   std::string calibration, calibrationMethod;
   std::optional<double> maxError;
   bool weightsPerTensor = false;
@@ -50,6 +50,10 @@ void describe(CommandLine &line, Options &options) {
           "32; nf4, in groups of 64; mxfp4, fp8-e4m3, fp8-e5m2 (Microscaling: a power of "
           "two for 32); bf16-weights, f16-weights. Or products compute with integers: int8, "
           "int8-symmetric, int8-dynamic and int8-dynamic-symmetric (ranges at run time)")
+      ->group(line.more);
+  line.add_option("--precision", options.precision,
+                  "bf16 or f16: contractions and convolutions multiply operands rounded to it; "
+                  "sums and everything else keep their types")
       ->group(line.more);
   line.add_option("--calibration", options.calibration,
                   "folder of samples for --quantize int8: NAME.npy for each input, or a folder of "
@@ -225,6 +229,7 @@ int run(const Options &options) {
                                                  : options.cache.c_str();
   compile.verify_numerically = !options.verifyEach.empty();
   compile.quantize = options.quantize.empty() ? nullptr : options.quantize.c_str();
+  compile.precision = options.precision.empty() ? nullptr : options.precision.c_str();
   tessera_calibration calibration{};
   calibration.size = sizeof(calibration);
   calibration.samples = calibrationFolder.samples().data();

@@ -96,6 +96,23 @@ def GraphLowerQuantized : Pass<"graph-lower-quantized", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numProducts", "products", "Products that became integer ones">];
 }
 
+def GraphLowerPrecision : Pass<"graph-lower-precision", "::mlir::ModuleOp"> {
+  let summary = "Rounds the operands of contractions and convolutions to bf16 or f16";
+  let description = [{
+    ```mlir
+    %y = graph.contract "mk,kn->mn" %x, %w : (!graph.tensor<[M, 64], f32>, ...) -> !graph.tensor<[M, 32], f32>
+    // =>
+    %a = graph.convert %x : (!graph.tensor<[M, 64], f32>) -> !graph.tensor<[M, 64], bf16>
+    %b = graph.convert %w : ...
+    %y = graph.contract "mk,kn->mn" %a, %b : (!graph.tensor<[M, 64], bf16>, ...) -> !graph.tensor<[M, 32], f32>
+    ```
+    To nearest, ties to even; what is beyond the largest f16 becomes infinite. Sums and results keep their
+    types, and so does everything that is no operand of a product.
+  }];
+  let options = [Option<"type", "type", "std::string", "\"bf16\"", "bf16 or f16">];
+  let statistics = [Statistic<"numProducts", "products", "Products with operands that are rounded now">];
+}
+
 def GraphQuantizeWeights : Pass<"graph-quantize-weights", "::mlir::ModuleOp"> {
   let summary = "Stores constant operands of contractions in fewer bits";
   let description = [{

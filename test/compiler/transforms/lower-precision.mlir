@@ -1,0 +1,26 @@
+// RUN: tessera-opt %s --graph-lower-precision | FileCheck %s
+// RUN: tessera-opt %s --graph-lower-precision=type=f16 | FileCheck %s --check-prefix=HALF
+// RUN: not tessera-opt %s --graph-lower-precision=type=f8 2>&1 | FileCheck %s --check-prefix=UNKNOWN
+// UNKNOWN: unknown precision 'f8'; known are bf16, f16
+
+// An operand is rounded once for all products; sums and results keep their type.
+// CHECK-LABEL: @products
+// CHECK: %[[X:.*]] = graph.convert %arg0 : <[M, M], f32> -> <[M, M], bf16>
+// CHECK-NOT: graph.convert %arg0
+// CHECK: graph.contract "mk,kn->mn" %[[X]], %[[X]] : {{.*}} -> !graph.tensor<[M, M], f32>
+// CHECK: graph.exp {{.*}} f32>
+// HALF: graph.convert %arg0 : <[M, M], f32> -> <[M, M], f16>
+graph.func @products(%x: !graph.tensor<[M, M], f32>) -> (!graph.tensor<[M, M], f32>) {
+  %y = graph.contract "mk,kn->mn" %x, %x : (!graph.tensor<[M, M], f32>, !graph.tensor<[M, M], f32>) -> !graph.tensor<[M, M], f32>
+  %z = graph.exp %y : !graph.tensor<[M, M], f32>
+  graph.return %z : !graph.tensor<[M, M], f32>
+}
+
+// What has 16 bits already stays, and so do integers.
+// CHECK-LABEL: @narrow
+// CHECK-NOT: graph.convert
+graph.func @narrow(%x: !graph.tensor<[M, M], f16>, %i: !graph.tensor<[M, M], si8>) -> (!graph.tensor<[M, M], f16>, !graph.tensor<[M, M], si32>) {
+  %y = graph.contract "mk,kn->mn" %x, %x : (!graph.tensor<[M, M], f16>, !graph.tensor<[M, M], f16>) -> !graph.tensor<[M, M], f16>
+  %j = graph.contract "mk,kn->mn" %i, %i acc si32 : (!graph.tensor<[M, M], si8>, !graph.tensor<[M, M], si8>) -> !graph.tensor<[M, M], si32>
+  graph.return %y, %j : !graph.tensor<[M, M], f16>, !graph.tensor<[M, M], si32>
+}

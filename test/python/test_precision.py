@@ -1,0 +1,100 @@
+"""tessera.compile(precision=...): products of operands that are rounded, summed in f32; compared with NumPy's rounding and sums in
+f64."""
+
+import subprocess
+
+import numpy as np
+import pytest
+from conftest import BUILD
+
+import tessera
+
+CONTRACT = """
+graph.func @main(%x: !graph.tensor<[M, 70], f32> {graph.name = "x"}, %w: !graph.tensor<[70, 33], f32> {graph.name = "w"})
+    -> (!graph.tensor<[M, 33], f32> {graph.name = "y"}, !graph.tensor<[M, 70], f32> {graph.name = "z"}) {
+  %y = graph.contract "mk,kn->mn" %x, %w : (!graph.tensor<[M, 70], f32>, !graph.tensor<[70, 33], f32>) -> !graph.tensor<[M, 33], f32>
+  %z = graph.add %x, %x : !graph.tensor<[M, 70], f32>
+  graph.return %y, %z : !graph.tensor<[M, 33], f32>, !graph.tensor<[M, 70], f32>
+}
+"""
+STORED = """
+graph.func @main(%x: !graph.tensor<[M, 96], f32> {graph.name = "x"}) -> (!graph.tensor<[M, 64], f32> {graph.name = "y"}) {
+  %w = graph.constant #graph.weight<"w.bin", 0, 24576 : !graph.tensor<[96, 64], f32>>
+  %y = graph.contract "mk,kn->mn" %x, %w : (!graph.tensor<[M, 96], f32>, !graph.tensor<[96, 64], f32>) -> !graph.tensor<[M, 64], f32>
+  graph.return %y : !graph.tensor<[M, 64], f32>
+}
+"""
+ATTENTION = """
+graph.func @main(%q: !graph.tensor<[M, 16], f32> {graph.name = "q"}, %k: !graph.tensor<[K, 16], f32> {graph.name = "k"},
+                 %v: !graph.tensor<[K, 16], f32> {graph.name = "v"}) -> (!graph.tensor<[M, 16], f32> {graph.name = "y"}) {
+  %s = graph.contract "md,kd->mk" %q, %k : (!graph.tensor<[M, 16], f32>, !graph.tensor<[K, 16], f32>) -> !graph.tensor<[M, K], f32>
+  %p = graph.softmax %s, axes = [1] : !graph.tensor<[M, K], f32>
+  %y = graph.contract "mk,kd->md" %p, %v : (!graph.tensor<[M, K], f32>, !graph.tensor<[K, 16], f32>) -> !graph.tensor<[M, 16], f32>
+  graph.return %y : !graph.tensor<[M, 16], f32>
+}
+"""
+
+
+def rounded(x, precision):
+    """To nearest, ties to even; in f64."""
+    if precision == "f16":
+        with np.errstate(over="ignore"):
+            return x.astype(np.float16).astype(np.float64)
+    bits = x.view(np.uint32)
+    near = ((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000).astype(np.uint32)
+    return np.where(np.isnan(x), x, near.view(np.float32)).astype(np.float64)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "f16"])
+@pytest.mark.parametrize("rows", [1, 5, 64, 0])
+def test_operands_are_rounded_and_nothing_else(precision, rows):
+    rng = np.random.default_rng(rows)
+    x, w = (rng.standard_normal(shape).astype(np.float32) for shape in ((rows, 70), (70, 33)))
+    got = tessera.compile(CONTRACT.encode(), precision=precision).run({"x": x, "w": w})
+    exact = rounded(x, precision) @ rounded(w, precision)
+    np.testing.assert_allclose(got["y"], exact, rtol=0, atol=1e-5 * 70)
+    np.testing.assert_array_equal(got["z"], x + x)
+    if rows:
+        assert np.abs(got["y"] - x.astype(np.float64) @ w).max() > 1e-4  # The rounding is there.
+
+
+def test_what_is_beyond_f16_becomes_infinite_and_small_numbers_stay():
+    x, w = np.zeros((6, 70), np.float32), np.zeros((70, 33), np.float32)
+    w[0] = 1
+    x[:, 0] = [65519, 65520, -1e6, 6e-8, np.nan, -np.inf]
+    y = tessera.compile(CONTRACT.encode(), precision="f16").run({"x": x, "w": w})["y"][:, 0]
+    np.testing.assert_array_equal(y, [65504, np.inf, -np.inf, np.float32(np.float16(6e-8)), np.nan, -np.inf])
+    assert np.float16(6e-8) != 0
+
+
+def test_constant_weights_are_stored_rounded(tmp_path):
+    w = np.random.default_rng(0).standard_normal((96, 64)).astype(np.float32)
+    w.tofile(tmp_path / "w.bin")
+    (tmp_path / "m.mlir").write_text(STORED)
+    x = np.random.default_rng(1).standard_normal((7, 96)).astype(np.float32)
+    for precision in ("bf16", "f16"):
+        y = tessera.compile(tmp_path / "m.mlir", precision=precision).run({"x": x})["y"]
+        np.testing.assert_allclose(y, rounded(x, precision) @ rounded(w, precision), rtol=0, atol=1e-3)
+    sizes = []
+    for options in ([], ["--precision", "bf16"]):
+        command = [str(BUILD / "bin/tessera-compile"), str(tmp_path / "m.mlir"), "-o", str(tmp_path / "m.tsm"), "-q", *options]
+        subprocess.run(command, check=True)
+        sizes.append((tmp_path / "m.tsm").stat().st_size)
+    assert sizes[0] - sizes[1] > 96 * 64  # Two bytes less of each, but for what the kernels differ.
+
+
+@pytest.mark.parametrize("precision", ["bf16", "f16"])
+def test_streams(precision):
+    rng = np.random.default_rng(3)
+    arrays = {name: rng.standard_normal((rows, 16)).astype(np.float32) for name, rows in (("q", 21), ("k", 300), ("v", 300))}
+    y = tessera.compile(ATTENTION.encode(), precision=precision).run(arrays)["y"]
+    q, k, v = (rounded(arrays[name], precision) for name in "qkv")
+    s = q @ k.T
+    p = np.exp(s - s.max(1, keepdims=True))
+    epsilon = {"bf16": 2.0**-8, "f16": 2.0**-11}[precision]  # The weights of a block are rounded, too.
+    np.testing.assert_allclose(y, p @ v / p.sum(1, keepdims=True), rtol=0, atol=4 * epsilon)
+
+
+def test_refuses_what_it_does_not_know():
+    with pytest.raises(tessera.Error, match="unknown --precision 'bf61'"):
+        tessera.compile(CONTRACT.encode(), precision="bf61")
