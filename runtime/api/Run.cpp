@@ -85,6 +85,8 @@ static Status toLoadOptions(const tessera_load_options &from, Allocator &allocat
   }
   to.variant = from.variant;
   to.verifyAll = from.verify_all != 0;
+  to.offset = from.offset;
+  to.bytes = from.bytes;
   if (from.device && !(to.device = findDevice(from.device))) {
     char known[128] = "";
     listDevices(known, sizeof(known));

@@ -41,7 +41,7 @@ extern "C" {
 #endif
 
 /* Raised when something here is added; nothing is ever removed or changed. */
-#define TESSERA_API_VERSION 1
+#define TESSERA_API_VERSION 2
 #define TESSERA_MAX_RANK 16
 
 typedef struct tessera_module tessera_module;
@@ -162,6 +162,9 @@ typedef struct tessera_load_options {
   /* "cpu" (NULL) or "null": runs programs and every check, but launches no kernel and needs no
    * particular CPU; what kernels would have written keeps its old contents. */
   const char *device;
+  /* Since version 2. Where the module is in its file: it begins at a multiple of 4096 bytes, and
+   * has `bytes` bytes (0: up to the end of the file). tessera_module_load_file alone. */
+  uint64_t offset, bytes;
 } tessera_load_options;
 
 /* The file is mapped, and must not be changed in place while the module lives (replacing it by

@@ -49,7 +49,7 @@ void Module::release() {
   destroy(copy, this);
 }
 
-Status Module::map(const char *path) {
+Status Module::map(const char *path, uint64_t offset, uint64_t bytes) {
   const auto failed = [&](const char *what) {
     return Status::error(Code::FileError, "cannot %s '%s': %s", what, path, std::strerror(errno));
   };
@@ -63,17 +63,26 @@ Status Module::map(const char *path) {
     status = failed("read");
   else if (!S_ISREG(info.st_mode))
     status = Status::error(Code::FileError, "cannot read '%s': it is not a regular file", path);
-  else if (uint64_t(info.st_size) < sizeof(FileHeader))
+  else if (offset % kPageBytes != 0)
+    status = Status::error(Code::InvalidArgument,
+                           "a module begins at a multiple of %llu bytes in its file, not at %llu",
+                           (unsigned long long)kPageBytes, (unsigned long long)offset);
+  else if (offset > uint64_t(info.st_size) || bytes > uint64_t(info.st_size) - offset)
+    status = Status::error(
+        Code::Truncated, "'%s' has %lld bytes, too few for a module of %llu at byte %llu", path,
+        (long long)info.st_size, (unsigned long long)bytes, (unsigned long long)offset);
+  else if (const uint64_t size = bytes ? bytes : uint64_t(info.st_size) - offset;
+           size < sizeof(FileHeader))
     status = Status::error(Code::NotAModule,
-                           "'%s' is not a Tessera module: it has %lld bytes, a module at least %zu",
-                           path, (long long)info.st_size, sizeof(FileHeader));
+                           "'%s' is not a Tessera module: it has %llu bytes, a module at least %zu",
+                           path, (unsigned long long)size, sizeof(FileHeader));
   else {
-    void *memory = ::mmap(nullptr, size_t(info.st_size), PROT_READ, MAP_PRIVATE, fd, 0);
+    void *memory = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, off_t(offset));
     if (memory == MAP_FAILED)
       status = failed("map");
     else {
       file = static_cast<const uint8_t *>(memory);
-      fileBytes = uint64_t(info.st_size);
+      fileBytes = size;
     }
   }
   ::close(fd);
@@ -277,7 +286,7 @@ Result<Module *> Module::loadFile(const char *path, const LoadOptions &options) 
   Module *module = create<Module>(allocator, allocator);
   if (!module)
     return Status::outOfMemory();
-  if (Status status = module->map(path); !status.ok()) {
+  if (Status status = module->map(path, options.offset, options.bytes); !status.ok()) {
     module->release();
     return status;
   }

@@ -14,6 +14,7 @@ struct LoadOptions {
   const char *variant = nullptr;        // a level; null: the first that fits
   const Device *device = nullptr;       // null: the CPU
   bool verifyAll = false;               // hash large constants too
+  uint64_t offset = 0, bytes = 0;       // of the module in its file; 0 bytes: up to its end
 };
 
 // Constants up to this size are always hashed.
@@ -49,7 +50,7 @@ public:
 
 private:
   static Result<Module *> finishLoad(Module *module, const LoadOptions &options);
-  Status map(const char *path);
+  Status map(const char *path, uint64_t offset, uint64_t bytes);
   Status mapCopy(const void *data, uint64_t size);
   Status load(const LoadOptions &options);
   Status readHeader(FileHeader &header) const;

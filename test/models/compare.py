@@ -50,6 +50,8 @@ def check(path, shapes, folder):
         for i, name in enumerate(names):
             command += ["--output", f"{name}=@{folder}/y{i}.npy"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        if shape == shapes[-1]:
+            good &= check_program(module, command[2:], [folder / f"y{i}.npy" for i in range(len(names))])
         for i, expected in enumerate(session.run(names, {source.name: x})):
             actual = np.load(folder / f"y{i}.npy")
             same = actual.shape == expected.shape and actual.dtype == expected.dtype
@@ -57,6 +59,19 @@ def check(path, shapes, folder):
             print(f"{path.name} {shape} {names[i]}: {error:.2e} of the largest magnitude")
             good &= bool(error <= TOLERANCE)
     return good
+
+
+def check_program(module, arguments, outputs):
+    """The module as a program of its own gives the same bytes."""
+    before = [path.read_bytes() for path in outputs]
+    for path in outputs:
+        path.unlink()
+    program = module.with_suffix("")
+    subprocess.run(["tessera-compile", str(module), "--emit", "exe", "-o", str(program)], check=True)
+    subprocess.run([str(program), *arguments], check=True, stdout=subprocess.DEVNULL)
+    same = before == [path.read_bytes() for path in outputs]
+    print(f"{program.name} as a program: {'same' if same else 'other'} outputs")
+    return same
 
 
 def check_sequence(path, folder):

@@ -1,30 +1,13 @@
 #include "tools/common/CompilerLibrary.h"
 
+#include "tools/common/ThisProgram.h"
+
 #include <cstdlib>
 #include <dlfcn.h>
-#include <unistd.h>
 #include <vector>
 
 namespace tessera::tools {
 namespace {
-
-std::string folderOfThis() {
-  static const char here = 0;
-  Dl_info self;
-  if (!::dladdr(&here, &self) || !self.dli_fname)
-    return "";
-  char *real = ::realpath(self.dli_fname, nullptr);
-  std::string path = real ? real : self.dli_fname;
-  std::free(real);
-  // The path of a program that was found through $PATH is only its name.
-  if (path.find('/') == std::string::npos)
-    if (char *own = ::realpath("/proc/self/exe", nullptr)) {
-      path = own;
-      std::free(own);
-    }
-  const size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "" : path.substr(0, slash + 1);
-}
 
 struct Opened {
   CompilerLibrary functions{};
@@ -36,14 +19,12 @@ struct Opened {
     if (const char *given = std::getenv("TESSERA_COMPILER_LIBRARY")) {
       candidates = {given};
     } else {
-      for (const char *relative : {"", "../lib/", "../../lib/"})
-        candidates.push_back(folderOfThis() + relative + name);
+      if (const std::string path = findBesideThis(name); !path.empty())
+        candidates.push_back(path);
       candidates.push_back(name);
     }
     void *library = nullptr;
     for (const std::string &candidate : candidates) {
-      if (candidate.find('/') != std::string::npos && ::access(candidate.c_str(), F_OK) != 0)
-        continue;
       library = ::dlopen(candidate.c_str(), RTLD_NOW | RTLD_LOCAL);
       if (library)
         break;

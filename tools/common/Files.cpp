@@ -66,9 +66,17 @@ std::string OutputFile::open(const std::string &to) {
   return file ? "" : failed("create");
 }
 
+std::string OutputFile::append(const void *data, size_t size) {
+  return size && std::fwrite(data, 1, size, file) != size ? failed("write") : "";
+}
+
 std::string OutputFile::commit(const void *data, size_t size) {
-  if (size && std::fwrite(data, 1, size, file) != size)
-    return failed("write");
+  if (std::string problem = append(data, size); !problem.empty())
+    return problem;
+  if (struct stat info; isProgram && !temporary.empty() &&
+                        (::fstat(::fileno(file), &info) != 0 ||
+                         ::fchmod(::fileno(file), info.st_mode | (info.st_mode & 0444) >> 2) != 0))
+    return failed("make a program of");
   if (std::fflush(file) != 0 || (!temporary.empty() && ::fsync(::fileno(file)) != 0))
     return failed("write");
   const bool isClosed = std::fclose(file) == 0;

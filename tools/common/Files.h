@@ -21,10 +21,14 @@ public:
   OutputFile(const OutputFile &) = delete;
   OutputFile &operator=(const OutputFile &) = delete;
 
-  // Both return "" or one sentence.
+  // All return "" or one sentence.
   [[nodiscard]] std::string open(const std::string &path);
+  [[nodiscard]] std::string append(const void *data, size_t size);
+  // Appends, and gives the file its name.
   [[nodiscard]] std::string commit(const void *data, size_t size);
   void discard();
+  // What is committed may be executed by whom it may be read by.
+  bool isProgram = false;
 
 private:
   std::string failed(const char *what);

@@ -29,6 +29,9 @@ struct OpenOptions {
   bool isQuiet = false;                // no progress
 };
 
+// By content; true also for what cannot be opened: the loader says why.
+bool isModule(const std::string &path);
+
 // Loads a module, or compiles a model (recognised by content; with the compile cache of
 // tessera-compile) and loads what came out. "" or the message.
 [[nodiscard]] std::string openModule(const std::string &path, const OpenOptions &options,

@@ -1,5 +1,6 @@
 //===- tessera-compile.cpp - Model files to modules ------------------------------------===//
 #include "compiler/api/Suggest.h"
+#include "tools/common/Attached.h"
 #include "tools/common/CommandLine.h"
 #include "tools/common/CompilerLibrary.h"
 #include "tools/common/Files.h"
@@ -38,8 +39,10 @@ void describe(CommandLine &line, Options &options) {
                   "host (default), x86-64-v2, -v3, -v4; several make a variant each")
       ->delimiter(',');
   line.add_option("--dim", options.dims, "gives a symbolic extent a value: S=128");
-  line.add_option("--emit", options.emit,
-                  "module (default), graph, kernel, schedule, program, llvm, asm");
+  line.add_option(
+      "--emit", options.emit,
+      "module (default), exe (a program that runs on its own), graph, kernel, schedule, "
+      "program, llvm, asm");
   line.add_flag("--check", options.check, "a table of all that is not supported; compiles nothing");
   line.add_flag("--timing", options.timing, "says where the time went");
   line.add_flag("--json", options.json, "says what was done as JSON, on standard output");
@@ -173,7 +176,7 @@ void report(const CompilerLibrary &compiler, const tessera_compilation *compilat
     }
     std::printf("%s\n",
                 summary.dump(1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
-  } else if (options.emit == "module" && !options.quiet) {
+  } else if ((options.emit == "module" || options.emit == "exe") && !options.quiet) {
     std::fprintf(stderr, "%s: %llu bytes, target %s, %llu kernels (%llu from the cache)\n",
                  options.output.c_str(), (unsigned long long)size, targetText.c_str(),
                  (unsigned long long)kernels, (unsigned long long)cached);
@@ -184,14 +187,31 @@ void report(const CompilerLibrary &compiler, const tessera_compilation *compilat
   }
 }
 
+// A module that was compiled before becomes a program.
+std::string wrapModule(const Options &options) {
+  std::string module;
+  OutputFile output;
+  std::string problem = output.open(options.output);
+  if (problem.empty())
+    problem = readFile(options.model, module);
+  return problem.empty() ? writeProgram(output, module.data(), module.size()) : problem;
+}
+
 int run(const Options &options) {
   std::map<std::string, int64_t> dims;
   for (const std::string &dim : options.dims)
     if (std::string problem = parseDim(dim, dims); !problem.empty())
       return complain(kName, problem);
   const bool toFile = !options.check && !options.output.empty() && options.output != "-";
+  const bool isProgram = options.emit == "exe";
   if (!options.check && options.emit == "module" && options.output.empty())
     return complain(kName, "say where to write the module: -o OUT.tsm");
+  if (!options.check && isProgram && !toFile)
+    return complain(kName, "say where to write the program: -o OUT");
+  if (!options.check && isProgram && isModule(options.model)) {
+    const std::string problem = wrapModule(options);
+    return problem.empty() ? 0 : complain(kName, problem);
+  }
   if (options.json && !options.check && !toFile)
     return complain(kName, "--json needs standard output for itself: add -o FILE");
   if (options.maxError && !(*options.maxError >= 0))
@@ -222,7 +242,7 @@ int run(const Options &options) {
   compile.target_count = uint32_t(targets.size());
   compile.dims = dimList.data();
   compile.dim_count = uint32_t(dimList.size());
-  compile.emit = options.emit.c_str();
+  compile.emit = isProgram ? "module" : options.emit.c_str();
   compile.schedule_file = options.schedule.empty() ? nullptr : options.schedule.c_str();
   compile.cache_folder = options.noCache         ? ""
                          : options.cache.empty() ? nullptr
@@ -258,7 +278,9 @@ int run(const Options &options) {
   const void *bytes = compiler->compilation_bytes(compilation.get());
   const uint64_t size = compiler->compilation_size(compilation.get());
   if (toFile) {
-    if (std::string failure = output.commit(bytes, size); !failure.empty())
+    if (std::string failure =
+            isProgram ? writeProgram(output, bytes, size) : output.commit(bytes, size);
+        !failure.empty())
       return complain(kName, failure);
   } else if (std::fwrite(bytes, 1, size, stdout) != size || std::fflush(stdout) != 0) {
     return complain(kName, "cannot write to standard output");

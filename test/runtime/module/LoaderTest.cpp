@@ -36,8 +36,11 @@ std::string temporary(const char *name) {
   return testing::TempDir() + "/tessera_" + std::to_string(::getpid()) + name;
 }
 
-Status loadFile(const std::string &path) {
-  auto result = Module::loadFile(path.c_str(), {});
+Status loadFile(const std::string &path, uint64_t offset = 0, uint64_t size = 0) {
+  LoadOptions options;
+  options.offset = offset;
+  options.bytes = size;
+  auto result = Module::loadFile(path.c_str(), options);
   if (result.ok())
     ModulePtr release(*result);
   return result.takeStatus();
@@ -155,6 +158,28 @@ TEST(Loader, filesAreMappedAndErrorsNameThem) {
   EXPECT_NE(
       tessera::module::writeModule(makeTwice(), "/no/such/folder/m.tsm").find("cannot create"),
       std::string::npos);
+}
+
+TEST(Loader, aModuleMayBePartOfAFile) {
+  const std::string path = temporary("within");
+  const std::vector<uint8_t> bytes = write(makeTwice());
+  const uint64_t size = bytes.size(), rest = 10;
+  std::FILE *file = std::fopen(path.c_str(), "wb");
+  std::fseek(file, 2 * kPageBytes, SEEK_SET);
+  std::fwrite(bytes.data(), 1, size, file);
+  EXPECT_EQ(std::fclose(file), 0);
+  EXPECT_OK(loadFile(path, 2 * kPageBytes));
+  EXPECT_OK(loadFile(path, 2 * kPageBytes, size));
+  ASSERT_EQ(::truncate(path.c_str(), off_t(2 * kPageBytes + size + rest)), 0);
+  EXPECT_OK(loadFile(path, 2 * kPageBytes, size));
+  EXPECT_STATUS(loadFile(path, 2 * kPageBytes), Code::Corrupt, "its header says");
+  EXPECT_STATUS(loadFile(path, 2 * kPageBytes, size + rest + 1), Code::Truncated, "too few");
+  EXPECT_STATUS(loadFile(path, 100 * kPageBytes), Code::Truncated, "too few");
+  EXPECT_STATUS(loadFile(path, UINT64_MAX - kPageBytes + 1, kPageBytes), Code::Truncated,
+                "too few");
+  EXPECT_STATUS(loadFile(path, 100), Code::InvalidArgument, "at a multiple of 4096");
+  EXPECT_STATUS(loadFile(path, 2 * kPageBytes, 8), Code::NotAModule, "it has 8 bytes");
+  ::unlink(path.c_str());
 }
 
 TEST(Loader, largeConstantsAreHashedWhenAsked) {

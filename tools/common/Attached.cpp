@@ -1,0 +1,63 @@
+#include "tools/common/Attached.h"
+
+#include "tools/common/ThisProgram.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <unistd.h>
+
+namespace tessera::tools {
+namespace {
+
+constexpr uint64_t kPageBytes = 4096; // Modules are mapped.
+constexpr char kMagic[16] = "Tessera module\n";
+
+struct Trailer {
+  uint64_t offset, bytes;
+  char magic[16];
+};
+static_assert(sizeof(Trailer) == 32 && sizeof(kMagic) == 16);
+
+} // namespace
+
+std::string findAttached(const std::string &path, AttachedModule &found) {
+  found = {};
+  std::FILE *file = std::fopen(path.c_str(), "rb");
+  if (!file)
+    return "cannot open '" + path + "': " + std::strerror(errno);
+  Trailer trailer{};
+  const bool isWhole = std::fseek(file, -long(sizeof(Trailer)), SEEK_END) == 0;
+  const long end = std::ftell(file);
+  const bool isRead = isWhole && std::fread(&trailer, sizeof(trailer), 1, file) == 1;
+  std::fclose(file);
+  if (!isRead || end < 0 || std::memcmp(trailer.magic, kMagic, sizeof(kMagic)) != 0)
+    return "";
+  if (trailer.offset % kPageBytes != 0 || trailer.offset > uint64_t(end) ||
+      trailer.bytes != uint64_t(end) - trailer.offset || trailer.bytes == 0)
+    return "'" + path + "' is damaged: its module is not where the end of the file says";
+  found = {trailer.offset, trailer.bytes};
+  return "";
+}
+
+std::string writeProgram(OutputFile &output, const void *module, size_t size) {
+  std::string runner, path = std::getenv("TESSERA_RUNNER") ? std::getenv("TESSERA_RUNNER") : "";
+  if (path.empty())
+    path = findBesideThis("tessera-runner");
+  if (path.empty())
+    return "the runner, tessera-runner, was not found beside this program; set TESSERA_RUNNER to "
+           "its path";
+  if (std::string problem = readFile(path, runner); !problem.empty())
+    return problem;
+  runner.resize((runner.size() + kPageBytes - 1) / kPageBytes * kPageBytes);
+  Trailer trailer{runner.size(), size, {}};
+  std::memcpy(trailer.magic, kMagic, sizeof(kMagic));
+  output.isProgram = true;
+  if (std::string problem = output.append(runner.data(), runner.size()); !problem.empty())
+    return problem;
+  if (std::string problem = output.append(module, size); !problem.empty())
+    return problem;
+  return output.commit(&trailer, sizeof(trailer));
+}
+
+} // namespace tessera::tools
