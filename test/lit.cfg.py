@@ -14,6 +14,7 @@ config.excludes = ["Inputs", "lit.cfg.py", "repository", "python"]  # the last t
 config.environment["PATH"] = os.pathsep.join(
     [os.path.join(config.build, "bin"), config.llvm_bin, os.environ["PATH"]])
 config.environment["TESSERA_RUN_PTX"] = os.path.join(config.build, "bin", "test", "tessera-run-ptx")
+config.environment["PYTHONPATH"] = os.path.join(config.build, "python")
 config.environment["TESSERA_CACHE_DIR"] = os.path.join(config.build, "test", "cache")
 
 with open("/proc/cpuinfo") as info:

@@ -141,6 +141,27 @@ tessera_compilation *tessera_compile_bytes(const void *data, uint64_t size, cons
                                  folder ? folder : "", converted);
   });
 }
+tessera_compilation *tessera_compile_object(const void *module, uint64_t size,
+                                            const tessera_object_options *given) {
+  auto *compilation = new (std::nothrow) tessera_compilation;
+  if (!compilation)
+    return nullptr;
+  tessera_object_options from{};
+  if (given)
+    std::memcpy(&from, given, given->size < sizeof(from) ? given->size : sizeof(from));
+  tessera::ObjectOptions options;
+  for (uint32_t i = 0; i < from.dim_count; ++i)
+    options.dims[from.dims[i].name] = from.dims[i].value;
+  if (from.prefix)
+    options.prefix = from.prefix;
+  if (from.level)
+    options.level = from.level;
+  compilation->result = tessera::compileObject({static_cast<const char *>(module), size}, options);
+  return compilation;
+}
+const char *tessera_compilation_header(const tessera_compilation *compilation) {
+  return compilation->result.header.c_str();
+}
 void tessera_compilation_destroy(tessera_compilation *compilation) { delete compilation; }
 
 tessera_compile_code tessera_compilation_code(const tessera_compilation *compilation) {

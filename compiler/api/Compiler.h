@@ -96,7 +96,8 @@ struct CompileTiming {
 struct CompileResult {
   CompileCode code = CompileCode::Ok;
   std::string error;          ///< sentences with places, one a line; empty: it worked
-  std::vector<uint8_t> bytes; ///< the module, or text
+  std::vector<uint8_t> bytes; ///< the module, or text, or an object
+  std::string header;         ///< of an object
   std::vector<std::string> targets;
   std::vector<CompileTiming> timings;
   size_t kernels = 0, cachedKernels = 0;
@@ -122,6 +123,15 @@ CompileResult compileFile(const std::string &path, const CompileOptions &options
 /// files that it refers to are.
 CompileResult compileBytes(std::string_view bytes, const std::string &name,
                            const std::string &folder, const CompileOptions &options);
+
+struct ObjectOptions {
+  std::string prefix = "model";        ///< of every name; made an identifier
+  std::map<std::string, int64_t> dims; ///< values of extents that the module leaves open
+  std::string level;                   ///< the variant; "": the module's first for a CPU
+};
+
+/// A module becomes an ELF object and a C header (compiler/standalone).
+CompileResult compileObject(std::string_view module, const ObjectOptions &options);
 
 } // namespace tessera
 

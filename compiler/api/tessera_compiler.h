@@ -33,7 +33,7 @@ extern "C" {
 #endif
 
 /* Raised when something here is added; nothing is ever removed or changed. */
-#define TESSERA_COMPILER_API_VERSION 5
+#define TESSERA_COMPILER_API_VERSION 6
 
 typedef int32_t tessera_compile_code;
 enum {
@@ -149,6 +149,25 @@ tessera_compile_file(const char *path, const tessera_compile_options *options);
 TESSERA_COMPILER_API tessera_compilation *
 tessera_compile_bytes(const void *data, uint64_t size, const char *name, const char *folder,
                       const tessera_compile_options *options);
+
+/* Since version 6. Set `size` to sizeof(tessera_object_options) and everything else to 0 for the
+ * defaults. */
+typedef struct tessera_object_options {
+  uint32_t size;
+  uint32_t dim_count;
+  const tessera_compile_dim *dims; /* values of the extents that the module leaves open */
+  const char *prefix;              /* of the object's names; NULL: "model" */
+  const char *level;               /* which variant of the module; NULL: the first */
+} tessera_object_options;
+/* A module (.tsm) becomes a relocatable ELF object: its bytes are the compilation's, with a C
+ * header beside them that declares a function for each function of the model. They allocate
+ * nothing: the extents are fixed, and scratch memory is the caller's. An extent without a value is
+ * an error, and so are tensors whose extents depend on data. */
+TESSERA_COMPILER_API tessera_compilation *
+tessera_compile_object(const void *module, uint64_t size, const tessera_object_options *options);
+/* "" for what is no object. */
+TESSERA_COMPILER_API const char *tessera_compilation_header(const tessera_compilation *compilation);
+
 TESSERA_COMPILER_API void tessera_compilation_destroy(tessera_compilation *compilation);
 
 TESSERA_COMPILER_API tessera_compile_code

@@ -150,7 +150,6 @@ private:
   Status bindMemory(const Function &function, FunctionState &state, uint32_t buffer,
                     uint8_t *segmentMemory, uint64_t offset);
   Status execute(uint32_t functionIndex, FunctionState &state, uint32_t begin, uint32_t end);
-  Status scalar(const Instruction &x, int64_t *registers);
   Status launch(uint32_t functionIndex, FunctionState &state, uint32_t index);
   Status bindEmptyInputs(const Function &function, FunctionState &state, const Kernel &kernel,
                          uint32_t operands);

@@ -55,34 +55,6 @@ void Context::record(RecordKind kind, uint32_t function, uint32_t instruction, i
 // Instructions
 //===----------------------------------------------------------------------===//
 
-Status Context::scalar(const Instruction &x, int64_t *r) {
-  bool ok = true;
-  switch (x.op) {
-  case Opcode::Const: r[x.dst] = x.imm; break;
-  case Opcode::Move: r[x.dst] = r[x.a]; break;
-  case Opcode::Add: ok = checkedAdd(r[x.a], r[x.b], r[x.dst]); break;
-  case Opcode::Sub: ok = checkedSub(r[x.a], r[x.b], r[x.dst]); break;
-  case Opcode::Mul: ok = checkedMul(r[x.a], r[x.b], r[x.dst]); break;
-  case Opcode::FloorDiv: ok = checkedFloorDiv(r[x.a], r[x.b], r[x.dst]); break;
-  case Opcode::CeilDiv: ok = checkedCeilDiv(r[x.a], r[x.b], r[x.dst]); break;
-  case Opcode::Mod: ok = checkedMod(r[x.a], r[x.b], r[x.dst]); break;
-  case Opcode::Min: r[x.dst] = r[x.a] < r[x.b] ? r[x.a] : r[x.b]; break;
-  case Opcode::Max: r[x.dst] = r[x.a] > r[x.b] ? r[x.a] : r[x.b]; break;
-  case Opcode::Compare: {
-    const int64_t a = r[x.a], b = r[x.b];
-    const bool results[] = {a == b, a != b, a < b, a <= b, b < a, b <= a};
-    r[x.dst] = results[uint16_t(x.kind)];
-    break;
-  }
-  case Opcode::Select: r[x.dst] = r[x.c] != 0 ? r[x.a] : r[x.b]; break;
-  default: return Status::error(Code::Internal, "opcode %u is no scalar operation", unsigned(x.op));
-  }
-  if (!ok)
-    return Status::error(Code::ArithmeticOverflow,
-                         "computing a size overflows 64 bits or divides by zero");
-  return {};
-}
-
 namespace {
 
 template <typename T> int64_t load(const void *at) {
@@ -370,7 +342,7 @@ Status Context::execute(uint32_t functionIndex, FunctionState &state, uint32_t b
       TESSERA_TRY(bindShape(function, state, x.a));
       TESSERA_TRY(bindMemory(function, state, x.a, nullptr, 0));
       break;
-    default: TESSERA_TRY(scalar(x, state.registers)); break;
+    default: TESSERA_TRY(evaluate(x, state.registers)); break;
     }
   }
   return {};

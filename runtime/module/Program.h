@@ -154,6 +154,9 @@ struct Segment {
 Status verifyFunction(Function &function, Span<Kernel> kernels, Span<Constant> constants,
                       Span<Variable> variables, Arena &arena);
 
+// Const to Select. An overflow and a division by zero are errors.
+Status evaluate(const Instruction &instruction, int64_t *registers);
+
 // Listings; like snprintf.
 size_t formatBuffer(const Function &function, uint32_t buffer, char *text, size_t size);
 size_t formatInstruction(const Variant &variant, const Function &function, uint32_t instruction,

@@ -2,13 +2,17 @@
 # RUN: python3 %s %T/models %t | FileCheck %s
 # CHECK: passed
 """Arguments: where model packages are kept, a folder for files. Exits with 1 when a model differs."""
+import _ctypes
+import ctypes
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
+import tessera
 from PIL import Image, ImageDraw, ImageFont
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,7 +55,8 @@ def check(path, shapes, folder):
             command += ["--output", f"{name}=@{folder}/y{i}.npy"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         if shape == shapes[-1]:
-            good &= check_program(module, command[2:], [folder / f"y{i}.npy" for i in range(len(names))])
+            outputs = [folder / f"y{i}.npy" for i in range(len(names))]
+            good &= check_program(module, command[2:], outputs) and check_library(module, {source.name: x}, outputs)
         for i, expected in enumerate(session.run(names, {source.name: x})):
             actual = np.load(folder / f"y{i}.npy")
             same = actual.shape == expected.shape and actual.dtype == expected.dtype
@@ -71,6 +76,27 @@ def check_program(module, arguments, outputs):
     subprocess.run([str(program), *arguments], check=True, stdout=subprocess.DEVNULL)
     same = before == [path.read_bytes() for path in outputs]
     print(f"{program.name} as a program: {'same' if same else 'other'} outputs")
+    return same
+
+
+def check_library(module, inputs, outputs):
+    """The module as a library for these extents gives the same bytes."""
+    signature = tessera.load(module).inputs
+    dims = {d.strip('"'): n for port in signature for d, n in zip(port.shape, inputs[port.name].shape) if isinstance(d, str)}
+    library = module.with_name("libmodel.so")
+    subprocess.run(["tessera-compile", str(module), "--emit", "library", "-o", str(library)]
+                   + [text for name, extent in dims.items() for text in ("--dim", f"{name}={extent}")], check=True)
+    header = (module.with_name("model.h")).read_text()
+    arena = np.zeros(int(re.search(r"MODEL_ARENA_BYTES (\d+)", header).group(1)) + 64, np.uint8)
+    expected = [np.load(path) for path in outputs]
+    actual = [np.empty_like(array) for array in expected]
+    tensors = [np.ascontiguousarray(inputs[port.name]) for port in signature] + actual
+    addresses = [array.ctypes.data for array in tensors] + [-(-arena.ctypes.data // 64) * 64]
+    loaded = ctypes.CDLL(str(library))
+    status = loaded.model_main(*map(ctypes.c_void_p, addresses))
+    _ctypes.dlclose(loaded._handle)  # The next model's library has the same name.
+    same = status == 0 and all(a.tobytes() == e.tobytes() for a, e in zip(actual, expected))
+    print(f"{library.name}: {'same' if same else 'other'} outputs")
     return same
 
 

@@ -23,6 +23,7 @@ MAY_INCLUDE = {
     "compiler/codegen/halide": MLIR + ("dialects/common", "dialects/kernel", "dialects/schedule",
                                        "compiler/codegen", "Halide.h"),
     "compiler/module": MLIR + ("dialects", "runtime/base", "runtime/schema", "flatbuffers"),
+    "compiler/standalone": MLIR + ("compiler/codegen/llvm", "compiler/codegen/KernelImage.h", "runtime"),
     "compiler/pipelines": MLIR + ("dialects", "compiler/reference", "compiler/transforms",
                                   "compiler/conversion", "compiler/scheduling",
                                   "compiler/codegen/loops"),

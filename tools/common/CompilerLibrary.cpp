@@ -49,6 +49,8 @@ struct Opened {
     TESSERA_RESOLVE(compiler_host_target)
     TESSERA_RESOLVE(compile_file)
     TESSERA_RESOLVE(compile_bytes)
+    TESSERA_RESOLVE(compile_object)
+    TESSERA_RESOLVE(compilation_header)
     TESSERA_RESOLVE(compilation_destroy)
     TESSERA_RESOLVE(compilation_code)
     TESSERA_RESOLVE(compilation_message)

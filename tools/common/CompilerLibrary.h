@@ -17,6 +17,8 @@ struct CompilerLibrary {
   decltype(&tessera_compiler_host_target) compiler_host_target;
   decltype(&tessera_compile_file) compile_file;
   decltype(&tessera_compile_bytes) compile_bytes;
+  decltype(&tessera_compile_object) compile_object;
+  decltype(&tessera_compilation_header) compilation_header;
   decltype(&tessera_compilation_destroy) compilation_destroy;
   decltype(&tessera_compilation_code) compilation_code;
   decltype(&tessera_compilation_message) compilation_message;

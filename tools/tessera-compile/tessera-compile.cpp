@@ -1,13 +1,14 @@
 //===- tessera-compile.cpp - Model files to modules ------------------------------------===//
 #include "compiler/api/Suggest.h"
-#include "tools/common/Attached.h"
 #include "tools/common/CommandLine.h"
 #include "tools/common/CompilerLibrary.h"
 #include "tools/common/Files.h"
 #include "tools/common/Session.h"
 #include "tools/tessera-compile/Calibrate.h"
 #include "tools/tessera-compile/Check.h"
+#include "tools/tessera-compile/Standalone.h"
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 using namespace tessera::tools;
@@ -41,8 +42,8 @@ void describe(CommandLine &line, Options &options) {
   line.add_option("--dim", options.dims, "gives a symbolic extent a value: S=128");
   line.add_option(
       "--emit", options.emit,
-      "module (default), exe (a program that runs on its own), graph, kernel, schedule, "
-      "program, llvm, asm");
+      "module (default); exe, object (with a C header), library: code that runs on its own; "
+      "text: graph, kernel, schedule, program, llvm, asm");
   line.add_flag("--check", options.check, "a table of all that is not supported; compiles nothing");
   line.add_flag("--timing", options.timing, "says where the time went");
   line.add_flag("--json", options.json, "says what was done as JSON, on standard output");
@@ -159,7 +160,10 @@ void report(const CompilerLibrary &compiler, const tessera_compilation *compilat
     if (options.timing)
       std::fprintf(stderr, "%-24s %8.3f s\n", step, seconds);
   }
-  const uint64_t size = compiler.compilation_size(compilation);
+  std::error_code none;
+  const uint64_t size = Standalone::isKind(options.emit)
+                            ? std::filesystem::file_size(options.output, none)
+                            : compiler.compilation_size(compilation);
   const uint64_t kernels = compiler.compilation_kernel_count(compilation);
   const uint64_t cached = compiler.compilation_cached_kernel_count(compilation);
   if (options.json) {
@@ -176,7 +180,7 @@ void report(const CompilerLibrary &compiler, const tessera_compilation *compilat
     }
     std::printf("%s\n",
                 summary.dump(1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
-  } else if ((options.emit == "module" || options.emit == "exe") && !options.quiet) {
+  } else if ((options.emit == "module" || Standalone::isKind(options.emit)) && !options.quiet) {
     std::fprintf(stderr, "%s: %llu bytes, target %s, %llu kernels (%llu from the cache)\n",
                  options.output.c_str(), (unsigned long long)size, targetText.c_str(),
                  (unsigned long long)kernels, (unsigned long long)cached);
@@ -187,14 +191,14 @@ void report(const CompilerLibrary &compiler, const tessera_compilation *compilat
   }
 }
 
-// A module that was compiled before becomes a program.
-std::string wrapModule(const Options &options) {
+// A module that was compiled before becomes code that runs on its own.
+std::string wrapModule(const Options &options, const Standalone &standalone) {
   std::string module;
   OutputFile output;
   std::string problem = output.open(options.output);
   if (problem.empty())
     problem = readFile(options.model, module);
-  return problem.empty() ? writeProgram(output, module.data(), module.size()) : problem;
+  return problem.empty() ? standalone.write(output, module.data(), module.size()) : problem;
 }
 
 int run(const Options &options) {
@@ -203,13 +207,18 @@ int run(const Options &options) {
     if (std::string problem = parseDim(dim, dims); !problem.empty())
       return complain(kName, problem);
   const bool toFile = !options.check && !options.output.empty() && options.output != "-";
-  const bool isProgram = options.emit == "exe";
+  const bool isStandalone = Standalone::isKind(options.emit);
   if (!options.check && options.emit == "module" && options.output.empty())
     return complain(kName, "say where to write the module: -o OUT.tsm");
-  if (!options.check && isProgram && !toFile)
-    return complain(kName, "say where to write the program: -o OUT");
-  if (!options.check && isProgram && isModule(options.model)) {
-    const std::string problem = wrapModule(options);
+  if (!options.check && isStandalone && !toFile)
+    return complain(kName, "say where to write the " + options.emit + ": -o OUT");
+  // A model's extents get their values when it is compiled; a module's were left open.
+  const bool fromModule = isStandalone && !options.check && isModule(options.model);
+  const Standalone standalone{options.emit, options.output,
+                              fromModule ? dims : std::map<std::string, int64_t>{},
+                              fromModule && !options.targets.empty() ? options.targets[0] : ""};
+  if (fromModule) {
+    const std::string problem = wrapModule(options, standalone);
     return problem.empty() ? 0 : complain(kName, problem);
   }
   if (options.json && !options.check && !toFile)
@@ -242,7 +251,7 @@ int run(const Options &options) {
   compile.target_count = uint32_t(targets.size());
   compile.dims = dimList.data();
   compile.dim_count = uint32_t(dimList.size());
-  compile.emit = isProgram ? "module" : options.emit.c_str();
+  compile.emit = isStandalone ? "module" : options.emit.c_str();
   compile.schedule_file = options.schedule.empty() ? nullptr : options.schedule.c_str();
   compile.cache_folder = options.noCache         ? ""
                          : options.cache.empty() ? nullptr
@@ -279,7 +288,7 @@ int run(const Options &options) {
   const uint64_t size = compiler->compilation_size(compilation.get());
   if (toFile) {
     if (std::string failure =
-            isProgram ? writeProgram(output, bytes, size) : output.commit(bytes, size);
+            isStandalone ? standalone.write(output, bytes, size) : output.commit(bytes, size);
         !failure.empty())
       return complain(kName, failure);
   } else if (std::fwrite(bytes, 1, size, stdout) != size || std::fflush(stdout) != 0) {

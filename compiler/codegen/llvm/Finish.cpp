@@ -37,10 +37,11 @@ Expected<std::unique_ptr<Module>> readBitcode(StringRef bitcode, LLVMContext &co
   return parseBitcodeFile(MemoryBufferRef(bitcode, "kernel"), context);
 }
 
-static Expected<std::unique_ptr<TargetMachine>> makeMachine(const CodeTarget &target) {
+Expected<std::unique_ptr<TargetMachine>> codegen::makeMachine(const CodeTarget &target) {
   static const bool initialised = [] {
     InitializeNativeTarget();
     InitializeNativeTargetAsmPrinter();
+    InitializeNativeTargetAsmParser(); // Stand-alone objects hold kernels as assembler text.
     return true;
   }();
   (void)initialised;

@@ -13,6 +13,7 @@
 namespace llvm {
 class LLVMContext;
 class Module;
+class TargetMachine;
 } // namespace llvm
 
 namespace tessera::codegen {
@@ -29,6 +30,9 @@ struct KernelFunction {
 
 /// Name of the entry function in every object.
 inline constexpr llvm::StringLiteral kEntryName = "tessera_kernel";
+
+/// Position-independent code for a processor.
+llvm::Expected<std::unique_ptr<llvm::TargetMachine>> makeMachine(const CodeTarget &target);
 
 /// Reads bitcode that a generator made.
 llvm::Expected<std::unique_ptr<llvm::Module>> readBitcode(llvm::StringRef bitcode,
