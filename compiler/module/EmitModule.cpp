@@ -110,10 +110,12 @@ llvm::Error ModuleEmitter::addVariant(const EmittedVariant &variant) {
   module::Variant out;
   out.level = variant.level;
   // "cuda:sm_80" names its family; levels of CPUs do not.
-  if (size_t colon = StringRef(variant.level).find(':'); colon != StringRef::npos)
+  if (size_t colon = StringRef(variant.level).find(':'); colon != StringRef::npos) {
     out.family = variant.level.substr(0, colon);
-  else
+    out.features = {variant.level.substr(colon + 1)};
+  } else {
     out.features = module::featuresOfLevel(variant.level);
+  }
   llvm::StringMap<uint32_t> kernels;
   llvm::Error error = llvm::Error::success();
   ModuleOp source = variant.module;

@@ -127,6 +127,22 @@ tessera_code tessera_module_load_memory(const void *data, uint64_t size,
   return TESSERA_OK;
 }
 
+tessera_code tessera_add_device(const tessera_device *device, uint32_t abi, tessera_error **error) {
+  if (!device)
+    return deliver(Status::error(Code::InvalidArgument, "device must not be null"), error);
+  if (abi != kDeviceAbi)
+    return deliver(Status::error(Code::NewerVersion,
+                                 "the device is for another version of the runtime: its table has "
+                                 "version %u, expected %u",
+                                 abi, kDeviceAbi),
+                   error);
+  if (!addDevice(*reinterpret_cast<const Device *>(device)))
+    return deliver(
+        Status::error(Code::LimitExceeded, "there are %u devices already", kMaxAddedDevices),
+        error);
+  return TESSERA_OK;
+}
+
 void tessera_module_destroy(tessera_module *module) {
   if (module)
     unwrap(module)->release();

@@ -160,7 +160,8 @@ typedef struct tessera_load_options {
   /* "x86-64-v3": only a variant of this level. NULL: the first that this CPU can run. */
   const char *variant;
   /* "cpu" (NULL) or "null": runs programs and every check, but launches no kernel and needs no
-   * particular CPU; what kernels would have written keeps its old contents. */
+   * particular CPU; what kernels would have written keeps its old contents. "cuda" after
+   * tessera_cuda_enable (tessera_cuda.h). */
   const char *device;
   /* Since version 2. Where the module is in its file: it begins at a multiple of 4096 bytes, and
    * has `bytes` bytes (0: up to the end of the file). tessera_module_load_file alone. */
@@ -177,6 +178,13 @@ TESSERA_API tessera_code tessera_module_load_memory(const void *data, uint64_t s
                                                     const tessera_load_options *options,
                                                     tessera_module **module, tessera_error **error);
 TESSERA_API void tessera_module_destroy(tessera_module *module); /* NULL is fine */
+
+/* Since version 2. Makes a device of another library known: libtessera_cuda, whose function calls
+ * this one. `abi` is the layout of the table, which must live as long as the process. Not while
+ * other threads load modules. */
+typedef struct tessera_device tessera_device;
+TESSERA_API tessera_code tessera_add_device(const tessera_device *device, uint32_t abi,
+                                            tessera_error **error);
 
 /* ---- signature ------------------------------------------------------------------------------- */
 

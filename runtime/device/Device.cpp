@@ -22,6 +22,9 @@ const Device *findDevice(const char *name) {
 }
 
 bool addDevice(const Device &device) {
+  for (uint32_t i = 0; i < addedCount; ++i)
+    if (added[i] == &device)
+      return true;
   if (addedCount == kMaxAddedDevices)
     return false;
   added[addedCount++] = &device;

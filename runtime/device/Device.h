@@ -7,6 +7,19 @@
 
 namespace tessera::rt {
 
+// Memory that the host cannot reach. Addresses are the device's; see Memory.h for the order.
+struct DeviceMemory {
+  // Aligned to kBufferAlignment at least. An error says how much there is.
+  Status (*allocate)(uint64_t bytes, void *&address);
+  void (*release)(void *address);
+  Status (*toDevice)(void *to, const void *from, uint64_t bytes); // `from` is free when it returns
+  Status (*toHost)(void *to, const void *from, uint64_t bytes);
+  Status (*copy)(void *to, const void *from, uint64_t bytes);
+  // The low bytes of `pattern` in every element of 1, 2, 4 or 8 bytes.
+  Status (*fill)(void *to, uint64_t pattern, uint32_t elementBytes, uint64_t elements);
+  Status (*wait)();
+};
+
 struct Device {
   const char *name;
   const char *family; // of the variants that it takes
@@ -18,7 +31,15 @@ struct Device {
   // loaded. `image` has `bytes` bytes that nobody has checked; it lives as long as the module.
   Status (*prepare)(const uint8_t *image, uint64_t bytes, void *&kernel) = nullptr;
   void (*release)(void *kernel) = nullptr;
+  const DeviceMemory *memory = nullptr; // null: kernels see the host's
+  // Whether code of a feature ("sm_80") runs there, for devices that are not the host.
+  bool (*hasFeature)(const char *feature) = nullptr;
+  // Says why there is no such device on this machine; before all else.
+  Status (*open)() = nullptr;
 };
+
+// Raised when a field is added to Device or DeviceMemory.
+constexpr uint32_t kDeviceAbi = 1;
 
 const Device &cpuDevice();
 // Runs programs, checks everything, launches nothing.

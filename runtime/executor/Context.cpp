@@ -24,10 +24,10 @@ uint32_t usableCpus() {
   return count > 0 ? uint32_t(count) : 1;
 }
 
-template <typename T> T *blocks(Arena &arena, size_t count, const Allocator &allocator) {
+template <typename T, typename... Args> T *blocks(Arena &arena, size_t count, Args &&...args) {
   auto *memory = static_cast<T *>(arena.bytes(count * sizeof(T), alignof(T)));
   for (size_t i = 0; memory && i < count; ++i)
-    new (memory + i) T(allocator);
+    new (memory + i) T(args...);
   return memory;
 }
 
@@ -60,7 +60,11 @@ Context::~Context() {
     for (size_t k = 0; state.staging && k < function.inputs.size; ++k)
       state.staging[k].~Block();
     for (size_t k = 0; state.owned && k < function.outputs.size; ++k)
-      state.owned[k].~Block();
+      state.owned[k].~DeviceBlock();
+    for (size_t k = 0; state.inputCopies && k < function.inputs.size; ++k)
+      state.inputCopies[k].~DeviceBlock();
+    for (size_t k = 0; state.outputCopies && k < function.outputs.size; ++k)
+      state.outputCopies[k].~Block();
     for (size_t k = 0; state.segments && k < function.segments.size; ++k)
       state.segments[k].~SegmentState();
   }
@@ -75,14 +79,15 @@ Status Context::initialize(const ContextOptions &options) {
                          options.threads, options.maxPlans, kMaxThreads, kMaxPlans);
   memoryLimit = options.memoryLimit;
   maxPlans = options.maxPlans ? options.maxPlans : 64;
-  variables = blocks<VariableState>(arena, module.variables.size, allocator);
+  const DeviceMemory *remote = module.device->memory;
+  variables = blocks<VariableState>(arena, module.variables.size, allocator, remote);
   const Span<Function> all = module.variant().functions;
   functions = arena.array<FunctionState>(all.size);
   if (!variables || !functions)
     return Status::outOfMemory();
   for (size_t i = 0; i < module.variables.size; ++i)
     TESSERA_TRY(reserve(variables[i].memory[0], module.variables[i].bytes));
-  initializeVariables();
+  TESSERA_TRY(initializeVariables());
   for (size_t i = 0; i < all.size; ++i)
     TESSERA_TRY(initialize(all[i], functions[i]));
   // std::atomic of an int32_t is one; kernels only read it.
@@ -123,9 +128,13 @@ Status Context::initialize(const Function &function, FunctionState &state) {
     if (function.buffers[buffer.root].kind == BufferKind::Variable)
       state.variableBuffers.data[state.variableBuffers.size++] = uint32_t(i);
   }
-  if (!(state.staging = blocks<Block>(arena, function.inputs.size, allocator)) ||
-      !(state.owned = blocks<Block>(arena, function.outputs.size, allocator)) ||
-      !(state.segments = blocks<SegmentState>(arena, function.segments.size, allocator)))
+  const DeviceMemory *remote = module.device->memory;
+  const size_t inputs = function.inputs.size, outputs = function.outputs.size;
+  if (!(state.staging = blocks<Block>(arena, inputs, allocator)) ||
+      !(state.owned = blocks<DeviceBlock>(arena, outputs, allocator, remote)) ||
+      !(state.inputCopies = blocks<DeviceBlock>(arena, inputs, allocator, remote)) ||
+      !(state.outputCopies = blocks<Block>(arena, outputs, allocator)) ||
+      !(state.segments = blocks<SegmentState>(arena, function.segments.size, allocator, remote)))
     return Status::outOfMemory();
   for (size_t s = 0; s < function.segments.size; ++s) {
     SegmentState &segment = state.segments[s];
@@ -159,21 +168,6 @@ Status Context::initialize(const Function &function, FunctionState &state) {
   return {};
 }
 
-Status Context::reserve(Block &block, uint64_t bytes) {
-  if (bytes <= block.size())
-    return {};
-  const uint64_t others = heldBytes - block.size();
-  if (memoryLimit && others + bytes > memoryLimit)
-    return Status::error(Code::MemoryLimit,
-                         "%llu bytes of memory are needed, the context's limit is %llu",
-                         (unsigned long long)(others + bytes), (unsigned long long)memoryLimit);
-  heldBytes = others;
-  block.reset();
-  TESSERA_TRY(block.reserve(bytes));
-  heldBytes += block.size();
-  return {};
-}
-
 //===----------------------------------------------------------------------===//
 // State and profile
 //===----------------------------------------------------------------------===//
@@ -185,39 +179,36 @@ Status Context::Occupied::status() const {
                                    "each thread");
 }
 
-void Context::initializeVariables() {
+Status Context::initializeVariables() {
   for (size_t i = 0; i < module.variables.size; ++i) {
     const Variable &variable = module.variables[i];
     if (!variable.bytes)
       continue;
-    if (variable.initial >= 0)
-      std::memcpy(variables[i].value(), module.constants[variable.initial].data, variable.bytes);
-    else
-      std::memset(variables[i].value(), 0, variable.bytes);
+    uint8_t *value = variables[i].value();
+    TESSERA_TRY(
+        variable.initial >= 0
+            ? memory.toDevice(value, module.constants[variable.initial].data, variable.bytes)
+            : memory.fill(value, 0, 1, variable.bytes));
   }
+  return {};
 }
 
 Status Context::resetVariables() {
   Occupied occupied(*this);
   TESSERA_TRY(occupied.status());
-  initializeVariables();
-  return {};
+  return initializeVariables();
 }
 
 Status Context::readVariable(uint32_t index, void *data) {
   Occupied occupied(*this);
   TESSERA_TRY(occupied.status());
-  if (const uint64_t bytes = module.variables[index].bytes)
-    std::memcpy(data, variables[index].value(), bytes);
-  return {};
+  return memory.toHost(data, variables[index].value(), module.variables[index].bytes);
 }
 
 Status Context::writeVariable(uint32_t index, const void *data) {
   Occupied occupied(*this);
   TESSERA_TRY(occupied.status());
-  if (const uint64_t bytes = module.variables[index].bytes)
-    std::memcpy(variables[index].value(), data, bytes);
-  return {};
+  return memory.toDevice(variables[index].value(), data, module.variables[index].bytes);
 }
 
 Status Context::startProfile(uint64_t capacity) {

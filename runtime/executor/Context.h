@@ -68,7 +68,8 @@ public:
 
   Context(Module &module, const Allocator &allocator)
       : module(module), allocator(allocator), pool(this->allocator), records(this->allocator),
-        arena(this->allocator), zeros(this->allocator) {}
+        arena(this->allocator), memory(module.device->memory),
+        zeros(this->allocator, module.device->memory) {}
 
 private:
   // A buffer as it is bound now.
@@ -84,8 +85,9 @@ private:
     uint64_t bytes;
   };
   struct SegmentState {
-    explicit SegmentState(const Allocator &allocator) : memory(allocator) {}
-    Block memory;
+    SegmentState(const Allocator &allocator, const DeviceMemory *remote)
+        : memory(allocator, remote) {}
+    DeviceBlock memory;
     Plan *plans = nullptr;
     uint32_t count = 0, oldest = 0;
     uint64_t stamp = 0; // of the last plan, or of what made it invalid
@@ -94,9 +96,9 @@ private:
   };
   // A run writes to the other copy, which becomes the value when the run has succeeded.
   struct VariableState {
-    explicit VariableState(const Allocator &allocator)
-        : memory{Block(allocator), Block(allocator)} {}
-    Block memory[2];
+    VariableState(const Allocator &allocator, const DeviceMemory *remote)
+        : memory{{allocator, remote}, {allocator, remote}} {}
+    DeviceBlock memory[2];
     uint8_t current = 0;
     bool isWritten = false; // by the run in progress
 
@@ -123,9 +125,11 @@ private:
     bool *isSet;
     TensorView *outputs; // the caller's, data null when owned
     bool *isGiven;
-    uint8_t **inputMemory; // what kernels read: the caller's memory, or staging
-    Block *staging;        // of inputs that are not dense
-    Block *owned;          // of outputs
+    uint8_t **inputMemory;    // what kernels read: the caller's memory, or a copy
+    Block *staging;           // of inputs that are not dense
+    DeviceBlock *owned;       // of outputs that kernels do not write to the caller's memory
+    DeviceBlock *inputCopies; // of inputs, for devices with memory of their own
+    Block *outputCopies;      // of outputs, for the caller, from such devices
     int64_t *registers;
     Bound *bound;
     SegmentState *segments;
@@ -137,7 +141,7 @@ private:
 
   Status initialize(const ContextOptions &options);
   Status initialize(const Function &function, FunctionState &state);
-  Status reserve(Block &block, uint64_t bytes);
+  template <typename Block> Status reserve(Block &block, uint64_t bytes);
   Status bindInputs(const Function &function, FunctionState &state);
   Status checkInputs(const Function &function, FunctionState &state);
   Status checkOverlap(const Function &function, FunctionState &state);
@@ -145,7 +149,9 @@ private:
   Status findPlan(const Function &function, FunctionState &state, uint32_t segment, Plan *&plan);
   void place(const Function &function, FunctionState &state, uint32_t segment, Plan &plan);
   Status checkBound(const Function &function, const FunctionState &state, uint32_t buffer) const;
-  void beginWrite(const Function &function, FunctionState &state, uint32_t buffer, bool isComplete);
+  Status beginWrite(const Function &function, FunctionState &state, uint32_t buffer,
+                    bool isComplete);
+  Status deliverOutputs(const Function &function, FunctionState &state);
   Status bindShape(const Function &function, FunctionState &state, uint32_t buffer);
   Status bindMemory(const Function &function, FunctionState &state, uint32_t buffer,
                     uint8_t *segmentMemory, uint64_t offset);
@@ -158,7 +164,7 @@ private:
   Status copy(FunctionState &state, const Function &function, const Instruction &x);
   Status fill(FunctionState &state, const Function &function, const Instruction &x);
   Status call(uint32_t functionIndex);
-  void initializeVariables();
+  Status initializeVariables();
   Status checkStop();
   void record(RecordKind kind, uint32_t function, uint32_t instruction, int32_t kernel,
               int64_t start, int64_t operations, int64_t bytes);
@@ -169,7 +175,8 @@ private:
   static bool shouldStop(const KernelContext *context);
 
   Arena arena;
-  Block zeros; // what kernels see of inputs that are empty
+  const Memory memory;
+  DeviceBlock zeros; // what kernels see of inputs that are empty
   VariableState *variables = nullptr;
   FunctionState *functions = nullptr;
   KernelContext kernelContext{};
@@ -181,6 +188,21 @@ private:
   std::atomic<bool> busy{false};
   int64_t deadline = 0; // CLOCK_MONOTONIC nanoseconds; 0: none
 };
+
+template <typename Block> Status Context::reserve(Block &block, uint64_t bytes) {
+  if (bytes <= block.size())
+    return {};
+  const uint64_t others = heldBytes - block.size();
+  if (memoryLimit && others + bytes > memoryLimit)
+    return Status::error(Code::MemoryLimit,
+                         "%llu bytes of memory are needed, the context's limit is %llu",
+                         (unsigned long long)(others + bytes), (unsigned long long)memoryLimit);
+  heldBytes = others;
+  block.reset();
+  TESSERA_TRY(block.reserve(bytes));
+  heldBytes += block.size();
+  return {};
+}
 
 int64_t monotonicNanoseconds();
 

@@ -67,11 +67,13 @@ Status Context::bindMemory(const Function &function, FunctionState &state, uint3
   case BufferKind::Input: bound.host = state.inputMemory[buffer.source]; return {};
   case BufferKind::Output: {
     const TensorSignature &signature = function.outputs[buffer.source];
-    if (!state.isGiven[buffer.source]) {
+    const bool isGiven = state.isGiven[buffer.source];
+    if (!isGiven || memory.isRemote()) {
       TESSERA_TRY(reserve(state.owned[buffer.source], bytes));
       bound.host = state.owned[buffer.source].data();
-      return {};
     }
+    if (!isGiven)
+      return {};
     const TensorView &tensor = state.outputs[buffer.source];
     for (uint32_t d = 0; d < tensor.rank; ++d)
       if (tensor.dims[d] != bound.dim[tensor.rank - 1 - d].extent)
@@ -80,11 +82,12 @@ Status Context::bindMemory(const Function &function, FunctionState &state, uint3
                              "result has %d",
                              signature.name, (long long)tensor.dims[d], d,
                              bound.dim[tensor.rank - 1 - d].extent);
-    bound.host = static_cast<uint8_t *>(tensor.data);
+    if (!memory.isRemote())
+      bound.host = static_cast<uint8_t *>(tensor.data);
     return {};
   }
   case BufferKind::Constant:
-    bound.host = const_cast<uint8_t *>(module.constants[buffer.source].data);
+    bound.host = const_cast<uint8_t *>(module.constants[buffer.source].seen);
     return {};
   case BufferKind::Variable: bound.host = variables[buffer.source].seen(); return {};
   case BufferKind::Temp: bound.host = segmentMemory + offset; return {};
@@ -187,11 +190,11 @@ Status Context::planSegment(const Function &function, FunctionState &state, uint
       TESSERA_TRY(bindShape(function, state, index));
   Plan *plan = nullptr;
   TESSERA_TRY(findPlan(function, state, segment, plan));
-  Block &memory = state.segments[segment].memory;
-  TESSERA_TRY(reserve(memory, plan->bytes));
+  DeviceBlock &temporaries = state.segments[segment].memory;
+  TESSERA_TRY(reserve(temporaries, plan->bytes));
   for (size_t i = 0; i < buffers.size; ++i)
     if (!function.buffers[buffers[i]].isRebound)
-      TESSERA_TRY(bindMemory(function, state, buffers[i], memory.data(), plan->offsets[i]));
+      TESSERA_TRY(bindMemory(function, state, buffers[i], temporaries.data(), plan->offsets[i]));
   return {};
 }
 

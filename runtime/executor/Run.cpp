@@ -62,11 +62,6 @@ template <typename T> int64_t load(const void *at) {
   std::memcpy(&value, at, sizeof(T));
   return int64_t(value);
 }
-template <typename T> void store(void *at, int64_t value) {
-  const T narrow = T(value);
-  std::memcpy(at, &narrow, sizeof(T));
-}
-
 } // namespace
 
 Status Context::loadScalar(FunctionState &state, const Instruction &x, const Buffer &buffer) {
@@ -75,7 +70,9 @@ Status Context::loadScalar(FunctionState &state, const Instruction &x, const Buf
   if (index < 0 || index >= bound.elements)
     return Status::error(Code::IndexOutOfRange, "element %lld of a tensor of %lld is read",
                          (long long)index, (long long)bound.elements);
-  const uint8_t *at = bound.buffer.host + index * info(buffer.type).bytes;
+  uint8_t at[8];
+  const uint64_t bytes = info(buffer.type).bytes;
+  TESSERA_TRY(memory.toHost(at, bound.buffer.host + uint64_t(index) * bytes, bytes));
   int64_t &value = state.registers[x.dst];
   switch (buffer.type) {
   case ElementType::I8: value = load<int8_t>(at); break;
@@ -98,31 +95,28 @@ Status Context::storeScalar(FunctionState &state, const Instruction &x, const Bu
   if (index < 0 || index >= bound.elements)
     return Status::error(Code::IndexOutOfRange, "element %lld of a tensor of %lld is written",
                          (long long)index, (long long)bound.elements);
-  uint8_t *at = bound.buffer.host + index * info(buffer.type).bytes;
-  const int64_t value = state.registers[x.a];
-  switch (info(buffer.type).bytes) {
-  case 1: store<uint8_t>(at, buffer.type == ElementType::Bool ? value != 0 : value); break;
-  case 2: store<uint16_t>(at, value); break;
-  case 4: store<uint32_t>(at, value); break;
-  default: store<uint64_t>(at, value); break;
-  }
-  return {};
+  const uint64_t bytes = info(buffer.type).bytes;
+  // Little-endian: the low bytes come first.
+  int64_t value = state.registers[x.a];
+  if (buffer.type == ElementType::Bool)
+    value = value != 0;
+  return memory.toDevice(bound.buffer.host + uint64_t(index) * bytes, &value, bytes);
 }
 
 // The first write of a run to a variable moves everything that is bound to it to its other copy, so
 // that a run that fails has changed nothing. `isComplete`: the write covers all of it, the old
 // value is not needed.
-void Context::beginWrite(const Function &function, FunctionState &state, uint32_t index,
-                         bool isComplete) {
+Status Context::beginWrite(const Function &function, FunctionState &state, uint32_t index,
+                           bool isComplete) {
   const Buffer &root = function.buffers[function.buffers[index].root];
   if (root.kind != BufferKind::Variable || variables[root.source].isWritten)
-    return;
+    return {};
   VariableState &variable = variables[root.source];
   const uint8_t *from = variable.seen();
   variable.isWritten = true;
   uint8_t *to = variable.seen();
-  if (!isComplete && module.variables[root.source].bytes)
-    std::memcpy(to, from, module.variables[root.source].bytes);
+  if (!isComplete)
+    TESSERA_TRY(memory.copy(to, from, module.variables[root.source].bytes));
   for (uint32_t other : state.variableBuffers) {
     Bound &bound = state.bound[other];
     const Buffer &buffer = function.buffers[other];
@@ -130,6 +124,7 @@ void Context::beginWrite(const Function &function, FunctionState &state, uint32_
         bound.stamp == state.segments[buffer.segment].stamp)
       bound.buffer.host = to + (bound.buffer.host - from);
   }
+  return {};
 }
 
 namespace {
@@ -150,13 +145,20 @@ Status Context::copy(FunctionState &state, const Function &function, const Instr
   // Before the write begins: the source may be the variable's old value.
   const uint8_t *source = from.buffer.host;
   const Buffer &root = function.buffers[function.buffers[x.dst].root];
-  beginWrite(function, state, x.dst,
-             root.kind == BufferKind::Variable && bytes == module.variables[root.source].bytes);
+  TESSERA_TRY(beginWrite(function, state, x.dst,
+                         root.kind == BufferKind::Variable &&
+                             bytes == module.variables[root.source].bytes));
   uint8_t *target = to.buffer.host;
+  if (target == source)
+    return {};
   if (target < source + bytes && source < target + bytes) {
+    if (memory.isRemote())
+      return Status::error(Code::Internal, "a copy within one tensor of a device overlaps");
     std::memmove(target, source, bytes);
     return {};
   }
+  if (memory.isRemote())
+    return memory.copy(target, source, bytes);
   for (uint64_t done = 0; done < bytes; done += kPieceBytes) {
     TESSERA_TRY(checkStop());
     std::memcpy(target + done, source + done,
@@ -172,8 +174,11 @@ Status Context::fill(FunctionState &state, const Function &function, const Instr
   if (!bytes)
     return {};
   const Buffer &root = function.buffers[function.buffers[x.dst].root];
-  beginWrite(function, state, x.dst,
-             root.kind == BufferKind::Variable && bytes == module.variables[root.source].bytes);
+  TESSERA_TRY(beginWrite(function, state, x.dst,
+                         root.kind == BufferKind::Variable &&
+                             bytes == module.variables[root.source].bytes));
+  if (memory.isRemote())
+    return memory.fill(to.buffer.host, uint64_t(x.imm), uint32_t(size), uint64_t(to.elements));
   for (uint64_t done = 0; done < bytes; done += kPieceBytes) {
     TESSERA_TRY(checkStop());
     const uint64_t end = bytes - done < kPieceBytes ? bytes : done + kPieceBytes;
@@ -222,7 +227,7 @@ Status Context::bindEmptyInputs(const Function &function, FunctionState &state,
   needed += kBufferAlignment; // A vector may begin at the last element.
   if (needed > zeros.size()) {
     TESSERA_TRY(reserve(zeros, needed));
-    std::memset(zeros.data(), 0, needed);
+    TESSERA_TRY(memory.fill(zeros.data(), 0, 1, needed));
   }
   for (size_t i = 0; i < kernel.args.size; ++i)
     if (isEmptyInput(i))
@@ -264,12 +269,15 @@ Status Context::launch(uint32_t functionIndex, FunctionState &state, uint32_t in
   if (!state.variableBuffers.empty())
     for (size_t i = 0; i < kernel.args.size; ++i)
       if (kernel.args[i].kind == KernelArgKind::Output)
-        beginWrite(function, state, function.operands[x.b + i], false);
+        TESSERA_TRY(beginWrite(function, state, function.operands[x.b + i], false));
   const int64_t start = recordCapacity ? monotonicNanoseconds() : 0;
   reported = 0;
   Status problem;
   const int32_t status =
       module.device->launch(kernel.function, &kernelContext, state.arguments, problem);
+  // Launches do not wait for their end, except where it is measured.
+  if (recordCapacity && problem.ok())
+    problem = memory.wait();
   record(RecordKind::Launch, functionIndex, index, int32_t(x.a), start,
          x.dst == kNoRegister ? -1 : state.registers[x.dst],
          x.d == kNoRegister ? -1 : state.registers[x.d]);
@@ -303,7 +311,7 @@ Status Context::execute(uint32_t functionIndex, FunctionState &state, uint32_t b
       break;
     case Opcode::StoreScalar:
       TESSERA_TRY(checkBound(function, state, x.dst));
-      beginWrite(function, state, x.dst, false);
+      TESSERA_TRY(beginWrite(function, state, x.dst, false));
       TESSERA_TRY(storeScalar(state, x, function.buffers[x.dst]));
       break;
     case Opcode::Launch:
@@ -359,6 +367,7 @@ Status Context::call(uint32_t functionIndex) {
   TESSERA_TRY(planSegment(function, state, 0));
   TESSERA_TRY(
       execute(functionIndex, state, function.prologue, uint32_t(function.instructions.size)));
+  TESSERA_TRY(deliverOutputs(function, state));
   // What was asked for while the last kernel ran.
   return checkStop();
 }

@@ -142,6 +142,9 @@ Status Context::getOutput(uint32_t function, uint32_t output, TensorView &tensor
       continue;
     const KernelBuffer &bound = state.bound[i].buffer;
     tensor.data = bound.host;
+    if (memory.isRemote())
+      tensor.data =
+          state.isGiven[output] ? state.outputs[output].data : state.outputCopies[output].data();
     tensor.type = buffer.type;
     tensor.rank = uint32_t(buffer.dims.size);
     for (uint32_t d = 0; d < tensor.rank; ++d) {
@@ -198,19 +201,44 @@ Status Context::checkInputs(const Function &function, FunctionState &state) {
                              "input '%s' has extent %lld in dimension %zu, expected %s = %lld",
                              signature.name, (long long)tensor.dims[d], d, signature.dimText[d],
                              (long long)expected);
-    if (isDense(tensor)) {
-      state.inputMemory[i] = static_cast<uint8_t *>(tensor.data);
-      continue;
-    }
     const size_t elementBytes = info(tensor.type).bytes;
     int64_t count = 0;
     if (!countElements(tensor.dims, tensor.rank, count))
       return Status::error(Code::TooLarge, "input '%s' is too large", signature.name);
-    TESSERA_TRY(reserve(state.staging[i], uint64_t(count) * elementBytes));
-    copyDense(tensor, state.staging[i].data(), elementBytes);
-    state.inputMemory[i] = state.staging[i].data();
+    const uint64_t bytes = uint64_t(count) * elementBytes;
+    uint8_t *dense = static_cast<uint8_t *>(tensor.data);
+    if (!isDense(tensor)) {
+      TESSERA_TRY(reserve(state.staging[i], bytes));
+      dense = state.staging[i].data();
+      copyDense(tensor, dense, elementBytes);
+    }
+    if (memory.isRemote()) {
+      TESSERA_TRY(reserve(state.inputCopies[i], bytes).at("input '%s'", signature.name));
+      TESSERA_TRY(memory.toDevice(state.inputCopies[i].data(), dense, bytes));
+      dense = state.inputCopies[i].data();
+    }
+    state.inputMemory[i] = dense;
   }
   return checkOverlap(function, state);
+}
+
+// From a device with memory of its own.
+Status Context::deliverOutputs(const Function &function, FunctionState &state) {
+  if (!memory.isRemote())
+    return {};
+  for (size_t i = 0; i < function.buffers.size; ++i) {
+    const Buffer &buffer = function.buffers[i];
+    if (buffer.kind != BufferKind::Output)
+      continue;
+    const uint64_t bytes = uint64_t(state.bound[i].elements) * info(buffer.type).bytes;
+    void *to = state.outputs[buffer.source].data;
+    if (!state.isGiven[buffer.source]) {
+      TESSERA_TRY(reserve(state.outputCopies[buffer.source], bytes));
+      to = state.outputCopies[buffer.source].data();
+    }
+    TESSERA_TRY(memory.toHost(to, state.bound[i].buffer.host, bytes));
+  }
+  return memory.wait(); // Also what wrote no output.
 }
 
 // What is written must not be read or written under another name. Asked once for the tensors that

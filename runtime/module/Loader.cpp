@@ -36,6 +36,8 @@ Module::~Module() {
     for (Kernel &kernel : variants[active].kernels)
       if (kernel.function)
         device->release(kernel.function);
+  if (deviceConstants)
+    deviceMemory->release(deviceConstants);
   if (code)
     ::munmap(code, codeBytes);
   if (file)
@@ -178,6 +180,13 @@ Status Module::checkSegments(uint64_t metadataEnd, bool verifyAll) {
   return {};
 }
 
+bool Module::hasFamily(const char *family) const {
+  for (const Variant &variant : variants)
+    if (std::strcmp(variant.family, family) == 0)
+      return true;
+  return false;
+}
+
 Status Module::chooseVariant(const char *level) {
   char missing[512] = "";
   size_t used = 0;
@@ -195,7 +204,8 @@ Status Module::chooseVariant(const char *level) {
       continue;
     bool fits = true;
     for (const char *feature : variant.features)
-      if (device->runsCode && !hasCpuFeature(feature)) {
+      if (device->hasFeature ? !device->hasFeature(feature)
+                             : device->runsCode && !hasCpuFeature(feature)) {
         note(fits ? (used ? "; " : "") : " ", fits ? variant.level : "");
         if (fits)
           note(" needs ", "");
@@ -216,11 +226,12 @@ Status Module::chooseVariant(const char *level) {
     return Status::error(Code::UnsupportedCpu, "the module has no variant '%s' for device '%s'",
                          level, device->name);
   if (!found)
-    return Status::error(Code::UnsupportedCpu, "the module has no code for device '%s'",
-                         device->name);
+    return Status::error(Code::UnsupportedCpu,
+                         "the module has no code for device '%s', it has some for '%s'",
+                         device->name, variants.empty() ? "" : variants[0].family);
   return Status::error(Code::UnsupportedCpu,
-                       "this CPU cannot run the module: %s; compile the model for this machine",
-                       missing);
+                       "this %s cannot run the module: %s; compile the model for this machine",
+                       device->hasFeature ? "device" : "CPU", missing);
 }
 
 Status Module::makeExecutable() {
@@ -253,6 +264,46 @@ Status Module::makeExecutable() {
   return {};
 }
 
+// What kernels see of constants: the file, or a copy in the device's memory of those that the
+// active variant reads.
+Status Module::uploadConstants() {
+  deviceMemory = device->memory;
+  if (!deviceMemory) {
+    for (Constant &constant : constants)
+      constant.seen = constant.data;
+    return {};
+  }
+  const auto forEachUsed = [&](auto &&visit) -> Status {
+    for (const Function &function : variant().functions)
+      for (const Buffer &buffer : function.buffers)
+        if (buffer.kind == BufferKind::Constant && !constants[buffer.source].seen)
+          TESSERA_TRY(visit(constants[buffer.source]));
+    return {};
+  };
+  uint64_t bytes = 0;
+  // The place that it will have, first: each is counted once.
+  TESSERA_TRY(forEachUsed([&](Constant &constant) -> Status {
+    uint64_t begin;
+    if (!checkedAlignUp(bytes, kBufferAlignment, begin) || constant.bytes > UINT64_MAX - begin)
+      return Status::error(Code::TooLarge, "the module's constants have more than 2^64 bytes");
+    constant.seen = reinterpret_cast<const uint8_t *>(uintptr_t(begin) + 1);
+    bytes = begin + constant.bytes;
+    return {};
+  }));
+  if (bytes)
+    TESSERA_TRY(deviceMemory->allocate(bytes, deviceConstants).at("the module's constants"));
+  for (Constant &constant : constants) {
+    if (!constant.seen)
+      continue;
+    auto *to =
+        static_cast<uint8_t *>(deviceConstants) + (reinterpret_cast<uintptr_t>(constant.seen) - 1);
+    if (constant.bytes)
+      TESSERA_TRY(deviceMemory->toDevice(to, constant.data, constant.bytes));
+    constant.seen = to;
+  }
+  return {};
+}
+
 Status Module::load(const LoadOptions &options) {
   device = options.device ? options.device : &cpuDevice();
   FileHeader header;
@@ -269,7 +320,13 @@ Status Module::load(const LoadOptions &options) {
   TESSERA_TRY(checkSegments(header.metadataOffset + header.metadataBytes, options.verifyAll));
   for (Constant &constant : constants)
     constant.data = file + segments[constant.segment].offset + constant.offset;
+  if (device->open)
+    if (Status status = device->open(); !status.ok())
+      return std::move(status).at(hasFamily("cpu") ? "device '%s' (the module also runs on 'cpu')"
+                                                   : "device '%s'",
+                                  device->name);
   TESSERA_TRY(chooseVariant(options.variant));
+  TESSERA_TRY(uploadConstants());
   return makeExecutable();
 }
 

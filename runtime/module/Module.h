@@ -2,7 +2,7 @@
 #ifndef TESSERA_RUNTIME_MODULE_MODULE_H
 #define TESSERA_RUNTIME_MODULE_MODULE_H
 
-#include "runtime/device/Device.h"
+#include "runtime/device/Memory.h"
 #include "runtime/module/Program.h"
 
 #include <atomic>
@@ -56,10 +56,14 @@ private:
   Status readHeader(FileHeader &header) const;
   Status decode(const uint8_t *metadata, uint64_t size); // Decode.cpp
   Status checkSegments(uint64_t metadataEnd, bool verifyAll);
+  bool hasFamily(const char *family) const;
   Status chooseVariant(const char *level);
   Status makeExecutable();
+  Status uploadConstants();
 
   std::atomic<uint32_t> references{1};
+  const DeviceMemory *deviceMemory = nullptr; // that has `deviceConstants`
+  void *deviceConstants = nullptr;
   void *code = nullptr; // of the active variant, read and execute only
   uint64_t codeBytes = 0;
 };

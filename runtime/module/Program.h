@@ -37,7 +37,8 @@ struct Constant {
   uint32_t segment;
   Span<int64_t> dims;
   uint64_t offset, bytes;
-  const uint8_t *data;
+  const uint8_t *data; // in the host's memory
+  const uint8_t *seen; // by kernels; null where the active variant has no use for it
 };
 
 struct Variable {

@@ -1,17 +1,57 @@
 //===- InterpretedDevice.cpp - The device "ptx": CUDA kernels on the interpreter ----------===//
 //
-// Takes modules for CUDA devices. Its memory is that of the host, so the executor's buffers are
-// what kernels see, each exactly as large as its tensor.
+// Takes modules for CUDA devices. A kernel may access its arguments, each exactly as large as its
+// tensor. Addresses are such that a host which uses one faults; new memory holds rubbish.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/device/Device.h"
 #include "runtime/device/Launch.h"
 #include "test/gpu/Machine.h"
 
+#include <cstdlib>
 #include <cstring>
 
 namespace tessera::ptx {
 namespace {
+
+/// Above what a process has of an address space of 47 bits.
+constexpr uint64_t kBias = uint64_t(1) << 48;
+
+uint8_t *onHost(const void *address) {
+  return reinterpret_cast<uint8_t *>(reinterpret_cast<uintptr_t>(address) - kBias);
+}
+
+rt::Status allocate(uint64_t bytes, void *&address) {
+  const uint64_t size =
+      (bytes + rt::kBufferAlignment - 1) / rt::kBufferAlignment * rt::kBufferAlignment;
+  void *memory = std::aligned_alloc(rt::kBufferAlignment, size);
+  if (!memory)
+    return rt::Status::outOfMemory();
+  std::memset(memory, 0xA5, size);
+  address = reinterpret_cast<void *>(reinterpret_cast<uintptr_t>(memory) + kBias);
+  return {};
+}
+
+rt::Status fill(void *to, uint64_t pattern, uint32_t elementBytes, uint64_t elements) {
+  for (uint64_t i = 0; i < elements; ++i)
+    std::memcpy(onHost(to) + i * elementBytes, &pattern, elementBytes);
+  return {};
+}
+
+template <bool toHost, bool fromHost> rt::Status move(void *to, const void *from, uint64_t bytes) {
+  std::memcpy(toHost ? to : onHost(to), fromHost ? from : onHost(from), bytes);
+  return {};
+}
+
+constexpr rt::DeviceMemory kMemory{
+    allocate,
+    [](void *address) { std::free(onHost(address)); },
+    move<false, true>,
+    move<true, false>,
+    move<false, false>,
+    fill,
+    [] { return rt::Status(); },
+};
 
 struct Loaded {
   rt::DeviceKernel kernel;
@@ -57,7 +97,7 @@ int32_t launch(void *handle, const rt::KernelContext *, void *const *args, rt::S
     const bool isOutput = arg.kind == uint32_t(rt::DeviceArgKind::Output);
     request.memory.push_back({reinterpret_cast<uintptr_t>(buffer.host),
                               rt::bytesOf(buffer, arg.elementBytes),
-                              "argument " + std::to_string(i), isOutput});
+                              "argument " + std::to_string(i), isOutput, kBias});
   }
   if (const std::string message = run(loaded.program, kernel.name, request); !message.empty())
     error = rt::Status::error(rt::Code::KernelFailed, "%s", message.c_str());
@@ -66,7 +106,8 @@ int32_t launch(void *handle, const rt::KernelContext *, void *const *args, rt::S
 
 constexpr rt::Device kDevice{"ptx",   "cuda",
                              false,   launch,
-                             prepare, [](void *kernel) { delete static_cast<Loaded *>(kernel); }};
+                             prepare, [](void *kernel) { delete static_cast<Loaded *>(kernel); },
+                             &kMemory};
 [[maybe_unused]] const bool isAdded = rt::addDevice(kDevice);
 
 } // namespace

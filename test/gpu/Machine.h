@@ -6,11 +6,12 @@
 
 namespace tessera::ptx {
 
-/// Memory of the host that stands for device memory; an access has to lie within one of them.
+/// Device memory; an access has to lie within one of them.
 struct Region {
   uint64_t base = 0, size = 0;
   std::string name;
   bool isWritable = true;
+  uint64_t bias = 0; ///< where its bytes are in the host's memory: this much below the address
 };
 
 struct Launch {

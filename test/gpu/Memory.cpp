@@ -93,7 +93,7 @@ uint8_t *Block::resolve(Thread &thread, const Instruction &x, Space space, uint6
       return nullptr;
     }
   }
-  return reinterpret_cast<uint8_t *>(uintptr_t(address));
+  return reinterpret_cast<uint8_t *>(uintptr_t(address - memory[found].bias));
 }
 
 bool Block::load(Thread &thread, const Instruction &x) {

@@ -33,6 +33,7 @@ MAY_INCLUDE = {
     "runtime/base": ("runtime/schema",),
     "runtime/module": ("runtime/base", "runtime/schema", "runtime/device"),
     "runtime/device": ("runtime/base", "runtime/schema"),
+    "runtime/device/cuda": ("runtime/base", "runtime/schema", "runtime/device", "runtime/api"),
     "runtime/executor": ("runtime/base", "runtime/schema", "runtime/module", "runtime/device"),
     "runtime/api": ("runtime",),
     "tools/common": ("compiler/api", "runtime/api"),

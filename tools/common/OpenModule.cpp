@@ -1,4 +1,5 @@
 // Apart from Session.cpp, so that a program which takes no models has no compiler to open.
+#include "runtime/api/tessera_cuda.h"
 #include "tools/common/CommandLine.h"
 #include "tools/common/CompilerLibrary.h"
 #include "tools/common/Session.h"
@@ -67,6 +68,8 @@ std::string openModule(const std::string &path, const OpenOptions &options, Modu
   tessera_module *loaded = nullptr;
   tessera_error *error = nullptr;
   tessera_code code;
+  if (options.device == "cuda" && tessera_cuda_enable(&error))
+    return take(error);
   if (isModule(path)) {
     if (!options.quantize.empty())
       return "--quantize is for models; the weights of the module '" + path +

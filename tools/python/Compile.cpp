@@ -1,4 +1,5 @@
 #include "tools/python/Compile.h"
+#include "runtime/api/tessera_cuda.h"
 
 #include "tools/common/CompilerLibrary.h"
 
@@ -131,6 +132,12 @@ private:
   std::deque<Sample> owned;
 };
 
+void enableDevice(const std::string &device) {
+  tessera_error *error = nullptr;
+  if (device == "cuda" && tessera_cuda_enable(&error))
+    fail(error);
+}
+
 tools::ModulePointer loadBytes(const void *data, uint64_t size, const char *variant,
                                const char *device) {
   tessera_load_options options{};
@@ -228,6 +235,7 @@ std::unique_ptr<Module> loadModule(nb::handle source, nb::handle variant, const 
                                    uint32_t threads) {
   const std::string level = variant.is_none() ? "" : nb::cast<std::string>(variant);
   const char *wanted = variant.is_none() ? nullptr : level.c_str();
+  enableDevice(device);
   if (isBytes(source)) {
     std::string bytes = bytesOf(source);
     tools::ModulePointer module = loadBytes(bytes.data(), bytes.size(), wanted, device.c_str());

@@ -202,7 +202,8 @@ NB_MODULE(_tessera, m) {
       nb::sig(
           "def load(module: str | os.PathLike[str] | bytes, *, variant: str | None = None, device: "
           "str = \"cpu\", threads: int = 0) -> Module"),
-      "Loads a module (.tsm) from a file or from bytes.");
+      "Loads a module (.tsm) from a file or from bytes. device: \"cpu\", \"cuda\" (the first GPU; "
+      "for\nmodules compiled with the target cuda:sm_80), or \"null\", which computes nothing.");
   m.def(
       "check", [](nb::object model, nb::object folder) { return checkModel(model, folder); },
       "model"_a, nb::kw_only(), "folder"_a = nb::none(),

@@ -31,7 +31,7 @@ void describe(CommandLine &line, Options &options) {
   line.add_option("--quantize", options.open.quantize,
                   "stores the weights of a model so: see tessera-compile --help-all")
       ->group(line.more);
-  line.add_option("--device", options.open.device, "cpu, or null: everything but the kernels")
+  line.add_option("--device", options.open.device, "cpu, cuda, or null: everything but the kernels")
       ->group(line.more);
   line.add_flag("--reference", options.reference,
                 "interprets a model instead of compiling it: slow, and what it should compute")

@@ -1,0 +1,93 @@
+// Where the tensors of kernels are: in the host's memory, or in a device's own.
+#ifndef TESSERA_RUNTIME_DEVICE_MEMORY_H
+#define TESSERA_RUNTIME_DEVICE_MEMORY_H
+
+#include "runtime/base/Allocator.h"
+#include "runtime/device/Device.h"
+
+#include <cstring>
+
+namespace tessera::rt {
+
+// Moves bytes between the host and where kernels compute; with the host's memory these are plain
+// copies. What was asked for happens in order, also with launches between; only toHost and wait
+// have it done when they return. Errors of earlier launches may come from any of them.
+class Memory {
+public:
+  explicit Memory(const DeviceMemory *remote) : remote(remote) {}
+
+  bool isRemote() const { return remote != nullptr; }
+  Status toDevice(uint8_t *to, const void *from, uint64_t bytes) const {
+    return transfer(remote ? remote->toDevice : nullptr, to, from, bytes);
+  }
+  Status toHost(void *to, const uint8_t *from, uint64_t bytes) const {
+    return transfer(remote ? remote->toHost : nullptr, to, from, bytes);
+  }
+  // The ranges do not overlap.
+  Status copy(uint8_t *to, const uint8_t *from, uint64_t bytes) const {
+    return transfer(remote ? remote->copy : nullptr, to, from, bytes);
+  }
+  Status fill(uint8_t *to, uint64_t pattern, uint32_t elementBytes, uint64_t elements) const {
+    if (remote)
+      return elements ? remote->fill(to, pattern, elementBytes, elements) : Status();
+    for (uint64_t i = 0; i < elements; ++i)
+      std::memcpy(to + i * elementBytes, &pattern, elementBytes);
+    return {};
+  }
+  Status wait() const { return remote ? remote->wait() : Status(); }
+
+private:
+  static Status transfer(Status (*move)(void *, const void *, uint64_t), void *to, const void *from,
+                         uint64_t bytes) {
+    if (!bytes)
+      return {};
+    if (move)
+      return move(to, from, bytes);
+    std::memcpy(to, from, bytes);
+    return {};
+  }
+
+  const DeviceMemory *remote;
+};
+
+// A block of what kernels see that only grows; growing loses the contents.
+class DeviceBlock {
+public:
+  DeviceBlock(const Allocator &allocator, const DeviceMemory *remote)
+      : remote(remote), local(allocator) {}
+  DeviceBlock(const DeviceBlock &) = delete;
+  DeviceBlock &operator=(const DeviceBlock &) = delete;
+  ~DeviceBlock() { reset(); }
+
+  Status reserve(uint64_t wanted) {
+    if (!remote)
+      return local.reserve(wanted);
+    if (wanted <= bytes)
+      return {};
+    reset();
+    void *made = nullptr;
+    TESSERA_TRY(remote->allocate(wanted, made));
+    memory = static_cast<uint8_t *>(made);
+    bytes = wanted;
+    return {};
+  }
+  void reset() {
+    if (memory)
+      remote->release(memory);
+    memory = nullptr;
+    bytes = 0;
+    local.reset();
+  }
+  uint8_t *data() const { return remote ? memory : local.data(); }
+  uint64_t size() const { return remote ? bytes : local.size(); }
+
+private:
+  const DeviceMemory *remote;
+  Block local;
+  uint8_t *memory = nullptr;
+  uint64_t bytes = 0;
+};
+
+} // namespace tessera::rt
+
+#endif // TESSERA_RUNTIME_DEVICE_MEMORY_H

@@ -1,0 +1,209 @@
+#include "runtime/device/cuda/CudaDevice.h"
+
+#include "runtime/device/Launch.h"
+#include "runtime/device/cuda/Driver.h"
+
+#include <cstdlib>
+#include <cstring>
+
+namespace tessera::rt {
+namespace {
+
+using cuda::DevicePtr;
+using cuda::Driver;
+
+// What every kernel may take on every architecture (CUDA C++ Programming Guide, "Function
+// Parameters").
+constexpr uint32_t kMaxParameters = 4096 / 8;
+// Beyond this a kernel asks for its shared memory.
+constexpr uint32_t kOrdinarySharedBytes = 48 << 10;
+
+DevicePtr toPtr(const void *address) { return DevicePtr(reinterpret_cast<uintptr_t>(address)); }
+
+// Runs `body(driver)` with the device chosen for this thread.
+template <typename Body> Status with(Body &&body) {
+  const Driver *driver = nullptr;
+  TESSERA_TRY(cuda::openDriver(driver));
+  TESSERA_TRY(driver->use());
+  return body(*driver);
+}
+
+//===----------------------------------------------------------------------===//
+// Memory
+//===----------------------------------------------------------------------===//
+
+Status allocate(uint64_t bytes, void *&address) {
+  return with([&](const Driver &driver) -> Status {
+    DevicePtr made = 0;
+    const cuda::Result result = driver.memAlloc(&made, bytes);
+    if (result == cuda::kOutOfMemory) {
+      size_t free = 0, total = 0;
+      (void)driver.memGetInfo(&free, &total);
+      return Status::error(Code::OutOfMemory,
+                           "%llu bytes of the memory of %s are needed, %zu of %zu are free",
+                           (unsigned long long)bytes, driver.deviceName, free, total);
+    }
+    address = reinterpret_cast<void *>(uintptr_t(made));
+    return driver.check(result, "cuMemAlloc");
+  });
+}
+
+void release(void *address) {
+  // An error of an earlier launch was reported where it was waited for.
+  (void)with([&](const Driver &driver) -> Status {
+    (void)driver.memFree(toPtr(address));
+    return {};
+  });
+}
+
+Status toDevice(void *to, const void *from, uint64_t bytes) {
+  return with([&](const Driver &driver) {
+    return driver.check(driver.copyToDevice(toPtr(to), from, bytes), "a copy to the device");
+  });
+}
+Status toHost(void *to, const void *from, uint64_t bytes) {
+  return with([&](const Driver &driver) {
+    return driver.check(driver.copyToHost(to, toPtr(from), bytes), "a copy from the device");
+  });
+}
+Status copy(void *to, const void *from, uint64_t bytes) {
+  return with([&](const Driver &driver) {
+    return driver.check(driver.copyOnDevice(toPtr(to), toPtr(from), bytes, nullptr),
+                        "a copy on the device");
+  });
+}
+
+Status fill(void *to, uint64_t pattern, uint32_t elementBytes, uint64_t elements) {
+  return with([&](const Driver &driver) {
+    const DevicePtr at = toPtr(to);
+    cuda::Result result;
+    switch (elementBytes) {
+    case 1: result = driver.fill8(at, uint8_t(pattern), elements, nullptr); break;
+    case 2: result = driver.fill16(at, uint16_t(pattern), elements, nullptr); break;
+    case 4: result = driver.fill32(at, uint32_t(pattern), elements, nullptr); break;
+    default:
+      // Rows of one word, 8 bytes apart: the low halves, then the high ones.
+      result = driver.fillRows32(at, 8, uint32_t(pattern), 1, elements, nullptr);
+      if (result == cuda::kSuccess)
+        result = driver.fillRows32(at + 4, 8, uint32_t(pattern >> 32), 1, elements, nullptr);
+    }
+    return driver.check(result, "a fill on the device");
+  });
+}
+
+Status wait() {
+  return with([](const Driver &driver) {
+    return driver.check(driver.contextSynchronize(), "waiting for kernels");
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Kernels
+//===----------------------------------------------------------------------===//
+
+struct Loaded {
+  DeviceKernel kernel;
+  cuda::ModuleRecord *module;
+  cuda::FunctionRecord *function;
+};
+
+Status loadText(const Driver &driver, Loaded &loaded) {
+  char log[1024] = "";
+  int options[] = {cuda::kJitErrorLog, cuda::kJitErrorLogBytes};
+  void *values[] = {log, reinterpret_cast<void *>(sizeof(log))};
+  const cuda::Result result =
+      driver.moduleLoadData(&loaded.module, loaded.kernel.text, 2, options, values);
+  if (result == cuda::kUnsupportedPtxVersion)
+    return Status::error(Code::SystemError,
+                         "the CUDA driver, for CUDA %d.%d, is too old for its PTX",
+                         driver.version / 1000, driver.version % 1000 / 10);
+  log[sizeof(log) - 1] = 0;
+  if (result == cuda::kInvalidPtx && *log)
+    return Status::error(Code::Malformed, "the CUDA driver does not take its PTX: %s", log);
+  TESSERA_TRY(driver.check(result, "loading PTX"));
+  TESSERA_TRY(
+      driver.check(driver.moduleGetFunction(&loaded.function, loaded.module, loaded.kernel.name),
+                   "finding the function"));
+  const uint32_t shared = loaded.kernel.header.sharedBytes;
+  if (shared <= kOrdinarySharedBytes)
+    return {};
+  return driver.check(
+      driver.functionSetAttribute(loaded.function, cuda::kMaxDynamicSharedBytes, int(shared)),
+      "asking for shared memory");
+}
+
+void releaseKernel(void *kernel) {
+  auto *loaded = static_cast<Loaded *>(kernel);
+  if (loaded->module)
+    (void)with([&](const Driver &driver) -> Status {
+      (void)driver.moduleUnload(loaded->module);
+      return {};
+    });
+  std::free(loaded);
+}
+
+Status prepare(const uint8_t *image, uint64_t bytes, void *&kernel) {
+  auto *loaded = static_cast<Loaded *>(std::malloc(sizeof(Loaded)));
+  if (!loaded)
+    return Status::outOfMemory();
+  new (loaded) Loaded{};
+  Status status = readDeviceImage(image, bytes, loaded->kernel);
+  if (status.ok() && loaded->kernel.parameters > kMaxParameters)
+    status = Status::error(Code::LimitExceeded,
+                           "it has parameters of %u bytes, a GPU takes 4096 (kMaxParameters)",
+                           loaded->kernel.parameters * 8);
+  if (status.ok())
+    status = with([&](const Driver &driver) { return loadText(driver, *loaded); });
+  if (!status.ok()) {
+    releaseKernel(loaded);
+    return status;
+  }
+  kernel = loaded;
+  return {};
+}
+
+int32_t launch(void *handle, const KernelContext *, void *const *args, Status &error) {
+  const auto &loaded = *static_cast<const Loaded *>(handle);
+  DeviceGrid grid;
+  bool isEmpty = false;
+  if (error = findGrid(loaded.kernel, args, grid, isEmpty); !error.ok() || isEmpty)
+    return kKernelOk;
+  uint64_t parameters[kMaxParameters];
+  fillParameters(loaded.kernel, args, parameters);
+  size_t bytes = size_t(loaded.kernel.parameters) * 8;
+  void *extra[] = {cuda::kParameterPointer, parameters, cuda::kParameterSize, &bytes, nullptr};
+  error = with([&](const Driver &driver) {
+    return driver.check(driver.launchKernel(loaded.function, grid.grid[0], grid.grid[1],
+                                            grid.grid[2], grid.block[0], grid.block[1],
+                                            grid.block[2], loaded.kernel.header.sharedBytes,
+                                            nullptr, nullptr, extra),
+                        "a launch");
+  });
+  return kKernelOk;
+}
+
+// "sm_80" runs on every device from there on; "sm_90a" on that architecture alone.
+bool hasFeature(const char *feature) {
+  const Driver *driver = nullptr;
+  if (!cuda::openDriver(driver).ok() || std::strncmp(feature, "sm_", 3) != 0)
+    return false;
+  char *end = nullptr;
+  const long wanted = std::strtol(feature + 3, &end, 10), here = driver->major * 10 + driver->minor;
+  return *end == 'a' ? wanted == here : wanted <= here;
+}
+
+Status open() {
+  const Driver *driver = nullptr;
+  return cuda::openDriver(driver);
+}
+
+} // namespace
+
+const Device &cudaDevice() {
+  static constexpr DeviceMemory memory{allocate, release, toDevice, toHost, copy, fill, wait};
+  static constexpr Device device{"cuda",        "cuda",  false,      launch, prepare,
+                                 releaseKernel, &memory, hasFeature, open};
+  return device;
+}
+
+} // namespace tessera::rt

@@ -1,0 +1,81 @@
+// The CUDA driver, found when it is needed: nothing of CUDA is there when Tessera is built, and its
+// headers are not either. Names, types and numbers are those of NVIDIA's "CUDA Driver API".
+#ifndef TESSERA_RUNTIME_DEVICE_CUDA_DRIVER_H
+#define TESSERA_RUNTIME_DEVICE_CUDA_DRIVER_H
+
+#include "runtime/base/Status.h"
+
+#include <cstddef>
+
+namespace tessera::rt::cuda {
+
+using Result = int32_t;
+constexpr Result kSuccess = 0, kOutOfMemory = 2, kNoDevice = 100, kInvalidPtx = 218,
+                 kUnsupportedPtxVersion = 222;
+using DevicePtr = unsigned long long;
+struct ContextRecord;
+struct ModuleRecord;
+struct FunctionRecord;
+struct StreamRecord;
+
+constexpr int kAttributeMajor = 75, kAttributeMinor = 76;    // of a device: its compute capability
+constexpr int kMaxDynamicSharedBytes = 8;                    // of a function
+constexpr int kJitErrorLog = 5, kJitErrorLogBytes = 6;       // options of cuModuleLoadDataEx
+void *const kParameterPointer = reinterpret_cast<void *>(1); // of cuLaunchKernel's `extra`
+void *const kParameterSize = reinterpret_cast<void *>(2);
+
+// name, name in the library, parameters
+#define TESSERA_CUDA_FUNCTIONS(X)                                                                  \
+  X(init, "cuInit", (unsigned))                                                                    \
+  X(driverGetVersion, "cuDriverGetVersion", (int *))                                               \
+  X(deviceGetCount, "cuDeviceGetCount", (int *))                                                   \
+  X(deviceGet, "cuDeviceGet", (int *, int))                                                        \
+  X(deviceGetName, "cuDeviceGetName", (char *, int, int))                                          \
+  X(deviceGetAttribute, "cuDeviceGetAttribute", (int *, int, int))                                 \
+  X(primaryContextRetain, "cuDevicePrimaryCtxRetain", (ContextRecord **, int))                     \
+  X(contextSetCurrent, "cuCtxSetCurrent", (ContextRecord *))                                       \
+  X(contextSynchronize, "cuCtxSynchronize", ())                                                    \
+  X(memGetInfo, "cuMemGetInfo_v2", (size_t *, size_t *))                                           \
+  X(memAlloc, "cuMemAlloc_v2", (DevicePtr *, size_t))                                              \
+  X(memFree, "cuMemFree_v2", (DevicePtr))                                                          \
+  X(copyToDevice, "cuMemcpyHtoD_v2", (DevicePtr, const void *, size_t))                            \
+  X(copyToHost, "cuMemcpyDtoH_v2", (void *, DevicePtr, size_t))                                    \
+  X(copyOnDevice, "cuMemcpyDtoDAsync_v2", (DevicePtr, DevicePtr, size_t, StreamRecord *))          \
+  X(fill8, "cuMemsetD8Async", (DevicePtr, unsigned char, size_t, StreamRecord *))                  \
+  X(fill16, "cuMemsetD16Async", (DevicePtr, unsigned short, size_t, StreamRecord *))               \
+  X(fill32, "cuMemsetD32Async", (DevicePtr, unsigned, size_t, StreamRecord *))                     \
+  X(fillRows32, "cuMemsetD2D32Async",                                                              \
+    (DevicePtr, size_t, unsigned, size_t, size_t, StreamRecord *))                                 \
+  X(moduleLoadData, "cuModuleLoadDataEx",                                                          \
+    (ModuleRecord **, const void *, unsigned, int *, void **))                                     \
+  X(moduleUnload, "cuModuleUnload", (ModuleRecord *))                                              \
+  X(moduleGetFunction, "cuModuleGetFunction", (FunctionRecord **, ModuleRecord *, const char *))   \
+  X(functionSetAttribute, "cuFuncSetAttribute", (FunctionRecord *, int, int))                      \
+  X(launchKernel, "cuLaunchKernel",                                                                \
+    (FunctionRecord *, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,       \
+     StreamRecord *, void **, void **))                                                            \
+  X(getErrorName, "cuGetErrorName", (Result, const char **))                                       \
+  X(getErrorString, "cuGetErrorString", (Result, const char **))
+
+struct Driver {
+#define TESSERA_CUDA_POINTER(name, symbol, parameters) Result(*name) parameters;
+  TESSERA_CUDA_FUNCTIONS(TESSERA_CUDA_POINTER)
+#undef TESSERA_CUDA_POINTER
+  int version;         // 12040: CUDA 12.4
+  int major, minor;    // compute capability of the device
+  char deviceName[80]; // "NVIDIA H100 80GB HBM3"
+  ContextRecord *context;
+
+  // An error of the driver as a status: "cuMemAlloc: ...".
+  Status check(Result result, const char *what) const;
+  // Calls of this thread go to the device.
+  Status use() const { return check(contextSetCurrent(context), "choosing the device"); }
+};
+
+// The driver with the first device, or why there is none. The library is looked for once, under the
+// name that $TESSERA_CUDA_DRIVER gives or as libcuda.so.1; it stays open.
+Status openDriver(const Driver *&driver);
+
+} // namespace tessera::rt::cuda
+
+#endif // TESSERA_RUNTIME_DEVICE_CUDA_DRIVER_H

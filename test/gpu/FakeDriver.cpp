@@ -1,0 +1,243 @@
+//===- FakeDriver.cpp - A library with the interface of the CUDA driver --------------------===//
+//
+// Its device is the interpreter of PTX, so that the runtime's device "cuda" runs without a GPU. As
+// with a GPU, addresses mean nothing to the host, memory is limited, and what goes wrong in a
+// kernel appears when somebody waits. What the machine is like:
+//   FAKE_CUDA_VERSION (12040), FAKE_CUDA_DEVICES (1), FAKE_CUDA_CAPABILITY (80),
+//   FAKE_CUDA_MEMORY (bytes; 1 GB)
+//
+//===----------------------------------------------------------------------===//
+#include "runtime/device/cuda/Driver.h"
+#include "test/gpu/Machine.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <string>
+
+using namespace tessera;
+using rt::cuda::DevicePtr;
+using rt::cuda::Result;
+
+namespace {
+
+constexpr Result kInvalidValue = 1, kNoContext = 201, kNotFound = 500, kLaunchFailed = 719;
+constexpr uint64_t kBias = uint64_t(1) << 48; // Above what a process has.
+
+long setting(const char *name, long fallback) {
+  const char *text = std::getenv(name);
+  return text ? std::atol(text) : fallback;
+}
+
+struct Machine {
+  std::map<DevicePtr, size_t> allocations;
+  size_t used = 0;
+  bool hasContext = false;
+  bool hasFailed = false; // a kernel; stays so, as with a GPU
+};
+Machine machine;
+
+uint8_t *onHost(DevicePtr address) { return reinterpret_cast<uint8_t *>(address - kBias); }
+
+/// Whether the bytes lie in one allocation.
+bool isInside(DevicePtr address, size_t bytes) {
+  auto after = machine.allocations.upper_bound(address);
+  if (after == machine.allocations.begin())
+    return false;
+  const auto &[begin, size] = *std::prev(after);
+  return address - begin <= size && bytes <= size - (address - begin);
+}
+
+Result state() {
+  return !machine.hasContext ? kNoContext : machine.hasFailed ? kLaunchFailed : rt::cuda::kSuccess;
+}
+
+template <typename Element> Result fill(DevicePtr to, size_t pitch, Element value, size_t count) {
+  if (const Result result = state())
+    return result;
+  for (size_t i = 0; i < count; ++i) {
+    if (!isInside(to + i * pitch, sizeof(Element)))
+      return kInvalidValue;
+    std::memcpy(onHost(to + i * pitch), &value, sizeof(Element));
+  }
+  return rt::cuda::kSuccess;
+}
+
+} // namespace
+
+struct rt::cuda::ModuleRecord {
+  std::string text;
+  ptx::Program program;
+};
+struct rt::cuda::FunctionRecord {
+  const ptx::Program *program;
+  std::string name;
+};
+using rt::cuda::ContextRecord;
+using rt::cuda::FunctionRecord;
+using rt::cuda::ModuleRecord;
+using rt::cuda::StreamRecord;
+
+#define EXPORT extern "C" __attribute__((visibility("default"))) Result
+
+EXPORT cuInit(unsigned) { return setting("FAKE_CUDA_DEVICES", 1) ? 0 : rt::cuda::kNoDevice; }
+EXPORT cuDriverGetVersion(int *version) {
+  *version = int(setting("FAKE_CUDA_VERSION", 12040));
+  return 0;
+}
+EXPORT cuDeviceGetCount(int *count) {
+  *count = int(setting("FAKE_CUDA_DEVICES", 1));
+  return 0;
+}
+EXPORT cuDeviceGet(int *device, int number) {
+  *device = number;
+  return 0;
+}
+EXPORT cuDeviceGetName(char *name, int bytes, int) {
+  std::snprintf(name, size_t(bytes), "interpreter of PTX");
+  return 0;
+}
+EXPORT cuDeviceGetAttribute(int *value, int attribute, int) {
+  const int capability = int(setting("FAKE_CUDA_CAPABILITY", 80));
+  *value = attribute == rt::cuda::kAttributeMajor ? capability / 10 : capability % 10;
+  return 0;
+}
+EXPORT cuDevicePrimaryCtxRetain(ContextRecord **context, int) {
+  *context = reinterpret_cast<ContextRecord *>(&machine);
+  return 0;
+}
+EXPORT cuCtxSetCurrent(ContextRecord *context) {
+  machine.hasContext = context != nullptr;
+  return 0;
+}
+EXPORT cuCtxSynchronize() { return state(); }
+
+EXPORT cuMemGetInfo_v2(size_t *free, size_t *total) {
+  *total = size_t(setting("FAKE_CUDA_MEMORY", 1 << 30));
+  *free = *total - machine.used;
+  return 0;
+}
+EXPORT cuMemAlloc_v2(DevicePtr *address, size_t bytes) {
+  if (const Result result = state())
+    return result;
+  if (machine.used + bytes > size_t(setting("FAKE_CUDA_MEMORY", 1 << 30)))
+    return rt::cuda::kOutOfMemory;
+  void *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+  std::memset(memory, 0xA5, bytes);
+  *address = DevicePtr(reinterpret_cast<uintptr_t>(memory)) + kBias;
+  machine.allocations[*address] = bytes;
+  machine.used += bytes;
+  return 0;
+}
+EXPORT cuMemFree_v2(DevicePtr address) {
+  auto found = machine.allocations.find(address);
+  if (found == machine.allocations.end())
+    return kInvalidValue;
+  machine.used -= found->second;
+  machine.allocations.erase(found);
+  std::free(onHost(address));
+  return 0;
+}
+
+EXPORT cuMemcpyHtoD_v2(DevicePtr to, const void *from, size_t bytes) {
+  if (const Result result = state())
+    return result;
+  if (!isInside(to, bytes))
+    return kInvalidValue;
+  std::memcpy(onHost(to), from, bytes);
+  return 0;
+}
+EXPORT cuMemcpyDtoH_v2(void *to, DevicePtr from, size_t bytes) {
+  if (const Result result = state())
+    return result;
+  if (!isInside(from, bytes))
+    return kInvalidValue;
+  std::memcpy(to, onHost(from), bytes);
+  return 0;
+}
+EXPORT cuMemcpyDtoDAsync_v2(DevicePtr to, DevicePtr from, size_t bytes, StreamRecord *) {
+  if (const Result result = state())
+    return result;
+  if (!isInside(from, bytes) || !isInside(to, bytes))
+    return kInvalidValue;
+  std::memcpy(onHost(to), onHost(from), bytes);
+  return 0;
+}
+EXPORT cuMemsetD8Async(DevicePtr to, unsigned char value, size_t count, StreamRecord *) {
+  return fill<uint8_t>(to, 1, value, count);
+}
+EXPORT cuMemsetD16Async(DevicePtr to, unsigned short value, size_t count, StreamRecord *) {
+  return fill<uint16_t>(to, 2, value, count);
+}
+EXPORT cuMemsetD32Async(DevicePtr to, unsigned value, size_t count, StreamRecord *) {
+  return fill<uint32_t>(to, 4, value, count);
+}
+EXPORT cuMemsetD2D32Async(DevicePtr to, size_t pitch, unsigned value, size_t width, size_t height,
+                          StreamRecord *) {
+  return width == 1 ? fill<uint32_t>(to, pitch, value, height) : kInvalidValue;
+}
+
+EXPORT cuModuleLoadDataEx(ModuleRecord **module, const void *text, unsigned count, int *options,
+                          void **values) {
+  auto made = std::make_unique<ModuleRecord>();
+  made->text = static_cast<const char *>(text);
+  made->program = ptx::parse(made->text);
+  if (!made->program.error.empty()) {
+    for (unsigned i = 0; i + 1 < count; ++i)
+      if (options[i] == rt::cuda::kJitErrorLog && options[i + 1] == rt::cuda::kJitErrorLogBytes)
+        std::snprintf(static_cast<char *>(values[i]), reinterpret_cast<uintptr_t>(values[i + 1]),
+                      "%s", made->program.error.c_str());
+    return rt::cuda::kInvalidPtx;
+  }
+  *module = made.release();
+  return 0;
+}
+EXPORT cuModuleUnload(ModuleRecord *module) {
+  delete module; // With its functions, which are few: they are left.
+  return 0;
+}
+EXPORT cuModuleGetFunction(FunctionRecord **function, ModuleRecord *module, const char *name) {
+  if (!module->program.find(name))
+    return kNotFound;
+  *function = new FunctionRecord{&module->program, name};
+  return 0;
+}
+EXPORT cuFuncSetAttribute(FunctionRecord *, int, int) { return 0; }
+
+EXPORT cuLaunchKernel(FunctionRecord *function, unsigned gridX, unsigned gridY, unsigned gridZ,
+                      unsigned blockX, unsigned blockY, unsigned blockZ, unsigned shared,
+                      StreamRecord *, void **, void **extra) {
+  if (const Result result = state())
+    return result;
+  if (extra[0] != rt::cuda::kParameterPointer || extra[2] != rt::cuda::kParameterSize || extra[4])
+    return kInvalidValue;
+  ptx::Launch launch;
+  const unsigned grid[] = {gridX, gridY, gridZ}, block[] = {blockX, blockY, blockZ};
+  std::memcpy(launch.grid, grid, sizeof(grid));
+  std::memcpy(launch.block, block, sizeof(block));
+  launch.dynamicShared = shared;
+  const auto *parameters = static_cast<const uint8_t *>(extra[1]);
+  launch.params.assign(parameters, parameters + *static_cast<const size_t *>(extra[3]));
+  for (const auto &[address, bytes] : machine.allocations)
+    launch.memory.push_back({address, bytes, "an allocation", true, kBias});
+  if (const std::string message = ptx::run(*function->program, function->name, launch);
+      !message.empty()) {
+    std::fprintf(stderr, "%s\n", message.c_str());
+    machine.hasFailed = true;
+  }
+  return 0;
+}
+
+EXPORT cuGetErrorName(Result error, const char **name) {
+  *name = error == rt::cuda::kOutOfMemory ? "CUDA_ERROR_OUT_OF_MEMORY"
+          : error == kInvalidValue        ? "CUDA_ERROR_INVALID_VALUE"
+          : error == kLaunchFailed        ? "CUDA_ERROR_LAUNCH_FAILED"
+                                          : nullptr;
+  return *name ? 0 : kInvalidValue;
+}
+EXPORT cuGetErrorString(Result, const char **text) {
+  *text = "as its name says";
+  return 0;
+}
