@@ -226,7 +226,8 @@ TEST(Variants, aModuleForAnotherCpuIsRefused) {
   ModuleDesc desc = makeTwice();
   desc.variants[0].family = "gpu";
   Code code;
-  EXPECT_EQ(loadError(desc, &code), "the module has no code for device 'cpu'");
+  EXPECT_EQ(loadError(desc, &code),
+            "the module has no code for device 'cpu', it has some for 'gpu'");
   EXPECT_EQ(int(code), int(Code::UnsupportedCpu));
   desc = makeTwice();
   desc.variants.push_back(desc.variants[0]);
