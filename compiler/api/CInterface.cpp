@@ -223,6 +223,16 @@ void tessera_compilation_weight(const tessera_compilation *compilation, uint32_t
              row.reason.c_str()};
 }
 
+uint32_t tessera_compilation_kernel_types_count(const tessera_compilation *compilation) {
+  return uint32_t(compilation->result.kernelTypes.size());
+}
+void tessera_compilation_kernel_types(const tessera_compilation *compilation, uint32_t index,
+                                      tessera_compiled_kernel *kernel) {
+  const tessera::KernelTypes &row = compilation->result.kernelTypes[index];
+  *kernel = {row.target.c_str(), row.kernel.c_str(), row.reads.c_str(), row.sums.c_str(),
+             row.writes.c_str()};
+}
+
 uint32_t tessera_compilation_layer_count(const tessera_compilation *compilation) {
   return uint32_t(compilation->result.layers.size());
 }

@@ -14,6 +14,7 @@
 #include "dialects/graph/Graph.h"
 #include "dialects/schedule/Schedule.h"
 #include "frontends/onnx/Import.h"
+#include "runtime/api/tessera.h"
 
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
@@ -366,6 +367,25 @@ LogicalResult Compilation::compileKernels() {
   return status;
 }
 
+/// The types of each kernel, as they stand in the module.
+static void listTypes(const module::ModuleDesc &module, std::vector<KernelTypes> &list) {
+  for (const module::Variant &variant : module.variants)
+    for (const module::Kernel &kernel : variant.kernels) {
+      llvm::SetVector<module::ElementType> reads, writes;
+      for (const module::KernelArg &arg : kernel.args)
+        if (arg.kind != module::KernelArgKind::Scalar)
+          (arg.kind == module::KernelArgKind::Input ? reads : writes).insert(arg.type);
+      auto text = [](llvm::ArrayRef<module::ElementType> types) {
+        std::string names;
+        for (module::ElementType type : types)
+          names += std::string(names.empty() ? "" : " ") + tessera_type_name(tessera_type(type));
+        return names;
+      };
+      list.push_back({variant.level, kernel.name, text(reads.getArrayRef()), text(kernel.sums),
+                      text(writes.getArrayRef())});
+    }
+}
+
 LogicalResult Compilation::emit() {
   std::vector<EmittedVariant> finished;
   for (Variant &variant : variants)
@@ -373,6 +393,7 @@ LogicalResult Compilation::emit() {
   llvm::Expected<EmittedModule> emitted = emitModule(finished, "tessera 0.1.0");
   if (!emitted)
     return fail(llvm::toString(emitted.takeError()));
+  listTypes(emitted->description, result.kernelTypes);
   std::string error = module::writeModule(emitted->description, result.bytes);
   time("module");
   return error.empty() ? success() : fail(error);

@@ -88,6 +88,12 @@ struct LayerChoice {
   std::string reason; ///< why it was left; empty: it was not
 };
 
+/// In what types one kernel of one target computes: "f32 bf16"; "" for none.
+struct KernelTypes {
+  std::string target, kernel;
+  std::string reads, sums, writes;
+};
+
 struct CompileTiming {
   std::string step;
   double seconds;
@@ -101,6 +107,7 @@ struct CompileResult {
   std::vector<std::string> targets;
   std::vector<CompileTiming> timings;
   size_t kernels = 0, cachedKernels = 0;
+  std::vector<KernelTypes> kernelTypes; ///< of a module
   std::vector<QuantizedWeight> weights; ///< with `quantize`
   // With `quantize` to int8: the layers that cost most first, then what was left from the start.
   std::vector<LayerChoice> layers;

@@ -33,7 +33,7 @@ extern "C" {
 #endif
 
 /* Raised when something here is added; nothing is ever removed or changed. */
-#define TESSERA_COMPILER_API_VERSION 6
+#define TESSERA_COMPILER_API_VERSION 7
 
 typedef int32_t tessera_compile_code;
 enum {
@@ -245,6 +245,19 @@ tessera_compilation_accuracy_count(const tessera_compilation *compilation);
 TESSERA_COMPILER_API void tessera_compilation_accuracy(const tessera_compilation *compilation,
                                                        uint32_t index,
                                                        tessera_output_accuracy *accuracy);
+
+/* Since version 7: in what element types a kernel of the module reads, keeps running sums, and
+ * writes: "f32 bf16", "" for none. A compilation fails rather than sum in fewer bits than the model
+ * asks for. */
+typedef struct tessera_compiled_kernel {
+  const char *target, *name;
+  const char *reads, *sums, *writes;
+} tessera_compiled_kernel;
+TESSERA_COMPILER_API uint32_t
+tessera_compilation_kernel_types_count(const tessera_compilation *compilation);
+TESSERA_COMPILER_API void
+tessera_compilation_kernel_types(const tessera_compilation *compilation, uint32_t index,
+                                 tessera_compiled_kernel *kernel);
 
 /* Since version 2: the reference interpreter. It runs the first function of a model as the graph's
  * meaning says, without compiling; slowly. Variables keep their values from run to run. A reference

@@ -5,6 +5,7 @@
 #include "compiler/module/EmitFunction.h"
 #include "dialects/graph/Graph.h"
 #include "dialects/graph/WeightStore.h"
+#include "dialects/kernel/Sums.h"
 
 #include "llvm/ADT/MapVector.h"
 
@@ -100,6 +101,9 @@ llvm::Error ModuleEmitter::addKernel(program::LaunchOp launch, const EmittedVari
           definition ? definition->getAttrOfType<ArrayAttr>("kernel.sources") : ArrayAttr())
     for (Attribute source : sources)
       kernel.sources.push_back(llvm::cast<StringAttr>(source).str());
+  if (auto func = llvm::dyn_cast_or_null<kernel::FuncOp>(definition))
+    for (Type type : kernel::getSumTypes(func))
+      kernel.sums.push_back(getRuntimeType(type));
   out.kernels.push_back(std::move(kernel));
   return llvm::Error::success();
 }

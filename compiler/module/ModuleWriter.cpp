@@ -160,9 +160,13 @@ Offset<fb::Kernel> Writer::build(const Kernel &kernel, uint64_t imageOffset) {
   std::vector<fb::Precondition> preconditions;
   for (const Precondition &p : kernel.preconditions)
     preconditions.emplace_back(p.arg, p.dim, uint32_t(p.kind), 0, p.value);
+  std::vector<uint8_t> sums;
+  for (ElementType type : kernel.sums)
+    sums.push_back(uint8_t(type));
   return fb::CreateKernel(builder, builder.CreateString(kernel.name), imageOffset + kernel.entry,
                           builder.CreateVector(args), builder.CreateVectorOfStructs(preconditions),
-                          builder.CreateVectorOfStrings(kernel.sources));
+                          builder.CreateVectorOfStrings(kernel.sources),
+                          sums.empty() ? 0 : builder.CreateVector(sums));
 }
 
 Offset<fb::TensorSignature> Writer::build(const TensorSignature &signature,

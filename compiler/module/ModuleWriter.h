@@ -92,6 +92,7 @@ struct Kernel {
   std::vector<KernelArg> args; // order of the entry's `args`
   std::vector<Precondition> preconditions;
   std::vector<std::string> sources; // model nodes
+  std::vector<ElementType> sums;    // types of running sums, for people
 };
 // Read-only data of an image may want a cache line; page-relative addressing is not used.
 constexpr uint64_t kKernelImageAlignment = 64;

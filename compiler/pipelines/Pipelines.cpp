@@ -54,6 +54,8 @@ void tessera::addLoweringPasses(mlir::OpPassManager &passes) {
   passes.addPass(transforms::createKernelExpandMath());
   passes.addPass(loops::createKernelPackLoopOperands());
   passes.addPass(loops::createKernelReserveScratch());
+  // Last: whatever was rewritten, sums have the bits that were asked for.
+  passes.addPass(transforms::createKernelCheckSums());
 }
 
 void tessera::addProgramPasses(mlir::OpPassManager &passes) {

@@ -167,6 +167,30 @@ const char *tessera_kernel_source(const tessera_module *module, uint32_t variant
   const Kernel *k = findKernel(module, variant, kernel);
   return k && source < k->sources.size ? k->sources[source] : nullptr;
 }
+uint32_t tessera_kernel_types(const tessera_module *module, uint32_t variant, uint32_t kernel,
+                              tessera_type_use use, tessera_type *types, uint32_t capacity) {
+  const Kernel *k = findKernel(module, variant, kernel);
+  if (!k)
+    return 0;
+  uint32_t count = 0;
+  bool seen[kElementTypeCount] = {};
+  const auto add = [&](ElementType type) {
+    if (seen[size_t(type)])
+      return;
+    seen[size_t(type)] = true;
+    if (types && count < capacity)
+      types[count] = tessera_type(type);
+    ++count;
+  };
+  if (use == TESSERA_TYPES_SUMMED_IN)
+    for (const ElementType type : k->sums)
+      add(type);
+  for (const KernelArg &arg : k->args)
+    if ((use == TESSERA_TYPES_READ && arg.kind == KernelArgKind::Input) ||
+        (use == TESSERA_TYPES_WRITTEN && arg.kind == KernelArgKind::Output))
+      add(arg.type);
+  return count;
+}
 uint64_t tessera_kernel_arg_text(const tessera_module *module, uint32_t variant, uint32_t kernel,
                                  uint32_t arg, char *text, uint64_t size) {
   const Kernel *k = findKernel(module, variant, kernel);

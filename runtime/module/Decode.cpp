@@ -199,6 +199,13 @@ Status Decoder::kernel(Kernel &result, const fb::Kernel &from, uint64_t codeByte
                   "precondition %zu of kernel '%s' makes no sense", i, result.name);
     result.preconditions[i] = {p.arg(), p.dim(), PreconditionKind(p.kind()), p.value()};
   }
+  TESSERA_TRY(allocate(result.sums, from.sums(), kElementTypeCount, "types of sums of a kernel"));
+  for (size_t i = 0; i < result.sums.size; ++i) {
+    const uint8_t type = from.sums()->Get(uint32_t(i));
+    TESSERA_CHECK(type < kElementTypeCount, "kernel '%s' sums in unknown element type %u",
+                  result.name, type);
+    result.sums[i] = ElementType(type);
+  }
   return names(result.sources, from.sources(), kMaxTensors, "sources of a kernel");
 }
 

@@ -68,6 +68,7 @@ struct Kernel {
   Span<KernelArg> args;
   Span<Precondition> preconditions;
   Span<const char *> sources;
+  Span<ElementType> sums; // types of running sums, for people
   void *function; // what the device launches; null unless the variant is active and has code for it
 };
 

@@ -1,6 +1,7 @@
 """tessera.compile(precision=...): products of operands that are rounded, summed in f32; compared with NumPy's rounding and sums in
 f64."""
 
+import json
 import subprocess
 
 import numpy as np
@@ -93,6 +94,38 @@ def test_streams(precision):
     p = np.exp(s - s.max(1, keepdims=True))
     epsilon = {"bf16": 2.0**-8, "f16": 2.0**-11}[precision]  # The weights of a block are rounded, too.
     np.testing.assert_allclose(y, p @ v / p.sum(1, keepdims=True), rtol=0, atol=4 * epsilon)
+
+
+def kernel_types(tmp_path, text, *options):
+    """What tessera-compile and tessera-dump say of the kernels: (reads, sums, writes)."""
+    (tmp_path / "m.mlir").write_text(text)
+    module = tmp_path / "m.tsm"
+    done = subprocess.run([BUILD / "bin/tessera-compile", tmp_path / "m.mlir", "-o", module, "--json", "-q", *options], check=True,
+                          capture_output=True, text=True)
+    said = [(row["reads"], row["sums"] or "-", row["writes"]) for row in json.loads(done.stdout)["types"]]
+    done = subprocess.run([BUILD / "bin/tessera-dump", module, "--json"], check=True, capture_output=True, text=True)
+    kernels = json.loads(done.stdout)["variants"][0]["kernels"]
+    assert said == [(k["types"]["reads"], k["types"]["sums in"], k["types"]["writes"]) for k in kernels]
+    return said
+
+
+@pytest.mark.parametrize("precision", ["bf16", "f16"])
+def test_the_report_says_in_what_types_kernels_compute(tmp_path, precision):
+    kinds = kernel_types(tmp_path, CONTRACT, "--precision", precision)
+    assert (precision, "f32", "f32") in kinds and ("f32", "-", "f32") in kinds
+    assert all(sums in ("f32", "-") for _, sums, _ in kinds)
+    # Nothing is rounded in f64 but operands, and attention keeps all of its sums.
+    assert (precision, "f64", "f64") in kernel_types(tmp_path, CONTRACT.replace("f32", "f64"), "--precision", precision)
+    assert [sums for reads, sums, _ in kernel_types(tmp_path, ATTENTION, "--precision", precision) if precision in reads] == ["f32"]
+
+
+def test_accumulators_that_a_model_asks_for_are_reported(tmp_path):
+    short = CONTRACT.replace('%x, %w :', '%x, %w acc bf16 :')
+    assert short != CONTRACT and ("f32", "bf16", "f32") in kernel_types(tmp_path, short)
+    integers = CONTRACT.replace("f32", "si8").replace("-> !graph.tensor<[M, 33], si8>\n  %z", "-> !graph.tensor<[M, 33], si32>\n  %z")
+    integers = integers.replace('[M, 33], si8> {graph.name = "y"}', '[M, 33], si32> {graph.name = "y"}')
+    integers = integers.replace("graph.return %y, %z : !graph.tensor<[M, 33], si8>", "graph.return %y, %z : !graph.tensor<[M, 33], si32>")
+    assert ("i8", "i32", "i32") in kernel_types(tmp_path, integers)
 
 
 def test_refuses_what_it_does_not_know():

@@ -69,6 +69,8 @@ struct Opened {
     TESSERA_RESOLVE(compilation_layer)
     TESSERA_RESOLVE(compilation_accuracy_count)
     TESSERA_RESOLVE(compilation_accuracy)
+    TESSERA_RESOLVE(compilation_kernel_types_count)
+    TESSERA_RESOLVE(compilation_kernel_types)
     TESSERA_RESOLVE(reference_load)
     TESSERA_RESOLVE(reference_quantize)
     TESSERA_RESOLVE(reference_destroy)

@@ -37,6 +37,8 @@ struct CompilerLibrary {
   decltype(&tessera_compilation_layer) compilation_layer;
   decltype(&tessera_compilation_accuracy_count) compilation_accuracy_count;
   decltype(&tessera_compilation_accuracy) compilation_accuracy;
+  decltype(&tessera_compilation_kernel_types_count) compilation_kernel_types_count;
+  decltype(&tessera_compilation_kernel_types) compilation_kernel_types;
   decltype(&tessera_reference_load) reference_load;
   decltype(&tessera_reference_quantize) reference_quantize;
   decltype(&tessera_reference_destroy) reference_destroy;

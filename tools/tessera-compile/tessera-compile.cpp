@@ -30,7 +30,7 @@ struct Options {
   bool weightsPerTensor = false;
   std::vector<std::string> targets, dims, dumpAfter;
   uint32_t jobs = 0;
-  bool check = false, timing = false, json = false, noCache = false, quiet = false;
+  bool check = false, timing = false, types = false, json = false, noCache = false, quiet = false;
 };
 
 void describe(CommandLine &line, Options &options) {
@@ -46,6 +46,8 @@ void describe(CommandLine &line, Options &options) {
       "text: graph, kernel, schedule, program, llvm, asm");
   line.add_flag("--check", options.check, "a table of all that is not supported; compiles nothing");
   line.add_flag("--timing", options.timing, "says where the time went");
+  line.add_flag("--types", options.types,
+                "says in what types each kernel reads, keeps sums, and writes");
   line.add_flag("--json", options.json, "says what was done as JSON, on standard output");
   line.add_option(
           "--quantize", options.quantize,
@@ -139,6 +141,32 @@ void reportWeights(const CompilerLibrary &compiler, const tessera_compilation *c
       std::fprintf(stderr, "  %s: %s is left: %s\n", weight.place, weight.type, weight.reason);
 }
 
+std::vector<tessera_compiled_kernel> typesOf(const CompilerLibrary &compiler,
+                                             const tessera_compilation *compilation) {
+  std::vector<tessera_compiled_kernel> kernels(compiler.compilation_kernel_types_count(compilation));
+  for (uint32_t i = 0; i < kernels.size(); ++i)
+    compiler.compilation_kernel_types(compilation, i, &kernels[i]);
+  return kernels;
+}
+
+nlohmann::json listTypes(const CompilerLibrary &compiler, const tessera_compilation *compilation) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const tessera_compiled_kernel &kernel : typesOf(compiler, compilation))
+    list.push_back({{"target", kernel.target},
+                    {"kernel", kernel.name},
+                    {"reads", kernel.reads},
+                    {"sums", kernel.sums},
+                    {"writes", kernel.writes}});
+  return list;
+}
+
+void reportTypes(const CompilerLibrary &compiler, const tessera_compilation *compilation) {
+  const auto orNone = [](const char *text) { return *text ? text : "-"; };
+  for (const tessera_compiled_kernel &kernel : typesOf(compiler, compilation))
+    std::fprintf(stderr, "%-14s %-24s reads %s; sums in %s; writes %s\n", kernel.target,
+                 kernel.name, orNone(kernel.reads), orNone(kernel.sums), orNone(kernel.writes));
+}
+
 // Products of 8-bit integers, or weights that are decoded.
 bool isInt8(const Options &options) {
   return options.quantize.starts_with("int8") && !options.quantize.starts_with("int8-weights");
@@ -170,6 +198,7 @@ void report(const CompilerLibrary &compiler, const tessera_compilation *compilat
     nlohmann::json summary = {
         {"schema", 1},        {"output", options.output}, {"bytes", size}, {"targets", targets},
         {"kernels", kernels}, {"cached_kernels", cached}, {"steps", steps}};
+    summary["types"] = listTypes(compiler, compilation);
     if (isInt8(options))
       summary["layers"] = listLayers(compiler, compilation);
     else if (!options.quantize.empty())
@@ -189,6 +218,8 @@ void report(const CompilerLibrary &compiler, const tessera_compilation *compilat
     else if (!options.quantize.empty())
       reportWeights(compiler, compilation, options.quantize);
   }
+  if (options.types && !options.json)
+    reportTypes(compiler, compilation);
 }
 
 // A module that was compiled before becomes code that runs on its own.
@@ -210,6 +241,9 @@ int run(const Options &options) {
   const bool isStandalone = Standalone::isKind(options.emit);
   if (!options.check && options.emit == "module" && options.output.empty())
     return complain(kName, "say where to write the module: -o OUT.tsm");
+  if (options.types && (options.check || (options.emit != "module" && !isStandalone)))
+    return complain(kName, "--types lists the kernels of a module: leave out " +
+                               std::string(options.check ? "--check" : "--emit"));
   if (!options.check && isStandalone && !toFile)
     return complain(kName, "say where to write the " + options.emit + ": -o OUT");
   // A model's extents get their values when it is compiled; a module's were left open.

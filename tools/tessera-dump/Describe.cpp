@@ -92,6 +92,17 @@ Json describeSegments(const tessera_module *module) {
   return list;
 }
 
+// "f32 bf16"; "-": none.
+std::string typesOf(const tessera_module *module, uint32_t variant, uint32_t kernel,
+                    tessera_type_use use) {
+  std::vector<tessera_type> types(tessera_kernel_types(module, variant, kernel, use, nullptr, 0));
+  tessera_kernel_types(module, variant, kernel, use, types.data(), uint32_t(types.size()));
+  std::string text;
+  for (const tessera_type type : types)
+    text += (text.empty() ? "" : " ") + std::string(tessera_type_name(type));
+  return text.empty() ? "-" : text;
+}
+
 Json describeKernels(const tessera_module *module, uint32_t variant, uint32_t count) {
   Json list = Json::array();
   for (uint32_t k = 0; k < count; ++k) {
@@ -104,8 +115,14 @@ Json describeKernels(const tessera_module *module, uint32_t variant, uint32_t co
       }));
     for (uint32_t s = 0; s < info.source_count; ++s)
       nodes.push_back(tessera_kernel_source(module, variant, k, s));
-    list.push_back(
-        {{"name", info.name}, {"entry", info.entry}, {"arguments", args}, {"nodes", nodes}});
+    list.push_back({{"name", info.name},
+                    {"entry", info.entry},
+                    {"arguments", args},
+                    {"types",
+                     {{"reads", typesOf(module, variant, k, TESSERA_TYPES_READ)},
+                      {"sums in", typesOf(module, variant, k, TESSERA_TYPES_SUMMED_IN)},
+                      {"writes", typesOf(module, variant, k, TESSERA_TYPES_WRITTEN)}}},
+                    {"nodes", nodes}});
   }
   return list;
 }

@@ -1,6 +1,7 @@
 //===- KernelCompiler.cpp - Compiles many kernels ---------------------------------------===//
 #include "compiler/codegen/driver/KernelCompiler.h"
 
+#include "dialects/kernel/Sums.h"
 #include "runtime/base/Hash.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -136,6 +137,7 @@ KernelRequest KernelCompiler::makeRequest(kernel::FuncOp kernel, schedule::FuncO
   auto copy = cast<kernel::FuncOp>(builder.clone(*kernel));
   copy.setSymName("kernel");
   copy->removeAttr(kernel::KernelDialect::kSourcesAttr);
+  copy->removeAttr(kernel::kAskedSumsAttr);
   if (schedule) {
     auto directives = cast<schedule::FuncOp>(builder.clone(*schedule));
     directives.setSymName("schedule");

@@ -3,6 +3,7 @@
 #include "compiler/conversion/graph_to_kernel/Emitter.h"
 
 #include "dialects/graph/Storage.h"
+#include "dialects/kernel/Sums.h"
 
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 
@@ -61,6 +62,14 @@ Value KernelEmitter::number(Type elementType, double value) {
   unsigned width = elementType.getIntOrFloatBitWidth();
   return constant(
       IntegerAttr::get(elementType, llvm::APInt(64, int64_t(value), true).sextOrTrunc(width)));
+}
+
+void KernelEmitter::askForSumsIn(Type elementType) {
+  llvm::SetVector<Attribute> types;
+  if (auto asked = kernel->getAttrOfType<ArrayAttr>(kernel::kAskedSumsAttr))
+    types.insert(asked.begin(), asked.end());
+  types.insert(TypeAttr::get(elementType));
+  kernel->setAttr(kernel::kAskedSumsAttr, builder.getArrayAttr(types.getArrayRef()));
 }
 
 //===----------------------------------------------------------------------===//

@@ -78,6 +78,8 @@ public:
 
   /// Builds the stages of an op and binds its results; on failure the op has emitted an error.
   mlir::LogicalResult lower(mlir::Operation *op);
+  /// The model asks for sums in this type, though others have more bits.
+  void askForSumsIn(mlir::Type elementType);
   /// Names an outermost loop.
   void nameLoop(mlir::scf::ForOp loop, llvm::StringRef name);
 

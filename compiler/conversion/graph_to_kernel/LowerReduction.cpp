@@ -207,6 +207,8 @@ static Tensors lowerContract(graph::ContractOp op, KernelEmitter &emitter) {
     return AffineMap::get(letters.size(), 0, exprs, builder.getContext());
   };
   Type lhs = elementOf(op.getLhs()), rhs = elementOf(op.getRhs()), acc = op.getAccumulatorType();
+  if (op.getAcc())
+    emitter.askForSumsIn(getKernelElementType(acc));
   ArrayRef<DimAttr> dims = dimsOf(op.getResult());
   Value init = emitter.fill("acc_init", dims, emitter.number(getKernelElementType(acc), 0));
   graph::DimExpr count = graph::DimExpr::constant(op.getContext(), 1);
@@ -276,6 +278,8 @@ static Tensors lowerConv(graph::ConvOp op, KernelEmitter &emitter) {
     return AffineMap::get(loops, 0, exprs, builder.getContext());
   };
   Type lhs = elementOf(op.getX()), rhs = elementOf(op.getWeight()), acc = op.getAccumulatorType();
+  if (op.getAcc())
+    emitter.askForSumsIn(getKernelElementType(acc));
   ArrayRef<DimAttr> dims = dimsOf(op.getResult());
   Value init = emitter.fill("acc_init", dims, emitter.number(getKernelElementType(acc), 0));
   graph::DimExpr count = graph::DimExpr::constant(op.getContext(), 1);

@@ -264,6 +264,7 @@ static Tensors lowerScatter(graph::ScatterOp op, KernelEmitter &emitter) {
   graph::TensorType indexType = graph::getTensorType(op.getIndices());
   graph::TensorType updateType = graph::getTensorType(op.getUpdates());
   Type element = type.getElementType(), builtin = getKernelElementType(element);
+  emitter.askForSumsIn(builtin); // It adds to the elements that are there.
   Value indices = emitter.lookup(op.getIndices()), updates = emitter.lookup(op.getUpdates());
   Value extent = emitter.extent(dims[axis]), zero = emitter.constantIndex(0);
   bool isUnsigned = indexType.getElementType().isUnsignedInteger();

@@ -91,6 +91,8 @@ static Tensors lowerConvTranspose(graph::ConvTransposeOp op, KernelEmitter &emit
     reads.push_back({range, AffineMap::get(loops, 0, {channel}, builder.getContext())});
   }
   Type lhs = elementOf(op.getX()), rhs = elementOf(op.getWeight()), acc = op.getAccumulatorType();
+  if (op.getAcc())
+    emitter.askForSumsIn(getKernelElementType(acc));
   Value x = emitter.lookup(op.getX());
   ArrayRef<DimAttr> dims = dimsOf(op.getResult());
   Value init = emitter.fill("acc_init", dims, emitter.number(getKernelElementType(acc), 0));

@@ -13,4 +13,12 @@ def KernelExpandMath : Pass<"kernel-expand-math", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
 }
 
+def KernelCheckSums : Pass<"kernel-check-sums", "::mlir::ModuleOp"> {
+  let summary = "Refuses kernels that sum in fewer bits than the model asks for";
+  let description = [{
+    Running sums of floats have at least 32 bits, those of products of integers too, and none has fewer than
+    what it sums. `kernel.asked_sums` on a kernel lists types that the model asks for itself. Changes nothing.
+  }];
+}
+
 #endif

@@ -244,6 +244,19 @@ TEST_F(Api, unknownDevice) {
               TESSERA_UNKNOWN_NAME, "unknown device 'abacus'; known are cpu and null");
 }
 
+TEST_F(Api, sumsOfKernelsCanBeRead) {
+  ModuleDesc summing = makeTwice();
+  summing.variants[0].kernels[0].sums = {rt::ElementType::F32, rt::ElementType::I32};
+  const std::vector<uint8_t> bytes = write(summing);
+  tessera_module *other = nullptr;
+  ASSERT_EQ(tessera_module_load_memory(bytes.data(), bytes.size(), nullptr, &other, &error), 0);
+  tessera_type types[2] = {};
+  EXPECT_EQ(tessera_kernel_types(other, 0, 0, TESSERA_TYPES_SUMMED_IN, types, 2), 2u);
+  EXPECT_EQ(types[0], tessera_type(TESSERA_F32));
+  EXPECT_EQ(types[1], tessera_type(TESSERA_I32));
+  tessera_module_destroy(other);
+}
+
 TEST_F(Api, everythingInAModuleCanBeRead) {
   tessera_tensor_info tensorInfo;
   ASSERT_EQ(tessera_input_info(module, 0, 0, &tensorInfo), 0);
@@ -259,6 +272,14 @@ TEST_F(Api, everythingInAModuleCanBeRead) {
   EXPECT_STREQ(tessera_variant_feature(module, 0, 0), "sse4.2");
   EXPECT_EQ(tessera_variant_feature(module, 0, 1), nullptr);
   EXPECT_STREQ(tessera_kernel_source(module, 0, 0, 0), "node/twice");
+  tessera_type types[2] = {99, 99};
+  EXPECT_EQ(tessera_kernel_types(module, 0, 0, TESSERA_TYPES_READ, types, 2), 1u);
+  EXPECT_EQ(types[0], tessera_type(TESSERA_F32));
+  EXPECT_EQ(types[1], 99u);
+  EXPECT_EQ(tessera_kernel_types(module, 0, 0, TESSERA_TYPES_WRITTEN, types + 1, 0), 1u);
+  EXPECT_EQ(types[1], 99u);
+  EXPECT_EQ(tessera_kernel_types(module, 0, 0, TESSERA_TYPES_SUMMED_IN, nullptr, 0), 0u);
+  EXPECT_EQ(tessera_kernel_types(module, 0, 9, TESSERA_TYPES_READ, nullptr, 0), 0u);
   tessera_program_info program;
   ASSERT_EQ(tessera_get_program(module, 0, 0, &program), 0);
   EXPECT_EQ(program.buffers, 3u);
