@@ -62,6 +62,13 @@ int32_t tessera_reference_quantize(tessera_reference *reference, const char *qua
   return reference->message.empty() ? 0 : 1;
 }
 
+int32_t tessera_reference_lower_precision(tessera_reference *reference, const char *precision) {
+  if (!reference->model)
+    return 1;
+  reference->message = reference->model->lowerPrecision(precision);
+  return reference->message.empty() ? 0 : 1;
+}
+
 void tessera_reference_destroy(tessera_reference *reference) { delete reference; }
 const char *tessera_reference_message(const tessera_reference *reference) {
   return reference->message.c_str();

@@ -2,6 +2,7 @@
 #include "compiler/api/Compiler.h"
 
 #include "compiler/api/Calibration.h"
+#include "compiler/api/CheckOptions.h"
 #include "compiler/api/Load.h"
 #include "compiler/api/Suggest.h"
 #include "compiler/codegen/driver/KernelCompiler.h"
@@ -57,9 +58,7 @@ private:
   LogicalResult load(std::optional<StringRef> bytes);
   LogicalResult parse(StringRef text);
   LogicalResult checkPassNames();
-  LogicalResult findQuantization();
   LogicalResult prepareAndEdit();
-  LogicalResult checkPrecision();
   LogicalResult quantize();
   LogicalResult steps(std::optional<StringRef> bytes);
   void check();
@@ -74,7 +73,6 @@ private:
   using AddPasses = llvm::function_ref<void(OpPassManager &)>;
   LogicalResult runPasses(ModuleOp module, AddPasses add, bool keepValues = true);
   LogicalResult runPassesOfVariants(AddPasses add);
-  LogicalResult findTargets();
   LogicalResult makeVariants();
   LogicalResult applySchedules();
   LogicalResult compileKernels();
@@ -116,25 +114,6 @@ void Compilation::time(StringRef step) {
   auto now = std::chrono::steady_clock::now();
   result.timings.push_back({step.str(), std::chrono::duration<double>(now - last).count()});
   last = now;
-}
-
-LogicalResult Compilation::findTargets() {
-  for (const std::string &target :
-       options.targets.empty() ? std::vector<std::string>{"host"} : options.targets) {
-    std::string level = target == "host" ? getHostLevel() : target;
-    if (StringRef(level).starts_with(codegen::kCudaPrefix)) {
-      result.targets.push_back(level);
-      continue;
-    }
-    if (module::featuresOfLevel(level).empty())
-      return fail(suggest("unknown target '" + target + "'", target,
-                          {"host", "x86-64-v2", "x86-64-v3", "x86-64-v3+vnni", "x86-64-v4",
-                           "x86-64-v4+vnni", "cuda:sm_80"}));
-    result.targets.push_back(level);
-  }
-  llvm::sort(result.targets, std::greater<>());
-  result.targets.erase(llvm::unique(result.targets), result.targets.end());
-  return success();
 }
 
 LogicalResult Compilation::load(std::optional<StringRef> bytes) {
@@ -181,27 +160,6 @@ LogicalResult Compilation::parse(StringRef text) {
   }
   module = parseModel(text, path, folder, context, options.checkOnly ? &report : nullptr);
   return success(bool(module));
-}
-
-LogicalResult Compilation::findQuantization() {
-  if (options.quantize.empty())
-    return success();
-  std::vector<std::string> known;
-  for (const QuantizationMode &mode : getQuantizationModes())
-    known.push_back(mode.name.str());
-  quantization = findQuantizationMode(options.quantize);
-  return quantization ? success()
-                      : fail(suggest("unknown --quantize '" + options.quantize + "'",
-                                     options.quantize, known));
-}
-
-LogicalResult Compilation::checkPrecision() {
-  if (options.precision.empty() || llvm::is_contained(getPrecisions(), options.precision))
-    return success();
-  std::vector<std::string> known;
-  for (StringRef precision : getPrecisions())
-    known.push_back(precision.str());
-  return fail(suggest("unknown --precision '" + options.precision + "'", options.precision, known));
 }
 
 LogicalResult Compilation::quantize() {
@@ -322,7 +280,8 @@ LogicalResult Compilation::makeVariants() {
     variant.module = module->clone();
     (*variant.module)->setAttr("tessera.target", StringAttr::get(&context, level));
     if (failed(runPasses(*variant.module,
-                         [&](OpPassManager &passes) { addSchedulePasses(passes, level); })))
+                         [&](OpPassManager &passes) { addSchedulePasses(passes, level); })) ||
+        failed(checkElementTypes(*variant.module, level)))
       return failure();
   }
   return success();
@@ -452,8 +411,12 @@ void Compilation::note(const Diagnostic &diagnostic) {
 
 LogicalResult Compilation::steps(std::optional<StringRef> bytes) {
   begin("checking the options", 0, CompileCode::InvalidOption);
-  if (failed(findTargets()) || failed(findQuantization()) || failed(checkPrecision()) ||
-      failed(checkPassNames()))
+  for (const std::string &problem : {findTargets(options.targets, result.targets),
+                                     findQuantization(options.quantize, quantization),
+                                     checkPrecision(options.precision, result.targets)})
+    if (!problem.empty())
+      return fail(problem);
+  if (failed(checkPassNames()))
     return failure();
   LogicalResult loaded = load(bytes);
   time("load");

@@ -1,11 +1,10 @@
 //===- Interpret.cpp - Runs a model with the reference interpreter --------===//
 #include "compiler/api/Interpret.h"
 
+#include "compiler/api/CheckOptions.h"
 #include "compiler/api/Load.h"
 #include "compiler/api/Ports.h"
-#include "compiler/api/Suggest.h"
 #include "compiler/pipelines/Pipelines.h"
-#include "compiler/pipelines/Quantization.h"
 #include "compiler/pipelines/Register.h"
 #include "compiler/reference/graph/Evaluation.h"
 #include "compiler/transforms/graph/FixDims.h"
@@ -27,7 +26,11 @@ struct ReferenceModel::State {
   }
 
   MLIRContext context;
+  std::string transform(llvm::function_ref<void(OpPassManager &)> before,
+                        llvm::function_ref<void(OpPassManager &)> behind);
+
   OwningOpRef<ModuleOp> module;
+  bool isPrepared = false; ///< the passes of the graph have run
   graph::FuncOp function;
   std::unique_ptr<reference::Evaluation> evaluation;
   std::vector<PortInfo> inputs, outputs;
@@ -70,27 +73,40 @@ std::unique_ptr<ReferenceModel> ReferenceModel::load(const std::string &path,
   return std::unique_ptr<ReferenceModel>(new ReferenceModel(std::move(state)));
 }
 
-std::string ReferenceModel::quantize(const std::string &name) {
-  std::vector<std::string> known;
-  for (const QuantizationMode &mode : getQuantizationModes())
-    known.push_back(mode.name.str());
-  const QuantizationMode *mode = findQuantizationMode(name);
-  if (!mode)
-    return suggest("unknown --quantize '" + name + "'", name, known);
+/// Runs passes on the model, behind those of the graph: they decide what weights look like, and
+/// which products there are.
+std::string ReferenceModel::State::transform(llvm::function_ref<void(OpPassManager &)> before,
+                                             llvm::function_ref<void(OpPassManager &)> behind) {
   std::string error;
-  ErrorCollector errors(state->context, error, "");
+  ErrorCollector errors(context, error, "");
+  PassManager passes(&context);
+  before(passes);
+  if (!std::exchange(isPrepared, true))
+    addGraphPasses(passes);
+  behind(passes);
+  if (failed(passes.run(*module)))
+    return error;
+  function = *module->getOps<graph::FuncOp>().begin();
+  evaluation = std::make_unique<reference::Evaluation>(*module);
+  return "";
+}
+
+std::string ReferenceModel::quantize(const std::string &name) {
+  const QuantizationMode *mode = nullptr;
+  if (std::string problem = findQuantization(name, mode); !problem.empty() || !mode)
+    return problem;
   if (mode->activations == ActivationRanges::Calibrated)
     return "--quantize " + name + " needs ranges from calibration: tessera-compile --calibration";
-  PassManager passes(&state->context);
-  addActivationPasses(passes, *mode);
-  // After the same passes as when compiling: they decide what weights look like.
-  addGraphPasses(passes);
-  addQuantizationPasses(passes, *mode, nullptr);
-  if (failed(passes.run(*state->module)))
-    return error;
-  state->function = *state->module->getOps<graph::FuncOp>().begin();
-  state->evaluation = std::make_unique<reference::Evaluation>(*state->module);
-  return "";
+  return state->transform(
+      [&](OpPassManager &passes) { addActivationPasses(passes, *mode); },
+      [&](OpPassManager &passes) { addQuantizationPasses(passes, *mode, nullptr); });
+}
+
+std::string ReferenceModel::lowerPrecision(const std::string &precision) {
+  if (std::string problem = checkPrecision(precision, {}); !problem.empty() || precision.empty())
+    return problem;
+  return state->transform([](OpPassManager &) {},
+                          [&](OpPassManager &passes) { addPrecisionPasses(passes, precision); });
 }
 
 std::string ReferenceModel::run(const std::vector<HostTensor> &inputs,

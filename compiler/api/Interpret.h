@@ -20,6 +20,9 @@ public:
 
   /// Quantizes weights as compiling with CompileOptions::quantize does. "" or sentences.
   std::string quantize(const std::string &mode);
+  /// Rounds operands of products as compiling with CompileOptions::precision does; behind
+  /// `quantize`. "" or sentences.
+  std::string lowerPrecision(const std::string &precision);
 
   const std::vector<PortInfo> &inputs() const;
   const std::vector<PortInfo> &outputs() const;

@@ -255,9 +255,9 @@ typedef struct tessera_compiled_kernel {
 } tessera_compiled_kernel;
 TESSERA_COMPILER_API uint32_t
 tessera_compilation_kernel_types_count(const tessera_compilation *compilation);
-TESSERA_COMPILER_API void
-tessera_compilation_kernel_types(const tessera_compilation *compilation, uint32_t index,
-                                 tessera_compiled_kernel *kernel);
+TESSERA_COMPILER_API void tessera_compilation_kernel_types(const tessera_compilation *compilation,
+                                                           uint32_t index,
+                                                           tessera_compiled_kernel *kernel);
 
 /* Since version 2: the reference interpreter. It runs the first function of a model as the graph's
  * meaning says, without compiling; slowly. Variables keep their values from run to run. A reference
@@ -281,6 +281,10 @@ tessera_reference_load(const char *path, const tessera_compile_dim *dims, uint32
  * 0 when it worked. */
 TESSERA_COMPILER_API int32_t tessera_reference_quantize(tessera_reference *reference,
                                                         const char *quantize);
+/* Since version 7: rounds the operands of products as compiling with this `precision` would, before
+ * the first run, and behind tessera_reference_quantize. 0 when it worked. */
+TESSERA_COMPILER_API int32_t tessera_reference_lower_precision(tessera_reference *reference,
+                                                               const char *precision);
 TESSERA_COMPILER_API void tessera_reference_destroy(tessera_reference *reference);
 /* Why loading or the last run failed; "" when it did not. */
 TESSERA_COMPILER_API const char *tessera_reference_message(const tessera_reference *reference);

@@ -24,8 +24,8 @@ static Operation *producerOf(Value value) {
   return op;
 }
 
-/// All values that a value in the body of a stage is computed from, as far as elements: arguments of
-/// the body, and what is extracted there.
+/// All values that a value in the body of a stage is computed from, as far as elements: arguments
+/// of the body, and what is extracted there.
 static llvm::SetVector<Value> originsOf(Block *body, Value value) {
   llvm::SetVector<Value> origins;
   SmallVector<Value> pending{value};

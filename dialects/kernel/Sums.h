@@ -15,9 +15,9 @@ constexpr llvm::StringLiteral kAskedSumsAttr = "kernel.asked_sums";
 struct Sum {
   mutable mlir::linalg::GenericOp stage;
   unsigned result;
-  mlir::Type type;       ///< of the running value
-  mlir::Type widest;     ///< of the elements of the same class that are summed; null: none
-  bool ofProducts;       ///< integers: products are what is added
+  mlir::Type type;   ///< of the running value
+  mlir::Type widest; ///< of the elements of the same class that are summed; null: none
+  bool ofProducts;   ///< integers: products are what is added
 };
 llvm::SmallVector<Sum> findSums(FuncOp kernel);
 

@@ -381,8 +381,8 @@ TESSERA_API tessera_code tessera_get_kernel(const tessera_module *module, uint32
 TESSERA_API const char *tessera_kernel_source(const tessera_module *module, uint32_t variant,
                                               uint32_t kernel, uint32_t source);
 /* The element types that a kernel reads, in which it keeps running sums (none when it sums nothing,
- * or when the module was made by a compiler that did not say), and that it writes. Each once, in the
- * order of the arguments. Returns how many there are, and gives the first `capacity`. */
+ * or when the module was made by a compiler that did not say), and that it writes. Each once, in
+ * the order of the arguments. Returns how many there are, and gives the first `capacity`. */
 typedef uint32_t tessera_type_use;
 enum { TESSERA_TYPES_READ = 0, TESSERA_TYPES_SUMMED_IN = 1, TESSERA_TYPES_WRITTEN = 2 };
 TESSERA_API uint32_t tessera_kernel_types(const tessera_module *module, uint32_t variant,

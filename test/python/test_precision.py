@@ -125,7 +125,65 @@ def test_accumulators_that_a_model_asks_for_are_reported(tmp_path):
     integers = CONTRACT.replace("f32", "si8").replace("-> !graph.tensor<[M, 33], si8>\n  %z", "-> !graph.tensor<[M, 33], si32>\n  %z")
     integers = integers.replace('[M, 33], si8> {graph.name = "y"}', '[M, 33], si32> {graph.name = "y"}')
     integers = integers.replace("graph.return %y, %z : !graph.tensor<[M, 33], si8>", "graph.return %y, %z : !graph.tensor<[M, 33], si32>")
-    assert ("i8", "i32", "i32") in kernel_types(tmp_path, integers)
+    assert ("i8", "i32", "i32") in [(reads, sums, writes.split()[0]) for reads, sums, writes in kernel_types(tmp_path, integers)]
+
+
+def run_tool(path, arrays, folder, *options):
+    command = [str(BUILD / "bin/tessera-run"), str(path), "-q", *options, "--output", f"y=@{folder}/y.npy"]
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+        command += ["--input", f"{name}=@{folder}/{name}.npy"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return np.load(folder / "y.npy")
+
+
+@pytest.mark.parametrize("precision", ["bf16", "f16"])
+def test_the_reference_rounds_alike(tmp_path, precision):
+    """Only the order of sums in f32 differs; without the rounding it would be far off."""
+    rng = np.random.default_rng(5)
+    contract = {"x": rng.standard_normal((9, 70)).astype(np.float32), "w": rng.standard_normal((70, 33)).astype(np.float32)}
+    attention = {name: rng.standard_normal((rows, 16)).astype(np.float32) for name, rows in (("q", 21), ("k", 300), ("v", 300))}
+    for text, arrays in ((CONTRACT, contract), (ATTENTION, attention)):
+        path = tmp_path / "m.mlir"
+        path.write_text(text)
+        full = run_tool(path, arrays, tmp_path, "--reference")
+        wanted = run_tool(path, arrays, tmp_path, "--reference", "--precision", precision)
+        got = run_tool(path, arrays, tmp_path, "--precision", precision)
+        scale = np.abs(full).max()
+        rounding = np.abs(wanted - full).max() / scale
+        # What is rounded in a stream may lie at a tie of numbers that differ in their last bits.
+        assert np.abs(got - wanted).max() / scale < (2e-6 if text is CONTRACT else rounding / 4)
+        assert rounding > 1e-5
+
+
+@pytest.mark.parametrize("quantize", ["int4", "bf16-weights", "int8-dynamic"])
+def test_together_with_quantize(tmp_path, quantize):
+    """Weights keep the format that they were given, and what else is multiplied is rounded."""
+    np.random.default_rng(0).standard_normal((96, 64)).astype(np.float32).tofile(tmp_path / "w.bin")
+    path = tmp_path / "m.mlir"
+    path.write_text(STORED)
+    arrays = {"x": np.random.default_rng(1).standard_normal((7, 96)).astype(np.float32)}
+    options = ("--quantize", quantize, "--precision", "bf16")
+    wanted = run_tool(path, arrays, tmp_path, "--reference", *options)
+    got = run_tool(path, arrays, tmp_path, *options)
+    np.testing.assert_allclose(got, wanted, rtol=0, atol=(2e-3 if "dynamic" in quantize else 1e-5) * np.abs(wanted).max())
+
+
+def test_a_target_without_f16_is_refused_before_kernels_are_compiled(tmp_path):
+    where = "x86-64-v2 has no instructions that convert"
+    with pytest.raises(tessera.Error, match=f"--precision f16: {where} f16 .F16C, from x86-64-v3 on.; bf16 needs none"):
+        tessera.compile(CONTRACT.encode(), precision="f16", target=["x86-64-v3", "x86-64-v2"])
+    tessera.compile(CONTRACT.encode(), precision="bf16", target="x86-64-v2")
+    with pytest.raises(tessera.Error, match=f"f16 is computed here, and {where} it"):
+        tessera.compile(CONTRACT.replace("f32", "f16").encode(), target="x86-64-v2")
+    with pytest.raises(tessera.Error, match="unknown target 'cuda:8'"):
+        tessera.compile(CONTRACT.encode(), target="cuda:8")
+
+
+def test_the_report_is_there_for_callers():
+    report = tessera.compile(CONTRACT.encode(), precision="bf16").report
+    assert {"bf16", "f32"} == {row["reads"] for row in report["types"]} and not report["layers"]
 
 
 def test_refuses_what_it_does_not_know():

@@ -73,6 +73,7 @@ struct Opened {
     TESSERA_RESOLVE(compilation_kernel_types)
     TESSERA_RESOLVE(reference_load)
     TESSERA_RESOLVE(reference_quantize)
+    TESSERA_RESOLVE(reference_lower_precision)
     TESSERA_RESOLVE(reference_destroy)
     TESSERA_RESOLVE(reference_message)
     TESSERA_RESOLVE(reference_input)

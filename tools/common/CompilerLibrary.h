@@ -41,6 +41,7 @@ struct CompilerLibrary {
   decltype(&tessera_compilation_kernel_types) compilation_kernel_types;
   decltype(&tessera_reference_load) reference_load;
   decltype(&tessera_reference_quantize) reference_quantize;
+  decltype(&tessera_reference_lower_precision) reference_lower_precision;
   decltype(&tessera_reference_destroy) reference_destroy;
   decltype(&tessera_reference_message) reference_message;
   decltype(&tessera_reference_input) reference_input;

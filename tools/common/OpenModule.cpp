@@ -38,6 +38,7 @@ std::string compileModel(const std::string &path, const OpenOptions &options,
   compile.dims = dims.data();
   compile.dim_count = uint32_t(dims.size());
   compile.quantize = options.quantize.empty() ? nullptr : options.quantize.c_str();
+  compile.precision = options.precision.empty() ? nullptr : options.precision.c_str();
   compile.progress = Progress::show;
   compile.user = &progress;
   compilation.reset(compiler->compile_file(path.c_str(), &compile));
@@ -74,6 +75,9 @@ std::string openModule(const std::string &path, const OpenOptions &options, Modu
     if (!options.quantize.empty())
       return "--quantize is for models; the weights of the module '" + path +
              "' were stored when it was compiled";
+    if (!options.precision.empty())
+      return "--precision is for models; that of the module '" + path +
+             "' was chosen when it was compiled";
     if (!options.dims.empty())
       return "--dim is for models; the extents of the module '" + path +
              "' were chosen when it was "

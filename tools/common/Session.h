@@ -27,6 +27,7 @@ struct OpenOptions {
   std::string device;                  // "": cpu
   std::string quantize;                // how weights are stored; models only
   bool isQuiet = false;                // no progress
+  std::string precision;               // what operands of products are rounded to; models only
 };
 
 // By content; true also for what cannot be opened: the loader says why.

@@ -151,6 +151,58 @@ tools::ModulePointer loadBytes(const void *data, uint64_t size, const char *vari
   return tools::ModulePointer(module);
 }
 
+// What compiling said: the same lists that tessera-compile --json prints.
+nb::dict reportOf(const tools::CompilerLibrary &library, const tessera_compilation *compilation) {
+  nb::list kernels, layers, accuracy, weights;
+  for (uint32_t i = 0; i < library.compilation_kernel_types_count(compilation); ++i) {
+    tessera_compiled_kernel row{};
+    library.compilation_kernel_types(compilation, i, &row);
+    nb::dict entry;
+    entry["target"] = row.target;
+    entry["kernel"] = row.name;
+    entry["reads"] = row.reads;
+    entry["sums"] = row.sums;
+    entry["writes"] = row.writes;
+    kernels.append(entry);
+  }
+  for (uint32_t i = 0; i < library.compilation_layer_count(compilation); ++i) {
+    tessera_quantized_layer row{};
+    library.compilation_layer(compilation, i, &row);
+    nb::dict entry;
+    entry["name"] = row.name;
+    entry["cost"] = row.cost;
+    entry["left"] = row.reason;
+    layers.append(entry);
+  }
+  for (uint32_t i = 0; i < library.compilation_accuracy_count(compilation); ++i) {
+    tessera_output_accuracy row{};
+    library.compilation_accuracy(compilation, i, &row);
+    nb::dict entry;
+    entry["output"] = row.name;
+    entry["relative_error"] = row.relative_error;
+    entry["largest_error"] = row.largest_error;
+    entry["largest_number"] = row.largest_number;
+    accuracy.append(entry);
+  }
+  for (uint32_t i = 0; i < library.compilation_weight_count(compilation); ++i) {
+    tessera_quantized_weight row{};
+    library.compilation_weight(compilation, i, &row);
+    nb::dict entry;
+    entry["place"] = row.place;
+    entry["type"] = row.type;
+    entry["bytes"] = row.bytes;
+    entry["new_bytes"] = row.new_bytes;
+    entry["left"] = row.reason;
+    weights.append(entry);
+  }
+  nb::dict report;
+  report["types"] = kernels;
+  report["layers"] = layers;
+  report["accuracy"] = accuracy;
+  report["weights"] = weights;
+  return report;
+}
+
 } // namespace
 
 std::unique_ptr<Module> compileModel(const CompileArguments &arguments) {
@@ -195,6 +247,9 @@ std::unique_ptr<Module> compileModel(const CompileArguments &arguments) {
   calibration.has_max_error = !arguments.maxError.is_none();
   if (calibration.has_max_error)
     calibration.max_error = nb::cast<double>(arguments.maxError);
+  const std::string method = arguments.method.is_none() ? "" : textOf(arguments.method);
+  calibration.method = method.empty() ? nullptr : method.c_str();
+  calibration.weights_per_tensor = arguments.weightsPerTensor;
   options.calibration = &calibration;
   if (!arguments.progress.is_none()) {
     options.progress = reportProgress;
@@ -206,8 +261,10 @@ std::unique_ptr<Module> compileModel(const CompileArguments &arguments) {
   std::string bytes(static_cast<const char *>(library.compilation_bytes(compilation.get())),
                     library.compilation_size(compilation.get()));
   tools::ModulePointer module = loadBytes(bytes.data(), bytes.size(), nullptr, nullptr);
-  return std::make_unique<Module>(
+  auto result = std::make_unique<Module>(
       std::make_shared<LoadedModule>(std::move(module), "", std::move(bytes), arguments.threads));
+  result->report = reportOf(library, compilation.get());
+  return result;
 }
 
 nb::list checkModel(nb::handle model, nb::handle folder) {

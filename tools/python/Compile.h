@@ -18,6 +18,8 @@ struct CompileArguments {
   nb::handle precision;   // None, or what operands of products are rounded to
   nb::handle calibration; // None, or a sequence of mappings from inputs to arrays
   nb::handle maxError;    // None, or a number
+  nb::handle method;      // None, or how ranges are chosen
+  bool weightsPerTensor = false;
   uint32_t jobs = 0, threads = 0;
 };
 

@@ -149,6 +149,13 @@ NB_MODULE(_tessera, m) {
           "variables", [](Module &self) { return self.module->variables(); },
           nb::sig("def variables(self) -> list[TensorInfo]"))
       .def_prop_ro(
+          "report", [](Module &self) { return self.report; },
+          nb::sig("def report(self) -> dict[str, list[dict[str, typing.Any]]] | None"),
+          "What compiling said; None for a module that was loaded. types: in what element types "
+          "each kernel\nreads, keeps sums, and writes. With quantize=\"int8\": layers (name, cost "
+          "alone, why it was left) and\naccuracy (of each output, on the samples); with packed "
+          "weights: weights.")
+      .def_prop_ro(
           "functions", [](Module &self) { return self.module->functions(); },
           nb::sig("def functions(self) -> list[str]"))
       .def("__repr__", [](Module &self) { return self.module->repr(); });
@@ -157,15 +164,17 @@ NB_MODULE(_tessera, m) {
       "compile",
       [](nb::object model, nb::object target, nb::object dims, nb::object schedule,
          nb::object cache, nb::object folder, nb::object progress, nb::object quantize,
-         nb::object precision, nb::object calibration, nb::object maxError, uint32_t jobs,
-         uint32_t threads) {
+         nb::object precision, nb::object calibration, nb::object maxError, nb::object method,
+         bool weightsPerTensor, uint32_t jobs, uint32_t threads) {
         return compileModel({model, target, dims, schedule, cache, folder, progress, quantize,
-                             precision, calibration, maxError, jobs, threads});
+                             precision, calibration, maxError, method, weightsPerTensor, jobs,
+                             threads});
       },
       "model"_a, nb::kw_only(), "target"_a = nb::none(), "dims"_a = nb::none(),
       "schedule"_a = nb::none(), "cache"_a = nb::none(), "folder"_a = nb::none(),
       "progress"_a = nb::none(), "quantize"_a = nb::none(), "precision"_a = nb::none(),
-      "calibration"_a = nb::none(), "max_error"_a = nb::none(), "jobs"_a = 0, "threads"_a = 0,
+      "calibration"_a = nb::none(), "max_error"_a = nb::none(), "calibration_method"_a = nb::none(),
+      "weights_per_tensor"_a = false, "jobs"_a = 0, "threads"_a = 0,
       nb::sig(
           "def compile(model: str | os.PathLike[str] | bytes, *, target: str | "
           "collections.abc.Sequence[str] | None = None, dims: collections.abc.Mapping[str, int] | "
@@ -174,7 +183,8 @@ NB_MODULE(_tessera, m) {
           "collections.abc.Callable[[str, float], object] | None = None, quantize: str | None = "
           "None, precision: str | None = None, calibration: "
           "collections.abc.Iterable[collections.abc.Mapping[str, typing.Any]] | "
-          "None = None, max_error: float | None = None, jobs: int = 0, threads: int = 0) -> "
+          "None = None, max_error: float | None = None, calibration_method: str | None "
+          "= None, weights_per_tensor: bool = False, jobs: int = 0, threads: int = 0) -> "
           "Module"),
       "Compiles a model file, or a model's bytes: ONNX or the textual IR.\n\n"
       "target: \"host\" (default), \"x86-64-v3\", ..., or several. dims: values for symbolic "
@@ -190,7 +200,10 @@ NB_MODULE(_tessera, m) {
       "max_error leaves the layers that cost most in f32 until each output's relative error on "
       "them "
       "is\n"
-      "at most this. precision: \"bf16\" or \"f16\" rounds the operands of products to it. jobs: "
+      "at most this; calibration_method says how ranges are chosen (\"min-max\", "
+      "\"percentile=99.9\",\n\"entropy\"), weights_per_tensor gives a weight one scale instead of "
+      "one for each output. What\ncame of it stands in the module's report. precision: \"bf16\" or "
+      "\"f16\" rounds the operands of products to it. jobs: "
       "kernels compiled at a time. threads: that compute in a run; 0: all "
       "CPUs.");
   m.def(

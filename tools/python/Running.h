@@ -62,6 +62,7 @@ public:
   std::shared_ptr<RunContext> stateContext();
 
   const ModuleRef module;
+  nb::object report = nb::none(); // what compiling said; None for a module from a file
 
 private:
   std::mutex turns; // of runs that share the state

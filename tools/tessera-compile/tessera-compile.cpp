@@ -37,7 +37,8 @@ void describe(CommandLine &line, Options &options) {
   line.add_option("MODEL", options.model, "model file: ONNX, or the textual IR")->required();
   line.add_option("-o,--output", options.output, "where to write; text goes to standard output");
   line.add_option("--target", options.targets,
-                  "host (default), x86-64-v2, -v3, -v4; several make a variant each")
+                  "host (default), x86-64-v2, -v3, -v4, the last two with +vnni (8-bit products), "
+                  "cuda:sm_80; several make a variant each")
       ->delimiter(',');
   line.add_option("--dim", options.dims, "gives a symbolic extent a value: S=128");
   line.add_option(
@@ -143,7 +144,8 @@ void reportWeights(const CompilerLibrary &compiler, const tessera_compilation *c
 
 std::vector<tessera_compiled_kernel> typesOf(const CompilerLibrary &compiler,
                                              const tessera_compilation *compilation) {
-  std::vector<tessera_compiled_kernel> kernels(compiler.compilation_kernel_types_count(compilation));
+  std::vector<tessera_compiled_kernel> kernels(
+      compiler.compilation_kernel_types_count(compilation));
   for (uint32_t i = 0; i < kernels.size(); ++i)
     compiler.compilation_kernel_types(compilation, i, &kernels[i]);
   return kernels;

@@ -66,6 +66,9 @@ std::string Reference::open(const ReferenceOptions &options) {
   if (error.empty() && !options.quantize.empty() &&
       library->reference_quantize(model, options.quantize.c_str()))
     error = library->reference_message(model);
+  if (error.empty() && !options.precision.empty() &&
+      library->reference_lower_precision(model, options.precision.c_str()))
+    error = library->reference_message(model);
   while (const Port *port = library->reference_input(model, uint32_t(inputs.size())))
     inputs.push_back(port);
   while (const Port *port = library->reference_output(model, uint32_t(outputs.size())))

@@ -10,7 +10,8 @@ struct ReferenceOptions {
   std::string model;
   std::vector<std::string> inputs, outputs; // as for a module: NAME=VALUE, NAME=@file.npy
   std::map<std::string, int64_t> dims;
-  std::string quantize; // how weights are stored, "": as they are
+  std::string quantize;  // how weights are stored, "": as they are
+  std::string precision; // what operands of products are rounded to, "": nothing
   uint32_t repeat = 1;
   size_t elements = 0; // printed of each output
 };

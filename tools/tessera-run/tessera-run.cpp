@@ -31,6 +31,9 @@ void describe(CommandLine &line, Options &options) {
   line.add_option("--quantize", options.open.quantize,
                   "stores the weights of a model so: see tessera-compile --help-all")
       ->group(line.more);
+  line.add_option("--precision", options.open.precision,
+                  "bf16 or f16: products of a model multiply operands rounded to it")
+      ->group(line.more);
   line.add_option("--device", options.open.device, "cpu, cuda, or null: everything but the kernels")
       ->group(line.more);
   line.add_flag("--reference", options.reference,
@@ -51,7 +54,7 @@ std::string run(Options &options) {
     if (run.json || !run.profile.empty() || run.timeout)
       return "--reference gives no --json, --profile or --timeout: leave them out";
     return runReference({options.model, run.inputs, run.outputs, options.open.dims,
-                         options.open.quantize, run.repeat, run.elements});
+                         options.open.quantize, options.open.precision, run.repeat, run.elements});
   }
   ModulePointer module;
   if (std::string problem = openModule(options.model, options.open, module); !problem.empty())

@@ -1,8 +1,8 @@
 //===- CheckSums.cpp - No sum has fewer bits than asked for ---------------------------------===//
 //
-// Changes nothing. Whatever passes did to a kernel, a running sum of floats has at least 32 bits, one
-// of products of integers too, and none has fewer than what it sums. Where a model asks for less
-// itself (`acc`, or a scatter that adds to a tensor of short floats), the kernel says so.
+// Changes nothing. Whatever passes did to a kernel, a running sum of floats has at least 32 bits,
+// one of products of integers too, and none has fewer than what it sums. Where a model asks for
+// less itself (`acc`, or a scatter that adds to a tensor of short floats), the kernel says so.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/transforms/kernel/Passes.h"

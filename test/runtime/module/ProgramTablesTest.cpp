@@ -60,9 +60,8 @@ TEST(Tables, kernels) {
       [](auto &module) { module.variants[0].kernels[0].args[0].kind = KernelArgKind(3); });
   expectRefused(Code::Malformed, "argument 0 of kernel 'twice' is of unknown kind",
                 [](auto &module) { module.variants[0].kernels[0].args[0].rank = 17; });
-  expectRefused(
-      Code::Malformed, "kernel 'twice' sums in unknown element type 17",
-      [](auto &module) { module.variants[0].kernels[0].sums = {ElementType(17)}; });
+  expectRefused(Code::Malformed, "kernel 'twice' sums in unknown element type 17",
+                [](auto &module) { module.variants[0].kernels[0].sums = {ElementType(17)}; });
   expectRefused(Code::LimitExceeded, "types of sums of a kernel, the limit is 17",
                 [](auto &module) { module.variants[0].kernels[0].sums.resize(18); });
   for (const m::Precondition &wrong : {m::Precondition{2, 0, PreconditionKind::MinExtent, 1},

@@ -1,0 +1,84 @@
+//===- CheckOptions.cpp - Options that no model can fit -------------------------------------===//
+#include "compiler/api/CheckOptions.h"
+
+#include "compiler/api/Compiler.h"
+#include "compiler/api/Suggest.h"
+#include "compiler/codegen/KernelImage.h"
+#include "compiler/module/ModuleWriter.h"
+#include "dialects/kernel/Kernel.h"
+
+#include "llvm/ADT/StringExtras.h"
+
+using namespace mlir;
+using namespace tessera;
+
+/// "cuda:sm_80", "cuda:sm_90a".
+static bool isCudaDevice(llvm::StringRef level) {
+  return level.consume_front(codegen::kCudaPrefix) && level.consume_front("sm_") &&
+         !level.empty() && llvm::isDigit(level.front());
+}
+
+std::string tessera::findTargets(const std::vector<std::string> &targets,
+                                 std::vector<std::string> &levels) {
+  for (const std::string &target : targets.empty() ? std::vector<std::string>{"host"} : targets) {
+    std::string level = target == "host" ? getHostLevel() : target;
+    if (!isCudaDevice(level) && module::featuresOfLevel(level).empty())
+      return suggest("unknown target '" + target + "'", target,
+                     {"host", "x86-64-v2", "x86-64-v3", "x86-64-v3+vnni", "x86-64-v4",
+                      "x86-64-v4+vnni", "cuda:sm_80"});
+    levels.push_back(level);
+  }
+  llvm::sort(levels, std::greater<>());
+  levels.erase(llvm::unique(levels), levels.end());
+  return "";
+}
+
+std::string tessera::findQuantization(const std::string &name, const QuantizationMode *&mode) {
+  mode = findQuantizationMode(name);
+  if (mode || name.empty())
+    return "";
+  std::vector<std::string> known;
+  for (const QuantizationMode &row : getQuantizationModes())
+    known.push_back(row.name.str());
+  return suggest("unknown --quantize '" + name + "'", name, known);
+}
+
+/// f16 is converted by instructions: in software it would be a function, which kernels cannot call.
+/// bf16 is the upper half of f32, and needs integers only. CUDA devices have both conversions.
+static bool hasF16(llvm::StringRef level) {
+  return isCudaDevice(level) || llvm::is_contained(module::featuresOfLevel(level.str()), "f16c");
+}
+
+std::string tessera::checkPrecision(const std::string &precision,
+                                    llvm::ArrayRef<std::string> levels) {
+  if (!precision.empty() && !llvm::is_contained(getPrecisions(), precision)) {
+    std::vector<std::string> known;
+    for (llvm::StringRef row : getPrecisions())
+      known.push_back(row.str());
+    return suggest("unknown --precision '" + precision + "'", precision, known);
+  }
+  for (const std::string &level : levels)
+    if (precision == "f16" && !hasF16(level))
+      return "--precision f16: " + level +
+             " has no instructions that convert f16 (F16C, from x86-64-v3 on); bf16 needs none";
+  return "";
+}
+
+LogicalResult tessera::checkElementTypes(ModuleOp kernels, llvm::StringRef level) {
+  if (hasF16(level))
+    return success();
+  auto isF16 = [](Type type) { return getElementTypeOrSelf(type).isF16(); };
+  LogicalResult status = success();
+  for (auto kernel : kernels.getOps<kernel::FuncOp>())
+    if (kernel
+            .walk([&](Operation *op) {
+              return llvm::any_of(op->getOperandTypes(), isF16) ||
+                             llvm::any_of(op->getResultTypes(), isF16)
+                         ? WalkResult::interrupt()
+                         : WalkResult::advance();
+            })
+            .wasInterrupted())
+      status = kernel.emitError("f16 is computed here, and ")
+               << level << " has no instructions that convert it (F16C, from x86-64-v3 on)";
+  return status;
+}
