@@ -67,9 +67,9 @@ LogicalResult PadToTileOp::verify() { return verifyNames(*this, getOuter(), getI
 LogicalResult GroupReductionOp::verify() { return verifyNames(*this, getLoop(), getInner()); }
 // (C1)
 LogicalResult WidenOperandOp::verify() {
-  if (getType().isSignlessInteger())
+  if (getType().isSignlessInteger() || isa<FloatType>(getType()))
     return success();
-  return emitOpError() << "expected a signless integer type, found " << getType();
+  return emitOpError() << "expected a signless integer or a float type, found " << getType();
 }
 LogicalResult BlockReductionOp::verify() { return verifyNames(*this, getOuter(), getInner()); }
 

@@ -130,7 +130,7 @@ def Schedule_CopyPackedOp : Schedule_PackingDirective<"copy_packed"> {
 }
 
 def Schedule_WidenOperandOp : Schedule_Restructure<"widen_operand"> {
-  let summary = "Lets a stage read a copy of an operand in longer integers";
+  let summary = "Lets a stage read a copy of an operand in longer elements";
   let description = [{
     For instructions that multiply longer integers than a tensor has. The copy is a new stage that converts
     as the reading stage does, which converts the rest of the way.
@@ -140,7 +140,9 @@ def Schedule_WidenOperandOp : Schedule_Restructure<"widen_operand"> {
     // acc[m] += i32(u8 x[m, k]) * ...   =>   acc_wide[m, k] = i16(u8 x[m, k])
     //                                        acc[m] += i32(acc_wide[m, k]) * ...
     ```
-    - (C1) The type is an integer.
+    Floats are extended all of the way: who broadcasts single elements has nothing left to convert.
+
+    - (C1) The type is an integer or a float.
   }];
   let arguments = (ins StrAttr:$stage, ConfinedAttr<I64Attr, [IntNonNegative]>:$operand, TypeAttr:$type,
                    StrAttr:$copy);

@@ -54,3 +54,24 @@ def test_calibrates_with_arrays(model):
         tessera.compile(model, quantize="int8", calibration=[])
     with pytest.raises(tessera.Error, match="no input 'z'"):
         tessera.compile(model, quantize="int8", calibration=[{"z": x}])
+
+
+def test_what_calibration_found_is_there_for_callers(model):
+    rng = np.random.default_rng(3)
+    samples = [{"x": rng.standard_normal((rows, 96)).astype(np.float32)} for rows in (5, 9)]
+    samples[0]["x"][0, 0] = 40  # Far out: percentiles leave it.
+    exact = [tessera.compile(model).run(sample)["y"] for sample in samples]
+    errors = {}
+    for options in ({}, {"calibration_method": "percentile=99"}, {"weights_per_tensor": True}):
+        module = tessera.compile(model, quantize="int8", calibration=samples, **options)
+        [row] = [row for row in module.report["accuracy"] if row["output"] == "y"]
+        difference = np.concatenate([(module.run(sample)["y"] - y).ravel() for sample, y in zip(samples, exact)])
+        np.testing.assert_allclose(row["largest_error"], np.abs(difference).max(), rtol=1e-5)
+        [layer] = [layer for layer in module.report["layers"] if not layer["left"]]
+        assert layer["cost"] > 0
+        errors[str(options)] = row["relative_error"]
+        assert any("i32" in kernel["sums"] for kernel in module.report["types"])
+    assert len(set(errors.values())) == 3, errors
+    with pytest.raises(tessera.Error, match="unknown method 'mean'"):
+        tessera.compile(model, quantize="int8", calibration=samples, calibration_method="mean")
+    assert tessera.compile(model, quantize="int4").report["weights"][0]["new_bytes"] > 0

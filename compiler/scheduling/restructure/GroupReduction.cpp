@@ -25,9 +25,15 @@ LogicalResult widenOperand(kernel::FuncOp kernel, schedule::WidenOperandOp direc
   BlockArgument element = stage->getMatchingBlockArgument(operand);
   unsigned bits = directive.getType().getIntOrFloatBitWidth();
   Operation *extend = element.hasOneUse() ? *element.user_begin() : nullptr;
-  if (!isa_and_present<arith::ExtSIOp, arith::ExtUIOp>(extend) ||
-      element.getType().getIntOrFloatBitWidth() >= bits ||
-      extend->getResult(0).getType().getIntOrFloatBitWidth() <= bits)
+  bool isFloat = isa<FloatType>(directive.getType());
+  if (isFloat && (!isa_and_present<arith::ExtFOp>(extend) ||
+                  extend->getResult(0).getType() != directive.getType()))
+    return directive.emitOpError()
+           << "operand " << directive.getOperand() << " of stage '" << directive.getStage()
+           << "' is not extended to " << directive.getType();
+  if (!isFloat && (!isa_and_present<arith::ExtSIOp, arith::ExtUIOp>(extend) ||
+                   element.getType().getIntOrFloatBitWidth() >= bits ||
+                   extend->getResult(0).getType().getIntOrFloatBitWidth() <= bits))
     return directive.emitOpError()
            << "operand " << directive.getOperand() << " of stage '" << directive.getStage()
            << "' is not extended from less to more than " << bits << " bits";
@@ -44,6 +50,8 @@ LogicalResult widenOperand(kernel::FuncOp kernel, schedule::WidenOperandOp direc
   auto copy = buildMap(builder, loc, directive.getCopy(), shape, directive.getType(), loops,
                        [&](OpBuilder &inside, ArrayRef<Value> at) -> Value {
                          Value read = tensor::ExtractOp::create(inside, loc, source, at);
+                         if (isFloat)
+                           return arith::ExtFOp::create(inside, loc, directive.getType(), read);
                          if (isUnsigned)
                            return arith::ExtUIOp::create(inside, loc, directive.getType(), read);
                          return arith::ExtSIOp::create(inside, loc, directive.getType(), read);
@@ -51,6 +59,11 @@ LogicalResult widenOperand(kernel::FuncOp kernel, schedule::WidenOperandOp direc
   // What was read without a sign stays positive: either way the sign goes on from here.
   operand->set(copy.getResult(0));
   element.setType(directive.getType());
+  if (isFloat) {
+    extend->getResult(0).replaceAllUsesWith(element);
+    extend->erase();
+    return success();
+  }
   OpBuilder inside(extend);
   Type wide = extend->getResult(0).getType();
   extend->getResult(0).replaceAllUsesWith(

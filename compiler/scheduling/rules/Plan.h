@@ -160,6 +160,7 @@ private:
   mlir::LogicalResult blockRow(ReducerPlan &plan);
   void planGroups(ReducerPlan &plan, const StageInfo &stage, unsigned columns);
   mlir::LogicalResult group(ReducerPlan &plan);
+  mlir::LogicalResult widenBroadcast(ReducerPlan &plan);
   bool isConstant(mlir::Value tensor);
 
   mlir::LogicalResult planStreams(std::vector<StreamPlan> &plans);

@@ -1,6 +1,8 @@
 //===- PlanReducer.cpp - The kind of plan and the tiles of a reducing stage -------------------===//
 #include "compiler/scheduling/rules/Plan.h"
 
+#include "compiler/scheduling/restructure/Restructure.h"
+
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -212,6 +214,37 @@ void Planner::planGroups(ReducerPlan &plan, const StageInfo &stage, unsigned col
   bool four = target.dotProducts && acrossUnsigned && !alongUnsigned;
   plan.group = four ? 4 : 2;
   plan.widen = !four;
+}
+
+/// Elements of 16 bits that are broadcast would be converted one by one, and for every tile of
+/// columns again. They are converted once, by vectors; the operand along the columns is converted
+/// where it is loaded.
+LogicalResult Planner::widenBroadcast(ReducerPlan &plan) {
+  constexpr double kReadOften = 2; // the copy costs a store and a load
+  const StageInfo &stage = *info.lookup(plan.stage);
+  unsigned columns = stage.loopNumber(plan.columns);
+  for (const Access &read : stage.reads) {
+    if (!read.operand || read.dependsOn(columns) || isConstant(read.tensor))
+      continue;
+    BlockArgument element = stage.op.getMatchingBlockArgument(read.operand);
+    auto extend = element.hasOneUse() ? dyn_cast<arith::ExtFOp>(*element.user_begin()) : nullptr;
+    auto type = cast<RankedTensorType>(read.tensor.getType());
+    if (!extend)
+      continue;
+    double elements = 1;
+    for (int64_t extent : type.getShape())
+      elements *= ShapedType::isDynamic(extent) ? kAssumedExtent : extent;
+    if (iterations(stage) < kReadOften * elements)
+      continue;
+    std::string copy = plan.stage + "_wide";
+    OpBuilder builder = writer.restructuring();
+    if (failed(apply(schedule::WidenOperandOp::create(builder, writer.loc(), plan.stage,
+                                                      read.operand->getOperandNumber(),
+                                                      extend.getType(), copy))))
+      return failure();
+    return keepInMemory(copy);
+  }
+  return success();
 }
 
 /// A filter too large for L1 would come from L2 for every register tile. It goes by in pieces that

@@ -341,6 +341,8 @@ LogicalResult Planner::restructure(ReducerPlan &plan) {
     if (failed(group(plan)))
       return failure();
   } else if (isProduct) {
+    if (failed(widenBroadcast(plan)))
+      return failure();
     if (failed(pack(plan, plan.columns, plan.columnTile, true)))
       return failure();
     if (!plan.rows.empty() && failed(pack(plan, plan.rows, plan.rowTile, false)))

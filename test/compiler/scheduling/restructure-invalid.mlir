@@ -172,6 +172,29 @@ kernel.func @k(%x: tensor<?x5xi8>, %w: tensor<5xi8>, %M: index) -> tensor<?xi32>
   kernel.return %r : tensor<?xi32>
 }
 schedule.func @s for @k {
+  // expected-error @+1 {{operand 0 of stage 'r' is not extended to 'f32'}}
+  schedule.widen_operand "r" operand 0 to f32 as "wide"
+}
+
+// -----
+
+kernel.func @k(%x: tensor<?x5xi8>, %w: tensor<5xi8>, %M: index) -> tensor<?xi32> {
+  %zero = arith.constant 0 : i32
+  %e = tensor.empty(%M) : tensor<?xi32>
+  %init = linalg.fill {kernel.stage = "init"} ins(%zero : i32) outs(%e : tensor<?xi32>) -> tensor<?xi32>
+  %r = linalg.generic {indexing_maps = [affine_map<(m, k) -> (m, k)>, affine_map<(m, k) -> (k)>, affine_map<(m, k) -> (m)>],
+       iterator_types = ["parallel", "reduction"]} ins(%x, %w : tensor<?x5xi8>, tensor<5xi8>) outs(%init : tensor<?xi32>)
+     attrs = {kernel.stage = "r", kernel.loops = ["m", "k"]} {
+  ^bb0(%a: i8, %b: i8, %s: i32):
+    %c = arith.extui %a : i8 to i32
+    %d = arith.extsi %b : i8 to i32
+    %p = arith.muli %c, %d : i32
+    %t = arith.addi %s, %p : i32
+    linalg.yield %t : i32
+  } -> tensor<?xi32>
+  kernel.return %r : tensor<?xi32>
+}
+schedule.func @s for @k {
   // expected-error @+1 {{names operand 2 of stage 'r', which has 2}}
   schedule.widen_operand "r" operand 2 to i16 as "wide"
 }

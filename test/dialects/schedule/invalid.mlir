@@ -39,8 +39,8 @@ schedule.func @group_reduction_c1 for @k {
 // -----
 
 schedule.func @widen_operand_c1 for @k {
-  // expected-error @+1 {{expected a signless integer type, found 'f32'}}
-  schedule.widen_operand "a" operand 0 to f32 as "b"
+  // expected-error @+1 {{expected a signless integer or a float type, found 'index'}}
+  schedule.widen_operand "a" operand 0 to index as "b"
 }
 
 // -----
