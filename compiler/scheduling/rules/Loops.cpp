@@ -194,6 +194,16 @@ private:
       order.append(piece.begin(), piece.end());
       order.append({r + "_t", c + "_t"});
       order.append(loops.begin() + piece.size(), loops.end());
+    } else if (!reducer.panel.empty()) {
+      // What steps share is read once: those that read the same bytes follow each other, and the
+      // scales stay in registers for all steps of a unit.
+      const std::string &k = reducer.reductionLoops.back();
+      update.split(k, k + "_o", k + "_i", reducer.panelPeriod);
+      update.split(k + "_i", k + "_h", k + "_b", reducer.panelStride);
+      order.append({k + "_h", k + "_b", k + "_o"});
+      update.unroll(k + "_h");
+      if (reducer.panelStride < reducer.panelPeriod)
+        update.unroll(k + "_b"); // Where a code lies in its bytes becomes a constant.
     } else {
       order.append(reducer.reductionLoops.rbegin(), reducer.reductionLoops.rend());
     }
@@ -204,7 +214,7 @@ private:
       update.atomic();
       update.vectorizeEven(reducer.grouped, reducer.group);
     }
-    if (!reducer.panel.empty())
+    if (!reducer.panel.empty() && reducer.blocked)
       panel(reducer, c + "_t");
     for (StageWriter *stage : {&init, &update}) {
       stage->vectorizeEven(c + "_i", reducer.lanes);
@@ -246,7 +256,7 @@ private:
         stage.computeAt(plan.stage, at);
       stage.storeOnStack();
       for (const std::string &dim : reducer.dims)
-        stage.boundExtent(dim, dim == reducer.together ? reducer.togetherExtent : 1);
+        stage.boundExtent(dim, 1);
       return stage;
     };
     if (reducer.kind == ReducerPlan::Row) {
@@ -255,8 +265,6 @@ private:
       part.boundExtent(k + "_i", reducer.rowWidth);
       StageWriter update = writer.update(reducer.stage + "_part");
       Names order{k + "_i", k + "_o"};
-      if (!reducer.together.empty())
-        order.insert(order.begin() + 1, reducer.together);
       for (size_t i = reducer.reductionLoops.size() - 1; i-- > 0;)
         order.push_back(reducer.reductionLoops[i]);
       update.reorder(order);
@@ -264,8 +272,6 @@ private:
         stage->vectorizeEven(k + "_i", reducer.lanes);
         if (reducer.rowWidth > reducer.lanes)
           stage->unroll(k + "_i");
-        if (!reducer.together.empty())
-          stage->unroll(reducer.together);
       }
       if (reducer.hasLanes) {
         StageWriter lanes = place(reducer.stage + "_lanes");
@@ -286,10 +292,6 @@ private:
     llvm::SmallDenseSet<StringRef> shared;
     for (const ReducerPlan &reducer : plan.reducers)
       shared.insert(reducer.hostLoops.begin(), reducer.hostLoops.end());
-    // Of a single reducer; unify sees to that.
-    for (const ReducerPlan &reducer : plan.reducers)
-      if (!reducer.together.empty())
-        shared.erase(hostLoop(reducer, reducer.together));
     StageWriter out = writer.stage(plan.stage);
     Names inner, outer;
     double innerWork = plan.workPerPoint;

@@ -45,17 +45,15 @@ struct ReducerPlan {
   int64_t group = 1;
   bool widen = false;
   std::string grouped;
-  /// Of a blocked tile whose columns are unpacked (Unpacking): the stage that unpacks a panel of
-  /// columns for `block.depth` steps, its loops along the reduction, across the panel, and others.
+  /// Of a tile whose columns are unpacked (Unpacking): the stage that unpacks a panel of columns
+  /// (a blocked tile: for `block.depth` steps, kept in memory; else in registers, where it is
+  /// read), its loops along the reduction, across the panel, and others.
   std::string panel, panelDepth, panelColumns;
   llvm::SmallVector<std::string> panelOthers;
-  int64_t panelPeriod = 1;
+  int64_t panelPeriod = 1, panelStride = 1;
   // Row: what block_reduction made, or (the width) shall make.
   int64_t rowWidth = 0;
   bool hasLanes = false, hasMerge = false;
-  /// A dimension whose values are computed side by side, for what they unpack in common.
-  std::string together;
-  int64_t togetherExtent = 1;
 };
 
 /// How a stage that merges the states of blocks is computed inside of one output, and with it what
@@ -114,11 +112,11 @@ struct OutputPlan {
 
 /// A stage that unpacks a constant argument: it reads nothing else, and each of its dimensions but
 /// the last is a dimension of the argument. Units of `period` elements along the last repeat their
-/// form.
+/// form; in a unit, elements `stride` apart share what they read.
 struct Unpacking {
   mlir::BlockArgument argument;
   llvm::SmallVector<int64_t> argumentDims; ///< for each dimension but the last
-  int64_t period = 1;
+  int64_t period = 1, stride = 1;
 };
 std::optional<Unpacking> matchUnpacking(kernel::FuncOp kernel, const StageInfo &stage);
 
@@ -154,7 +152,7 @@ private:
   mlir::LogicalResult restructure(ReducerPlan &plan);
   mlir::LogicalResult pack(ReducerPlan &plan, const std::string &loop, int64_t tile, bool columns);
   std::optional<Unpacking> findUnpacking(const StageInfo &stage, unsigned loop);
-  std::optional<unsigned> findFewRows(const StageInfo &stage, unsigned columns);
+  std::optional<int64_t> findUnpackedRows(const StageInfo &stage, unsigned columns);
   mlir::LogicalResult unpackPanels(ReducerPlan &plan, const Access &read, int64_t dim,
                                    int64_t tile);
   mlir::LogicalResult blockRow(ReducerPlan &plan);

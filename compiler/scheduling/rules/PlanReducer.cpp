@@ -95,10 +95,8 @@ ReducerPlan Planner::plan(const StageInfo &stage, const Place &place) {
       return !read.dependsOn(*columns) || read.isContiguousIn(*columns) ||
              (isVector && isConstant(read.tensor));
     });
-  std::optional<unsigned> together;
-  if (columnsFit)
-    together = findFewRows(stage, *columns);
-  if (columnsFit && !together && stage.extentOr(*columns, kAssumedExtent) > 1) {
+  columnsFit |= columns && place.direct && findUnpackedRows(stage, *columns);
+  if (columnsFit && stage.extentOr(*columns, kAssumedExtent) > 1) {
     plan.kind = ReducerPlan::Tile;
     planTile(plan, stage, *columns);
     return plan;
@@ -110,10 +108,6 @@ ReducerPlan Planner::plan(const StageInfo &stage, const Place &place) {
   if (associative && stage.kind != StageKind::Scan && contiguous(last) &&
       stage.extentOr(last, kAssumedExtent) >= plan.lanes)
     plan.kind = ReducerPlan::Row;
-  if (plan.kind == ReducerPlan::Row && together) {
-    plan.together = stage.loops[*together];
-    plan.togetherExtent = stage.extents[*together];
-  }
   return plan;
 }
 
@@ -152,6 +146,10 @@ void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned colum
     tile.vectors = std::clamp<int64_t>(llvm::divideCeil(columnExtent, plan.lanes), 1, 4);
   else
     tile.vectors = 2;
+  // Four vectors hide the latency of their sums behind what unpacks them.
+  std::optional<int64_t> unpackedRows = findUnpackedRows(stage, columns);
+  if (unpackedRows)
+    tile = {*unpackedRows, std::clamp<int64_t>(8 / *unpackedRows, 1, 4)};
   if (rows && !ShapedType::isDynamic(stage.extents[*rows]))
     tile.rows = std::min(tile.rows, stage.extents[*rows]);
   if (!ShapedType::isDynamic(columnExtent))
@@ -174,8 +172,9 @@ void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned colum
     plan.blocked =
         !plan.rows.empty() && (ShapedType::isDynamic(depth) || depth > plan.block.depth * 3 / 2);
     plan.pieceLoops = 1;
-    if (std::optional<Unpacking> unpacking = findUnpacking(stage, columns);
-        unpacking && !plan.rows.empty() && !ShapedType::isDynamic(depth)) {
+    if (std::optional<Unpacking> unpacking = findUnpacking(stage, columns); unpackedRows) {
+      plan.blocked = false;
+    } else if (unpacking && !plan.rows.empty() && !ShapedType::isDynamic(depth)) {
       // Each block unpacks its columns once, so that it pays to be high.
       constexpr int64_t kDepth = 512, kRows = 48;
       int64_t units = depth / unpacking->period;

@@ -170,7 +170,7 @@ LogicalResult Planner::pack(ReducerPlan &plan, const std::string &loopName, int6
     std::optional<int64_t> dim = packedDim(read, loop);
     if (!dim)
       continue;
-    if (columns && plan.blocked && findUnpacking(stage, loop))
+    if (columns && (plan.blocked || findUnpackedRows(stage, loop)) && findUnpacking(stage, loop))
       return unpackPanels(plan, read, *dim, tile);
     auto argument = dyn_cast<BlockArgument>(read.tensor);
     bool constant = argument && kernel.getArgAttr(argument.getArgNumber(),
@@ -305,11 +305,10 @@ LogicalResult Planner::blockRow(ReducerPlan &plan) {
   std::string loop = plan.reductionLoops.back();
   int64_t extent = stage.extentOr(stage.loopNumber(loop), kAssumedExtent);
   int64_t lanes = plan.lanes;
-  // Eight accumulators hide the latency of their additions, and leave registers for operands.
-  int64_t vectors = std::clamp<int64_t>(8 / plan.togetherExtent, 1, 4);
-  int64_t width = plan.rowWidth ? plan.rowWidth
-                                : std::clamp<int64_t>(llvm::bit_floor<uint64_t>(extent), lanes,
-                                                      llvm::bit_floor<uint64_t>(vectors) * lanes);
+  // Four accumulators hide the latency of their additions, and leave registers for operands.
+  int64_t width = plan.rowWidth
+                      ? plan.rowWidth
+                      : std::clamp<int64_t>(llvm::bit_floor<uint64_t>(extent), lanes, 4 * lanes);
   std::string part = plan.stage + "_part", merge = plan.stage + "_merge";
   OpBuilder builder = writer.restructuring();
   if (failed(apply(schedule::BlockReductionOp::create(builder, writer.loc(), plan.stage, loop,
@@ -425,13 +424,6 @@ void Planner::unify(MutableArrayRef<ReducerPlan> plans) {
     plan.block = main->block;
     plan.blocked &= main->blocked;
   }
-  // Values side by side are for an output that needs nothing else.
-  for (ReducerPlan &plan : plans)
-    for (ReducerPlan &other : plans)
-      if (&plan != &other && plan.host == other.host) {
-        plan.together.clear();
-        plan.togetherExtent = 1;
-      }
   // Either all of one output are kept in cache blocks, or none.
   for (ReducerPlan &plan : plans)
     for (ReducerPlan &other : plans)

@@ -2,7 +2,7 @@
 // A product whose columns are unpacked from a constant by a stage of its own (blocks of few bits):
 // the constant is laid out in tiles of columns, byte by byte, so that vectors of columns are
 // unpacked from vectors of bytes, and the product reads panels that are unpacked for one cache
-// block at a time.
+// block at a time; of few rows (decoding), the product unpacks in registers.
 #include "compiler/scheduling/rules/Plan.h"
 
 #include "compiler/scheduling/restructure/Restructure.h"
@@ -51,7 +51,9 @@ std::optional<Unpacking> matchUnpacking(kernel::FuncOp kernel, const StageInfo &
   for (Operation *user : unpacking.argument.getUsers())
     if (user->getParentOp() != stage.op && !isa<tensor::DimOp>(user))
       return std::nullopt;
-  // The length of a block: what the last index is divided by.
+  // The length of a block: what the last index is divided by; and of its pieces, what the place in
+  // the block is divided by.
+  int64_t piece = 0;
   for (Operation &inner : stage.op.getRegion().front()) {
     APInt divisor;
     if (!isa<arith::DivUIOp, arith::RemUIOp>(inner) ||
@@ -60,7 +62,12 @@ std::optional<Unpacking> matchUnpacking(kernel::FuncOp kernel, const StageInfo &
     auto index = inner.getOperand(0).getDefiningOp<linalg::IndexOp>();
     if (index && index.getDim() == last)
       unpacking.period = std::max(unpacking.period, divisor.getSExtValue());
+    else if (auto place = inner.getOperand(0).getDefiningOp<arith::RemUIOp>();
+             place && isa<arith::RemUIOp>(inner))
+      piece = piece ? std::min(piece, divisor.getSExtValue()) : divisor.getSExtValue();
   }
+  bool fits = piece && unpacking.period % piece == 0;
+  unpacking.stride = fits ? piece : unpacking.period;
   return unpacking;
 }
 
@@ -83,19 +90,24 @@ std::optional<Unpacking> Planner::findUnpacking(const StageInfo &stage, unsigned
   return std::nullopt;
 }
 
-/// The rows of a product with columns that are unpacked, when registers hold the sums of all rows.
-std::optional<unsigned> Planner::findFewRows(const StageInfo &stage, unsigned columns) {
+/// The number of rows of a product with columns that are unpacked, when it is so small that
+/// registers hold the sums of all rows: then nothing is unpacked twice, and a panel in memory would
+/// only cost.
+std::optional<int64_t> Planner::findUnpackedRows(const StageInfo &stage, unsigned columns) {
   constexpr int64_t kFew = 4;
-  std::optional<unsigned> rows;
-  if (stage.kind != StageKind::Contraction || !findUnpacking(stage, columns))
-    return rows;
+  if (stage.kind != StageKind::Contraction || stage.reductionLoops.count() != 1)
+    return std::nullopt;
+  std::optional<Unpacking> unpacking = findUnpacking(stage, columns);
+  int64_t depth = stage.extents[stage.reductionLoops.find_first()], rows = 1;
+  if (!unpacking || ShapedType::isDynamic(depth) || depth % unpacking->period != 0)
+    return std::nullopt;
   for (unsigned loop = 0; loop < stage.loops.size(); ++loop) {
-    if (stage.reductionLoops.test(loop) || loop == columns || stage.extents[loop] == 1)
-      continue;
-    if (rows || ShapedType::isDynamic(stage.extents[loop]) || stage.extents[loop] > kFew ||
+    if (stage.reductionLoops.test(loop) || loop == columns || stage.extents[loop] == 1 ||
         llvm::is_contained(stage.batch, loop))
+      continue;
+    if (rows > 1 || ShapedType::isDynamic(stage.extents[loop]) || stage.extents[loop] > kFew)
       return std::nullopt;
-    rows = loop;
+    rows = stage.extents[loop];
   }
   return rows;
 }
@@ -118,6 +130,7 @@ LogicalResult Planner::unpackPanels(ReducerPlan &plan, const Access &read, int64
   for (int64_t other = 0; other + 1 < rank; ++other)
     plan.panelOthers.push_back("i" + std::to_string(other));
   plan.panelPeriod = unpacking.period;
+  plan.panelStride = unpacking.stride;
   builder = writer.restructuring();
   return apply(schedule::CopyPackedOp::create(
       builder, writer.loc(), plan.stage, operand, plan.panel, ArrayRef<int64_t>{dim},
