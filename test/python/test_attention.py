@@ -317,7 +317,7 @@ def shifted(width):
 VARIANTS = [plain, plain64, scaled_before, normalised_after, masked, biased, alibi, capped, grouped, heads_last, one_query,
             keys_first, with_statistics, log_sum_exp, causal, from_here_on, window, prefix, shifted]
 SIZES = [{"H": 2, "M": 19, "K": 37}, {"H": 1, "M": 73, "K": 257}, {"H": 3, "M": 1, "K": 1}, {"H": 1, "M": 0, "K": 4},
-         {"H": 2, "M": 5, "K": 600}, {"H": 1, "M": 600, "K": 600}]
+         {"H": 2, "M": 5, "K": 600}, {"H": 1, "M": 600, "K": 600}, {"H": 3, "M": 1, "K": 1300}, {"H": 1, "M": 3, "K": 2311}]
 
 
 def arrays(text_inputs, sizes, seed):
@@ -378,7 +378,8 @@ def test_spelling(variant, tmp_path):
     (tmp_path / "model.mlir").write_text(text)
     kernels = [line for line in tool("tessera-compile", tmp_path / "model.mlir", "--emit", "kernel").splitlines()
                if "kernel.func" in line]
-    assert len(kernels) == 1 and "stream" in kernels[0], kernels
+    # One stream; where extents are not known, in up to three forms: for one row, in parts, and else.
+    assert 1 <= len(kernels) <= 3 and all("_stream" in kernel for kernel in kernels), kernels
     for sizes in SIZES:
         check(variant.__name__, text, reference, sizes)
 
@@ -478,5 +479,5 @@ def test_memory_follows_the_sequence(tmp_path):
     for length in (1024, 4096, 16384):
         shapes = [f"-i{name}=1x{rows}x64xf32" for name, rows in (("q", 64), ("k", length), ("v", length))]
         printed = tool("tessera-bench", tmp_path / "model.mlir", "--json", "--time", "0.001", "--threads", "1", *shapes)
-        # Keys and values in tiles; the rest does not grow.
-        assert json.loads(printed)["memory_bytes"] <= 2 * length * 64 * 4 + 32768
+        # Keys and values in tiles, and a state of every row for each part of 512 keys.
+        assert json.loads(printed)["memory_bytes"] <= 3 * length * 64 * 4 + 65536

@@ -83,6 +83,10 @@ public:
   /// Names an outermost loop.
   void nameLoop(mlir::scf::ForOp loop, llvm::StringRef name);
 
+  /// Whether streams take their split form (`getStreamParts`).
+  bool splitsStreams() const { return isSplit; }
+  void splitStreams() { isSplit = true; }
+
   mlir::OpBuilder &getBuilder() { return builder; }
   void setLoc(mlir::Location location) { loc = location; }
   mlir::Location getLoc() const { return loc; }
@@ -95,6 +99,7 @@ private:
   mlir::OpBuilder &builder;
   kernel::FuncOp kernel;
   mlir::Location loc;
+  bool isSplit = false;
   llvm::DenseMap<mlir::Value, mlir::Value> tensors;
   llvm::SmallVector<graph::DimAttr> indexArguments;
   llvm::DenseMap<mlir::Attribute, mlir::Value> knownExtents;

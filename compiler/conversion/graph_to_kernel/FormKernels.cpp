@@ -5,9 +5,12 @@
 #include "compiler/conversion/graph_to_kernel/LaunchCost.h"
 #include "compiler/conversion/graph_to_kernel/Lower.h"
 
+#include "dialects/graph/GraphBuilder.h"
 #include "dialects/graph/WeightStore.h"
 
 #include "mlir/Analysis/TopologicalSortUtils.h"
+#include "mlir/IR/AttrTypeSubElements.h"
+#include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -19,6 +22,7 @@ namespace tessera {
 using namespace mlir;
 using namespace tessera;
 using graph::DimAttr;
+using graph::DimExpr;
 
 void tessera::registerGraphToKernel(DialectRegistry &registry) {
   registry.addExtension(+[](MLIRContext *context, graph::GraphDialect *) {
@@ -54,22 +58,29 @@ static void collectNames(Location loc, llvm::SetVector<Attribute> &names) {
 namespace {
 class Outliner {
 public:
-  Outliner(ArrayRef<Operation *> group, OpBuilder &moduleBuilder, StringRef name)
-      : group(group), members(group.begin(), group.end()), builder(moduleBuilder), name(name) {}
+  Outliner(ArrayRef<Operation *> group, OpBuilder &moduleBuilder, StringRef name,
+           bool splitsStreams, StringRef one)
+      : group(group), members(group.begin(), group.end()), builder(moduleBuilder), name(name),
+        splitsStreams(splitsStreams), one(one) {}
 
   LogicalResult run();
 
 private:
   void collectInputs(Operation *op);
+  void assumeOne();
+  DimAttr withOne(DimAttr dim) const;
+  graph::TensorType withOne(graph::TensorType type) const;
   void collectOutputs();
   LogicalResult checkSizes();
   LogicalResult lower(Operation *op, KernelEmitter &emitter);
-  void replace(kernel::FuncOp kernel, ArrayRef<graph::DimAttr> dims);
+  void replace(kernel::FuncOp kernel, ArrayRef<graph::DimAttr> dims, TypeRange types);
 
   ArrayRef<Operation *> group;
   llvm::DenseSet<Operation *> members;
   OpBuilder &builder;
   StringRef name;
+  bool splitsStreams;
+  StringRef one; // a symbol that is 1 wherever this kernel runs, or ""
   llvm::SetVector<Value> inputs, outputs;
 };
 } // namespace
@@ -84,6 +95,33 @@ void Outliner::collectInputs(Operation *op) {
     else if (!llvm::isa<graph::ShapeOfOp>(op))
       inputs.insert(operand);
   }
+}
+
+/// Types in the group say what is known.
+void Outliner::assumeOne() {
+  AttrTypeReplacer replacer;
+  replacer.addReplacement([&](DimAttr dim) -> std::optional<std::pair<Attribute, WalkResult>> {
+    return std::pair(Attribute(withOne(dim)), WalkResult::skip());
+  });
+  replacer.addReplacement(
+      [&](graph::TensorType type) -> std::optional<std::pair<Type, WalkResult>> {
+        return std::pair(Type(withOne(type)), WalkResult::skip());
+      });
+  for (Operation *op : group)
+    replacer.recursivelyReplaceElementsIn(op, /*replaceAttrs=*/true, /*replaceLocs=*/false,
+                                          /*replaceTypes=*/true);
+}
+
+DimAttr Outliner::withOne(DimAttr dim) const {
+  DimExpr known = graph::substituteDim(dim, [&](StringRef symbol) {
+    return symbol == one ? DimExpr::constant(dim.getContext(), 1) : DimExpr();
+  });
+  return known ? known.get() : dim;
+}
+
+graph::TensorType Outliner::withOne(graph::TensorType type) const {
+  return type.withDims(
+      llvm::map_to_vector(type.getDims(), [&](DimAttr dim) { return withOne(dim); }));
 }
 
 void Outliner::collectOutputs() {
@@ -103,15 +141,14 @@ LogicalResult Outliner::lower(Operation *op, KernelEmitter &emitter) {
   return emitter.lower(op);
 }
 
-void Outliner::replace(kernel::FuncOp kernel, ArrayRef<graph::DimAttr> dims) {
+void Outliner::replace(kernel::FuncOp kernel, ArrayRef<graph::DimAttr> dims, TypeRange types) {
   OpBuilder here(group.back()->getContext());
   here.setInsertionPointAfter(group.back());
   SmallVector<Location> locations;
   for (Operation *op : group)
     locations.push_back(op->getLoc());
   SmallVector<Attribute> extents(dims.begin(), dims.end());
-  auto launch = kernel::LaunchOp::create(here, here.getFusedLoc(locations),
-                                         ValueRange(outputs.getArrayRef()).getTypes(),
+  auto launch = kernel::LaunchOp::create(here, here.getFusedLoc(locations), types,
                                          FlatSymbolRefAttr::get(kernel.getSymNameAttr()),
                                          inputs.getArrayRef(), here.getArrayAttr(extents));
   annotateCost(launch, kernel);
@@ -151,9 +188,12 @@ LogicalResult Outliner::run() {
   }
   if (failed(checkSizes()))
     return failure();
-  SmallVector<Type> inputTypes, outputTypes;
+  SmallVector<Type> inputTypes, outputTypes,
+      resultTypes(ValueRange(outputs.getArrayRef()).getTypes());
+  if (!one.empty())
+    assumeOne();
   for (Value input : inputs)
-    inputTypes.push_back(getKernelType(graph::getTensorType(input)));
+    inputTypes.push_back(getKernelType(withOne(graph::getTensorType(input))));
   for (Value output : outputs)
     outputTypes.push_back(getKernelType(graph::getTensorType(output)));
   auto kernel = kernel::FuncOp::create(builder, group.back()->getLoc(), name,
@@ -161,6 +201,8 @@ LogicalResult Outliner::run() {
   Block &entry = kernel.getBody().front();
   OpBuilder inner = OpBuilder::atBlockBegin(&entry);
   KernelEmitter emitter(inner, kernel);
+  if (splitsStreams)
+    emitter.splitStreams();
   for (auto [input, argument] : llvm::zip(inputs, entry.getArguments()))
     emitter.bind(input, argument);
   for (Operation *op : group)
@@ -185,8 +227,92 @@ LogicalResult Outliner::run() {
     collectNames(op->getLoc(), names);
   kernel->setAttr("kernel.sources", builder.getArrayAttr(names.getArrayRef()));
   SmallVector<graph::DimAttr> dims(emitter.getIndexArguments());
-  replace(kernel, dims);
+  replace(kernel, dims, resultTypes);
   return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Streams in several forms
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// Several heads make tasks enough without parts.
+constexpr unsigned kPartsWorthAKernel = 4;
+
+/// The symbol that is 1 where a stream has one row, and how many parts it is computed in.
+struct StreamForms {
+  StringRef rows;
+  DimExpr parts;
+  bool isWorthAKernel = true; // of parts, where there may be just one
+};
+} // namespace
+
+/// Without an element in one of its dimensions there is nothing to compute.
+static graph::DimInterval rangeOf(DimExpr dim, graph::FuncOp function) {
+  return graph::evaluateDimRange(dim, [&](StringRef symbol) {
+    graph::RangeAttr range = function.getRange(symbol);
+    return graph::DimInterval{std::max<int64_t>(range ? range.getLo() : 1, 1),
+                              range ? range.getHi().value_or(INT64_MAX) : INT64_MAX};
+  });
+}
+
+/// What is not known of the stream of a group and makes another kernel of it.
+static StreamForms formsOf(ArrayRef<Operation *> group, graph::FuncOp function) {
+  for (Operation *op : group) {
+    auto stream = llvm::dyn_cast<graph::StreamOp>(op);
+    if (!stream || !stream.getBlock())
+      continue;
+    StreamForms forms{"", lower::getStreamParts(stream), true};
+    graph::DimInterval parts = rangeOf(forms.parts, function);
+    if (parts.hi <= 1)
+      forms.parts = DimExpr();
+    forms.isWorthAKernel = parts.hi >= kPartsWorthAKernel;
+    DimAttr rows = lower::getStreamRows(stream);
+    graph::DimInterval count = rows ? rangeOf(rows, function) : graph::DimInterval{1, 1};
+    bool isSelf = rows && stream.getExtent() == rows;
+    if (rows && rows.getKind() == graph::DimKind::Symbol && !isSelf && count.lo <= 1 &&
+        count.hi > 1)
+      forms.rows = rows.getSymbol();
+    return forms;
+  }
+  return {};
+}
+
+/// A copy of a group for each branch of an `if`: where the number is positive, and where it is not.
+static std::pair<SmallVector<Operation *>, SmallVector<Operation *>>
+duplicate(ArrayRef<Operation *> group, DimExpr number) {
+  llvm::DenseSet<Operation *> members(group.begin(), group.end());
+  SmallVector<Value> outputs;
+  for (Operation *op : group)
+    for (Value result : op->getResults())
+      if (llvm::any_of(result.getUsers(), [&](Operation *user) { return !members.contains(user); }))
+        outputs.push_back(result);
+  OpBuilder builder(group.back()->getContext());
+  builder.setInsertionPointAfter(group.back());
+  graph::GraphBuilder b(builder, group.back()->getLoc());
+  Value count = b.create<graph::DimValueOp>(number.get());
+  Value zero = b.create<graph::DimValueOp>(graph::getDim(builder.getContext(), 0));
+  Value isPositive = b.compare(graph::CompareKind::gt, count, zero);
+  auto branch = graph::IfOp::create(builder, group.back()->getLoc(), ValueRange(outputs).getTypes(),
+                                    isPositive);
+  auto copy = [&](Region &region) {
+    SmallVector<Operation *> copies;
+    OpBuilder inner = OpBuilder::atBlockBegin(&region.emplaceBlock());
+    IRMapping mapping;
+    for (Operation *op : group)
+      copies.push_back(inner.clone(*op, mapping));
+    graph::YieldOp::create(inner, branch.getLoc(), llvm::map_to_vector(outputs, [&](Value value) {
+                             return mapping.lookup(value);
+                           }));
+    return copies;
+  };
+  std::pair copies{copy(branch.getThenRegion()), copy(branch.getElseRegion())};
+  for (auto [output, result] : llvm::zip(outputs, branch.getResults()))
+    output.replaceUsesWithIf(result,
+                             [&](OpOperand &use) { return !members.contains(use.getOwner()); });
+  for (Operation *op : llvm::reverse(group))
+    op->erase();
+  return copies;
 }
 
 //===----------------------------------------------------------------------===//
@@ -213,6 +339,13 @@ struct GraphFormKernels : tessera::impl::GraphFormKernelsBase<GraphFormKernels> 
     builder.setInsertionPointToEnd(module.getBody());
     SymbolTable symbols(module);
     unsigned number = 0;
+    auto outline = [&](ArrayRef<Operation *> group, bool splitsStreams, StringRef one) {
+      std::string name;
+      do
+        name = ("k" + Twine(number++) + "_" + describe(group)).str();
+      while (symbols.lookup(name));
+      return Outliner(group, builder, name, splitsStreams, one).run();
+    };
     for (auto function : llvm::to_vector(module.getOps<graph::FuncOp>())) {
       BoundSymbols bound = function.getBoundSymbols();
       SmallVector<Block *> blocks;
@@ -226,17 +359,35 @@ struct GraphFormKernels : tessera::impl::GraphFormKernelsBase<GraphFormKernels> 
       });
       for (Block *block : blocks) {
         for (auto &group : formGroups(*block, bound)) {
-          std::string name;
-          do
-            name = ("k" + Twine(number++) + "_" + describe(group)).str();
-          while (symbols.lookup(name));
-          if (failed(Outliner(group, builder, name).run()))
+          if (failed(outlineForms(group, formsOf(group, function), outline)))
             return signalPassFailure();
         }
         eraseUnused(*block);
         sortSegments(*block, bound);
       }
     }
+  }
+
+  /// One kernel, or one for each form that a stream has at run time: for one row; in parts; else.
+  static LogicalResult
+  outlineForms(ArrayRef<Operation *> group, const StreamForms &forms,
+               llvm::function_ref<LogicalResult(ArrayRef<Operation *>, bool, StringRef)> outline) {
+    bool isSplit = bool(forms.parts);
+    if (!forms.rows.empty()) {
+      MLIRContext *context = group.front()->getContext();
+      DimExpr rows = DimExpr::symbol(context, forms.rows), zero = DimExpr::constant(context, 0);
+      // Positive where there is one.
+      auto [single, several] = duplicate(group, DimExpr::max(DimExpr::min(rows, 2 - rows), zero));
+      return success(
+          succeeded(outline(single, isSplit, forms.rows)) &&
+          succeeded(outlineForms(several, {"", forms.parts, forms.isWorthAKernel}, outline)));
+    }
+    if (!isSplit || forms.parts.get().isConstant())
+      return outline(group, isSplit, "");
+    if (!forms.isWorthAKernel)
+      return outline(group, false, "");
+    auto [split, whole] = duplicate(group, forms.parts - 1);
+    return success(succeeded(outline(split, true, "")) && succeeded(outline(whole, false, "")));
   }
 
   /// Recomputed ops that no one needs any more.

@@ -46,6 +46,12 @@ mlir::Value convertSaturating(mlir::ImplicitLocOpBuilder &b, mlir::Value x, mlir
 mlir::Value convertScalar(mlir::ImplicitLocOpBuilder &b, mlir::Value x, mlir::Type from,
                           mlir::Type to);
 
+/// How many parts of its axis a stream's split form computes side by side: more than one only where
+/// its other dimensions make few tasks and the axis is long.
+graph::DimExpr getStreamParts(graph::StreamOp op);
+/// The extent of the rows that a block is lifted for at a time; null for none.
+graph::DimAttr getStreamRows(graph::StreamOp op);
+
 /// Scalar constants and comparisons in bodies.
 mlir::Value scalarNumber(mlir::ImplicitLocOpBuilder &b, mlir::Type type, double value);
 

@@ -10,6 +10,9 @@
 //    element.
 // 3. finalize is lowered as it stands.
 //
+// The split form has one level more: the blocks of each part of the axis are merged, one part
+// beside the other, then the states of the parts. `getStreamParts` says how many pay.
+//
 // Where the block states are kept (all of them: the split form; one at a time, inside of the loop
 // that merges: the online form) is said by the schedule, not here. Associative merging that no one
 // can prove to be associative is written out as two stages (a restructuring, not a loop directive).
@@ -34,6 +37,11 @@ using BodyBuilder = ImplicitLocOpBuilder;
 /// the core. Blocks consist of pieces, so that they can be cut into tiles.
 static constexpr int64_t kBlock = 256, kPiece = 32;
 
+/// The split form: tasks that keep a machine busy, rows that make one of them, and blocks that are
+/// worth a state of their own. How many parts there are must not depend on the number of threads,
+/// or results would.
+static constexpr int64_t kTasks = 16, kRowsOfATask = 64, kBlocksOfAPart = 2;
+
 namespace {
 class StreamLowering {
 public:
@@ -42,12 +50,14 @@ public:
   Tensors run();
 
 private:
-  /// States of blocks (or elements).
+  /// States of blocks (or of elements, or of parts).
   struct State {
     Value tensor;
-    bool isBatched;             // their number is the first dimension
+    bool isBatched;             // what has a state is counted by the first dimensions
     SmallVector<unsigned> axes; // of the other dimensions
   };
+  /// What is merged: the elements of each block, the blocks (of each part), the parts.
+  enum class Level { Elements, Blocks, Parts };
   struct Group {
     SmallVector<unsigned> axes; // of the stage, in order
     SmallVector<DimAttr> dims;
@@ -55,12 +65,14 @@ private:
   };
 
   void cutIntoBlocks(DimAttr extent);
+  void cutIntoParts(DimExpr count);
   LogicalResult liftBlocks();
   LogicalResult liftElements();
   LogicalResult analyzeMerge();
   LogicalResult groupStates();
   void joinGroups();
-  SmallVector<Value> merge(const Group &group, bool withinBlocks);
+  SmallVector<Value> merge(const Group &group, Level level);
+  SmallVector<State> mergeStates(Level level);
   SmallVector<DimAttr> dimsOfState(unsigned state) {
     return SmallVector<DimAttr>(llvm::cast<graph::TensorType>(op.getStateTypes()[state]).getDims());
   }
@@ -68,17 +80,19 @@ private:
     return getKernelElementType(
         llvm::cast<graph::TensorType>(op.getStateTypes()[state]).getElementType());
   }
-  std::optional<MaskedBlocks> findMasks(bool withinBlocks);
+  std::optional<MaskedBlocks> findMasks(Level level);
   Value identityOf(unsigned state);
   Value arrange(unsigned state, Value merged, ArrayRef<unsigned> axes);
-  /// The map that reads a state in a stage over these axes, whose loops start at `first`.
+  /// The map that reads a state in a stage over these axes, whose loops start at `first`; `outer`:
+  /// the loops that count what has a state.
   AffineMap readOf(unsigned state, ArrayRef<unsigned> axes, unsigned loops, unsigned first,
-                   std::optional<unsigned> block);
+                   ArrayRef<unsigned> outer);
 
   graph::StreamOp op;
   KernelEmitter &emitter;
   OpBuilder &builder;
   AxisBlocks blocks, elements;
+  Value numberOfBlocks;      // in all parts together
   SmallVector<State> lifted; // of blocks, or of elements
   ScalarRegion scalars{emitter};
   SmallVector<SmallVector<unsigned>> axesOfState;
@@ -139,13 +153,14 @@ LogicalResult StreamLowering::liftBlocks() {
       emitter.bind(argument, source);
       continue;
     }
-    SmallVector<DimAttr> dims{blocks.count};
+    SmallVector<DimAttr> dims{ArrayRef(blocks.counts)};
     llvm::append_range(dims, graph::getTensorType(argument).getDims());
     Value last = blocks.hasTail() ? emitter.extent(DimExpr(blocks.extent) - 1) : Value();
     Type element = getKernelElementType(graph::getTensorType(argument).getElementType());
     Value view = emitter.mapIndexed("block", dims, element, [&](BodyBuilder &b, ValueRange i) {
-      SmallVector<Value> at(i.drop_front());
-      at[axis] = blocks.position(b, i[0], at[axis]);
+      unsigned loops = blocks.loops();
+      SmallVector<Value> at(i.drop_front(loops));
+      at[axis] = blocks.position(b, i.take_front(loops), at[axis]);
       if (last)
         at[axis] = arith::MinSIOp::create(b, at[axis], last);
       return extract(b, source, at);
@@ -172,7 +187,7 @@ LogicalResult StreamLowering::liftElements() {
       emitter.bind(argument, source);
       continue;
     }
-    SmallVector<DimAttr> dims{elements.count};
+    SmallVector<DimAttr> dims{ArrayRef(elements.counts)};
     llvm::append_range(dims, graph::getTensorType(argument).getDims());
     SmallVector<AffineExpr> reads;
     for (unsigned dim = 1; dim < dims.size(); ++dim)
@@ -287,54 +302,63 @@ Value StreamLowering::identityOf(unsigned state) {
 }
 
 AffineMap StreamLowering::readOf(unsigned state, ArrayRef<unsigned> axes, unsigned loops,
-                                 unsigned first, std::optional<unsigned> block) {
+                                 unsigned first, ArrayRef<unsigned> outer) {
   SmallVector<AffineExpr> reads;
-  if (block)
-    reads.push_back(builder.getAffineDimExpr(*block));
+  if (lifted[state].isBatched)
+    for (unsigned loop : outer)
+      reads.push_back(builder.getAffineDimExpr(loop));
   for (unsigned axis : lifted[state].axes)
     reads.push_back(builder.getAffineDimExpr(first + (llvm::find(axes, axis) - axes.begin())));
   return AffineMap::get(loops, 0, reads, op.getContext());
 }
 
-/// Merges lifted states: those of all blocks, or (`withinBlocks`) those of the elements of each
-/// block. Loops: [block,] the group's axes, then the one that is merged.
-SmallVector<Value> StreamLowering::merge(const Group &group, bool withinBlocks) {
+/// Merges the lifted states. Loops: over what has a result, the group's axes, then the one that is
+/// merged.
+SmallVector<Value> StreamLowering::merge(const Group &group, Level level) {
   unsigned count = axesOfState.size(), carried = group.states.size();
-  unsigned first = withinBlocks ? 1 : 0, parallel = first + group.axes.size(), merged = parallel;
-  SmallVector<DimAttr> dims(group.dims);
-  if (withinBlocks)
-    dims.insert(dims.begin(), blocks.count);
+  bool ofElements = level == Level::Elements, inParts = blocks.loops() > 1;
+  SmallVector<DimAttr> dims;
+  if (ofElements)
+    dims.append(blocks.counts);
+  else if (level == Level::Blocks && inParts)
+    dims.push_back(blocks.counts[0]);
+  unsigned first = dims.size(), parallel = first + group.axes.size(), merged = parallel;
+  llvm::append_range(dims, group.dims);
+  SmallVector<unsigned> outer; // loops that count what is merged
+  for (unsigned loop = 0; loop < first; ++loop)
+    outer.push_back(loop);
+  outer.push_back(merged);
   SmallVector<KernelEmitter::Read> reads;
   SmallVector<Value> inits;
   for (unsigned state : group.states) {
     inits.push_back(emitter.fill("identity", dims, identityOf(state)));
-    if (!withinBlocks)
-      reads.push_back({lifted[state].tensor,
-                       readOf(state, group.axes, merged + 1, first,
-                              lifted[state].isBatched ? std::optional(merged) : std::nullopt)});
+    if (!ofElements)
+      reads.push_back({lifted[state].tensor, readOf(state, group.axes, merged + 1, first, outer)});
   }
   // Its extent, which no other operand may tell.
-  DimAttr range = withinBlocks ? blocks.size : blocks.count;
+  DimAttr range = ofElements               ? blocks.size
+                  : level == Level::Blocks ? blocks.counts.back()
+                                           : blocks.counts[0];
   reads.push_back(
       {emitter.empty({range}, builder.getF32Type()),
        AffineMap::get(merged + 1, 0, {builder.getAffineDimExpr(merged)}, op.getContext())});
-  Value extent = withinBlocks && blocks.hasTail() ? emitter.extent(blocks.extent) : Value();
+  Value extent = ofElements && blocks.hasTail() ? emitter.extent(blocks.extent) : Value();
   Value last = extent ? emitter.extent(DimExpr(blocks.extent) - 1) : Value();
+  Value number = level == Level::Blocks && inParts ? numberOfBlocks : Value();
   AffineMap output = builder.getMultiDimIdentityMap(merged + 1).getMajorSubMap(parallel);
   Block &block = op.getMerge().front();
-  std::optional<MaskedBlocks> masked = findMasks(withinBlocks);
+  std::optional<MaskedBlocks> masked = findMasks(level);
   bool skips = false;
   SmallVector<Value> merges = emitter.reduce(
-      withinBlocks ? "part" : "merge", parallel, 1, reads, inits, output,
-      [&](BodyBuilder &b, ValueRange x, ValueRange running) {
+      ofElements || (level == Level::Blocks && inParts) ? "part" : "merge", parallel, 1, reads,
+      inits, output, [&](BodyBuilder &b, ValueRange x, ValueRange running) {
         auto indexOf = [&](unsigned axis) -> Value {
           return linalg::IndexOp::create(
               b, first + (llvm::find(group.axes, axis) - group.axes.begin()));
         };
         Value valid, at;
-        if (withinBlocks) {
-          at =
-              blocks.position(b, linalg::IndexOp::create(b, 0), linalg::IndexOp::create(b, merged));
+        if (ofElements) {
+          at = blocks.positionHere(b, merged);
           if (extent) {
             valid = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, at, extent);
             at = arith::MinSIOp::create(b, at, last);
@@ -343,7 +367,7 @@ SmallVector<Value> StreamLowering::merge(const Group &group, bool withinBlocks) 
         SmallVector<Value> arguments(2 * count);
         for (auto [i, state] : llvm::enumerate(group.states)) {
           arguments[state] = running[i];
-          if (!withinBlocks) {
+          if (!ofElements) {
             arguments[count + state] = x[i];
             continue;
           }
@@ -357,11 +381,19 @@ SmallVector<Value> StreamLowering::merge(const Group &group, bool withinBlocks) 
         for (auto [state, from] : llvm::enumerate(lifted)) {
           if (valid || !masked || !from.isBatched)
             continue;
-          SmallVector<unsigned> place{merged};
+          SmallVector<unsigned> place(outer);
           for (unsigned axis : from.axes)
             place.push_back(first + (llvm::find(group.axes, axis) - group.axes.begin()));
           valid = masked->mayDiffer(b, state, place);
           skips = bool(valid);
+        }
+        if (number) { // The last parts may have fewer blocks.
+          SmallVector<Value> at = llvm::map_to_vector(
+              outer, [&](unsigned loop) -> Value { return linalg::IndexOp::create(b, loop); });
+          Value exists =
+              arith::CmpIOp::create(b, arith::CmpIPredicate::slt, blocks.number(b, at), number);
+          valid = valid ? Value(arith::AndIOp::create(b, exists, valid)) : exists;
+          skips = true;
         }
         SmallVector<Value> next;
         for (unsigned i = 0; i < carried; ++i) {
@@ -377,9 +409,21 @@ SmallVector<Value> StreamLowering::merge(const Group &group, bool withinBlocks) 
   return merges;
 }
 
+/// All states, each from the stage that has its axes where there is one.
+SmallVector<StreamLowering::State> StreamLowering::mergeStates(Level level) {
+  SmallVector<State> states(axesOfState.size());
+  for (const Group &group : groups) {
+    SmallVector<Value> results = merge(group, level);
+    for (auto [state, result] : llvm::zip(group.states, results))
+      if (!states[state].tensor || axesOfState[state].size() == group.axes.size())
+        states[state] = {result, true, group.axes};
+  }
+  return states;
+}
+
 /// Blocks that a mask leaves out are not merged.
-std::optional<MaskedBlocks> StreamLowering::findMasks(bool withinBlocks) {
-  if (withinBlocks)
+std::optional<MaskedBlocks> StreamLowering::findMasks(Level level) {
+  if (level != Level::Blocks)
     return std::nullopt;
   SmallVector<Value> tensors;
   SmallVector<TypedAttr> identity;
@@ -401,7 +445,7 @@ void StreamLowering::cutIntoBlocks(DimAttr extent) {
   DimExpr count = DimExpr::max(DimExpr(extent).ceilDiv(kBlock), one);
   DimExpr pieces = DimExpr::max(DimExpr(extent).ceilDiv(count).ceilDiv(kPiece), one);
   DimExpr size = pieces * kPiece;
-  blocks = {extent, DimExpr(extent).ceilDiv(size).get(), size.get(), {}};
+  blocks = {extent, size.get(), {DimExpr(extent).ceilDiv(size).get()}};
   if (blocks.size.isConstant())
     return;
   // That it is bounded, and a multiple, stands in the kernel: schedules rely on it.
@@ -411,39 +455,38 @@ void StreamLowering::cutIntoBlocks(DimAttr extent) {
   emitter.setExtent(blocks.size, blocks.sizeValue);
 }
 
+/// Parts of equal numbers of blocks, of which the last may have fewer.
+void StreamLowering::cutIntoParts(DimExpr parts) {
+  DimExpr count = blocks.counts[0], blocksOfAPart = count.ceilDiv(parts);
+  numberOfBlocks = emitter.extent(count);
+  blocks.blocksOfAPart = emitter.extent(blocksOfAPart);
+  blocks.counts = {parts.get(), blocksOfAPart.get()};
+}
+
 Tensors StreamLowering::run() {
   DimAttr extent = op.getExtent();
-  elements = {extent, extent, graph::getDim(op.getContext(), 1), {}};
+  elements = {extent, graph::getDim(op.getContext(), 1), {extent}};
   bool takesBlocks = op.getBlock().has_value();
   if (takesBlocks) {
     cutIntoBlocks(extent);
+    if (emitter.splitsStreams())
+      cutIntoParts(getStreamParts(op));
   } else {
     int64_t size = extent.isConstant() ? std::clamp<int64_t>(extent.getValue(), 1, kBlock) : kBlock;
-    blocks = {
-        extent, DimExpr(extent).ceilDiv(size).get(), graph::getDim(op.getContext(), size), {}};
+    blocks = {extent, graph::getDim(op.getContext(), size), {DimExpr(extent).ceilDiv(size).get()}};
   }
   if (failed(analyzeMerge()) || failed(groupStates()) ||
       failed(takesBlocks ? liftBlocks() : liftElements()))
     return failure();
-  unsigned count = axesOfState.size();
   emitter.setLoc(op.getLoc());
-  if (!takesBlocks) {
-    SmallVector<State> parts(count);
-    for (const Group &group : groups) {
-      SmallVector<Value> results = merge(group, /*withinBlocks=*/true);
-      for (auto [state, result] : llvm::zip(group.states, results))
-        if (!parts[state].tensor || axesOfState[state].size() == group.axes.size())
-          parts[state] = {result, true, group.axes};
-    }
-    lifted = parts;
-  }
-  SmallVector<Value> final(count);
-  for (const Group &group : groups) {
-    SmallVector<Value> results = merge(group, /*withinBlocks=*/false);
-    for (auto [state, result] : llvm::zip(group.states, results))
-      if (!final[state] || axesOfState[state].size() == group.axes.size())
-        final[state] = arrange(state, result, group.axes);
-  }
+  if (!takesBlocks)
+    lifted = mergeStates(Level::Elements);
+  if (blocks.loops() > 1)
+    lifted = mergeStates(Level::Blocks);
+  SmallVector<Value> final;
+  for (auto [number, state] :
+       llvm::enumerate(mergeStates(blocks.loops() > 1 ? Level::Parts : Level::Blocks)))
+    final.push_back(arrange(number, state.tensor, state.axes));
   return lowerRegion(emitter, op.getFinalize().front(), final);
 }
 
@@ -460,6 +503,35 @@ Value StreamLowering::arrange(unsigned state, Value merged, ArrayRef<unsigned> a
   auto map = AffineMap::get(own.size(), 0, reads, op.getContext());
   return emitter.map("state", dimsOfState(state), elementOfState(state), {{merged, map}},
                      [](BodyBuilder &, ValueRange x) { return x[0]; });
+}
+
+/// The dimensions of the smallest state: the rest of a larger one is computed together.
+static ArrayRef<DimAttr> rowsOf(graph::StreamOp op) {
+  ArrayRef<DimAttr> rows = llvm::cast<graph::TensorType>(op.getStateTypes()[0]).getDims();
+  for (Type type : op.getStateTypes())
+    if (ArrayRef<DimAttr> dims = llvm::cast<graph::TensorType>(type).getDims();
+        dims.size() < rows.size())
+      rows = dims;
+  return rows;
+}
+
+DimAttr tessera::lower::getStreamRows(graph::StreamOp op) {
+  ArrayRef<DimAttr> rows = rowsOf(op);
+  return rows.empty() ? DimAttr() : rows.back();
+}
+
+DimExpr tessera::lower::getStreamParts(graph::StreamOp op) {
+  MLIRContext *context = op.getContext();
+  DimExpr one = DimExpr::constant(context, 1), tasks = one;
+  if (!op.getBlock())
+    return one;
+  ArrayRef<DimAttr> rows = rowsOf(op);
+  for (auto [place, dim] : llvm::enumerate(rows))
+    tasks = tasks * (place + 1 == rows.size() ? DimExpr(dim).ceilDiv(kRowsOfATask) : DimExpr(dim));
+  DimExpr wanted = DimExpr::constant(context, kTasks).ceilDiv(DimExpr::max(tasks, one));
+  DimExpr most = DimExpr(op.getExtent()).ceilDiv(kBlock * kBlocksOfAPart);
+  DimExpr parts = DimExpr::max(DimExpr::min(wanted, most), one);
+  return parts ? parts : one;
 }
 
 static Tensors lowerStream(graph::StreamOp op, KernelEmitter &emitter) {

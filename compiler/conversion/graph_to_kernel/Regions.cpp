@@ -79,16 +79,31 @@ static Value shapeOf(Value init) {
 //===----------------------------------------------------------------------===//
 
 bool AxisBlocks::hasTail() const {
-  return !size.isConstant() || (size.getValue() > 1 &&
-                                !(extent.isConstant() && extent.getValue() % size.getValue() == 0));
+  return loops() > 1 || !size.isConstant() ||
+         (size.getValue() > 1 &&
+          !(extent.isConstant() && extent.getValue() % size.getValue() == 0));
 }
 
-Value AxisBlocks::position(ImplicitLocOpBuilder &b, Value block, Value place) const {
+Value AxisBlocks::number(ImplicitLocOpBuilder &b, ValueRange block) const {
+  if (loops() == 1)
+    return block[0];
+  Value first = arith::MulIOp::create(b, block[0], blocksOfAPart);
+  return arith::AddIOp::create(b, first, block[1]);
+}
+
+Value AxisBlocks::position(ImplicitLocOpBuilder &b, ValueRange block, Value place) const {
   if (size.getConstant() == 1)
-    return block;
+    return number(b, block);
   Value by = sizeValue ? sizeValue : Value(arith::ConstantIndexOp::create(b, size.getValue()));
-  Value first = arith::MulIOp::create(b, block, by);
+  Value first = arith::MulIOp::create(b, number(b, block), by);
   return arith::AddIOp::create(b, first, place);
+}
+
+Value AxisBlocks::positionHere(ImplicitLocOpBuilder &b, unsigned placeLoop) const {
+  SmallVector<Value> block;
+  for (unsigned loop = 0; loop < loops(); ++loop)
+    block.push_back(linalg::IndexOp::create(b, loop));
+  return position(b, block, linalg::IndexOp::create(b, placeLoop));
 }
 
 bool BatchedRegion::isTailDim(Value tensor, unsigned dim) const {
@@ -178,11 +193,12 @@ Value BatchedRegion::batchInit(Value init) {
     return known;
   OpBuilder &builder = emitter.getBuilder();
   auto type = llvm::cast<RankedTensorType>(init.getType());
-  SmallVector<int64_t> shape{blocks.count.getShapeEntry()};
+  SmallVector<int64_t> shape(graph::getShapeEntries(blocks.counts));
   llvm::append_range(shape, type.getShape());
   SmallVector<Value> sizes;
-  if (!blocks.count.isConstant())
-    sizes.push_back(emitter.extent(blocks.count));
+  for (DimAttr count : blocks.counts)
+    if (!count.isConstant())
+      sizes.push_back(emitter.extent(count));
   auto one = shapeOf(init).getDefiningOp<tensor::EmptyOp>();
   llvm::append_range(sizes, one.getDynamicSizes());
   Value all =
@@ -200,7 +216,9 @@ Value BatchedRegion::batchInit(Value init) {
   SmallVector<utils::IteratorType> iterators(rank, utils::IteratorType::parallel);
   auto copy = linalg::GenericOp::create(
       builder, emitter.getLoc(), all.getType(), init, all,
-      {AffineMap::get(rank, 0, identity.getResults().drop_front(), builder.getContext()), identity},
+      {AffineMap::get(rank, 0, identity.getResults().drop_front(blocks.loops()),
+                      builder.getContext()),
+       identity},
       iterators,
       [](OpBuilder &b, Location loc, ValueRange x) { linalg::YieldOp::create(b, loc, x[0]); });
   kernel::setStage(copy, emitter.uniqueName("init"));
@@ -248,8 +266,7 @@ Value BatchedRegion::zeroPastEnd(linalg::GenericOp stage, OpOperand &operand, un
       builder, stage.getLoc(), type, operand.get(), init, {identity, identity}, iterators,
       [&](OpBuilder &inside, Location loc, ValueRange x) {
         ImplicitLocOpBuilder b(loc, inside);
-        Value at =
-            blocks.position(b, linalg::IndexOp::create(b, 0), linalg::IndexOp::create(b, dim));
+        Value at = blocks.positionHere(b, dim);
         Value valid = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, at, extent);
         Value zero = arith::ConstantOp::create(b, builder.getZeroAttr(x[0].getType()));
         linalg::YieldOp::create(b, Value(arith::SelectOp::create(b, valid, x[0], zero)));
@@ -312,8 +329,7 @@ void BatchedRegion::guard(linalg::GenericOp stage, const llvm::SmallBitVector &t
   auto validAt = [&](ImplicitLocOpBuilder &b) {
     Value valid;
     for (unsigned loop : reduced) {
-      Value at =
-          blocks.position(b, linalg::IndexOp::create(b, 0), linalg::IndexOp::create(b, loop));
+      Value at = blocks.positionHere(b, loop);
       Value inside = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, at, extent);
       valid = valid ? Value(arith::AndIOp::create(b, valid, inside)) : inside;
     }
@@ -355,12 +371,12 @@ LogicalResult BatchedRegion::batch(linalg::GenericOp stage) {
     return failure();
 
   OpBuilder &builder = emitter.getBuilder();
-  unsigned loops = stage.getNumLoops() + 1;
+  unsigned outer = blocks.loops(), loops = stage.getNumLoops() + outer;
   auto shifted = [&](AffineMap map, bool withBlock) {
     SmallVector<AffineExpr> exprs;
-    if (withBlock)
-      exprs.push_back(builder.getAffineDimExpr(0));
-    llvm::append_range(exprs, map.shiftDims(1).getResults());
+    for (unsigned loop = 0; withBlock && loop < outer; ++loop)
+      exprs.push_back(builder.getAffineDimExpr(loop));
+    llvm::append_range(exprs, map.shiftDims(outer).getResults());
     return AffineMap::get(loops, 0, exprs, builder.getContext());
   };
   SmallVector<Value> inputs, inits;
@@ -374,7 +390,7 @@ LogicalResult BatchedRegion::batch(linalg::GenericOp stage) {
     inits.push_back(batchInit(operand.get()));
     maps.push_back(shifted(stage.getMatchingIndexingMap(&operand), true));
   }
-  SmallVector<utils::IteratorType> iterators{utils::IteratorType::parallel};
+  SmallVector<utils::IteratorType> iterators(outer, utils::IteratorType::parallel);
   llvm::append_range(iterators, stage.getIteratorTypesArray());
   auto all = linalg::GenericOp::create(builder, stage.getLoc(), ValueRange(inits).getTypes(),
                                        inputs, inits, maps, iterators);
@@ -382,13 +398,15 @@ LogicalResult BatchedRegion::batch(linalg::GenericOp stage) {
   stage.getRegion().cloneInto(&all.getRegion(), mapping);
   for (Operation &op : llvm::make_early_inc_range(all.getRegion().front())) {
     if (auto index = llvm::dyn_cast<linalg::IndexOp>(op))
-      index.setDim(index.getDim() + 1);
+      index.setDim(index.getDim() + outer);
     auto extract = llvm::dyn_cast<tensor::ExtractOp>(op);
     Value tensor = extract ? batched.lookup(extract.getTensor()) : Value();
     if (!tensor)
       continue;
     ImplicitLocOpBuilder b(extract.getLoc(), extract);
-    SmallVector<Value> at{linalg::IndexOp::create(b, 0)};
+    SmallVector<Value> at;
+    for (unsigned loop = 0; loop < outer; ++loop)
+      at.push_back(linalg::IndexOp::create(b, loop));
     llvm::append_range(at, extract.getIndices());
     Value element = tensor::ExtractOp::create(b, tensor, at);
     extract.replaceAllUsesWith(element);
@@ -396,7 +414,7 @@ LogicalResult BatchedRegion::batch(linalg::GenericOp stage) {
   }
   llvm::SmallBitVector tailsOfAll(loops);
   for (unsigned loop : tailLoops.set_bits())
-    tailsOfAll.set(loop + 1);
+    tailsOfAll.set(loop + outer);
   if (blocks.hasTail())
     guard(all, tailsOfAll);
   kernel::setStage(all, kernel::getStageName(stage));

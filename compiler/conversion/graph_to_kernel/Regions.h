@@ -22,15 +22,25 @@ llvm::FailureOr<llvm::SmallVector<mlir::Value>>
 lowerRegion(KernelEmitter &emitter, mlir::Block &block, mlir::ValueRange arguments);
 
 /// An axis cut into blocks of equal size. Without blocks (a size of 1) no element lies outside.
+/// Blocks may be counted within parts of the axis: then some of the last part may have no element.
 struct AxisBlocks {
   graph::DimAttr extent; ///< of the axis
-  graph::DimAttr count;  ///< of blocks
   graph::DimAttr size;   ///< of a block
-  mlir::Value sizeValue; ///< where it is not constant
+  /// Of blocks; or of parts, then of the blocks of each.
+  llvm::SmallVector<graph::DimAttr, 2> counts;
+  mlir::Value sizeValue = {};     ///< where it is not constant
+  mlir::Value blocksOfAPart = {}; ///< where there are parts
+  /// Loops over blocks.
+  unsigned loops() const { return counts.size(); }
   /// Whether the last block may reach past the end.
   bool hasTail() const;
-  /// block * size + place.
-  mlir::Value position(mlir::ImplicitLocOpBuilder &b, mlir::Value block, mlir::Value place) const;
+  /// The number of a block, by the indices of the loops over blocks.
+  mlir::Value number(mlir::ImplicitLocOpBuilder &b, mlir::ValueRange block) const;
+  /// number * size + place.
+  mlir::Value position(mlir::ImplicitLocOpBuilder &b, mlir::ValueRange block,
+                       mlir::Value place) const;
+  /// In a stage whose outer loops run over blocks.
+  mlir::Value positionHere(mlir::ImplicitLocOpBuilder &b, unsigned placeLoop) const;
 };
 
 /// A block lowered once for all blocks of an axis: every stage that depends on a block gets one
@@ -39,13 +49,13 @@ class BatchedRegion {
 public:
   struct Result {
     mlir::Value tensor;
-    bool isBatched; ///< whether its first dimension counts blocks
+    bool isBatched; ///< whether its first dimensions count blocks
   };
   BatchedRegion(KernelEmitter &emitter, const AxisBlocks &blocks)
       : emitter(emitter), blocks(blocks),
         extent(blocks.hasTail() ? emitter.extent(blocks.extent) : mlir::Value()) {}
 
-  /// The argument is, for every block, this tensor without its first dimension, which counts
+  /// The argument is, for every block, this tensor without its first dimensions, which count
   /// blocks. `tailDim`: the dimension of the argument that lies along the axis, or -1.
   void bind(mlir::BlockArgument argument, mlir::Value batched, int64_t tailDim);
   /// Gives what the block yields. It has constant extents in place of symbols that stand for the

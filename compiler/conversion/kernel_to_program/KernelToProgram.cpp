@@ -14,7 +14,32 @@ using namespace mlir;
 using namespace tessera;
 using graph::DimAttr;
 
+/// a > b of extents: the positive number a - b, or 0.
+static std::optional<DimAttr> extentCondition(Value value) {
+  auto compare = value.getDefiningOp<graph::CompareOp>();
+  if (!compare || compare.getKind() != graph::CompareKind::gt)
+    return std::nullopt;
+  auto a = compare.getX().getDefiningOp<graph::DimValueOp>(),
+       b = compare.getY().getDefiningOp<graph::DimValueOp>();
+  if (!a || !b)
+    return std::nullopt;
+  graph::DimExpr more = graph::DimExpr(a.getDim()) - graph::DimExpr(b.getDim());
+  more = graph::DimExpr::max(more, graph::DimExpr::constant(value.getContext(), 0));
+  return more ? std::optional(more.get()) : std::nullopt;
+}
+
+/// A comparison of extents for branches alone needs no memory.
+static bool isForBranches(Operation *op) {
+  if (auto compare = llvm::dyn_cast<graph::CompareOp>(op))
+    return extentCondition(compare.getResult()) &&
+           llvm::all_of(op->getUsers(),
+                        [](Operation *user) { return llvm::isa<graph::IfOp>(user); });
+  return llvm::isa<graph::DimValueOp>(op) && llvm::all_of(op->getUsers(), isForBranches);
+}
+
 Value Converter::loadCondition(Value value) {
+  if (std::optional<DimAttr> dim = extentCondition(value))
+    return reg(*dim);
   return program::LoadOp::create(builder, loc, builder.getI64Type(), bufferOf(value), number(0));
 }
 
@@ -109,7 +134,9 @@ LogicalResult Converter::convert(Operation &op) {
       })
       .Case<graph::ConstantOp, graph::ReturnOp, graph::YieldOp, graph::ConditionOp>(
           [](auto) { return success(); })
-      .Default([](Operation *other) {
+      .Default([](Operation *other) -> LogicalResult {
+        if (isForBranches(other))
+          return success();
         return other->emitError("'")
                << other->getName() << "' is in no kernel: nothing computes it yet";
       });

@@ -56,6 +56,11 @@ struct ReducerPlan {
   bool hasLanes = false, hasMerge = false;
 };
 
+/// What Halide places on the stack by itself. Larger buffers get there as "registers", but for
+/// these it wants to bound every extent itself, and does not always find as good a bound as is
+/// stated.
+inline constexpr int64_t kHalideStackBytes = 16 << 10;
+
 /// How a stage that merges the states of blocks is computed inside of one output, and with it what
 /// gives these states (PlanStream.cpp).
 struct StreamPlan {

@@ -392,7 +392,16 @@ private:
       }
       int64_t room = std::min(kStateBytes, kStreamBytes - fixed);
       int64_t steps = std::min(kRowSteps, room / (state * plan.rowStep));
-      if (steps >= 1) {
+      // Halide does not find the extents of a reduction inside of three loops over tasks.
+      bool isBounded = shared.size() < 3 || plan.rowStep <= unit ||
+                       llvm::none_of(
+                           plan.members,
+                           [](const StreamPlan::Member &member) {
+                             return (member.kind == StreamPlan::Member::Row ||
+                                     member.kind == StreamPlan::Member::Point) &&
+                                    member.bytes > kHalideStackBytes;
+                           });
+      if (steps >= 1 && isBounded) {
         plan.rowBlock = rows ? steps * plan.rowStep : 1;
         if (rows && !ShapedType::isDynamic(extent))
           plan.rowBlock =

@@ -15,11 +15,6 @@ namespace tessera::scheduling {
 
 using Names = SmallVector<std::string>;
 
-/// What Halide places on the stack by itself. Larger buffers get there as "registers", but for
-/// these it wants to bound every extent itself, and does not always find as good a bound as is
-/// stated.
-static constexpr int64_t kHalideStackBytes = 16 << 10;
-
 namespace {
 class StreamWriter {
 public:

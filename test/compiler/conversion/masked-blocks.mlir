@@ -10,7 +10,8 @@
 // CHECK: %[[SOME:.*]] = arith.cmpi sge, %[[ROW]],
 // CHECK: arith.select %[[SOME]],
 graph.func @causal(%q: !graph.tensor<[H, M, 64], f32> {graph.name = "q"}, %k: !graph.tensor<[H, K, 64], f32> {graph.name = "k"},
-                 %v: !graph.tensor<[H, K, 64], f32> {graph.name = "v"}) -> (!graph.tensor<[H, M, 64], f32> {graph.name = "o"}) {
+                 %v: !graph.tensor<[H, K, 64], f32> {graph.name = "v"}) -> (!graph.tensor<[H, M, 64], f32> {graph.name = "o"})
+    attributes {dims = {H = #graph.range<16, ?>, M = #graph.range<2, ?>}} {
   %s = graph.contract "hmd,hkd->hmk" %q, %k : (!graph.tensor<[H, M, 64], f32>, !graph.tensor<[H, K, 64], f32>) -> !graph.tensor<[H, M, K], f32>
   %i = graph.iota axis = 1 : !graph.tensor<[H, M, K], si32>
   %j = graph.iota axis = 2 : !graph.tensor<[H, M, K], si32>
@@ -29,7 +30,8 @@ graph.func @causal(%q: !graph.tensor<[H, M, 64], f32> {graph.name = "q"}, %k: !g
 // CHECK-LABEL: kernel.func @k0_stream(
 // CHECK-NOT: kernel.skips
 graph.func @finite(%q: !graph.tensor<[H, M, 64], f32> {graph.name = "q"}, %k: !graph.tensor<[H, K, 64], f32> {graph.name = "k"},
-                 %v: !graph.tensor<[H, K, 64], f32> {graph.name = "v"}) -> (!graph.tensor<[H, M, 64], f32> {graph.name = "o"}) {
+                 %v: !graph.tensor<[H, K, 64], f32> {graph.name = "v"}) -> (!graph.tensor<[H, M, 64], f32> {graph.name = "o"})
+    attributes {dims = {H = #graph.range<16, ?>, M = #graph.range<2, ?>}} {
   %s = graph.contract "hmd,hkd->hmk" %q, %k : (!graph.tensor<[H, M, 64], f32>, !graph.tensor<[H, K, 64], f32>) -> !graph.tensor<[H, M, K], f32>
   %i = graph.iota axis = 1 : !graph.tensor<[H, M, K], si32>
   %j = graph.iota axis = 2 : !graph.tensor<[H, M, K], si32>
@@ -51,7 +53,8 @@ graph.func @finite(%q: !graph.tensor<[H, M, 64], f32> {graph.name = "q"}, %k: !g
 // CHECK: linalg.yield
 graph.func @given(%q: !graph.tensor<[H, M, 64], f32> {graph.name = "q"}, %k: !graph.tensor<[H, K, 64], f32> {graph.name = "k"},
                  %v: !graph.tensor<[H, K, 64], f32> {graph.name = "v"},
-                 %before: !graph.tensor<[H, M, K], i1> {graph.name = "mask"}) -> (!graph.tensor<[H, M, 64], f32> {graph.name = "o"}) {
+                 %before: !graph.tensor<[H, M, K], i1> {graph.name = "mask"}) -> (!graph.tensor<[H, M, 64], f32> {graph.name = "o"})
+    attributes {dims = {H = #graph.range<16, ?>, M = #graph.range<2, ?>}} {
   %s = graph.contract "hmd,hkd->hmk" %q, %k : (!graph.tensor<[H, M, 64], f32>, !graph.tensor<[H, K, 64], f32>) -> !graph.tensor<[H, M, K], f32>
   %c = graph.constant dense<0xFF800000> : !graph.tensor<[], f32>
   %low = graph.broadcast %c, dims = [] : !graph.tensor<[], f32> -> !graph.tensor<[H, M, K], f32>

@@ -31,7 +31,8 @@
 // CHECK: schedule.stage "[[SUMS]]" {
 // CHECK-NEXT: schedule.compute_at "merge" loop "i1_o"
 graph.func @main(%q: !graph.tensor<[H, M, 64], f32> {graph.name = "q"}, %k: !graph.tensor<[H, K, 64], f32> {graph.name = "k"},
-                 %v: !graph.tensor<[H, K, 64], f32> {graph.name = "v"}) -> (!graph.tensor<[H, M, 64], f32> {graph.name = "o"}) {
+                 %v: !graph.tensor<[H, K, 64], f32> {graph.name = "v"}) -> (!graph.tensor<[H, M, 64], f32> {graph.name = "o"})
+    attributes {dims = {H = #graph.range<16, ?>, M = #graph.range<2, ?>}} {
   %s = graph.contract "hmd,hkd->hmk" %q, %k : (!graph.tensor<[H, M, 64], f32>, !graph.tensor<[H, K, 64], f32>) -> !graph.tensor<[H, M, K], f32>
   %p = graph.softmax %s, axes = [2] : !graph.tensor<[H, M, K], f32>
   %o = graph.contract "hmk,hkd->hmd" %p, %v : (!graph.tensor<[H, M, K], f32>, !graph.tensor<[H, K, 64], f32>) -> !graph.tensor<[H, M, 64], f32>
