@@ -3,11 +3,15 @@
 #ifndef TESSERA_COMPILER_SCHEDULING_KERNELANALYSIS_H
 #define TESSERA_COMPILER_SCHEDULING_KERNELANALYSIS_H
 
+#include "dialects/kernel/Combiner.h"
 #include "dialects/kernel/Kernel.h"
 
 #include "llvm/ADT/SmallBitVector.h"
 
 namespace tessera::scheduling {
+
+using kernel::Combiner;
+using kernel::matchCombiner;
 
 enum class StageKind {
   Elementwise,     ///< computes each element from elements of its operands
@@ -88,15 +92,6 @@ KernelInfo analyzeKernel(kernel::FuncOp kernel);
 /// The forms of the results of an operand's map.
 std::vector<IndexForm> formsOf(mlir::AffineMap map);
 
-/// How a reducing stage combines: `yield op(acc, element)`.
-struct Combiner {
-  mlir::Operation *op = nullptr; ///< an associative and commutative operation, or math.fma
-  mlir::Value element;           ///< null for math.fma
-  mlir::TypedAttr identity;
-  /// Builds `combine(a, b)`.
-  mlir::Value combine(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value a,
-                      mlir::Value b) const;
-};
 /// A product sum of short integers in i32 that does not overflow: what dot product instructions
 /// sum.
 struct IntegerProduct {
@@ -105,9 +100,6 @@ struct IntegerProduct {
 };
 /// `yield acc + ext(lhs) * ext(rhs)` of operands of 8 bits, neither operation overflowing.
 std::optional<IntegerProduct> matchIntegerProduct(const StageInfo &stage);
-
-/// The combiner of one result, or none when the reduction is not known to be associative.
-std::optional<Combiner> matchCombiner(mlir::linalg::GenericOp stage, unsigned result);
 
 } // namespace tessera::scheduling
 

@@ -1,0 +1,242 @@
+//===- Elements.cpp - What a stage yields, in a device function ----------------------------===//
+#include "compiler/codegen/nvgpu/GpuFunction.h"
+
+#include "mlir/Dialect/Affine/Utils.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+
+namespace tessera::nvgpu {
+
+Value GpuFunction::address(const Memory &memory, Type element, ArrayRef<Value> at) {
+  Value offset = arith::ConstantIndexOp::create(b, 0);
+  for (auto [stride, index] : llvm::zip_equal(memory.strides, at)) {
+    Value step = arith::MulIOp::create(b, index, stride);
+    offset = arith::AddIOp::create(b, offset, step);
+  }
+  Value number = arith::IndexCastOp::create(b, b.getI64Type(), offset);
+  return LLVM::GEPOp::create(b, memory.pointer.getType(), stored(element), memory.pointer,
+                             ArrayRef<LLVM::GEPArg>{number});
+}
+
+/// The element of a tensor at these indices.
+FailureOr<Value> GpuFunction::element(Value tensor, ArrayRef<Value> at) {
+  Type type = cast<RankedTensorType>(tensor.getType()).getElementType();
+  if (auto memory = arguments.find(tensor); memory != arguments.end()) {
+    Value loaded = LLVM::LoadOp::create(b, stored(type), address(memory->second, type, at));
+    if (!type.isInteger(1))
+      return loaded;
+    Value zero = arith::ConstantOp::create(b, b.getI8IntegerAttr(0));
+    return Value(arith::CmpIOp::create(b, arith::CmpIPredicate::ne, loaded, zero));
+  }
+  if (auto fill = tensor.getDefiningOp<linalg::FillOp>())
+    return scalars.lookupOrDefault(fill.getInputs()[0]);
+  auto stage = tensor.getDefiningOp<linalg::GenericOp>();
+  if (!stage)
+    return fail(kernel, "has a tensor that is no argument, fill or stage");
+  FailureOr<SmallVector<Value>> values = elements(stage, at);
+  if (failed(values))
+    return failure();
+  return (*values)[cast<OpResult>(tensor).getResultNumber()];
+}
+
+/// The extent of a dimension of any tensor of the kernel.
+FailureOr<Value> GpuFunction::extentOf(Value tensor, unsigned dim) {
+  auto type = cast<RankedTensorType>(tensor.getType());
+  if (!type.isDynamicDim(dim))
+    return Value(arith::ConstantIndexOp::create(b, type.getDimSize(dim)));
+  if (auto memory = arguments.find(tensor); memory != arguments.end())
+    return memory->second.extents[dim];
+  if (auto fill = tensor.getDefiningOp<linalg::FillOp>())
+    return extentOf(fill.getOutputs()[0], dim);
+  if (auto stage = tensor.getDefiningOp<linalg::GenericOp>())
+    return extentOf(stage.getOutputs()[cast<OpResult>(tensor).getResultNumber()], dim);
+  if (auto empty = tensor.getDefiningOp<tensor::EmptyOp>())
+    return scalars.lookupOrDefault(empty.getDynamicSizes()[type.getDynamicDimIndex(dim)]);
+  return fail(kernel, "has an extent that is none of an argument");
+}
+
+FailureOr<Value> GpuFunction::loopExtent(linalg::GenericOp stage, unsigned loop) {
+  for (OpOperand &operand : stage->getOpOperands())
+    if (isa<RankedTensorType>(operand.get().getType()))
+      if (std::optional<unsigned> place =
+              stage.getMatchingIndexingMap(&operand).getResultPosition(b.getAffineDimExpr(loop)))
+        return extentOf(operand.get(), *place);
+  return fail(stage, "has a loop that is no dimension of an operand");
+}
+
+/// What a stage yields at an element of its result.
+FailureOr<SmallVector<Value>> GpuFunction::elements(linalg::GenericOp stage, ArrayRef<Value> at) {
+  if (auto shared = sharedValues.find(stage); shared != sharedValues.end())
+    return shared->second;
+  SmallVector<Value> loops(stage.getNumLoops());
+  AffineMap map = stage.getMatchingIndexingMap(stage.getDpsInitOperand(0));
+  for (auto [expr, index] : llvm::zip_equal(map.getResults(), at)) {
+    auto dim = dyn_cast<AffineDimExpr>(expr);
+    if (!dim)
+      return fail(stage, "writes to computed places");
+    loops[dim.getPosition()] = index;
+  }
+  FailureOr<Values> values = firstValues(stage, at);
+  if (failed(values))
+    return failure();
+  SmallVector<unsigned> reduced;
+  stage.getReductionDims(reduced);
+  return reduce(stage, loops, reduced, *values);
+}
+
+/// What a stage adds to.
+FailureOr<SmallVector<Value>> GpuFunction::firstValues(linalg::GenericOp stage,
+                                                       ArrayRef<Value> at) {
+  SmallVector<Value> values;
+  // Sums begin with what they are added to; other stages mostly never look at it.
+  bool isUsed = llvm::any_of(stage.getRegionOutputArgs(),
+                             [](BlockArgument argument) { return !argument.use_empty(); });
+  if (isUsed)
+    for (OpOperand &init : stage.getDpsInitsMutable()) {
+      FailureOr<Value> value = element(init.get(), at);
+      if (failed(value))
+        return failure();
+      values.push_back(*value);
+    }
+  else if (stage.getNumReductionLoops())
+    return fail(stage, "reduces without its last value");
+  return values;
+}
+
+FailureOr<SmallVector<Value>> GpuFunction::loop(Value extent, Values values, Iteration iteration) {
+  Block *header = function.addBlock(), *inside = function.addBlock(), *after = function.addBlock();
+  Values carried = {i64Constant(0)};
+  carried.append(values);
+  for (Value value : carried)
+    header->addArgument(value.getType(), b.getLoc());
+  LLVM::BrOp::create(b, carried, header);
+  b.setInsertionPointToEnd(header);
+  Value position = header->getArgument(0);
+  Value end = arith::IndexCastOp::create(b, b.getI64Type(), extent);
+  Value isLeft = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, position, end);
+  LLVM::CondBrOp::create(b, isLeft, inside, after);
+  b.setInsertionPointToEnd(inside);
+  Values current(header->getArguments().drop_front());
+  FailureOr<Values> next =
+      iteration(arith::IndexCastOp::create(b, b.getIndexType(), position), current);
+  if (failed(next))
+    return failure();
+  Values following = {arith::AddIOp::create(b, position, i64Constant(1))};
+  following.append(*next);
+  LLVM::BrOp::create(b, following, header);
+  b.setInsertionPointToEnd(after);
+  return current;
+}
+
+FailureOr<SmallVector<Value>>
+GpuFunction::loopSerial(ArrayRef<std::string> names, Values values,
+                        llvm::function_ref<FailureOr<Values>(Values)> iteration) {
+  if (names.empty())
+    return iteration(values);
+  Value extent = loops.extents[names.front()].value;
+  return loop(extent, values, [&](Value position, Values current) {
+    loops.positions[names.front()] = position;
+    return loopSerial(names.drop_front(), current, iteration);
+  });
+}
+
+FailureOr<SmallVector<Value>>
+GpuFunction::guard(Value condition, Values values,
+                   llvm::function_ref<FailureOr<Values>(Values)> then) {
+  Block *work = function.addBlock(), *end = function.addBlock();
+  for (Value value : values)
+    end->addArgument(value.getType(), b.getLoc());
+  LLVM::CondBrOp::create(b, condition, work, ValueRange(), end, values);
+  b.setInsertionPointToEnd(work);
+  FailureOr<Values> changed = then(values);
+  if (failed(changed))
+    return failure();
+  LLVM::BrOp::create(b, *changed, end);
+  b.setInsertionPointToEnd(end);
+  return Values(end->getArguments());
+}
+
+/// Loops over what is left to reduce; `values` are those before the first of them.
+FailureOr<SmallVector<Value>> GpuFunction::reduce(linalg::GenericOp stage, Values &loops,
+                                                  ArrayRef<unsigned> left, Values values) {
+  if (left.empty())
+    return body(stage, loops, values);
+  FailureOr<Value> extent = loopExtent(stage, left.front());
+  if (failed(extent))
+    return failure();
+  return loop(*extent, values, [&](Value position, Values current) {
+    loops[left.front()] = position;
+    return reduce(stage, loops, left.drop_front(), current);
+  });
+}
+
+Value GpuFunction::i64Constant(int64_t value) {
+  return arith::ConstantOp::create(b, b.getI64IntegerAttr(value));
+}
+
+FailureOr<SmallVector<Value>> GpuFunction::body(linalg::GenericOp stage, ArrayRef<Value> loops,
+                                                ArrayRef<Value> values) {
+  IRMapping mapping(scalars);
+  for (auto [argument, value] : llvm::zip(stage.getRegionOutputArgs(), values))
+    mapping.map(argument, value);
+  for (OpOperand *operand : stage.getDpsInputOperands()) {
+    BlockArgument argument = stage.getMatchingBlockArgument(operand);
+    if (argument.use_empty())
+      continue;
+    if (!isa<RankedTensorType>(operand->get().getType())) {
+      mapping.map(argument, scalars.lookupOrDefault(operand->get()));
+      continue;
+    }
+    SmallVector<Value> place;
+    for (AffineExpr expr : stage.getMatchingIndexingMap(operand).getResults())
+      place.push_back(affine::expandAffineExpr(b, b.getLoc(), expr, loops, {}));
+    FailureOr<Value> value = element(operand->get(), place);
+    if (failed(value))
+      return failure();
+    mapping.map(argument, *value);
+  }
+  Block &body = stage.getRegion().front();
+  for (Operation &op : body.without_terminator()) {
+    if (auto index = dyn_cast<linalg::IndexOp>(op)) {
+      mapping.map(index.getResult(), loops[index.getDim()]);
+    } else if (auto extract = dyn_cast<tensor::ExtractOp>(op)) {
+      SmallVector<Value> place;
+      for (Value coordinate : extract.getIndices())
+        place.push_back(mapping.lookupOrDefault(coordinate));
+      FailureOr<Value> value = element(extract.getTensor(), place);
+      if (failed(value))
+        return failure();
+      mapping.map(extract.getResult(), *value);
+    } else {
+      b.clone(op, mapping);
+    }
+  }
+  return llvm::map_to_vector(body.getTerminator()->getOperands(),
+                             [&](Value value) { return mapping.lookupOrDefault(value); });
+}
+
+LogicalResult GpuFunction::storeResults() {
+  SmallVector<Value> at;
+  AffineMap map = output.getMatchingIndexingMap(output.getDpsInitOperand(0));
+  SmallVector<std::string> names = kernel::getLoopNames(output);
+  for (AffineExpr expr : map.getResults())
+    at.push_back(loops.positions[names[cast<AffineDimExpr>(expr).getPosition()]]);
+  FailureOr<SmallVector<Value>> values = elements(output, at);
+  if (failed(values))
+    return failure();
+  Operation *yield = kernel.getBody().front().getTerminator();
+  for (auto [memory, result] : llvm::zip_equal(results, yield->getOperands())) {
+    if (result.getDefiningOp() != output)
+      continue;
+    Value value = (*values)[cast<OpResult>(result).getResultNumber()];
+    Type type = value.getType();
+    if (type.isInteger(1))
+      value = arith::ExtUIOp::create(b, b.getI8Type(), value);
+    LLVM::StoreOp::create(b, value, address(memory, type, at));
+  }
+  return success();
+}
+
+} // namespace tessera::nvgpu

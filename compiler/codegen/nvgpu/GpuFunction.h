@@ -1,0 +1,133 @@
+//===- GpuFunction.h - One kernel on its way to a device function ---------------*- C++ -*-===//
+//
+// Shared by the files that convertToGpu (ToGpu.h) consists of.
+//
+//===----------------------------------------------------------------------===//
+#ifndef TESSERA_COMPILER_CODEGEN_NVGPU_GPUFUNCTION_H
+#define TESSERA_COMPILER_CODEGEN_NVGPU_GPUFUNCTION_H
+
+#include "compiler/codegen/nvgpu/ToGpu.h"
+#include "dialects/kernel/SharedStages.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/ADT/StringSet.h"
+
+namespace tessera::nvgpu {
+
+/// The address spaces of device memory, and of what the threads of a block share.
+constexpr unsigned kGlobal = 1, kShared = 3;
+
+class GpuFunction {
+public:
+  GpuFunction(kernel::FuncOp kernel, schedule::FuncOp schedule, LaunchRecord &launch)
+      : kernel(kernel), schedule(schedule), launch(launch),
+        b(kernel.getLoc(), kernel.getContext()) {}
+
+  mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>> run();
+
+private:
+  using Value = mlir::Value;
+  using Values = llvm::SmallVector<Value>;
+
+  struct Memory {
+    Value pointer;
+    Values extents, strides; // index values, outermost first
+    uint32_t argument;       // its number in the launch
+  };
+  /// The extent of a loop, here and when launching.
+  struct LoopExtent {
+    Value value;
+    uint32_t step;
+  };
+  /// The loops of a stage while directives are applied to them.
+  struct Loops {
+    llvm::SmallVector<std::string> order; // as they came up
+    llvm::StringMap<LoopExtent> extents;
+    llvm::StringMap<Value> positions;
+    llvm::StringMap<int64_t> widths; // of loops that a split made
+    llvm::StringSet<> isUsed;        // that a directive took
+    llvm::SmallVector<mlir::Operation *> applied;
+    unsigned blockAxes = 0, threadAxes = 0;
+    int64_t threads = 0;       // of the last gpu_threads, when known
+    bool decidesLaunch = true; // of an output: its extents make the grid
+
+    void add(llvm::StringRef name, LoopExtent extent) {
+      extents[name] = extent;
+      order.push_back(name.str());
+    }
+    /// Those that are neither taken nor placed: loops of a thread.
+    llvm::SmallVector<std::string> serial() const;
+  };
+
+  mlir::LogicalResult fail(mlir::Operation *op, const llvm::Twine &why) {
+    return op->emitOpError() << why << ", which the CUDA generator does not take yet";
+  }
+
+  // ToGpu.cpp: the function, its parameters, and which thread does what.
+  mlir::LogicalResult findOutputs();
+  mlir::LogicalResult emitOutput();
+  const Memory &resultOf(mlir::linalg::GenericOp stage);
+  mlir::Type stored(mlir::Type element) { return element.isInteger(1) ? b.getI8Type() : element; }
+  void declare();
+  uint32_t addStep(rt::DeviceStepKind kind, uint32_t a, uint32_t b);
+  uint32_t numberStep(int64_t value);
+  mlir::LogicalResult readScalars();
+  mlir::LogicalResult readSchedule();
+  mlir::LogicalResult apply(mlir::Operation *directive);
+  Value special(bool isThread, unsigned axis);
+  /// Undoes the directives whose loops have positions, from the last on. Gives whether this thread
+  /// has an element.
+  Value place();
+
+  // Elements.cpp: what a stage yields.
+  Value address(const Memory &memory, mlir::Type element, llvm::ArrayRef<Value> at);
+  mlir::FailureOr<Value> element(Value tensor, llvm::ArrayRef<Value> at);
+  mlir::FailureOr<Value> extentOf(Value tensor, unsigned dim);
+  mlir::FailureOr<Value> loopExtent(mlir::linalg::GenericOp stage, unsigned loop);
+  mlir::FailureOr<Values> elements(mlir::linalg::GenericOp stage, llvm::ArrayRef<Value> at);
+  mlir::FailureOr<Values> firstValues(mlir::linalg::GenericOp stage, llvm::ArrayRef<Value> at);
+  mlir::FailureOr<Values> reduce(mlir::linalg::GenericOp stage, Values &loops,
+                                 llvm::ArrayRef<unsigned> left, Values values);
+  mlir::FailureOr<Values> body(mlir::linalg::GenericOp stage, llvm::ArrayRef<Value> loops,
+                               llvm::ArrayRef<Value> values);
+  mlir::LogicalResult storeResults();
+  Value i64Constant(int64_t value);
+  /// for (position = 0; position < extent; ++position): values go from iteration to iteration.
+  using Iteration = llvm::function_ref<mlir::FailureOr<Values>(Value position, Values values)>;
+  mlir::FailureOr<Values> loop(Value extent, Values values, Iteration iteration);
+  /// Loops over all of these, innermost last, with their positions set.
+  mlir::FailureOr<Values> loopSerial(llvm::ArrayRef<std::string> names, Values values,
+                                     llvm::function_ref<mlir::FailureOr<Values>(Values)> iteration);
+  /// if (condition): what `then` gives, else the values.
+  mlir::FailureOr<Values> guard(Value condition, Values values,
+                                llvm::function_ref<mlir::FailureOr<Values>(Values)> then);
+
+  // SharedStages.cpp: what the threads of a block compute together.
+  mlir::LogicalResult computeSharedStages();
+  mlir::LogicalResult computeShared(const kernel::SharedStage &shared, schedule::UpdateOp update);
+  mlir::FailureOr<Value> combineThreads(Value value,
+                                        llvm::function_ref<Value(Value, Value)> combine);
+  Value sharedMemory(mlir::Type element);
+
+  kernel::FuncOp kernel;
+  schedule::FuncOp schedule;
+  LaunchRecord &launch;
+  mlir::ImplicitLocOpBuilder b;
+  llvm::SetVector<mlir::linalg::GenericOp> outputs;
+  mlir::linalg::GenericOp output; ///< the one at hand
+  mlir::LLVM::LLVMFuncOp function;
+  mlir::IRMapping scalars;
+  llvm::DenseMap<Value, Memory> arguments;
+  llvm::SmallVector<Memory> results;
+  Loops loops;
+  llvm::DenseMap<mlir::Operation *, Values> sharedValues; ///< of stages, the same for a block
+  llvm::DenseMap<mlir::Type, mlir::LLVM::GlobalOp> sharedMemories;
+};
+
+} // namespace tessera::nvgpu
+
+#endif
