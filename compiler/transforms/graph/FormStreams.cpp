@@ -5,7 +5,8 @@
 //   m = max s,  sums of e^(s - m) * gamma,   repaired by e^(m - m')
 // where gamma is anything of the elements: 1, a factor, the other operand of a contraction. Factors
 // that do not vary along the axis leave the sums first (distributivity), so that weights may be
-// normalised before or after. The theorem is "the general rule" of the design's section on streams.
+// normalised before or after. A shift may be larger than the maximum of the axis (a sink's logit).
+// The theorem is "the general rule" of the design's section on streams.
 //
 // A chain is found from its maximum: forward, whatever is computed from the scores; backward, what
 // the scores are computed from. What is needed elsewhere too would have to be stored all the same.
@@ -145,22 +146,40 @@ std::string StreamChain::followScores() {
     if (user == maximum)
       continue;
     auto sub = llvm::dyn_cast<graph::SubOp>(user);
-    if (!sub || sub.getX() != scores || fixedPart(sub.getY()) != maximum.getResult())
+    Value shift = sub && sub.getX() == scores ? fixedPart(sub.getY()) : Value();
+    Weight weight;
+    if (shift && shift != maximum.getResult())
+      if (Value factor = largerShift(shift))
+        weight.fixed.push_back({factor, /*divides=*/false});
+    if (!shift || (shift != maximum.getResult() && weight.fixed.empty()))
       return "has scores that are needed elsewhere: " + user->getName().getStringRef().str();
     members.insert(sub);
-    if (std::string reason = followShifted(sub.getResult()); !reason.empty())
+    if (std::string reason = followShifted(sub.getResult(), weight); !reason.empty())
       return reason;
   }
   return "";
 }
 
-std::string StreamChain::followShifted(Value shifted) {
+/// Of a shift x = max(m, c), such as by the logit of a sink, e^(s - x) = e^(s - m) e^(m - x): the
+/// second factor, which is at most 1. Null for other shifts.
+Value StreamChain::largerShift(Value shift) {
+  auto larger = shift.getDefiningOp<graph::MaxOp>();
+  if (!larger ||
+      llvm::none_of(larger->getOperands(), [&](Value x) { return x == maximum.getResult(); }))
+    return {};
+  OpBuilder builder(larger);
+  builder.setInsertionPointAfter(larger);
+  graph::GraphBuilder b(builder, larger.getLoc());
+  return b.create<graph::ExpOp>(b.sub(maximum.getResult(), shift));
+}
+
+std::string StreamChain::followShifted(Value shifted, const Weight &weight) {
   for (Operation *user : shifted.getUsers()) {
     auto exp = llvm::dyn_cast<graph::ExpOp>(user);
     if (!exp)
       return "no rule repairs " + user->getName().getStringRef().str() + " of x - max x";
     if (members.insert(exp))
-      if (std::string reason = followWeight(exp.getResult(), {}); !reason.empty())
+      if (std::string reason = followWeight(exp.getResult(), weight); !reason.empty())
         return reason;
   }
   return "";

@@ -53,7 +53,8 @@ public:
 
 private:
   std::string followScores();
-  std::string followShifted(mlir::Value shifted);
+  mlir::Value largerShift(mlir::Value shift);
+  std::string followShifted(mlir::Value shifted, const Weight &weight);
   std::string followWeight(mlir::Value value, const Weight &weight);
   std::string addSum(mlir::OpOperand &use, const Weight &weight);
   std::string checkInputs();

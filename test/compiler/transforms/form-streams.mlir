@@ -79,6 +79,36 @@ graph.func @log_sum_exp(%x: !graph.tensor<[N, 6], f64>, %w: !graph.tensor<[6, C]
 
 // -----
 
+// A sink: the shift is the larger one of the maximum and a logit of the head. What it adds is a factor of the sums.
+// CHECK-LABEL: graph.func @sink
+// CHECK: %[[S:.*]]:3 = graph.stream %arg0, %arg1, %arg2
+// CHECK: %[[M:.*]] = graph.max %[[S]]#0
+// CHECK: graph.sub %[[S]]#0, %[[M]]
+// CHECK-NOT: graph.contract
+// CHECK: graph.return
+graph.func @sink(%q: !graph.tensor<[H, M, 8], f32>, %k: !graph.tensor<[H, K, 8], f32>, %v: !graph.tensor<[H, K, 8], f32>,
+                 %c: !graph.tensor<[H], f32>) -> !graph.tensor<[H, M, 8], f32>
+    attributes {dims = {H = #graph.range<0, ?>, K = #graph.range<1, ?>, M = #graph.range<0, ?>}} {
+  %s = graph.contract "hmd,hkd->hmk" %q, %k : (!graph.tensor<[H, M, 8], f32>, !graph.tensor<[H, K, 8], f32>) -> !graph.tensor<[H, M, K], f32>
+  // expected-remark@+1 {{begins a stream}}
+  %m0 = graph.reduce max %s, axes = [2] : !graph.tensor<[H, M, K], f32> -> !graph.tensor<[H, M], f32>
+  %cb = graph.broadcast %c, dims = [0] : !graph.tensor<[H], f32> -> !graph.tensor<[H, M], f32>
+  %m = graph.max %m0, %cb : !graph.tensor<[H, M], f32>
+  %mb = graph.broadcast %m, dims = [0, 1] : !graph.tensor<[H, M], f32> -> !graph.tensor<[H, M, K], f32>
+  %d = graph.sub %s, %mb : !graph.tensor<[H, M, K], f32>
+  %p = graph.exp %d : !graph.tensor<[H, M, K], f32>
+  %l = graph.reduce sum %p, axes = [2] : !graph.tensor<[H, M, K], f32> -> !graph.tensor<[H, M], f32>
+  %e0 = graph.sub %cb, %m : !graph.tensor<[H, M], f32>
+  %e = graph.exp %e0 : !graph.tensor<[H, M], f32>
+  %t = graph.add %l, %e : !graph.tensor<[H, M], f32>
+  %tb = graph.broadcast %t, dims = [0, 1] : !graph.tensor<[H, M], f32> -> !graph.tensor<[H, M, K], f32>
+  %w = graph.div %p, %tb : !graph.tensor<[H, M, K], f32>
+  %o = graph.contract "hmk,hkd->hmd" %w, %v : (!graph.tensor<[H, M, K], f32>, !graph.tensor<[H, K, 8], f32>) -> !graph.tensor<[H, M, 8], f32>
+  graph.return %o : !graph.tensor<[H, M, 8], f32>
+}
+
+// -----
+
 // The scores have a second reader.
 // CHECK-LABEL: graph.func @scores_needed
 // CHECK-NOT: graph.stream
