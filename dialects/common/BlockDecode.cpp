@@ -16,9 +16,10 @@ using namespace tessera;
 namespace {
 class Decoder {
 public:
-  Decoder(ImplicitLocOpBuilder &b, const BlockFormat &format, llvm::function_ref<Value(Value)> byte)
-      : b(b), format(format), byte(byte), i16(b.getI16Type()), i32(b.getI32Type()),
-        f32(b.getF32Type()) {}
+  Decoder(ImplicitLocOpBuilder &b, const BlockFormat &format, llvm::function_ref<Value(Value)> byte,
+          bool areOrdinary)
+      : b(b), format(format), byte(byte), areOrdinary(areOrdinary), i16(b.getI16Type()),
+        i32(b.getI32Type()), f32(b.getF32Type()) {}
 
   Value run(Value index) {
     bool isFloat = format.code.kind == BlockCode::Float;
@@ -33,8 +34,16 @@ public:
         return AddFOp::create(b, scaled, half(2));
       return SubFOp::create(b, scaled, product(scale, real(format.code.bias)));
     }
-    Value number = isFloat ? smallFloat(code) : tableEntry(format.code.table, code);
-    return MulFOp::create(b, number, scale);
+    if (!isFloat)
+      return product(tableEntry(format.code.table, code), scale);
+    Value number = smallFloat(code);
+    int bias = 1 - llvm::APFloat::semanticsMinExponent(format.code.semantics());
+    if (bias == 15)
+      return product(number, scale);
+    // What f16 is off by belongs to the scale of the block, unless that might overflow.
+    Value power = real(std::ldexp(1.0, 15 - bias));
+    return areOrdinary ? product(number, product(scale, power))
+                       : product(product(number, power), scale);
   }
 
 private:
@@ -93,27 +102,31 @@ private:
   }
 
   /// An f16 holds every number of a type with at most 5 bits of exponent, subnormal ones among
-  /// them: with its fields in place it is off by a power of two alone.
+  /// them: with its fields in place it is off by a power of two alone, 2^(15 - bias). The sign goes
+  /// to the top bit; where there are fewer bits of exponent, the others follow it by a shift that
+  /// copies the sign, and the copies are cleared.
   Value smallFloat(Value code) {
     const llvm::fltSemantics &semantics = format.code.semantics();
     int mantissa = int(llvm::APFloat::semanticsPrecision(semantics)) - 1;
     int magnitudeBits = int(format.codeBits) - 1;
-    int bias = 1 - llvm::APFloat::semanticsMinExponent(semantics);
-    int64_t most = (1 << magnitudeBits) - 1;
-    Value magnitude = AndIOp::create(b, code, whole(i16, most));
-    Value sign = ShRUIOp::create(b, code, whole(i16, magnitudeBits));
-    sign = ShLIOp::create(b, sign, whole(i16, 15));
-    Value fields = ShLIOp::create(b, magnitude, whole(i16, 10 - mantissa));
+    int gap = 5 - (magnitudeBits - mantissa);
+    Value bits = code;
+    if (format.codeBits < 16)
+      bits = ShLIOp::create(b, bits, whole(i16, 16 - format.codeBits));
+    if (gap > 0) {
+      bits = ShRSIOp::create(b, bits, whole(i16, gap));
+      bits = AndIOp::create(b, bits, whole(i16, ~(((1 << gap) - 1) << (15 - gap))));
+    }
     bool hasOneNaN =
         llvm::APFloat::semanticsHasNaN(semantics) && !llvm::APFloat::semanticsHasInf(semantics);
-    if (hasOneNaN) {
+    if (hasOneNaN && !areOrdinary) {
+      int64_t most = (1 << magnitudeBits) - 1;
+      Value magnitude = AndIOp::create(b, code, whole(i16, most));
       Value isNaN = CmpIOp::create(b, CmpIPredicate::eq, magnitude, whole(i16, most));
-      fields = SelectOp::create(b, isNaN, whole(i16, 0x7e00), fields);
+      bits = SelectOp::create(b, isNaN, whole(i16, 0x7e00), bits);
     }
-    Value bits = OrIOp::create(b, fields, sign);
     Value stored = BitcastOp::create(b, b.getF16Type(), bits);
-    Value number = ExtFOp::create(b, f32, stored);
-    return bias == 15 ? number : product(number, real(std::ldexp(1.0, 15 - bias)));
+    return ExtFOp::create(b, f32, stored);
   }
 
   Value tableEntry(ArrayRef<float> entries, Value code) {
@@ -126,11 +139,22 @@ private:
   ImplicitLocOpBuilder &b;
   const BlockFormat &format;
   llvm::function_ref<Value(Value)> byte;
+  bool areOrdinary;
   Type i16, i32, f32;
 };
 } // namespace
 
+bool tessera::isOrdinaryBlock(const BlockFormat &format, const BlockCodec &codec,
+                              const uint8_t *block) {
+  // An f16 times 2^24 is finite, or neither it nor any number of the block is.
+  if (format.scale == BlockScale::E8M0 && block[0] > 254 - 24)
+    return false;
+  std::vector<float> numbers(format.elements);
+  codec.decode(block, numbers.data());
+  return llvm::all_of(numbers, [](float number) { return std::isfinite(number); });
+}
+
 Value tessera::decodeElement(ImplicitLocOpBuilder &b, const BlockFormat &format, Value index,
-                             llvm::function_ref<Value(Value place)> byte) {
-  return Decoder(b, format, byte).run(index);
+                             llvm::function_ref<Value(Value place)> byte, bool areOrdinary) {
+  return Decoder(b, format, byte, areOrdinary).run(index);
 }
