@@ -1,4 +1,6 @@
 //===- Stream.cpp - A chain of reductions in one read ---------------------===//
+#include "compiler/reference/graph/Stream.h"
+
 #include "compiler/reference/graph/Rules.h"
 
 using namespace mlir;
@@ -20,8 +22,7 @@ static Tensor takeSlice(const Tensor &x, int64_t axis, int64_t i, bool keepAxis)
   return slice.withShape(shape);
 }
 
-/// The states that are neutral in a merge.
-static Tensors makeIdentity(graph::StreamOp op, Evaluation &evaluation) {
+Tensors reference::makeIdentity(graph::StreamOp op, Evaluation &evaluation) {
   SmallVector<Tensor> states;
   for (auto [type, value] : llvm::zip(op.getStateTypes(), op.getIdentity())) {
     FailureOr<Tensor> state = evaluation.make(type);

@@ -2,7 +2,6 @@
 #include "compiler/reference/verify/GeneratedInputs.h"
 
 #include <cmath>
-#include <random>
 
 using namespace mlir;
 using namespace tessera;
@@ -64,6 +63,17 @@ static bool fillBlocks(Tensor &tensor, std::mt19937_64 &random) {
   return true;
 }
 
+bool reference::fillRandomly(Tensor &tensor, InputKind kind, std::mt19937_64 &random) {
+  const ElementFormat &format = tensor.getFormat();
+  if (format.isOpaque())
+    return fillBlocks(tensor, random);
+  if (format.isFloat())
+    fillReals(tensor, kind, random);
+  else
+    fillIntegers(tensor, kind, random);
+  return true;
+}
+
 std::optional<SmallVector<Tensor>>
 reference::generateInputs(graph::FuncOp function, const llvm::StringMap<int64_t> &extents,
                           InputKind kind, uint64_t seed) {
@@ -89,11 +99,7 @@ reference::generateInputs(graph::FuncOp function, const llvm::StringMap<int64_t>
     if (!format)
       return std::nullopt;
     Tensor tensor(type.getElementType(), shape);
-    if (format.isFloat())
-      fillReals(tensor, kind, random);
-    else if (!format.isOpaque())
-      fillIntegers(tensor, kind, random);
-    else if (!fillBlocks(tensor, random))
+    if (!fillRandomly(tensor, kind, random))
       return std::nullopt;
     inputs.push_back(std::move(tensor));
   }

@@ -7,12 +7,17 @@
 
 #include "llvm/ADT/StringMap.h"
 
+#include <random>
+
 namespace tessera::reference {
 
 enum class InputKind {
   Ordinary, ///< floats around 0, small integers
   Special   ///< the same, mixed with NaN, infinities, zeros of both signs, extreme integers
 };
+
+/// Fills a tensor; false when its type has no generated values (strings).
+bool fillRandomly(Tensor &tensor, InputKind kind, std::mt19937_64 &random);
 
 /// Small extents for the symbols of a function, inside their ranges: odd and different for the
 /// first attempts, then rounder ones, for models that need them. None after the last attempt.

@@ -3,6 +3,7 @@
 
 #include "compiler/reference/verify/Compare.h"
 #include "compiler/reference/verify/GeneratedInputs.h"
+#include "compiler/reference/verify/StreamLaws.h"
 
 #include "mlir/Pass/Pass.h"
 
@@ -119,12 +120,30 @@ bool NumericVerifier::check(ModuleOp module, graph::FuncOp function, Run &run, S
   return true;
 }
 
+/// Whether the streams keep their laws, as far as a moment suffices to try them.
+bool NumericVerifier::checkStreams(ModuleOp module, StringRef pass) {
+  constexpr int64_t kSteps = int64_t(1) << 24;
+  Limits few{limits.tensorBytes, std::min(limits.steps, kSteps)};
+  WalkResult walked = module.walk([&](graph::StreamOp stream) {
+    std::optional<std::string> broken = describeBrokenLaw(stream, few);
+    if (!broken || broken->empty())
+      return WalkResult::advance();
+    stream.emitError("graph.stream breaks a law after pass '") << pass << "': " << *broken;
+    return WalkResult::interrupt();
+  });
+  return !walked.wasInterrupted();
+}
+
 void NumericVerifier::runAfterPass(Pass *pass, Operation *op) {
   auto module = llvm::dyn_cast<ModuleOp>(op);
   auto it = module ? snapshots.find(module) : snapshots.end();
   if (it == snapshots.end())
     return;
   StringRef name = pass->getArgument().empty() ? pass->getName() : pass->getArgument();
+  if (!it->second.hasBrokenStream && !checkStreams(module, name)) {
+    it->second.hasBrokenStream = true;
+    onChange();
+  }
   for (auto &entry : it->second.functions) {
     // Functions that became programs have no reference.
     auto function = module.lookupSymbol<graph::FuncOp>(entry.getKey());

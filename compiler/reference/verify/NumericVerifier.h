@@ -14,7 +14,8 @@ namespace tessera::reference {
 /// ones with NaN and infinities, and empty ones where the model takes such) and emits an error for
 /// the first pass that changed a value: pass, function, result, index, both values, and what
 /// computes the result. A function that the interpreter cannot run gets a warning; after the graph
-/// level there is nothing to run.
+/// level there is nothing to run. Streams are tried on their own as well (StreamLaws.h); of broken
+/// ones, the first is named.
 class NumericVerifier : public mlir::PassInstrumentation {
 public:
   /// Limits of one run of one function: beyond them it is not checked. `onChange` is called after
@@ -37,9 +38,11 @@ private:
   };
   struct Snapshot {
     llvm::StringMap<std::vector<Run>> functions;
+    bool hasBrokenStream = false;
   };
 
   std::vector<Run> prepare(graph::FuncOp function);
+  bool checkStreams(mlir::ModuleOp module, llvm::StringRef pass);
   bool check(mlir::ModuleOp module, graph::FuncOp function, Run &run, llvm::StringRef pass);
 
   std::function<void()> onChange;
