@@ -151,7 +151,8 @@ std::string StreamChain::followScores() {
     if (shift && shift != maximum.getResult())
       if (Value factor = largerShift(shift))
         weight.fixed.push_back({factor, /*divides=*/false});
-    if (!shift || (shift != maximum.getResult() && weight.fixed.empty()))
+    if (!shift ||
+        (shift != maximum.getResult() && weight.fixed.empty() && !guardInfinite(shift, weight)))
       return "has scores that are needed elsewhere: " + user->getName().getStringRef().str();
     members.insert(sub);
     if (std::string reason = followShifted(sub.getResult(), weight); !reason.empty())
@@ -171,6 +172,24 @@ Value StreamChain::largerShift(Value shift) {
   builder.setInsertionPointAfter(larger);
   graph::GraphBuilder b(builder, larger.getLoc());
   return b.create<graph::ExpOp>(b.sub(maximum.getResult(), shift));
+}
+
+/// A shift by 0 where the maximum m is infinite, and by m elsewhere, as graph.logsumexp has it. The
+/// sum of e^s is e^m there: inf with one score of inf, 0 when all are -inf.
+bool StreamChain::guardInfinite(Value shift, Weight &weight) {
+  auto select = shift.getDefiningOp<graph::SelectOp>();
+  if (!select || select->getOperand(2) != maximum.getResult())
+    return false;
+  Value condition = select->getOperand(0);
+  auto isInf = condition.getDefiningOp<graph::IsInfOp>();
+  auto zero = llvm::dyn_cast_or_null<FloatAttr>(graph::getSplat(select->getOperand(1)));
+  if (!isInf || isInf->getOperand(0) != maximum.getResult() || !zero || !zero.getValue().isZero())
+    return false;
+  OpBuilder builder(select);
+  weight.isInfinite = condition;
+  weight.atInfinite =
+      graph::GraphBuilder(builder, select.getLoc()).create<graph::ExpOp>(maximum.getResult());
+  return true;
 }
 
 std::string StreamChain::followShifted(Value shifted, const Weight &weight) {
@@ -235,6 +254,9 @@ std::string StreamChain::followWeight(Value value, const Weight &weight) {
 
 std::string StreamChain::addSum(OpOperand &use, const Weight &weight) {
   Operation *op = use.getOwner();
+  if (weight.isInfinite &&
+      (!llvm::isa<graph::ReduceOp>(op) || !weight.varying.empty() || !weight.fixed.empty()))
+    return "has a shift of 0 at infinite maxima, and weights that are not just summed";
   if (auto reduce = llvm::dyn_cast<graph::ReduceOp>(op)) {
     if (reduce.getKind() != graph::ReduceKind::sum || reduce.getAxes() != ArrayRef<int64_t>{axis})
       return "has weights that are reduced otherwise than by a sum along the axis";

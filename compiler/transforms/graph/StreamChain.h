@@ -31,6 +31,8 @@ struct Weight {
   };
   llvm::SmallVector<mlir::Value> varying;
   llvm::SmallVector<Factor> fixed;
+  /// Where the maximum is infinite the sum is another value, both without the axis; or null.
+  mlir::Value isInfinite, atInfinite;
 };
 
 /// A sum of weights: a state of the stream.
@@ -59,6 +61,7 @@ private:
   std::string addSum(mlir::OpOperand &use, const Weight &weight);
   std::string checkInputs();
   std::string checkCost() const;
+  bool guardInfinite(mlir::Value shift, Weight &weight);
   mlir::Value fixedPart(mlir::Value expanded);
   void pull(mlir::Value value, int64_t axis, bool mayContract);
 

@@ -11,7 +11,7 @@ using graph::DimExpr;
 
 bool StreamChain::isState(Value value) const {
   return value == graph::ReduceOp(maximum).getResult() || llvm::any_of(sums, [&](const Sum &sum) {
-           return sum.result() == value && sum.weight.fixed.empty();
+           return sum.result() == value && sum.weight.fixed.empty() && !sum.weight.isInfinite;
          });
 }
 
@@ -218,8 +218,12 @@ void StreamChain::replace() {
   auto isOutside = [&](OpOperand &use) { return !members.contains(use.getOwner()); };
   for (auto [original, streamed] : llvm::zip(results, stream.getResults())) {
     Value result = streamed;
-    if (unsigned number = numberOf(original))
+    if (unsigned number = numberOf(original)) {
+      const Weight &weight = sums[number - 1].weight;
       result = scale(b, sums[number - 1], result, /*inside=*/false, {});
+      if (weight.isInfinite)
+        result = b.create<graph::SelectOp>(weight.isInfinite, weight.atInfinite, result);
+    }
     Value(original).replaceUsesWithIf(result, isOutside);
   }
   for (Operation *op : llvm::reverse(members))

@@ -109,6 +109,21 @@ graph.func @sink(%q: !graph.tensor<[H, M, 8], f32>, %k: !graph.tensor<[H, K, 8],
 
 // -----
 
+// The composite shifts by 0 where the maximum is infinite.
+// CHECK-LABEL: graph.func @logsumexp
+// CHECK-NOT: graph.contract
+// CHECK: %[[S:.*]]:2 = graph.stream %arg1, %arg0 axes = [
+// CHECK: graph.select %{{.*}}, %{{.*}}, %[[S]]#1
+// CHECK: graph.log
+graph.func @logsumexp(%x: !graph.tensor<[N, 6], f64>, %w: !graph.tensor<[6, C], f64>) -> !graph.tensor<[N], f64> {
+  %s = graph.contract "dc,nd->nc" %w, %x : (!graph.tensor<[6, C], f64>, !graph.tensor<[N, 6], f64>) -> !graph.tensor<[N, C], f64>
+  // expected-remark@+1 {{begins a stream}}
+  %r = graph.logsumexp %s, axes = [1] : !graph.tensor<[N, C], f64> -> !graph.tensor<[N], f64>
+  graph.return %r : !graph.tensor<[N], f64>
+}
+
+// -----
+
 // The scores have a second reader.
 // CHECK-LABEL: graph.func @scores_needed
 // CHECK-NOT: graph.stream
@@ -144,7 +159,7 @@ graph.func @near_misses(%q: !graph.tensor<[M, 8], f32>, %k: !graph.tensor<[K, 8]
   %d = graph.sub %w, %mb : !graph.tensor<[M, K], f32>
   %a = graph.abs %d : !graph.tensor<[M, K], f32>
   %o2 = graph.reduce sum %a, axes = [1] : !graph.tensor<[M, K], f32> -> !graph.tensor<[M], f32>
-  // expected-remark@+1 {{it has scores that are needed elsewhere: graph.sub}}
+  // expected-remark@+1 {{it has scores that are needed elsewhere: graph.contract}}
   %o3 = graph.logsumexp %q, axes = [1] : !graph.tensor<[M, 8], f32> -> !graph.tensor<[M], f32>
   graph.return %o, %p, %o1, %o2, %o3 : !graph.tensor<[M, 8], f32>, !graph.tensor<[M, K], f32>, !graph.tensor<[K, 8], f32>, !graph.tensor<[M], f32>, !graph.tensor<[M], f32>
 }
