@@ -124,6 +124,27 @@ graph.func @logsumexp(%x: !graph.tensor<[N, 6], f64>, %w: !graph.tensor<[6, C], 
 
 // -----
 
+// With that shift only plain sums have a rule: these weights are multiplied with v.
+// CHECK-LABEL: graph.func @shift_and_product
+// CHECK-NOT: graph.stream
+graph.func @shift_and_product(%q: !graph.tensor<[N, 8], f32>, %k: !graph.tensor<[C, 8], f32>, %v: !graph.tensor<[C, 3], f32>)
+    -> !graph.tensor<[N, 3], f32> {
+  %s = graph.contract "nd,cd->nc" %q, %k : (!graph.tensor<[N, 8], f32>, !graph.tensor<[C, 8], f32>) -> !graph.tensor<[N, C], f32>
+  // expected-remark@+1 {{begins no stream: it has a shift of 0 at infinite maxima, and weights that are not just summed}}
+  %m = graph.reduce max %s, axes = [1] : !graph.tensor<[N, C], f32> -> !graph.tensor<[N], f32>
+  %zero = graph.constant dense<0.0> : !graph.tensor<[], f32>
+  %zeros = graph.broadcast %zero, dims = [] : !graph.tensor<[], f32> -> !graph.tensor<[N], f32>
+  %inf = graph.is_inf %m : !graph.tensor<[N], f32>
+  %shift = graph.select %inf, %zeros, %m : !graph.tensor<[N], f32>
+  %shifts = graph.broadcast %shift, dims = [0] : !graph.tensor<[N], f32> -> !graph.tensor<[N, C], f32>
+  %d = graph.sub %s, %shifts : !graph.tensor<[N, C], f32>
+  %p = graph.exp %d : !graph.tensor<[N, C], f32>
+  %o = graph.contract "nc,cv->nv" %p, %v : (!graph.tensor<[N, C], f32>, !graph.tensor<[C, 3], f32>) -> !graph.tensor<[N, 3], f32>
+  graph.return %o : !graph.tensor<[N, 3], f32>
+}
+
+// -----
+
 // The scores have a second reader.
 // CHECK-LABEL: graph.func @scores_needed
 // CHECK-NOT: graph.stream
