@@ -346,16 +346,6 @@ Value *FunctionEmitter::zeros(uint64_t bytes) {
   return global;
 }
 
-static bool holds(const rt::Precondition &condition, int64_t extent) {
-  switch (condition.kind) {
-  case rt::PreconditionKind::MinExtent: return extent >= condition.value;
-  case rt::PreconditionKind::MaxExtent: return extent <= condition.value;
-  case rt::PreconditionKind::MultipleOf: return extent % condition.value == 0;
-  case rt::PreconditionKind::EqualTo: return extent == condition.value;
-  }
-  return false;
-}
-
 void FunctionEmitter::emitLaunch(const rt::Instruction &x) {
   const rt::Kernel &kernel = parts.module.variant().kernels[x.a];
   const uint32_t *operands = &function.operands[x.b];
@@ -365,7 +355,7 @@ void FunctionEmitter::emitLaunch(const rt::Instruction &x) {
     if (kernel.args[i].kind == rt::KernelArgKind::Output)
       writesNothing &= layout.buffers[operands[i]].elements == 0;
   for (const rt::Precondition &condition : kernel.preconditions)
-    if (!holds(condition, layout.buffers[operands[condition.arg]].dims[condition.dim]))
+    if (!rt::holds(condition, layout.buffers[operands[condition.arg]].dims[condition.dim]))
       require(b.getFalse(),
               "an extent is not what kernel '" + std::string(kernel.name) + "' was compiled for");
   if (writesNothing)

@@ -188,16 +188,6 @@ Status Context::fill(FunctionState &state, const Function &function, const Instr
   return {};
 }
 
-static bool holds(const Precondition &condition, int64_t extent) {
-  switch (condition.kind) {
-  case PreconditionKind::MinExtent: return extent >= condition.value;
-  case PreconditionKind::MaxExtent: return extent <= condition.value;
-  case PreconditionKind::MultipleOf: return extent % condition.value == 0;
-  case PreconditionKind::EqualTo: return extent == condition.value;
-  }
-  return false;
-}
-
 // Kernels clamp indices into what they read (a pad, a concat), which in an empty tensor leads to
 // index 0: they get zeros as far as the clamped indices reach, extents of 0 taken as 1.
 Status Context::bindEmptyInputs(const Function &function, FunctionState &state,

@@ -62,6 +62,16 @@ struct Precondition {
   int64_t value;
 };
 
+inline bool holds(const Precondition &condition, int64_t extent) {
+  switch (condition.kind) {
+  case PreconditionKind::MinExtent: return extent >= condition.value;
+  case PreconditionKind::MaxExtent: return extent <= condition.value;
+  case PreconditionKind::MultipleOf: return extent % condition.value == 0;
+  case PreconditionKind::EqualTo: return extent == condition.value;
+  }
+  return false;
+}
+
 struct Kernel {
   const char *name;
   uint64_t entry; // offset in the code segment

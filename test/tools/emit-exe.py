@@ -68,6 +68,8 @@ assert "damaged" in damaged(good[: offset + 100] + bytes([good[offset + 100] ^ 1
 assert "is damaged: its module is not where" in damaged(good[:-32] + (offset + 4096).to_bytes(8, "little") + good[-24:])
 assert "is damaged: its module is not where" in damaged(good[:offset] + good[-32:])
 
+result = run("tessera-compile", module, "--emit", "exe", "-o", folder / "x", "--dim", "B=1")
+assert "--dim is for models" in result.stderr and not (folder / "x").exists(), result
 assert "say where to write the exe" in run("tessera-compile", model, "--emit", "exe").stderr
 result = run("tessera-compile", model, "--emit", "exe", "-o", folder / "x", env=os.environ | {"TESSERA_RUNNER": "/none"})
 assert "cannot open '/none'" in result.stderr and not (folder / "x").exists(), result

@@ -171,6 +171,9 @@ refused("the module has no open extent 'C'; it has N", module, *target, "--dim",
 refused("extent B is 65, the model takes 1 to 64", folder / "dense.tsm", *target, "--dim", "B=65")
 refused("no variant 'x86-64-v9'", module, *target, "--dim", "N=1", "--target", "x86-64-v9")
 refused("is where the header goes", dense, "--emit", "object", "--dim", "B=1", "-o", folder / "x.h")
+refused("--emit object takes one --target", dense, *target, "--dim", "B=1", "--target", "x86-64-v2,x86-64-v3")
+refused("--quantize is for models", module, *target, "--dim", "N=1", "--quantize", "int4")
+refused("did you mean 'object'", dense, "--emit", "objekt", "-o", folder / "x.o")
 refused("say where to write the object", dense, "--emit", "object")
 refused("cannot create", dense, "--emit", "object", "--dim", "B=1", "-o", "/none/x.o")
 refused("extents depend on data, and the memory of an object is fixed; --emit exe",

@@ -224,6 +224,31 @@ void report(const CompilerLibrary &compiler, const tessera_compilation *compilat
     reportTypes(compiler, compilation);
 }
 
+// "" or one sentence.
+std::string checkKind(const std::string &emit) {
+  const std::vector<std::string> kinds = {"module", "exe",      "object",  "library", "graph",
+                                          "kernel", "schedule", "program", "llvm",    "asm"};
+  for (const std::string &kind : kinds)
+    if (kind == emit)
+      return "";
+  return tessera::suggest("unknown --emit '" + emit + "'", emit, kinds);
+}
+
+// Whether what is asked for can be made of a module, whose kernels are there already. "" or one
+// sentence.
+std::string checkModuleOptions(const Options &options) {
+  for (const auto &[name, isGiven] :
+       {std::pair("--quantize", !options.quantize.empty()),
+        std::pair("--precision", !options.precision.empty()),
+        std::pair("--calibration", !options.calibration.empty()),
+        std::pair("--schedule", !options.schedule.empty()),
+        std::pair("--dim", !options.dims.empty() && options.emit == "exe")})
+    if (isGiven)
+      return std::string(name) + " is for models; '" + options.model +
+             "' is a module, which was compiled without it";
+  return "";
+}
+
 // A module that was compiled before becomes code that runs on its own.
 std::string wrapModule(const Options &options, const Standalone &standalone) {
   std::string module;
@@ -240,6 +265,8 @@ int run(const Options &options) {
     if (std::string problem = parseDim(dim, dims); !problem.empty())
       return complain(kName, problem);
   const bool toFile = !options.check && !options.output.empty() && options.output != "-";
+  if (std::string problem = checkKind(options.emit); !problem.empty())
+    return complain(kName, problem);
   const bool isStandalone = Standalone::isKind(options.emit);
   if (!options.check && options.emit == "module" && options.output.empty())
     return complain(kName, "say where to write the module: -o OUT.tsm");
@@ -253,7 +280,12 @@ int run(const Options &options) {
   const Standalone standalone{options.emit, options.output,
                               fromModule ? dims : std::map<std::string, int64_t>{},
                               fromModule && !options.targets.empty() ? options.targets[0] : ""};
+  if (isStandalone && options.emit != "exe" && options.targets.size() > 1)
+    return complain(kName, "--emit " + options.emit +
+                               " takes one --target; a program of --emit exe chooses when it runs");
   if (fromModule) {
+    if (std::string problem = checkModuleOptions(options); !problem.empty())
+      return complain(kName, problem);
     const std::string problem = wrapModule(options, standalone);
     return problem.empty() ? 0 : complain(kName, problem);
   }
