@@ -2,6 +2,7 @@
 #include "compiler/scheduling/KernelAnalysis.h"
 
 #include "dialects/kernel/Operations.h"
+#include "dialects/kernel/Product.h"
 
 #include "mlir/IR/Matchers.h"
 
@@ -229,16 +230,6 @@ private:
 };
 } // namespace
 
-static Value stripConversions(Value value) {
-  while (Operation *op = value.getDefiningOp()) {
-    if (!isa<arith::ExtFOp, arith::TruncFOp, arith::ExtSIOp, arith::ExtUIOp, arith::TruncIOp,
-             arith::SIToFPOp, arith::UIToFPOp>(op))
-      break;
-    value = op->getOperand(0);
-  }
-  return value;
-}
-
 std::optional<IntegerProduct> matchIntegerProduct(const StageInfo &stage) {
   linalg::GenericOp op = stage.op;
   if (!stage.isProduct || op.getNumDpsInits() != 1 || op.getNumDpsInputs() < 2)
@@ -326,19 +317,11 @@ static bool comparesWithOwnPlace(BodyAnalysis &body, linalg::GenericOp op,
 }
 
 static void matchProduct(StageInfo &info, BodyAnalysis &body) {
-  if (info.op.getNumDpsInits() != 1)
+  std::optional<kernel::Product> product = kernel::matchProduct(info.op);
+  if (!product)
     return;
-  std::optional<Combiner> combiner = matchCombiner(info.op, 0);
-  if (!combiner || !isa<arith::AddFOp, arith::AddIOp, math::FmaOp>(combiner->op))
-    return;
-  Operation *product = combiner->op;
-  if (combiner->element) {
-    product = stripConversions(combiner->element).getDefiningOp();
-    if (!product || !isa<arith::MulFOp, arith::MulIOp>(product))
-      return;
-  }
-  info.lhs = body.slice(product->getOperand(0));
-  info.rhs = body.slice(product->getOperand(1));
+  info.lhs = body.slice(product->lhs);
+  info.rhs = body.slice(product->rhs);
   for (unsigned loop = 0; loop < info.loops.size(); ++loop) {
     if (info.reductionLoops.test(loop))
       continue;

@@ -291,6 +291,39 @@ def Schedule_GpuBlocksOp : Schedule_LoopDirective<"gpu_blocks",
     "Runs the iterations of a loop on the blocks of a grid: x first, then y, z">;
 def Schedule_GpuThreadsOp : Schedule_LoopDirective<"gpu_threads",
     "Runs the iterations of a loop on the threads of a block: x first, then y, z">;
+def Schedule_Unit : I32EnumAttr<"Unit", "What multiplies", [
+    I32EnumAttrCase<"Fma", 0, "fma">,
+    I32EnumAttrCase<"Mma", 1, "mma">]> {
+  let cppNamespace = "::tessera::schedule";
+}
+
+def Schedule_GpuTileOp : Schedule_Directive<"gpu_tile"> {
+  let summary = "Computes a tile of a sum of products by the warps of a block";
+  let description = [{
+    Of the update of a stage that is computed at the blocks of its output. `rows` and `columns` are loops
+    of the output, `depth` one of the update, all of constant extent: those of the tile. For each step of
+    the depth the block copies both factors to shared memory, `stages` - 1 steps ahead; the warps, so many along rows
+    and columns, multiply by `fma` (every thread some elements) or `mma` (instructions for matrices) and keep
+    sums in registers.
+
+    ```mlir
+    schedule.stage "acc" { schedule.compute_at "out" loop "block" }
+    schedule.update "acc" {
+      schedule.split "k" into "step", "depth" by 32
+      schedule.gpu_tile "row", "column", "depth" warps 2, 2 stages 3 by mma
+    }
+    ```
+    - (C1) There are at least 2 stages, and warps along rows and columns.
+  }];
+  let arguments = (ins StrAttr:$rows, StrAttr:$columns, StrAttr:$depth,
+                   ConfinedAttr<I64Attr, [IntPositive]>:$row_warps,
+                   ConfinedAttr<I64Attr, [IntPositive]>:$column_warps,
+                   ConfinedAttr<I64Attr, [IntMinValue<2>]>:$stages, Schedule_Unit:$unit);
+  let assemblyFormat = [{
+    $rows `,` $columns `,` $depth `warps` $row_warps `,` $column_warps `stages` $stages `by` $unit attr-dict
+  }];
+}
+
 def Schedule_AtomicOp : Schedule_Directive<"atomic"> {
   let summary = "Lets the reduction of an update be vectorised";
   let assemblyFormat = "attr-dict";

@@ -176,45 +176,73 @@ Value GpuFunction::i64Constant(int64_t value) {
   return arith::ConstantOp::create(b, b.getI64IntegerAttr(value));
 }
 
+/// What an operand of a stage is at these loops.
+FailureOr<Value> GpuFunction::read(OpOperand &operand, ArrayRef<Value> loops) {
+  if (!isa<RankedTensorType>(operand.get().getType()))
+    return scalars.lookupOrDefault(operand.get());
+  auto stage = cast<linalg::GenericOp>(operand.getOwner());
+  AffineMap map = stage.getMatchingIndexingMap(&operand);
+  for (auto [number, position] : llvm::enumerate(loops))
+    if (!position && map.isFunctionOfDim(unsigned(number)))
+      return fail(stage, "reads along a loop that has no place here");
+  SmallVector<Value> place;
+  for (AffineExpr expr : map.getResults())
+    place.push_back(affine::expandAffineExpr(b, b.getLoc(), expr, loops, {}));
+  return element(operand.get(), place);
+}
+
+FailureOr<Value> GpuFunction::scalar(linalg::GenericOp stage, Value value, ArrayRef<Value> loops,
+                                     IRMapping &known) {
+  if (Value found = known.lookupOrNull(value))
+    return found;
+  FailureOr<Value> result;
+  auto argument = dyn_cast<BlockArgument>(value);
+  Operation *producer = value.getDefiningOp();
+  if (!stage.getRegion().isAncestor(value.getParentRegion())) {
+    result = scalars.lookupOrDefault(value);
+  } else if (argument) {
+    result = read(stage->getOpOperand(argument.getArgNumber()), loops);
+  } else if (auto index = dyn_cast<linalg::IndexOp>(producer)) {
+    if (!loops[index.getDim()])
+      return fail(stage, "asks for the number of a loop that has no place here");
+    result = loops[index.getDim()];
+  } else {
+    WalkResult walk = producer->walk([&](Operation *op) {
+      for (Value operand : op->getOperands())
+        if (!producer->isProperAncestor(operand.getParentBlock()->getParentOp()) &&
+            failed(scalar(stage, operand, loops, known)))
+          return WalkResult::interrupt();
+      return WalkResult::advance();
+    });
+    if (walk.wasInterrupted())
+      return failure();
+    auto extract = dyn_cast<tensor::ExtractOp>(producer);
+    if (!extract) {
+      b.clone(*producer, known);
+      return known.lookup(value);
+    }
+    result = element(extract.getTensor(), llvm::map_to_vector(extract.getIndices(), [&](Value at) {
+                       return known.lookup(at);
+                     }));
+  }
+  if (succeeded(result))
+    known.map(value, *result);
+  return result;
+}
+
 FailureOr<SmallVector<Value>> GpuFunction::body(linalg::GenericOp stage, ArrayRef<Value> loops,
                                                 ArrayRef<Value> values) {
-  IRMapping mapping(scalars);
+  IRMapping known;
   for (auto [argument, value] : llvm::zip(stage.getRegionOutputArgs(), values))
-    mapping.map(argument, value);
-  for (OpOperand *operand : stage.getDpsInputOperands()) {
-    BlockArgument argument = stage.getMatchingBlockArgument(operand);
-    if (argument.use_empty())
-      continue;
-    if (!isa<RankedTensorType>(operand->get().getType())) {
-      mapping.map(argument, scalars.lookupOrDefault(operand->get()));
-      continue;
-    }
-    SmallVector<Value> place;
-    for (AffineExpr expr : stage.getMatchingIndexingMap(operand).getResults())
-      place.push_back(affine::expandAffineExpr(b, b.getLoc(), expr, loops, {}));
-    FailureOr<Value> value = element(operand->get(), place);
-    if (failed(value))
+    known.map(argument, value);
+  Values results;
+  for (Value yielded : stage.getRegion().front().getTerminator()->getOperands()) {
+    FailureOr<Value> result = scalar(stage, yielded, loops, known);
+    if (failed(result))
       return failure();
-    mapping.map(argument, *value);
+    results.push_back(*result);
   }
-  Block &body = stage.getRegion().front();
-  for (Operation &op : body.without_terminator()) {
-    if (auto index = dyn_cast<linalg::IndexOp>(op)) {
-      mapping.map(index.getResult(), loops[index.getDim()]);
-    } else if (auto extract = dyn_cast<tensor::ExtractOp>(op)) {
-      SmallVector<Value> place;
-      for (Value coordinate : extract.getIndices())
-        place.push_back(mapping.lookupOrDefault(coordinate));
-      FailureOr<Value> value = element(extract.getTensor(), place);
-      if (failed(value))
-        return failure();
-      mapping.map(extract.getResult(), *value);
-    } else {
-      b.clone(op, mapping);
-    }
-  }
-  return llvm::map_to_vector(body.getTerminator()->getOperands(),
-                             [&](Value value) { return mapping.lookupOrDefault(value); });
+  return results;
 }
 
 LogicalResult GpuFunction::storeResults() {

@@ -22,6 +22,8 @@ namespace tessera::nvgpu {
 constexpr unsigned kGlobal = 1, kShared = 3;
 
 class GpuFunction {
+  friend class BlockTile;
+
 public:
   GpuFunction(kernel::FuncOp kernel, schedule::FuncOp schedule, LaunchRecord &launch)
       : kernel(kernel), schedule(schedule), launch(launch),
@@ -80,8 +82,8 @@ private:
   mlir::LogicalResult apply(mlir::Operation *directive);
   Value special(bool isThread, unsigned axis);
   /// Undoes the directives whose loops have positions, from the last on. Gives whether this thread
-  /// has an element.
-  Value place();
+  /// has an element. `clamp`: where it has none, the positions are those of the last one.
+  Value place(bool clamp = false);
 
   // Elements.cpp: what a stage yields.
   Value address(const Memory &memory, mlir::Type element, llvm::ArrayRef<Value> at);
@@ -94,6 +96,10 @@ private:
                                  llvm::ArrayRef<unsigned> left, Values values);
   mlir::FailureOr<Values> body(mlir::linalg::GenericOp stage, llvm::ArrayRef<Value> loops,
                                llvm::ArrayRef<Value> values);
+  /// A scalar of a stage's body, with what it is computed from; `known` has what was computed.
+  mlir::FailureOr<Value> scalar(mlir::linalg::GenericOp stage, Value value,
+                                llvm::ArrayRef<Value> loops, mlir::IRMapping &known);
+  mlir::FailureOr<Value> read(mlir::OpOperand &operand, llvm::ArrayRef<Value> loops);
   mlir::LogicalResult storeResults();
   Value i64Constant(int64_t value);
   /// for (position = 0; position < extent; ++position): values go from iteration to iteration.
@@ -112,6 +118,11 @@ private:
   mlir::FailureOr<Value> combineThreads(Value value,
                                         llvm::function_ref<Value(Value, Value)> combine);
   Value sharedMemory(mlir::Type element);
+
+  // BlockTile.cpp: contractions by tiles.
+  schedule::GpuTileOp findTile();
+  mlir::linalg::GenericOp findHost(mlir::linalg::GenericOp other);
+  mlir::LogicalResult emitTile(schedule::GpuTileOp tile);
 
   kernel::FuncOp kernel;
   schedule::FuncOp schedule;

@@ -3,7 +3,7 @@
 // A thread computes elements of the output: its indices come from the block and thread numbers by
 // undoing the splits and fusions of the schedule, values by following the stages back to the
 // arguments (Elements.cpp). What a whole block needs its threads compute together
-// (SharedStages.cpp).
+// (SharedStages.cpp, BlockTile.cpp).
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/codegen/nvgpu/ToGpu.h"
@@ -28,7 +28,7 @@ FailureOr<OwningOpRef<ModuleOp>> GpuFunction::run() {
   // One launch computes them all: its grid is as large as the largest needs.
   for (linalg::GenericOp stage : outputs) {
     output = stage;
-    if (failed(emitOutput()))
+    if (!findHost(stage) && failed(emitOutput()))
       return failure();
   }
   LLVM::ReturnOp::create(b, ValueRange());
@@ -158,6 +158,11 @@ LogicalResult GpuFunction::emitOutput() {
   // With loops of a thread this is the place of its block: whole blocks go on or leave.
   Value inside = place();
   return guard(inside, {}, [&](Values) -> FailureOr<Values> {
+    if (schedule::GpuTileOp tile = findTile()) {
+      if (failed(emitTile(tile)))
+        return failure();
+      return Values();
+    }
     if (serial.empty())
       return store({});
     if (failed(computeSharedStages()))
@@ -253,7 +258,7 @@ Value GpuFunction::special(bool isThread, unsigned axis) {
   return arith::IndexCastOp::create(b, b.getIndexType(), wide);
 }
 
-Value GpuFunction::place() {
+Value GpuFunction::place(bool clamp) {
   Value inside = arith::ConstantOp::create(b, b.getBoolAttr(true));
   auto &positions = loops.positions;
   auto &extents = loops.extents;
@@ -268,8 +273,14 @@ Value GpuFunction::place() {
         continue;
       Value first =
           arith::MulIOp::create(b, positions[split.getOuter()], extents[split.getInner()].value);
-      positions[split.getLoop()] = arith::AddIOp::create(b, first, positions[split.getInner()]);
+      Value position = arith::AddIOp::create(b, first, positions[split.getInner()]);
+      positions[split.getLoop()] = position;
       bound(split.getLoop());
+      if (clamp) {
+        Value last = arith::SubIOp::create(b, extents[split.getLoop()].value,
+                                           arith::ConstantIndexOp::create(b, 1));
+        positions[split.getLoop()] = arith::MinUIOp::create(b, position, last);
+      }
     } else if (auto fuse = dyn_cast<schedule::FuseOp>(directive)) {
       if (!positions.count(fuse.getFused()))
         continue;

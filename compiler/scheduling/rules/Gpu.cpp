@@ -103,6 +103,8 @@ void writeGpuLoops(ScheduleWriter &writer, kernel::FuncOp kernel) {
   for (Value result : kernel.getBody().front().getTerminator()->getOperands())
     if (auto stage = result.getDefiningOp<linalg::GenericOp>())
       outputs.insert(stage);
+  if (!outputs.empty() && writeGpuTile(writer, outputs.getArrayRef()))
+    return;
   SharedStages shared;
   for (Operation *op : outputs)
     if (auto stage = cast<linalg::GenericOp>(op); !writeRows(writer, stage, shared))

@@ -187,8 +187,12 @@ void writeLoops(ScheduleWriter &writer, const OutputPlan &plan, const Target &ta
 /// The same for an output in which a stream is merged.
 void writeStreamLoops(ScheduleWriter &writer, const OutputPlan &plan, const Target &target);
 
-/// For a GPU: the elements of every output without reduction, 256 to a block.
+/// For a GPU: the elements of every output, 256 to a block, or rows or tiles that a block shares.
 void writeGpuLoops(ScheduleWriter &writer, kernel::FuncOp kernel);
+
+/// For a GPU: a tile of outputs that follow from one sum of products to a block. False: they do
+/// not.
+bool writeGpuTile(ScheduleWriter &writer, llvm::ArrayRef<mlir::Operation *> outputs);
 
 } // namespace tessera::scheduling
 

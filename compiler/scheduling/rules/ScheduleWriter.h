@@ -51,6 +51,11 @@ public:
   void parallel(const std::string &loop) { schedule::ParallelOp::create(builder, loc, loop); }
   void gpuBlocks(const std::string &loop) { schedule::GpuBlocksOp::create(builder, loc, loop); }
   void gpuThreads(const std::string &loop) { schedule::GpuThreadsOp::create(builder, loc, loop); }
+  void gpuTile(const std::string &rows, const std::string &columns, const std::string &depth,
+               int64_t rowWarps, int64_t columnWarps, int64_t stages, schedule::Unit unit) {
+    schedule::GpuTileOp::create(builder, loc, rows, columns, depth, rowWarps, columnWarps, stages,
+                                unit);
+  }
   void computeAt(const std::string &stage, const std::string &loop) {
     schedule::ComputeAtOp::create(builder, loc, stage, loop);
   }

@@ -54,6 +54,8 @@ schedule.func @dense_s for @dense {
     schedule.atomic
     // CHECK: schedule.in_order "n"
     schedule.in_order "n"
+    // CHECK: schedule.gpu_tile "m", "n", "k" warps 2, 4 stages 3 by mma
+    schedule.gpu_tile "m", "n", "k" warps 2, 4 stages 3 by mma
   }
 }
 

@@ -1,0 +1,428 @@
+//===- BlockTile.cpp - A tile of a sum of products, by the warps of a block ----------------===//
+#include "compiler/codegen/nvgpu/BlockTile.h"
+
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace tessera::nvgpu {
+
+schedule::GpuTileOp GpuFunction::findTile() {
+  if (!schedule)
+    return {};
+  const StringRef own = kernel::getStageName(output);
+  llvm::StringSet<> isInside;
+  isInside.insert(own);
+  Block &directives = schedule.getBody().front();
+  for (auto stage : directives.getOps<schedule::StageOp>())
+    for (auto at : stage.getBody().front().getOps<schedule::ComputeAtOp>())
+      if (at.getConsumer() == own)
+        isInside.insert(stage.getStage());
+  for (auto update : directives.getOps<schedule::UpdateOp>())
+    if (isInside.contains(update.getStage()))
+      for (auto tile : update.getBody().front().getOps<schedule::GpuTileOp>())
+        return tile;
+  return {};
+}
+
+/// The output at whose blocks another one is computed, or null.
+linalg::GenericOp GpuFunction::findHost(linalg::GenericOp other) {
+  if (schedule)
+    for (auto stage : schedule.getBody().front().getOps<schedule::StageOp>())
+      if (stage.getStage() == kernel::getStageName(other))
+        for (auto at : stage.getBody().front().getOps<schedule::ComputeAtOp>())
+          for (linalg::GenericOp host : outputs)
+            if (at.getConsumer() == kernel::getStageName(host))
+              return host;
+  return {};
+}
+
+LogicalResult GpuFunction::emitTile(schedule::GpuTileOp tile) {
+  return BlockTile(*this, tile).emit();
+}
+
+LogicalResult BlockTile::emit() {
+  outer = f.loops;
+  if (failed(read()) || failed(mapLoops()) || failed(readFactors()))
+    return failure();
+  if (failed(layOut()) || failed(run()) || failed(storeTile()))
+    return failure();
+  f.loops = outer;
+  return success();
+}
+
+/// Which stage it is, and its loops by name: the parallel ones are those of the output.
+LogicalResult BlockTile::read() {
+  const StringRef name = directive->getParentOfType<schedule::UpdateOp>().getStage();
+  auto find = [&](linalg::GenericOp output) {
+    if (kernel::getStageName(output) == name)
+      return kernel::SharedStage{output, llvm::to_vector(llvm::seq(output.getNumLoops()))};
+    for (const kernel::SharedStage &shared : kernel::findSharedStages(output))
+      if (kernel::getStageName(shared.stage) == name)
+        return shared;
+    return kernel::SharedStage{};
+  };
+  stage = find(f.output).stage;
+  std::optional<kernel::Product> found =
+      stage ? kernel::matchProduct(stage) : std::optional<kernel::Product>();
+  if (!found)
+    return fail("is on a stage that sums no products for every element of its output");
+  product = *found;
+  sumType = product.combiner.op->getResult(0).getType();
+  isMatrix = directive.getUnit() == schedule::Unit::Mma;
+  // Outputs that are computed with this one follow from the same stage.
+  AffineMap map = stage.getMatchingIndexingMap(stage.getDpsInitOperand(0));
+  for (linalg::GenericOp output : f.outputs) {
+    if (output != f.output && f.findHost(output) != f.output)
+      continue;
+    kernel::SharedStage shared = find(output);
+    SmallVector<std::string> names = kernel::getLoopNames(output),
+                             loops = kernel::getLoopNames(stage);
+    if (!shared.stage)
+      return fail("is at the blocks of an output that does not follow from its stage");
+    if (output != stage)
+      for (auto [expr, loop] : llvm::zip_equal(map.getResults(), shared.loops))
+        loops[cast<AffineDimExpr>(expr).getPosition()] = names[loop];
+    if (output == f.output)
+      loopNames = loops;
+    outputs.push_back({output, loops});
+  }
+  return success();
+}
+
+/// The loops that a split loop was fused from, innermost last.
+static SmallVector<std::string> findParts(ArrayRef<Operation *> directives, StringRef loop) {
+  for (Operation *directive : directives)
+    if (auto fuse = dyn_cast<schedule::FuseOp>(directive); fuse && fuse.getFused() == loop) {
+      SmallVector<std::string> parts = findParts(directives, fuse.getOuter());
+      parts.append(findParts(directives, fuse.getInner()));
+      return parts;
+    }
+  return {loop.str()};
+}
+
+static schedule::SplitOp findSplit(ArrayRef<Operation *> directives, StringRef inner) {
+  for (Operation *directive : directives)
+    if (auto split = dyn_cast<schedule::SplitOp>(directive); split && split.getInner() == inner)
+      return split;
+  return {};
+}
+
+LogicalResult BlockTile::mapLoops() {
+  f.loops = GpuFunction::Loops();
+  f.loops.decidesLaunch = false;
+  for (auto [loop, kind] : llvm::enumerate(stage.getIteratorTypesArray())) {
+    if (kind != utils::IteratorType::reduction)
+      continue;
+    FailureOr<Value> extent = f.loopExtent(stage, unsigned(loop));
+    if (failed(extent))
+      return failure();
+    f.loops.add(loopNames[loop], {*extent, rt::kNoStep});
+  }
+  for (Operation &other : *directive->getBlock())
+    if (&other != directive && failed(f.apply(&other)))
+      return failure();
+  inner = f.loops;
+  rows.split = findSplit(outer.applied, directive.getRows());
+  columns.split = findSplit(outer.applied, directive.getColumns());
+  steps.split = findSplit(inner.applied, directive.getDepth());
+  for (Axis *axis : {&rows, &columns, &steps}) {
+    if (!axis->split)
+      return fail("needs loops that a split made");
+    const int64_t extent = axis->split.getFactor();
+    if (!llvm::isPowerOf2_64(uint64_t(extent)))
+      return fail("has a tile whose extents are no powers of two");
+    axis->parts = findParts(axis == &steps ? inner.applied : outer.applied, axis->split.getLoop());
+  }
+  return success();
+}
+
+bool BlockTile::isAlong(const Axis &axis, unsigned loop) {
+  const bool isReduced = stage.getIteratorTypesArray()[loop] == utils::IteratorType::reduction;
+  return isReduced == (&axis == &steps) && llvm::is_contained(axis.parts, loopNames[loop]);
+}
+
+/// What is kept of the factors, and which of them runs along the rows.
+LogicalResult BlockTile::readFactors() {
+  Factor &lhs = left, &rhs = right;
+  lhs.scalar = product.lhs;
+  rhs.scalar = product.rhs;
+  if (isMatrix) {
+    std::optional<kernel::MatrixProduct> matrix = kernel::matchMatrixProduct(product);
+    if (!matrix)
+      return fail("is by mma, which multiplies f16 or bf16 summed in f32, or i8 summed in i32");
+    lhs.scalar = matrix->lhs;
+    lhs.isUnsigned = matrix->lhsUnsigned;
+    rhs.scalar = matrix->rhs;
+    rhs.isUnsigned = matrix->rhsUnsigned;
+  } else {
+    Value x = kernel::stripExtensions(lhs.scalar), y = kernel::stripExtensions(rhs.scalar);
+    if (x.getType() == y.getType() && x.getType().getIntOrFloatBitWidth() >= 32)
+      lhs.scalar = x, rhs.scalar = y;
+  }
+  auto dependsOn = [&](const Factor &factor, const Axis &axis) {
+    return llvm::any_of(kernel::getLoopsOf(stage, factor.scalar).set_bits(),
+                        [&](unsigned loop) { return isAlong(axis, loop); });
+  };
+  if (dependsOn(lhs, columns))
+    std::swap(lhs, rhs);
+  if (dependsOn(left, columns) || dependsOn(right, rows))
+    return fail("has a factor along rows and columns");
+  left.axis = &rows;
+  right.axis = &columns;
+  for (Factor *factor : {&left, &right}) {
+    factor->element = factor->scalar.getType();
+    if (!factor->element.isIntOrFloat())
+      return fail("multiplies no numbers");
+    const int64_t bits = factor->element.getIntOrFloatBitWidth();
+    if (!isMatrix && bits != 32 && bits != 64)
+      return fail("multiplies elements of " + Twine(bits) + " bits one by one");
+    factor->perChunk = 128 / bits;
+    findMemory(*factor);
+  }
+  return success();
+}
+
+/// Whether the factor is an argument, and its elements lie side by side along the tile.
+void BlockTile::findMemory(Factor &factor) {
+  auto scalar = dyn_cast<BlockArgument>(factor.scalar);
+  if (!scalar || scalar.getOwner() != &stage.getRegion().front())
+    return;
+  OpOperand &operand = stage->getOpOperand(scalar.getArgNumber());
+  Value tensor = operand.get();
+  AffineMap map = stage.getMatchingIndexingMap(&operand);
+  // Stages that only place what they read.
+  while (auto producer = tensor.getDefiningOp<linalg::GenericOp>()) {
+    AffineMap result = producer.getMatchingIndexingMap(producer.getDpsInitOperand(0));
+    auto yielded =
+        dyn_cast<BlockArgument>(producer.getRegion().front().getTerminator()->getOperand(0));
+    if (!result.isPermutation() || producer.getNumDpsInits() != 1 || !yielded ||
+        yielded.getOwner() != &producer.getRegion().front() ||
+        int64_t(yielded.getArgNumber()) >= producer.getNumDpsInputs())
+      return;
+    OpOperand &source = producer->getOpOperand(yielded.getArgNumber());
+    tensor = source.get();
+    if (!isa<RankedTensorType>(tensor.getType()))
+      return;
+    map = producer.getMatchingIndexingMap(&source).compose(inversePermutation(result)).compose(map);
+  }
+  if (!f.arguments.count(tensor) || map.getNumResults() == 0)
+    return;
+  auto last = dyn_cast<AffineDimExpr>(map.getResults().back());
+  if (!last || llvm::any_of(map.getResults().drop_back(), [&](AffineExpr expr) {
+        return expr.isFunctionOfDim(last.getPosition());
+      }))
+    return;
+  const unsigned loop = last.getPosition();
+  for (Axis *axis : {factor.axis, &steps}) {
+    if (!isAlong(*axis, loop) || axis->parts.back() != loopNames[loop])
+      continue;
+    // Instructions for matrices turn 16 bits at a time.
+    if (axis == &steps || !isMatrix || factor.perChunk == 8) {
+      factor.alongDepth = axis == &steps;
+      factor.argument = cast<BlockArgument>(tensor);
+      factor.map = map;
+    } else {
+      factor.isContiguousAcross = true;
+    }
+  }
+}
+
+/// Where everything lies in shared memory, and which threads do what.
+LogicalResult BlockTile::layOut() {
+  const int64_t rowWarps = directive.getRowWarps(), columnWarps = directive.getColumnWarps();
+  threads = 32 * rowWarps * columnWarps;
+  warpRows = rows.split.getFactor() / rowWarps;
+  warpColumns = columns.split.getFactor() / columnWarps;
+  for (Factor *factor : {&left, &right}) {
+    const int64_t extent = factor->axis->split.getFactor(), depth = steps.split.getFactor();
+    factor->lines = factor->alongDepth ? extent : depth;
+    factor->chunks = (factor->alongDepth ? depth : extent) / factor->perChunk;
+    factor->offset = stepBytes;
+    stepBytes += factor->lines * factor->chunks * 16;
+  }
+  vector = isMatrix ? 8 : left.perChunk;
+  passRows = isMatrix ? 16 : 4 * vector;
+  const int64_t columnUnit = isMatrix ? 16 : 8 * vector;
+  const int64_t depthUnit = (isMatrix ? 2 : 1) * left.perChunk;
+  if (warpRows == 0 || warpRows % passRows || warpColumns == 0 || warpColumns % columnUnit ||
+      steps.split.getFactor() % depthUnit || left.chunks == 0 || right.chunks == 0)
+    return fail("needs tiles of at least " + Twine(passRows) + " x " + Twine(columnUnit) + " x " +
+                Twine(depthUnit) + " for a warp");
+  // Rows of sums are so far apart that the lanes of a warp write to different banks.
+  pitch = warpColumns + 8;
+  const int64_t sumBytes = sumType.getIntOrFloatBitWidth() / 8;
+  const int64_t bytes = std::max(stepBytes * int64_t(directive.getStages()),
+                                 rowWarps * columnWarps * passRows * pitch * sumBytes);
+  if (bytes > kSharedBytes)
+    return fail("needs " + Twine(bytes) + " bytes of shared memory, of " + Twine(kSharedBytes));
+  {
+    OpBuilder::InsertionGuard restore(b);
+    b.setInsertionPoint(f.function);
+    auto type = LLVM::LLVMArrayType::get(b.getI8Type(), unsigned(bytes));
+    auto global = LLVM::GlobalOp::create(b, type, /*isConstant=*/false, LLVM::Linkage::Internal,
+                                         ("tile_" + kernel::getStageName(stage)).str(), Attribute(),
+                                         /*alignment=*/128, kShared);
+    b.setInsertionPointToStart(&f.function.getBody().front());
+    memory = LLVM::AddressOfOp::create(b, global);
+  }
+  f.function->setAttr(NVVM::NVVMDialect::getMaxntidAttrName(),
+                      b.getDenseI32ArrayAttr({int32_t(threads)}));
+  f.loops = outer;
+  const uint32_t size = f.numberStep(threads);
+  uint32_t &extent = f.launch.extents[3];
+  extent = extent == rt::kNoStep ? size : f.addStep(rt::DeviceStepKind::Max, extent, size);
+
+  thread = NVVM::ThreadIdXOp::create(b, b.getI32Type());
+  lane = rem(thread, 32);
+  Value warp = div(thread, 32);
+  warpRow = mul(div(warp, columnWarps), warpRows);
+  warpColumn = mul(rem(warp, columnWarps), warpColumns);
+  for (Factor *factor : {&left, &right})
+    if (factor->argument)
+      factor->mayCopy = isAligned(*factor);
+  return success();
+}
+
+Value BlockTile::shared(Value byte) {
+  return LLVM::GEPOp::create(b, memory.getType(), b.getI8Type(), memory,
+                             ArrayRef<LLVM::GEPArg>{byte});
+}
+
+SmallVector<Value> BlockTile::place(const Place &at) {
+  Values result(stage.getNumLoops());
+  auto collect = [&](bool isReduced) {
+    f.place(/*clamp=*/true);
+    for (auto [loop, kind] : llvm::enumerate(stage.getIteratorTypesArray()))
+      if ((kind == utils::IteratorType::reduction) == isReduced)
+        result[loop] = f.loops.positions.lookup(loopNames[loop]);
+  };
+  f.loops = outer;
+  if (at.row)
+    f.loops.positions[directive.getRows()] = at.row;
+  if (at.column)
+    f.loops.positions[directive.getColumns()] = at.column;
+  collect(false);
+  f.loops = inner;
+  f.loops.positions[steps.split.getOuter()] = at.step;
+  f.loops.positions[steps.split.getInner()] = at.depth;
+  collect(true);
+  f.loops = outer;
+  return result;
+}
+
+Value BlockTile::remaining(const Axis &axis, Value outerPosition, Value innerPosition) {
+  schedule::SplitOp split = axis.split;
+  const GpuFunction::Loops &loops = &axis == &steps ? inner : outer;
+  if (!outerPosition)
+    outerPosition = loops.positions.lookup(split.getOuter());
+  Value first = arith::MulIOp::create(b, outerPosition, index(split.getFactor()));
+  Value position = arith::AddIOp::create(b, first, innerPosition);
+  return arith::SubIOp::create(b, loops.extents.lookup(split.getLoop()).value, position);
+}
+
+/// A step multiplies what came into one of several memories while the next ones fill the others.
+LogicalResult BlockTile::run() {
+  auto fill = stage.getDpsInits()[0].getDefiningOp<linalg::FillOp>();
+  if (!fill)
+    return fail("adds to something that differs from element to element");
+  const int64_t stages = directive.getStages();
+  const bool isAsync = left.argument || right.argument;
+  auto close = [&] {
+    if (isAsync)
+      NVVM::CpAsyncCommitGroupOp::create(b);
+  };
+  Value count = inner.extents.lookup(steps.split.getOuter()).value;
+  auto copyIf = [&](Value step, Value buffer) -> LogicalResult {
+    Value isThere = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, step, count);
+    FailureOr<Values> done = f.guard(isThere, {}, [&](Values) -> FailureOr<Values> {
+      for (Factor *factor : {&left, &right})
+        if (failed(copy(*factor, step, add(buffer, factor->offset))))
+          return failure();
+      return Values();
+    });
+    close();
+    return success(succeeded(done));
+  };
+  for (int64_t step = 0; step + 1 < stages; ++step)
+    if (failed(copyIf(index(step), i32(step * stepBytes))))
+      return failure();
+  Values carried = {i32(0)};
+  carried.append(size_t(warpRows * warpColumns / 32),
+                 f.scalars.lookupOrDefault(fill.getInputs()[0]));
+  FailureOr<Values> end =
+      f.loop(count, carried, [&](Value step, Values values) -> FailureOr<Values> {
+        if (isAsync)
+          NVVM::CpAsyncWaitGroupOp::create(b, b.getI32IntegerAttr(int32_t(stages - 2)));
+        // What was copied is there for all, and what the last step read is free.
+        NVVM::Barrier0Op::create(b);
+        Value buffer = values[0];
+        const int64_t last = (stages - 1) * stepBytes;
+        Value isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, buffer, i32(0));
+        Value previous = arith::SelectOp::create(b, isFirst, i32(last), add(buffer, -stepBytes));
+        Value ahead = arith::AddIOp::create(b, step, index(stages - 1));
+        if (failed(copyIf(ahead, previous)))
+          return failure();
+        FailureOr<Values> next = multiply(buffer, Values(llvm::drop_begin(values)));
+        if (failed(next))
+          return failure();
+        Value isLast = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, buffer, i32(last));
+        Values result = {arith::SelectOp::create(b, isLast, i32(0), add(buffer, stepBytes))};
+        result.append(*next);
+        return result;
+      });
+  if (failed(end))
+    return failure();
+  sums.assign(std::next(end->begin()), end->end());
+  return success();
+}
+
+LogicalResult BlockTile::storeTile() {
+  // The memory of the last step may still be read.
+  NVVM::Barrier0Op::create(b);
+  const int64_t sumBytes = sumType.getIntOrFloatBitWidth() / 8;
+  Value first = mul(div(thread, 32), passRows * pitch * sumBytes);
+  for (int64_t pass = 0; pass * passRows < warpRows; ++pass) {
+    writeSums(pass, first);
+    NVVM::SyncWarpOp::create(b, i32(-1));
+    if (failed(storeElements(add(warpRow, pass * passRows), first)))
+      return failure();
+    NVVM::SyncWarpOp::create(b, i32(-1));
+  }
+  return success();
+}
+
+/// Neighbouring lanes take neighbouring columns.
+LogicalResult BlockTile::storeElements(Value firstRow, Value first) {
+  const int64_t sumBytes = sumType.getIntOrFloatBitWidth() / 8;
+  FailureOr<Values> done =
+      f.loop(index(passRows * warpColumns / 32), {}, [&](Value turn, Values) -> FailureOr<Values> {
+        Value number = add(mul(arith::IndexCastUIOp::create(b, b.getI32Type(), turn), 32), lane);
+        Value row = div(number, warpColumns), column = rem(number, warpColumns);
+        f.loops = outer;
+        f.loops.positions[directive.getRows()] = index(add(firstRow, row));
+        f.loops.positions[directive.getColumns()] = index(add(warpColumn, column));
+        Value isInside = f.place();
+        return f.guard(isInside, {}, [&](Values) -> FailureOr<Values> {
+          Value byte = add(first, mul(add(mul(row, pitch), column), sumBytes));
+          f.sharedValues[stage] = {LLVM::LoadOp::create(b, sumType, shared(byte))};
+          const GpuFunction::Loops found = f.loops;
+          for (auto &[output, names] : outputs) {
+            f.output = output;
+            f.loops = found;
+            for (auto [own, other] : llvm::zip_equal(loopNames, names))
+              f.loops.positions[other] = found.positions.lookup(own);
+            if (failed(f.storeResults()))
+              return failure();
+          }
+          f.output = outputs.front().first;
+          f.sharedValues.erase(stage);
+          return Values();
+        });
+      });
+  return success(succeeded(done));
+}
+
+} // namespace tessera::nvgpu

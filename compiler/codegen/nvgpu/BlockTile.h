@@ -1,0 +1,138 @@
+//===- BlockTile.h - A tile of a sum of products, by the warps of a block --------*- C++ -*-===//
+//
+// Factors go to shared memory, some steps of the depth ahead, in chunks of 16 bytes: asynchronously
+// where a chunk lies in memory as it is (TileCopy.cpp), else its elements are computed like those
+// of any stage. Warps multiply what lies there (TileMultiply.cpp). At the end every warp turns its
+// sums over through shared memory, so that neighbouring threads get neighbouring elements of the
+// output, for which the stages behind the sum are computed in registers.
+//
+//===----------------------------------------------------------------------===//
+#ifndef TESSERA_COMPILER_CODEGEN_NVGPU_BLOCKTILE_H
+#define TESSERA_COMPILER_CODEGEN_NVGPU_BLOCKTILE_H
+
+#include "compiler/codegen/nvgpu/GpuFunction.h"
+#include "dialects/kernel/Product.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+namespace tessera::nvgpu {
+
+/// What every device gives a block without being asked.
+constexpr int64_t kSharedBytes = 48 << 10;
+
+class BlockTile {
+public:
+  BlockTile(GpuFunction &function, schedule::GpuTileOp directive)
+      : f(function), b(function.b), directive(directive) {}
+
+  mlir::LogicalResult emit();
+
+private:
+  using Value = mlir::Value;
+  using Values = llvm::SmallVector<Value>;
+
+  /// Rows, columns or depth: a loop, which may be several fused, that a split cut into tiles.
+  struct Axis {
+    schedule::SplitOp split;
+    llvm::SmallVector<std::string> parts; ///< innermost last
+  };
+
+  /// A factor, and how its tile lies in shared memory: in lines of chunks.
+  struct Factor {
+    Value scalar; ///< of the body
+    mlir::Type element;
+    bool alongDepth = true; ///< a line is a row (column) of the tile; else a step of the depth
+    bool isUnsigned = false;
+    Axis *axis = nullptr; ///< rows or columns
+    int64_t perChunk = 0; ///< elements
+    int64_t lines = 0, chunks = 0;
+    int64_t offset = 0; ///< in the memory of a step
+    // Of one that is an argument, element by element: chunks may be copied as they are.
+    mlir::BlockArgument argument;
+    mlir::AffineMap map;             ///< from the loops of the stage
+    Value mayCopy;                   ///< whether all chunks lie at multiples of 16 bytes
+    bool isContiguousAcross = false; ///< memory runs along the axis, though chunks do not
+  };
+
+  /// A place in the tile; index values. Row or column may be unknown.
+  struct Place {
+    Value row, column, step, depth;
+  };
+
+  // BlockTile.cpp
+  mlir::LogicalResult fail(const llvm::Twine &why) { return f.fail(directive, why); }
+  mlir::LogicalResult read();
+  mlir::LogicalResult mapLoops();
+  bool isAlong(const Axis &axis, unsigned loop);
+  mlir::LogicalResult readFactors();
+  void findMemory(Factor &factor);
+  mlir::LogicalResult layOut();
+  mlir::LogicalResult run();
+  mlir::LogicalResult storeTile();
+  mlir::LogicalResult storeElements(Value firstRow, Value first);
+  /// The indices of the loops of the stage: the last ones where a place lies behind them.
+  Values place(const Place &at);
+  /// How much of an axis is left from a position on. Without an outer position: that of the block.
+  Value remaining(const Axis &axis, Value outerPosition, Value innerPosition);
+
+  // TileCopy.cpp
+  mlir::LogicalResult copy(Factor &factor, Value step, Value to);
+  mlir::LogicalResult forEachChunk(const Factor &factor, bool linesFirst,
+                                   llvm::function_ref<mlir::LogicalResult(Value, Value)> chunk);
+  Place placeOf(const Factor &factor, Value step, Value line, Value chunk, int64_t element);
+  void copyChunk(const Factor &factor, Value step, Value to, Value line, Value chunk);
+  mlir::LogicalResult computeChunk(const Factor &factor, Value step, Value to, Value line,
+                                   Value chunk);
+  Value isAligned(const Factor &factor);
+  /// The byte of a chunk in the tile of a factor. Chunks of a line change places from line to
+  /// line, so that eight lines of one chunk, or a whole line, lie in different banks.
+  Value slot(const Factor &factor, Value line, Value chunk);
+
+  // TileMultiply.cpp
+  mlir::FailureOr<Values> multiply(Value buffer, Values sums);
+  Values multiplyMatrices(Value buffer, Values sums);
+  mlir::FailureOr<Values> multiplyElements(Value buffer, Values sums);
+  Values loadMatrices(const Factor &factor, Value buffer, Value first, int64_t step);
+  Values loadElements(const Factor &factor, Value buffer, Value first, int64_t number,
+                      int64_t lanes, int64_t step);
+  /// Writes the sums of `passRows` rows of the warp's tile to its memory.
+  void writeSums(int64_t pass, Value first);
+
+  Value i32(int64_t value) {
+    return mlir::arith::ConstantOp::create(b, b.getI32IntegerAttr(int32_t(value)));
+  }
+  Value add(Value x, Value y) { return mlir::arith::AddIOp::create(b, x, y); }
+  Value add(Value x, int64_t y) { return add(x, i32(y)); }
+  Value mul(Value x, int64_t y) { return mlir::arith::MulIOp::create(b, x, i32(y)); }
+  Value div(Value x, int64_t y) { return mlir::arith::DivUIOp::create(b, x, i32(y)); }
+  Value rem(Value x, int64_t y) { return mlir::arith::RemUIOp::create(b, x, i32(y)); }
+  Value index(int64_t value) { return mlir::arith::ConstantIndexOp::create(b, value); }
+  Value index(Value number) {
+    return mlir::arith::IndexCastUIOp::create(b, b.getIndexType(), number);
+  }
+  Value shared(Value byte);
+
+  GpuFunction &f;
+  mlir::ImplicitLocOpBuilder &b;
+  schedule::GpuTileOp directive;
+  mlir::linalg::GenericOp stage;
+  kernel::Product product;
+  bool isMatrix = false;
+  mlir::Type sumType;
+  /// Outputs whose elements follow from the sums, with the loops of each for those of the stage.
+  llvm::SmallVector<std::pair<mlir::linalg::GenericOp, llvm::SmallVector<std::string>>> outputs;
+  GpuFunction::Loops outer, inner;          ///< of the output, with its block; of the update
+  llvm::SmallVector<std::string> loopNames; ///< of the stage; parallel ones as in the output
+  Axis rows, columns, steps;
+  Factor left, right; ///< along rows, along columns
+  int64_t threads = 0, stepBytes = 0;
+  int64_t warpRows = 0, warpColumns = 0; ///< of a warp's part of the tile
+  int64_t vector = 0, passRows = 0, pitch = 0;
+  Value thread, lane, warpRow, warpColumn; ///< i32; of the warp: where its part begins
+  Value memory;
+  Values sums;
+};
+
+} // namespace tessera::nvgpu
+
+#endif

@@ -1,0 +1,206 @@
+//===- GpuContraction.cpp - Sums of products by tiles, on a GPU
+//--------------------------------===//
+//
+// Where every element of an output follows from one sum of products, a block computes a tile of it:
+// the factors of the tile pass through shared memory, and each is read there as often as the tile
+// is wide. Several outputs of one such sum share its tile. Matched by structure: contractions and
+// windows with rows and columns.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/scheduling/rules/Plan.h"
+
+#include "dialects/kernel/Product.h"
+#include "dialects/kernel/SharedStages.h"
+
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+
+namespace tessera::scheduling {
+
+/// An extent that is not known may be long.
+static constexpr int64_t kGpuExtent = 1024;
+/// A smaller tensor is not worth the rest of a tile.
+static constexpr int64_t kLeastExtent = 8;
+/// Multiprocessors of the devices that the tiles were chosen for (108 to 132).
+static constexpr int64_t kMultiprocessors = 120;
+/// What a line of a tile costs, in elements of the tile: bringing it to shared memory.
+static constexpr int64_t kLineCost = 24;
+
+namespace {
+struct Tile {
+  int64_t rows, columns, rowWarps, columnWarps;
+};
+
+/// One sum of products, and the loops of the output that are its rows, columns, and neither.
+struct Contraction {
+  linalg::GenericOp stage;
+  SmallVector<std::string> rows, columns, batch, depth; // innermost last
+  int64_t rowExtent = 1, columnExtent = 1, batchExtent = 1;
+  int64_t depthChunk = 4; ///< elements in 16 bytes
+  schedule::Unit unit = schedule::Unit::Fma;
+};
+} // namespace
+
+/// All stages that a stage follows from, and itself, that reduce.
+static llvm::SetVector<linalg::GenericOp> findReductions(linalg::GenericOp output) {
+  llvm::SetVector<linalg::GenericOp> reductions;
+  llvm::SetVector<Operation *> seen;
+  seen.insert(output);
+  for (size_t i = 0; i < seen.size(); ++i) {
+    auto stage = dyn_cast<linalg::GenericOp>(seen[i]);
+    if (stage && stage.getNumReductionLoops())
+      reductions.insert(stage);
+    seen[i]->walk([&](Operation *op) {
+      for (Value operand : op->getOperands())
+        if (auto producer = operand.getDefiningOp<linalg::GenericOp>())
+          seen.insert(producer);
+    });
+  }
+  return reductions;
+}
+
+/// How elements are multiplied: those of fewer bits than 32 only by instructions for matrices.
+static bool chooseUnit(linalg::GenericOp stage, Contraction &result) {
+  std::optional<kernel::Product> product = kernel::matchProduct(stage);
+  if (!product)
+    return false;
+  if (std::optional<kernel::MatrixProduct> matrix = kernel::matchMatrixProduct(*product)) {
+    result.unit = schedule::Unit::Mma;
+    result.depthChunk = 128 / matrix->lhs.getType().getIntOrFloatBitWidth();
+    return true;
+  }
+  Value x = kernel::stripExtensions(product->lhs), y = kernel::stripExtensions(product->rhs);
+  if (x.getType() != y.getType() || x.getType().getIntOrFloatBitWidth() < 32)
+    x = product->lhs;
+  const int64_t bits = x.getType().getIntOrFloatBitWidth();
+  const int64_t sumBits = product->combiner.op->getResult(0).getType().getIntOrFloatBitWidth();
+  result.depthChunk = 128 / bits;
+  return (bits == 32 || bits == 64) && (sumBits == 32 || sumBits == 64);
+}
+
+static std::optional<Contraction> findContraction(linalg::GenericOp output) {
+  llvm::SetVector<linalg::GenericOp> reductions = findReductions(output);
+  if (reductions.size() != 1)
+    return std::nullopt;
+  Contraction result;
+  result.stage = reductions.front();
+  const StageInfo info = analyzeStage(result.stage);
+  if ((info.kind != StageKind::Contraction && info.kind != StageKind::Window) || info.m.empty() ||
+      info.n.empty() || !result.stage.getDpsInits()[0].getDefiningOp<linalg::FillOp>() ||
+      !chooseUnit(result.stage, result))
+    return std::nullopt;
+  // The loop of the output for each parallel loop of the stage: all of them, each once.
+  SmallVector<std::string> names = kernel::getLoopNames(output);
+  llvm::SmallDenseMap<unsigned, unsigned> loops;
+  AffineMap map = result.stage.getMatchingIndexingMap(result.stage.getDpsInitOperand(0));
+  if (!map.isProjectedPermutation())
+    return std::nullopt;
+  if (result.stage == output) {
+    for (unsigned dim = 0; dim < map.getNumResults(); ++dim)
+      loops[map.getDimPosition(dim)] = map.getDimPosition(dim);
+  } else {
+    llvm::SmallDenseSet<unsigned> used;
+    for (const kernel::SharedStage &shared : kernel::findSharedStages(output))
+      if (shared.stage == result.stage)
+        for (auto [dim, loop] : llvm::enumerate(shared.loops)) {
+          loops[map.getDimPosition(unsigned(dim))] = loop;
+          used.insert(loop);
+        }
+    if (used.size() != output.getNumLoops())
+      return std::nullopt;
+  }
+  if (loops.size() != result.stage.getNumParallelLoops())
+    return std::nullopt;
+  // The order of the output's dimensions: neighbours in a tile are neighbours in memory.
+  AffineMap order = output.getMatchingIndexingMap(output.getDpsInitOperand(0));
+  auto collect = [&](ArrayRef<unsigned> group, SmallVector<std::string> &to, int64_t &extent) {
+    for (AffineExpr expr : order.getResults()) {
+      auto dim = dyn_cast<AffineDimExpr>(expr);
+      for (unsigned loop : group)
+        if (dim && loops[loop] == dim.getPosition()) {
+          to.push_back(names[dim.getPosition()]);
+          extent *= info.extentOr(loop, kGpuExtent);
+        }
+    }
+    return to.size() == group.size();
+  };
+  if (!collect(info.m, result.rows, result.rowExtent) ||
+      !collect(info.n, result.columns, result.columnExtent) ||
+      !collect(info.batch, result.batch, result.batchExtent) ||
+      std::min(result.rowExtent, result.columnExtent) < kLeastExtent)
+    return std::nullopt;
+  // Of the depth the loop last along which a factor lies in memory.
+  for (int last : {0, 1})
+    for (unsigned loop : info.reductionLoops.set_bits())
+      if (last == int(llvm::any_of(info.reads,
+                                   [&](const Access &read) { return read.isContiguousIn(loop); })))
+        result.depth.push_back(info.loops[loop]);
+  return result;
+}
+
+/// The tile that is done first: its work and what it brings, for as many turns as the device needs.
+static Tile chooseTile(const Contraction &contraction) {
+  static constexpr Tile matrixTiles[] = {{128, 128, 2, 2}, {128, 64, 2, 2}, {64, 128, 2, 2},
+                                         {64, 64, 2, 2},   {32, 128, 1, 4}, {128, 32, 4, 1},
+                                         {16, 128, 1, 4},  {128, 16, 4, 1}};
+  static constexpr Tile wordTiles[] = {
+      {128, 128, 4, 2}, {64, 128, 2, 2}, {64, 64, 2, 2}, {16, 128, 1, 4}, {64, 32, 4, 1}};
+  // Elements of 64 bits need twice the registers.
+  static constexpr Tile doubleTiles[] = {{64, 64, 2, 2}, {16, 64, 1, 4}, {64, 16, 4, 1}};
+  ArrayRef<Tile> tiles = contraction.unit == schedule::Unit::Mma ? ArrayRef<Tile>(matrixTiles)
+                         : contraction.depthChunk == 2           ? ArrayRef<Tile>(doubleTiles)
+                                                                 : ArrayRef<Tile>(wordTiles);
+  auto cost = [&](const Tile &tile) {
+    const int64_t blocks = llvm::divideCeil(contraction.rowExtent, tile.rows) *
+                           llvm::divideCeil(contraction.columnExtent, tile.columns) *
+                           contraction.batchExtent;
+    return double(llvm::divideCeil(blocks, kMultiprocessors)) *
+           double(tile.rows * tile.columns + kLineCost * (tile.rows + tile.columns));
+  };
+  return *llvm::min_element(tiles, [&](const Tile &a, const Tile &b) { return cost(a) < cost(b); });
+}
+
+static std::string fuse(StageWriter &stage, ArrayRef<std::string> loops, const std::string &name) {
+  std::string all = loops.back();
+  for (size_t i = loops.size() - 1; i-- > 0;) {
+    std::string fused = i == 0 ? name : name + std::to_string(i);
+    stage.fuse(all, loops[i], fused);
+    all = fused;
+  }
+  return all;
+}
+
+bool writeGpuTile(ScheduleWriter &writer, ArrayRef<Operation *> outputs) {
+  // The warps of a tile meet all the time: no other output of the launch has threads beside them.
+  auto output = cast<linalg::GenericOp>(outputs.front());
+  std::optional<Contraction> found = findContraction(output);
+  if (!found)
+    return false;
+  for (Operation *other : outputs.drop_front()) {
+    std::optional<Contraction> same = findContraction(cast<linalg::GenericOp>(other));
+    if (!same || same->stage != found->stage)
+      return false;
+  }
+  const Tile tile = chooseTile(*found);
+  const std::string name = kernel::getStageName(output).str();
+  const std::string inner = kernel::getStageName(found->stage).str();
+  StageWriter out = writer.stage(name);
+  out.split(fuse(out, found->rows, "rows"), "row_tile", "row", tile.rows);
+  out.split(fuse(out, found->columns, "columns"), "column_tile", "column", tile.columns);
+  SmallVector<std::string> blocks(found->batch);
+  blocks.append({"row_tile", "column_tile"});
+  out.gpuBlocks(fuse(out, blocks, "block"));
+  for (Operation *other : outputs.drop_front())
+    writer.stage(kernel::getStageName(other).str()).computeAt(name, "block");
+  if (inner != name && !llvm::is_contained(outputs, found->stage))
+    writer.stage(inner).computeAt(name, "block");
+  StageWriter update = writer.update(inner);
+  // Lines of 64 bytes: 4 chunks, which two steps of mma take.
+  update.split(fuse(update, found->depth, "depth"), "step", "part", 4 * found->depthChunk);
+  update.gpuTile("row", "column", "part", tile.rowWarps, tile.columnWarps, /*stages=*/3,
+                 found->unit);
+  return true;
+}
+
+} // namespace tessera::scheduling

@@ -1,0 +1,37 @@
+//===- Product.h - Stages that sum products -----------------------------------------*- C++ -*-===//
+#ifndef TESSERA_DIALECTS_KERNEL_PRODUCT_H
+#define TESSERA_DIALECTS_KERNEL_PRODUCT_H
+
+#include "dialects/kernel/Combiner.h"
+
+#include "llvm/ADT/SmallBitVector.h"
+
+namespace tessera::kernel {
+
+/// `yield acc + lhs * rhs`, with conversions of the product between.
+struct Product {
+  Combiner combiner;
+  mlir::Operation *op = nullptr; ///< the multiplication, or math.fma
+  mlir::Value lhs, rhs;          ///< scalars of the body
+};
+std::optional<Product> matchProduct(mlir::linalg::GenericOp stage);
+
+/// The factors of a product before the extensions that matrix instructions do themselves: both
+/// f16 or both bf16, summed in f32; or 8-bit integers, summed in i32. The sum of exact products is
+/// the same whoever extends them.
+struct MatrixProduct {
+  mlir::Value lhs, rhs;
+  bool lhsUnsigned = false, rhsUnsigned = false; ///< of integers
+};
+std::optional<MatrixProduct> matchMatrixProduct(const Product &product);
+
+/// What a scalar is extended from without loss; the scalar itself where it is not.
+mlir::Value stripExtensions(mlir::Value value);
+
+/// The loops of the stage that a scalar of its body depends on, whether by what it reads or by
+/// their numbers.
+llvm::SmallBitVector getLoopsOf(mlir::linalg::GenericOp stage, mlir::Value scalar);
+
+} // namespace tessera::kernel
+
+#endif

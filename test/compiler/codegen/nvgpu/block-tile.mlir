@@ -1,0 +1,41 @@
+// Where elements follow from one sum of products, a block takes a tile: factors come to shared memory some steps ahead, warps
+// multiply them by instructions for matrices (f16, bf16, i8) or one by one, and what follows is computed where sums are stored.
+// RUN: tessera-compile %s --target cuda:sm_80 --emit schedule -o - | FileCheck %s --check-prefix=SCHEDULE
+// RUN: tessera-compile %s --target cuda:sm_80 --emit asm -o - | FileCheck %s --implicit-check-not=.local
+// RUN: tessera-compile %s --target cuda:sm_90a --emit asm -o - | FileCheck %s --implicit-check-not=.local
+// RUN: sed s/f16/f32/g %s > %t.f32.mlir
+// RUN: tessera-compile %t.f32.mlir --target cuda:sm_80 --emit asm -o - | FileCheck %s --check-prefix=WORDS --implicit-check-not=.local --implicit-check-not=mma.sync
+// RUN: tessera-compile %t.f32.mlir --target cuda:sm_80 --precision bf16 --emit asm -o - | FileCheck %s --check-prefix=ROUNDED
+
+// SCHEDULE: schedule.stage "add"
+// SCHEDULE-NEXT: schedule.split "i0" into "row_tile", "row" by 128
+// SCHEDULE-NEXT: schedule.split "i1" into "column_tile", "column" by 64
+// SCHEDULE-NEXT: schedule.fuse "column_tile", "row_tile" into "block"
+// SCHEDULE-NEXT: schedule.gpu_blocks "block"
+// SCHEDULE: schedule.stage "acc"
+// SCHEDULE-NEXT: schedule.compute_at "add" loop "block"
+// SCHEDULE: schedule.update "acc"
+// SCHEDULE-NEXT: schedule.split "r0" into "step", "part" by 32
+// SCHEDULE-NEXT: schedule.gpu_tile "row", "column", "part" warps 2, 2 stages 3 by mma
+
+// CHECK: .maxntid 128
+// CHECK-DAG: cp.async.cg.shared.global
+// CHECK-DAG: cp.async.wait_group 1
+// CHECK-DAG: bar.sync 0
+// CHECK-DAG: ldmatrix.sync.aligned.m8n8.x4.shared.b16
+// CHECK-DAG: ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16
+// CHECK-DAG: mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32
+// CHECK-DAG: bar.warp.sync
+// CHECK-DAG: st.global
+
+// f32 is not lowered silently.
+// WORDS: cp.async.cg.shared.global
+// WORDS: fma.rn.f32
+
+// ROUNDED: mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32
+graph.func @main(%x: !graph.tensor<[B, 256], f16> {graph.name = "x"}, %w: !graph.tensor<[256, 512], f16> {graph.name = "w"},
+                 %r: !graph.tensor<[B, 512], f16> {graph.name = "r"}) -> (!graph.tensor<[B, 512], f16> {graph.name = "y"}) {
+  %0 = graph.contract "mk,kn->mn" %x, %w : (!graph.tensor<[B, 256], f16>, !graph.tensor<[256, 512], f16>) -> !graph.tensor<[B, 512], f16>
+  %1 = graph.add %0, %r : !graph.tensor<[B, 512], f16>
+  graph.return %1 : !graph.tensor<[B, 512], f16>
+}

@@ -1,0 +1,77 @@
+# Contractions by tiles give what the interpreter of graphs gives: odd, aligned and empty extents, every order of the factors'
+# dimensions, batches, several loops a side, more steps than there is memory for, and what is fused before and behind.
+# RUN: env PYTHONPATH=%S/../compiler/reference/Inputs TESSERA_RUN_PTX=%builddir/bin/test/tessera-run-ptx python3 %s %t | FileCheck %s
+# CHECK-NOT: wrong:
+# CHECK: {{[0-9]+}} outputs, 0 wrong
+"""Arguments: a folder; elements to test (default: all)."""
+import sys
+
+import numpy as np
+
+from cases import INTEGERS, Model, numbers, report, run
+
+SUMS = {"si8": "si32", "ui8": "si32"}
+
+
+def contractions(rng, element, n):
+    """Extent n is not known when compiling; with 40 and 24 chunks of 16 bytes are aligned, with 19 they are not."""
+    m = Model()
+    acc = SUMS.get(element, element)
+
+    def tensor(name, *dims):
+        return m.input(name, numbers(rng, [n if d == "N" else d for d in dims], element), element, dims)
+
+    def contract(name, spec, x, y, *dims):
+        result = m.op(f'contract "{spec}"', [x, y], dims, acc)
+        m.output(name, result)
+
+    x, xt, w, wt = tensor("x", "N", 40), tensor("xt", 40, "N"), tensor("w", 40, 24), tensor("wt", 24, 40)
+    contract("nn", "mk,kn->mn", x, w, "N", 24)
+    contract("nt", "mk,nk->mn", x, wt, "N", 24)
+    contract("tn", "km,kn->mn", xt, w, "N", 24)
+    contract("tt", "km,nk->nm", xt, wt, 24, "N")
+    odd, right = tensor("odd", 19, "N"), tensor("right", "N", 11)
+    contract("unknown_depth", "mk,kn->mn", odd, right, 19, 11)
+    contract("square", "km,kn->mn", odd, odd, "N", "N")
+    b, c = tensor("b", 2, 3, "N", 16), tensor("c", 3, 16, 10)
+    contract("batches", "abmk,bkn->abmn", b, c, 2, 3, "N", 10)
+    contract("fused_rows", "abmk,ckn->cabmn", b, c, 3, 2, 3, "N", 10)
+    contract("fused_columns", "xbmk,bkn->mnx", b, c, "N", 10, 2)
+    long_x, long_w = tensor("long_x", 17, 150), tensor("long_w", 150, 9)
+    contract("long", "mk,kn->mn", long_x, long_w, 17, 9)
+    return m
+
+
+def fused(rng, element, n):
+    m = Model()
+    dims = lambda *names: [n if d == "N" else d for d in names]
+    acc = SUMS.get(element, element)
+    x = m.input("x", numbers(rng, dims("N", 24), element), element, ["N", 24])
+    s = m.input("s", numbers(rng, dims("N", 24), element), element, ["N", 24])
+    w = m.input("w", numbers(rng, (24, 18), element), element)
+    r = m.input("r", numbers(rng, dims("N", 18), acc), acc, ["N", 18])
+    bias = m.input("bias", numbers(rng, (18,), acc), acc)
+    both = m.same("mul", x, s) if element == acc else x
+    y = m.op('contract "mk,kn->mn"', [both, w], ["N", 18], acc)
+    y = m.same("add", y, m.op("broadcast", [bias], ["N", 18], acc, "one", ", dims = [1]"))
+    m.output("epilogue", m.same("add", m.same("max", y, r), r))
+    turned = m.op("transpose", [y], [18, "N"], acc, "one", ", perm = [1, 0]")
+    m.output("turned", m.same("neg", turned))
+    image = m.input("image", numbers(rng, (2, 5, 6, 8), element), element)
+    filters = m.input("filters", numbers(rng, (3, 3, 8, 16), element), element)
+    m.output("conv", m.op("conv", [image, filters], [2, 3, 4, 16], acc,
+                          tail=', strides = [1, 1], dilations = [1, 1], lo = [0, 0], hi = [0, 0], groups = 1, layout = "NHWC,HWIO->NHWC"'))
+    return m
+
+
+folder, *elements = sys.argv[1:]
+wrong = outputs = 0
+for element in elements or ("f32", "f64", "f16", "bf16", "si8", "ui8", "si64"):
+    for make, extents in ((contractions, (37, 0) if element in INTEGERS else (37, 16, 1, 0)), (fused, (21,))):
+        for n in extents:
+            model = make(np.random.default_rng(n), element, n)
+            found, expected = (run(model, f"{folder}/{element}", how) for how in ("ptx", "reference"))
+            # A sum of many products is rounded where it is added to.
+            wrong += report(f"{make.__name__} of {element}, {n}", found, expected, model, ulps=8)
+            outputs += len(expected)
+print(f"{outputs} outputs, {wrong} wrong")
