@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 
 import lit.formats
 
@@ -22,9 +23,13 @@ with open("/proc/cpuinfo") as info:
 for feature in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile"):
     if feature in flags:
         config.available_features.add(feature)
-if any(os.access(os.path.join(folder, "ptxas"), os.X_OK)
-       for folder in os.environ["PATH"].split(os.pathsep) + ["/usr/local/cuda/bin"]):
+# On PATH, of a CUDA toolkit, or of the package nvidia-cuda-nvcc-cu12 in the virtual environment.
+assembler = shutil.which("ptxas", path=os.pathsep.join(
+    [os.environ["PATH"], "/usr/local/cuda/bin",
+     *(os.path.join(folder, "nvidia", "cuda_nvcc", "bin") for folder in sys.path)]))
+if assembler:
     config.available_features.add("ptxas")
+    config.substitutions.append(("%assembler", assembler))
 if shutil.which("g++"):
     config.available_features.add("g++")
 config.substitutions.append(("%tessera_lib", os.path.join(config.build, "lib")))

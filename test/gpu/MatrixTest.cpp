@@ -196,3 +196,41 @@ TEST(AsyncCopies, ArriveWhenWaitedFor) {
             std::string::npos);
   EXPECT_NE(runBody(kCopy, in, out, 32, shared).find("nobody waited for"), std::string::npos);
 }
+
+TEST(AsyncCopies, FillUpWithZeros) {
+  std::vector<uint32_t> in(128, 7), out(32);
+  const char *text =
+      "mov.u64 %rd6, s; shl.b64 %rd8, %rd2, 2; add.s64 %rd7, %rd6, %rd8; add.s64 %rd9, %rd0, "
+      "%rd8; mov.u32 %r5, 8;\ncp.async.cg.shared.global [%rd7], [%rd9], 16, %r5; "
+      "cp.async.wait_all; ld.shared.b32 %r1, [%rd7+4]; ld.shared.b32 %r6, [%rd7+8]; "
+      "shl.b32 %r6, %r6, 8; or.b32 %r1, %r1, %r6; st.global.b32 [%rd4], %r1;";
+  EXPECT_EQ(runBody(text, in, out, 32, ".shared .align 16 .b8 s[512];"), "");
+  for (uint32_t value : out)
+    EXPECT_EQ(value, 7u);
+}
+
+TEST(AsyncCopies, MayArriveAtOnce) {
+  std::vector<uint32_t> in(128, 7), out(32);
+  const std::string again =
+      "add.s64 %rd7, %rd7, 0; cp.async.wait_all; bar.sync 0; ld.shared.b32 %r1, "
+      "[s];\n";
+  const char *shared = ".shared .align 16 .b8 s[512];";
+  const std::string end = "cp.async.wait_all; st.global.b32 [%rd4], %r1;";
+  // The memory of the next step is filled while another thread may still read it.
+  EXPECT_NE(runBody(kCopy + again + "cp.async.cg.shared.global [%rd7], [%rd9], 16;\n" + end, in,
+                    out, 32, shared)
+                .find("races with thread"),
+            std::string::npos);
+  EXPECT_EQ(
+      runBody(kCopy + again + "bar.sync 0; cp.async.cg.shared.global [%rd7], [%rd9], 16;\n" + end,
+              in, out, 32, shared),
+      "");
+  // What was there before is not what will be there.
+  EXPECT_NE(runBody(kCopy + again +
+                        "bar.sync 0; cp.async.cg.shared.global [%rd7], [%rd9], 16;\n"
+                        "ld.shared.b32 %r1, [%rd7]; " +
+                        end,
+                    in, out, 32, shared)
+                .find("never written"),
+            std::string::npos);
+}

@@ -189,8 +189,8 @@ bool Block::atomic(Thread &thread, const Instruction &x) {
   return true;
 }
 
-/// cp.async (section 9.7.9.25.3). The bytes arrive when the thread waits for them, not before: a
-/// missing wait is seen.
+/// cp.async (section 9.7.9.25.3). The bytes arrive when the thread waits for them, not before, and
+/// what was there is gone when it is issued: a missing wait or barrier is seen.
 bool Block::beginCopy(Thread &thread, const Instruction &x) {
   Operands o = operandsOf(x);
   uint64_t to = 0, from = 0, bytes = 0, given = 0;
@@ -207,6 +207,10 @@ bool Block::beginCopy(Thread &thread, const Instruction &x) {
   if (from % bytes)
     return fail(thread, x,
                 "misaligned read of " + std::to_string(bytes) + " bytes at " + hex(from));
+  // From here on they may arrive: nobody may still read or write what was there before.
+  if (!resolve(thread, x, Space::Shared, to, bytes, bytes, Access::Write))
+    return false;
+  shared.beginArrival(to, bytes);
   thread.copies.push_back({to, from, uint32_t(bytes), uint32_t(given), thread.group, x.line});
   return true;
 }

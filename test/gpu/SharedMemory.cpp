@@ -18,6 +18,10 @@ void SharedMemory::beginBlock() {
   ++epoch;
 }
 
+void SharedMemory::beginArrival(uint64_t offset, uint64_t count) {
+  std::fill_n(isWritten.begin() + int64_t(offset), count, uint8_t(0));
+}
+
 uint64_t SharedMemory::findUnwritten(uint64_t offset, uint64_t count) const {
   for (uint64_t i = 0; i < count; ++i)
     if (!isWritten[offset + i])

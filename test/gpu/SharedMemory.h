@@ -22,6 +22,8 @@ public:
   void warpBarrier(uint32_t warp) { ++warpEpochs[warp]; }
   /// "" or with whom the thread races.
   std::string touch(uint32_t thread, uint64_t offset, uint64_t bytes, Access access);
+  /// Bytes that are on their way: nobody may read them.
+  void beginArrival(uint64_t offset, uint64_t bytes);
   /// The first of these bytes that nobody wrote, or `bytes`.
   uint64_t findUnwritten(uint64_t offset, uint64_t bytes) const;
 

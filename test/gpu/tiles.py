@@ -64,14 +64,20 @@ def fused(rng, element, n):
     return m
 
 
+def check(make, element, n, processor="sm_80"):
+    model = make(np.random.default_rng(n), element, n)
+    found, expected = (run(model, f"{folder}/{element}", how, processor) for how in ("ptx", "reference"))
+    # A sum of many products is rounded where it is added to.
+    return len(expected), report(f"{make.__name__} of {element}, {n}, {processor}", found, expected, model, ulps=8)
+
+
 folder, *elements = sys.argv[1:]
-wrong = outputs = 0
+results = []
 for element in elements or ("f32", "f64", "f16", "bf16", "si8", "ui8", "si64"):
-    for make, extents in ((contractions, (37, 0) if element in INTEGERS else (37, 16, 1, 0)), (fused, (21,))):
-        for n in extents:
-            model = make(np.random.default_rng(n), element, n)
-            found, expected = (run(model, f"{folder}/{element}", how) for how in ("ptx", "reference"))
-            # A sum of many products is rounded where it is added to.
-            wrong += report(f"{make.__name__} of {element}, {n}", found, expected, model, ulps=8)
-            outputs += len(expected)
+    for n in (37, 0) if element in INTEGERS else (37, 16, 1, 0):
+        results.append(check(contractions, element, n))
+    results.append(check(fused, element, 21))
+    if element in ("f16", "f32", "si8"):
+        results.append(check(fused, element, 34, "sm_90a"))
+outputs, wrong = map(sum, zip(*results))
 print(f"{outputs} outputs, {wrong} wrong")

@@ -32,13 +32,43 @@ FailureOr<Value> GpuFunction::element(Value tensor, ArrayRef<Value> at) {
   }
   if (auto fill = tensor.getDefiningOp<linalg::FillOp>())
     return scalars.lookupOrDefault(fill.getInputs()[0]);
+  if (auto constant = tensor.getDefiningOp<arith::ConstantOp>())
+    return constantElement(constant, at);
   auto stage = tensor.getDefiningOp<linalg::GenericOp>();
   if (!stage)
-    return fail(kernel, "has a tensor that is no argument, fill or stage");
+    return fail(kernel, "has a tensor that is no argument, constant, fill or stage");
   FailureOr<SmallVector<Value>> values = elements(stage, at);
   if (failed(values))
     return failure();
   return (*values)[cast<OpResult>(tensor).getResultNumber()];
+}
+
+/// Tables lie in device memory: threads read different elements, which constant memory gives one
+/// after the other.
+FailureOr<Value> GpuFunction::constantElement(arith::ConstantOp constant, ArrayRef<Value> at) {
+  auto elements = dyn_cast<DenseElementsAttr>(constant.getValue());
+  if (!elements || !elements.getElementType().isIntOrFloat() ||
+      elements.getElementType().isInteger(1))
+    return fail(constant, "is a constant of which single elements are read");
+  Type type = elements.getElementType();
+  LLVM::GlobalOp &table = tables[elements];
+  if (!table) {
+    OpBuilder::InsertionGuard restore(b);
+    b.setInsertionPoint(function);
+    auto flat = DenseElementsAttr::get(RankedTensorType::get({elements.getNumElements()}, type),
+                                       llvm::to_vector(elements.getValues<Attribute>()));
+    table = LLVM::GlobalOp::create(
+        b, LLVM::LLVMArrayType::get(type, unsigned(elements.getNumElements())), /*isConstant=*/true,
+        LLVM::Linkage::Internal, "table" + std::to_string(tables.size()), flat, /*alignment=*/16,
+        kGlobal);
+  }
+  Memory memory{LLVM::AddressOfOp::create(b, table), {}, {}, 0};
+  int64_t stride = 1;
+  for (int64_t extent : llvm::reverse(elements.getType().getShape())) {
+    memory.strides.insert(memory.strides.begin(), arith::ConstantIndexOp::create(b, stride));
+    stride *= extent;
+  }
+  return Value(LLVM::LoadOp::create(b, type, address(memory, type, at)));
 }
 
 /// The extent of a dimension of any tensor of the kernel.
@@ -209,7 +239,8 @@ FailureOr<Value> GpuFunction::scalar(linalg::GenericOp stage, Value value, Array
   } else {
     WalkResult walk = producer->walk([&](Operation *op) {
       for (Value operand : op->getOperands())
-        if (!producer->isProperAncestor(operand.getParentBlock()->getParentOp()) &&
+        if (!isa<TensorType>(operand.getType()) &&
+            !producer->isProperAncestor(operand.getParentBlock()->getParentOp()) &&
             failed(scalar(stage, operand, loops, known)))
           return WalkResult::interrupt();
       return WalkResult::advance();

@@ -9,6 +9,7 @@
 #include "compiler/codegen/nvgpu/ToGpu.h"
 #include "dialects/kernel/SharedStages.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
@@ -88,6 +89,8 @@ private:
   // Elements.cpp: what a stage yields.
   Value address(const Memory &memory, mlir::Type element, llvm::ArrayRef<Value> at);
   mlir::FailureOr<Value> element(Value tensor, llvm::ArrayRef<Value> at);
+  mlir::FailureOr<Value> constantElement(mlir::arith::ConstantOp constant,
+                                         llvm::ArrayRef<Value> at);
   mlir::FailureOr<Value> extentOf(Value tensor, unsigned dim);
   mlir::FailureOr<Value> loopExtent(mlir::linalg::GenericOp stage, unsigned loop);
   mlir::FailureOr<Values> elements(mlir::linalg::GenericOp stage, llvm::ArrayRef<Value> at);
@@ -137,6 +140,7 @@ private:
   Loops loops;
   llvm::DenseMap<mlir::Operation *, Values> sharedValues; ///< of stages, the same for a block
   llvm::DenseMap<mlir::Type, mlir::LLVM::GlobalOp> sharedMemories;
+  llvm::DenseMap<mlir::Attribute, mlir::LLVM::GlobalOp> tables;
 };
 
 } // namespace tessera::nvgpu

@@ -82,7 +82,7 @@ class Model:
         return "\n".join([self.prologue + f"graph.func @main({arguments}) -> ({results}) {{", *self.lines, returned, "}", ""])
 
 
-def run(model, folder, how):
+def run(model, folder, how, processor="sm_80"):
     """{output: array}; how: "compiled", "reference" or "ptx" (for CUDA devices, run by the interpreter of PTX)."""
     os.makedirs(folder, exist_ok=True)
     path = f"{folder}/model.mlir"
@@ -90,7 +90,7 @@ def run(model, folder, how):
         file.write(model.text())
     command = ["tessera-run", path] + (["--reference"] if how == "reference" else ["--quiet"])
     if how == "ptx":
-        compiled = subprocess.run(["tessera-compile", path, "--target", "cuda:sm_80", "-o", f"{folder}/model.tsm"],
+        compiled = subprocess.run(["tessera-compile", path, "--target", f"cuda:{processor}", "-o", f"{folder}/model.tsm"],
                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         if compiled.returncode:
             raise RuntimeError(f"{how}: {compiled.stderr.strip()}")

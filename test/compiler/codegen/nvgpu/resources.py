@@ -1,0 +1,106 @@
+# NVIDIA's assembler takes the PTX of every class of kernels, for every processor, and none needs more registers than it did, spills, or keeps
+# anything in local memory.
+# REQUIRES: ptxas
+# RUN: python3 %s %assembler %t
+"""Arguments: the assembler, a folder, and --record to print the table anew."""
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ptxas, folder = sys.argv[1], Path(sys.argv[2])
+folder.mkdir(parents=True, exist_ok=True)
+
+
+def function(arguments, lines, result):
+    inputs = ", ".join(f'%{name}: !graph.tensor<{kind}> {{graph.name = "{name}"}}' for name, kind in arguments.items())
+    return f'graph.func @main({inputs}) -> (!graph.tensor<{result}> {{graph.name = "out"}}) {{\n{lines}\n  graph.return %out : !graph.tensor<{result}>\n}}\n'
+
+
+def contraction(element, result=None, equation="mk,kn->mn", x="[B, 512]", w="[512, 1024]", y="[B, 1024]"):
+    result = f"{y}, {result or element}"
+    types = f"(!graph.tensor<{x}, {element}>, !graph.tensor<{w}, {element}>) -> !graph.tensor<{result}>"
+    return function({"x": f"{x}, {element}", "w": f"{w}, {element}"}, f'  %out = graph.contract "{equation}" %x, %w : {types}', result)
+
+
+def unary(op, kind, tail=""):
+    return function({"x": kind}, f"  %out = graph.{op} %x{tail} : !graph.tensor<{kind}>", kind)
+
+
+CONV = ("[2, 34, 34, 64], f16", "[3, 3, 64, 128], f16", "[2, 32, 32, 128], f16")
+MODELS = {
+    "elementwise f32": unary("gelu", "[B, 1000], f32"),
+    "elementwise f16": unary("tanh", "[B, 1000], f16"),
+    "rows f32": unary("softmax", "[B, 1000], f32", ", axes = [1]"),
+    "tile f16": contraction("f16"),
+    "tile f16 turned": contraction("f16", equation="km,nk->mn", x="[512, B]", w="[1024, 512]"),
+    "large tile f16": contraction("f16", x="[4096, 512]", w="[512, 4096]", y="[4096, 4096]"),
+    "large tile f32": contraction("f32", x="[4096, 512]", w="[512, 4096]", y="[4096, 4096]"),
+    "tile bf16": contraction("bf16"),
+    "tile si8": contraction("si8", "si32"),
+    "tile f32": contraction("f32"),
+    "tile f64": contraction("f64"),
+    "tile conv f16": function(
+        {"x": CONV[0], "w": CONV[1]},
+        "  %out = graph.conv %x, %w, strides = [1, 1], dilations = [1, 1], lo = [0, 0], hi = [0, 0], groups = 1, layout = \"NHWC,HWIO->NHWC\""
+        f" : (!graph.tensor<{CONV[0]}>, !graph.tensor<{CONV[1]}>) -> !graph.tensor<{CONV[2]}>", CONV[2]),
+}
+# Registers and bytes of shared memory, by ptxas 13.0.
+EXPECTED = {
+    ("elementwise f32", "sm_80"): (21, 0),
+    ("elementwise f32", "sm_90a"): (21, 0),
+    ("elementwise f16", "sm_80"): (18, 0),
+    ("elementwise f16", "sm_90a"): (20, 0),
+    ("rows f32", "sm_80"): (20, 1024),
+    ("rows f32", "sm_90a"): (19, 1024),
+    ("tile f16", "sm_80"): (111, 24576),
+    ("tile f16", "sm_90a"): (111, 24576),
+    ("tile f16 turned", "sm_80"): (137, 24576),
+    ("tile f16 turned", "sm_90a"): (128, 24576),
+    ("large tile f16", "sm_80"): (241, 49152),
+    ("large tile f16", "sm_90a"): (223, 49152),
+    ("large tile f32", "sm_80"): (197, 49152),
+    ("large tile f32", "sm_90a"): (239, 49152),
+    ("tile bf16", "sm_80"): (111, 24576),
+    ("tile bf16", "sm_90a"): (111, 24576),
+    ("tile si8", "sm_80"): (128, 24576),
+    ("tile si8", "sm_90a"): (125, 24576),
+    ("tile f32", "sm_80"): (150, 24576),
+    ("tile f32", "sm_90a"): (128, 24576),
+    ("tile f64", "sm_80"): (200, 24576),
+    ("tile f64", "sm_90a"): (192, 24576),
+    ("tile conv f16", "sm_80"): (80, 24576),
+    ("tile conv f16", "sm_90a"): (80, 24576),
+}
+
+
+def measure(job):
+    """The most that a kernel of the model needs."""
+    name, processor = job
+    model, text = folder / f"{name}.mlir", folder / f"{name} {processor}.ptx"
+    model.write_text(MODELS[name])
+    subprocess.run(["tessera-compile", model, "--target", f"cuda:{processor}", "--emit", "asm", "-o", text], check=True)
+    registers = shared = 0
+    for kernel in re.split(r"(?=^\.version)", text.read_text(), flags=re.MULTILINE)[1:]:
+        text.write_text(kernel)
+        done = subprocess.run([ptxas, f"-arch={processor}", "-v", text, "-o", text.with_suffix(".cubin")], capture_output=True, text=True)
+        assert done.returncode == 0, f"{job}: {done.stderr}"
+        assert "0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads" in done.stderr, f"{job}: {done.stderr}"
+        registers = max(registers, int(re.search(r"Used (\d+) registers", done.stderr)[1]))
+        bytes_shared = re.search(r"(\d+) bytes smem", done.stderr)
+        shared = max(shared, int(bytes_shared[1]) if bytes_shared else 0)
+    return job, (registers, shared)
+
+
+with ThreadPoolExecutor(2) as pool:
+    found = dict(pool.map(measure, [(name, processor) for name in MODELS for processor in ("sm_80", "sm_90a")]))
+if "--record" in sys.argv:
+    for job, figures in found.items():
+        print(f"    {job}: {figures},")
+else:
+    for job, (registers, shared) in found.items():
+        most, expected = EXPECTED[job]
+        # Another version allocates a little differently.
+        assert registers <= most * 1.1 + 4, f"{job}: {registers} registers, {most} were recorded"
+        assert shared == expected, f"{job}: {shared} bytes of shared memory, {expected} were recorded"
