@@ -10,8 +10,35 @@ using Values = FailureOr<SmallVector<Value>>;
 
 static Values one(Value value) { return SmallVector<Value>{value}; }
 
-/// x - max x along the axes: what keeps e^x finite.
+/// Whether x is y - max y along the axes.
+static bool isCentred(Value x, ArrayRef<int64_t> axes) {
+  auto sub = x.getDefiningOp<SubOp>();
+  auto broadcast = sub ? sub.getY().getDefiningOp<BroadcastOp>() : BroadcastOp();
+  if (!broadcast)
+    return false;
+  TensorType type = getTensorType(x);
+  SmallVector<int64_t> places = llvm::to_vector(llvm::seq<int64_t>(0, type.rank()));
+  Value reduced = broadcast.getX();
+  if (auto reshape = reduced.getDefiningOp<ReshapeOp>()) {
+    SmallVector<DimAttr> kept(type.getDims());
+    for (int64_t axis : axes)
+      kept[axis] = getDim(x.getContext(), 1);
+    if (reshape.getType().getDims() != ArrayRef(kept))
+      return false;
+    reduced = reshape.getX();
+  } else {
+    llvm::erase_if(places, [&](int64_t place) { return llvm::is_contained(axes, place); });
+  }
+  auto maximum = reduced.getDefiningOp<ReduceOp>();
+  return maximum && maximum.getKind() == ReduceKind::max && maximum.getX() == sub.getX() &&
+         maximum.getAxes() == axes && broadcast.getDims() == ArrayRef(places);
+}
+
+/// x - max x along the axes: what keeps e^x finite. Models that do so themselves have a maximum of
+/// 0 then, or of NaN, where the sum of e^x is NaN, too.
 static Value centre(GraphBuilder &b, Value x, ArrayRef<int64_t> axes) {
+  if (isCentred(x, axes))
+    return x;
   return b.sub(x, b.expand(b.reduce(ReduceKind::max, x, axes), axes, x));
 }
 static Value mean(GraphBuilder &b, Value x, ArrayRef<int64_t> axes) {

@@ -86,6 +86,10 @@ mlir::Type getDefaultAccumulator(mlir::Type elementType);
 /// IntegerAttr or FloatAttr; null when it is not one.
 mlir::Attribute getSplat(mlir::Value value);
 
+/// A mark (unit attribute) of ops that a pass wrote for a product with weights of 0: they give 0
+/// where 0 times a NaN or an infinity would be NaN.
+inline constexpr llvm::StringLiteral kIgnoresNonFinite = "graph.ignores_non_finite";
+
 /// Calls back for every symbol in the result types, block arguments and attributes of an op.
 void walkSymbols(mlir::Operation *op, llvm::function_ref<void(llvm::StringRef)> callback);
 

@@ -400,6 +400,75 @@ def sink_before(width):
     return with_sink(width, before=True)
 
 
+def appended_sink(width, shifted):
+    """The logit of a sink beside the scores, its share cut off again; scores may be shifted before the softmax, too."""
+    t = Text()
+    q, k, v = heads(t, width)
+    s = scaled(t, q, k)
+    sink = t.broadcast(t.input("sink", "H"), [0], ["H", "M", 1])
+    wide = ["H", "M", "K + 1"]
+    c = t.add(f"graph.concat {s[0]}, {sink[0]} axis = 2 : ({t.type(s[1])}, {t.type(sink[1])}) -> {t.type(wide)}", wide)
+    if shifted:
+        c = t.map("sub", c, t.broadcast(t.reduce("max", c, 2), [0, 1], wide))
+    p = t.softmax(c)
+    p = t.add(f"graph.slice {p[0]}, starts = [0, 0, 0], steps = [1, 1, 1] : {t.type(wide)} -> {t.type(s[1])}", s[1])
+
+    def reference(a):
+        s = products(a)
+        p = softmax(np.concatenate([s, np.broadcast_to(a["sink"][:, None, None], (*s.shape[:2], 1))], -1))
+        return np.einsum("hmk,hkd->hmd", p[..., :-1], a["v"])
+    return t.text(t.contract("hmk,hkd->hmd", p, v)), reference
+
+
+def sink_appended(width):
+    return appended_sink(width, shifted=False)
+
+
+def sink_appended_shifted(width):
+    return appended_sink(width, shifted=True)
+
+
+def shifted_twice(width):
+    t = Text()
+    q, k, v = heads(t, width)
+    s = scaled(t, q, k)
+    s = t.map("sub", s, t.broadcast(t.reduce("max", s, 2), [0, 1], s[1]))
+    return t.text(t.contract("hmk,hkd->hmd", t.softmax(s), v)), lambda a: output(products(a), a)
+
+
+def empty_rows_zero(width):
+    """Rows without any key are 0, where their softmax is NaN; a mask may leave out all."""
+    t = Text()
+    q, k, v = heads(t, width)
+    s = scaled(t, q, k)
+    low = t.number(-INF, s)
+    seen = compare(t, "ge", t.map("sub", t.position(s, 1), number(t, 7, t.position(s, 1))), t.position(s, 2))
+    s = t.add(f"graph.select {seen[0]}, {s[0]}, {low[0]} : {t.type(s[1])}", s[1])
+    p = t.softmax(s)
+    none = t.map("is_nan", p, element="i1")
+    p = t.add(f"graph.select {none[0]}, {t.number(0, p)[0]}, {p[0]} : {t.type(p[1])}", p[1])
+
+    def reference(a):
+        m, k = a["q"].shape[1], a["k"].shape[1]
+        seen = np.arange(m)[:, None] - 7 >= np.arange(k)
+        return np.einsum("hmk,hkd->hmd", np.nan_to_num(softmax(np.where(seen, products(a), -INF))), a["v"])
+    return t.text(t.contract("hmk,hkd->hmd", p, v)), reference
+
+
+def rows_left_out(width):
+    """Rows that are given as padding get 0, whatever their scores are."""
+    t = Text()
+    q, k, v = heads(t, width)
+    p = t.softmax(scaled(t, q, k))
+    row = t.broadcast(t.input("real", "H", "M", element="i1"), [0, 1], p[1])
+    p = t.add(f"graph.select {row[0]}, {p[0]}, {t.number(0, p)[0]} : {t.type(p[1])}", p[1])
+
+    def reference(a):
+        return np.einsum("hmk,hkd->hmd", np.where(a["real"][..., None], softmax(products(a)), 0), a["v"])
+    return t.text(t.contract("hmk,hkd->hmd", p, v)), reference
+
+
 VARIANTS = [plain, plain64, scaled_before, normalised_after, masked, biased, alibi, capped, grouped, heads_last, one_query,
             keys_first, with_statistics, log_sum_exp, causal, from_here_on, window, prefix, shifted,
-            documents, cache, one_head_of_keys, latent, absorbed, sink, sink_before]
+            documents, cache, one_head_of_keys, latent, absorbed, sink, sink_before, sink_appended, sink_appended_shifted,
+            shifted_twice, empty_rows_zero, rows_left_out]

@@ -11,8 +11,10 @@ namespace tessera::reference {
 double getTolerance(const Tensor &tensor);
 
 /// Where and how two tensors differ, as a sentence's end ("at [1, 2] is 3, expected 4"); "" when
-/// they do not. Integers and bools must be equal. NaN equals NaN, and the zeros equal each other.
-std::string describeDifference(const Tensor &found, const Tensor &expected);
+/// they do not. Integers and bools must be equal. NaN equals NaN, and the zeros equal each other;
+/// with `mayLoseNaN` a number is as good as an expected NaN.
+std::string describeDifference(const Tensor &found, const Tensor &expected,
+                               bool mayLoseNaN = false);
 
 } // namespace tessera::reference
 

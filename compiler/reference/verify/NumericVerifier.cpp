@@ -93,10 +93,16 @@ bool NumericVerifier::check(ModuleOp module, graph::FuncOp function, Run &run, S
     complain(evaluation.getErrorLoc()) << evaluation.getError();
     return false;
   }
+  bool mayLoseNaN = module
+                        .walk([](Operation *op) {
+                          return op->hasAttr(graph::kIgnoresNonFinite) ? WalkResult::interrupt()
+                                                                       : WalkResult::advance();
+                        })
+                        .wasInterrupted();
   Operation *terminator = function.getBody().front().getTerminator();
   for (auto [i, result] : llvm::enumerate(*results)) {
     std::string difference =
-        i < run.results.size() ? describeDifference(result, run.results[i]) : "is new";
+        i < run.results.size() ? describeDifference(result, run.results[i], mayLoseNaN) : "is new";
     if (difference.empty())
       continue;
     Value value = terminator->getOperand(i);
@@ -109,7 +115,7 @@ bool NumericVerifier::check(ModuleOp module, graph::FuncOp function, Run &run, S
     auto it = evaluation.getVariables().find(entry.getKey());
     std::string difference = it == evaluation.getVariables().end()
                                  ? "is not touched any more"
-                                 : describeDifference(it->second, entry.getValue());
+                                 : describeDifference(it->second, entry.getValue(), mayLoseNaN);
     if (difference.empty())
       continue;
     complain(function.getLoc()) << "variable @" << entry.getKey() << ' ' << difference;

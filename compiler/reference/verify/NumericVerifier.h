@@ -14,7 +14,8 @@ namespace tessera::reference {
 /// ones with NaN and infinities, and empty ones where the model takes such) and emits an error for
 /// the first pass that changed a value: pass, function, result, index, both values, and what
 /// computes the result. A function that the interpreter cannot run gets a warning; after the graph
-/// level there is nothing to run. Streams are tried on their own as well (StreamLaws.h); of broken
+/// level there is nothing to run. Ops marked as graph.ignores_non_finite may give numbers where NaN
+/// was. Streams are tried on their own as well (StreamLaws.h); of broken
 /// ones, the first is named.
 class NumericVerifier : public mlir::PassInstrumentation {
 public:

@@ -150,7 +150,7 @@ std::string StreamChain::followScores() {
     Weight weight;
     if (shift && shift != maximum.getResult())
       if (Value factor = largerShift(shift))
-        weight.fixed.push_back({factor, /*divides=*/false});
+        weight.fixed.push_back({factor, Weight::How::multiplies});
     if (!shift ||
         (shift != maximum.getResult() && weight.fixed.empty() && !guardInfinite(shift, weight)))
       return "has scores that are needed elsewhere: " + user->getName().getStringRef().str();
@@ -233,14 +233,24 @@ std::string StreamChain::followWeight(Value value, const Weight &weight) {
         return reason;
       continue;
     }
+    if (llvm::isa<graph::SelectOp, graph::IsNanOp>(user)) {
+      if (std::string reason = followSelect(value, user, weight); !reason.empty())
+        return reason;
+      continue;
+    }
     bool isProduct = llvm::isa<graph::MulOp>(user),
          isQuotient = llvm::isa<graph::DivOp>(user) && use.getOperandNumber() == 0;
     if (!isProduct && !isQuotient)
       return "has weights that are needed elsewhere: " + user->getName().getStringRef().str();
     Value other = user->getOperand(1 - use.getOperandNumber());
+    // Zeros that were chosen would have to be divided, too.
+    if (isQuotient && llvm::any_of(weight.fixed, [](const Weight::Factor &factor) {
+          return factor.how == Weight::How::keepsWhere || factor.how == Weight::How::zerosWhere;
+        }))
+      return "has weights that are divided after some were replaced by 0";
     Weight next = weight;
     if (Value fixed = fixedPart(other))
-      next.fixed.push_back({fixed, isQuotient});
+      next.fixed.push_back({fixed, isQuotient ? Weight::How::divides : Weight::How::multiplies});
     else if (isProduct && other != value)
       next.varying.push_back(other);
     else
@@ -250,6 +260,58 @@ std::string StreamChain::followWeight(Value value, const Weight &weight) {
         return reason;
   }
   return "";
+}
+
+/// The sum that weights were divided by; null when they were not.
+Value StreamChain::totalOf(const Weight &weight) const {
+  for (const Weight::Factor &factor : weight.fixed) {
+    auto total = factor.value.getDefiningOp<graph::ReduceOp>();
+    if (factor.how == Weight::How::divides && total && total.getKind() == graph::ReduceKind::sum &&
+        total.getAxes() == ArrayRef<int64_t>{axis} &&
+        members.contains(total.getX().getDefiningOp()) &&
+        llvm::isa<graph::ExpOp>(total.getX().getDefiningOp()))
+      return factor.value;
+  }
+  return {};
+}
+
+/// Zeros instead of weights, in whole rows: of a condition that does not vary along the axis, or
+/// where weights are NaN. Once they are divided by their sum, all of a row are when one is, and the
+/// sum is NaN, or 0 in a stream, which takes e^-inf to be 0 also where nothing is larger.
+std::string StreamChain::followSelect(Value value, Operation *user, const Weight &weight) {
+  auto isZero = [](Value x) {
+    auto splat = llvm::dyn_cast_or_null<FloatAttr>(graph::getSplat(x));
+    return splat && splat.getValue().isZero();
+  };
+  auto zerosNaN = [&](Operation *select) {
+    return llvm::isa<graph::SelectOp>(select) && isZero(select->getOperand(1)) &&
+           select->getOperand(2) == value;
+  };
+  Value total = totalOf(weight);
+  if (llvm::isa<graph::IsNanOp>(user)) {
+    if (!total || !llvm::all_of(user->getUsers(), zerosNaN))
+      return "has weights that are needed elsewhere: " + user->getName().getStringRef().str();
+    members.insert(user);
+    return "";
+  }
+  Value condition = user->getOperand(0);
+  bool isFirst = user->getOperand(1) == value;
+  if (value == condition || !isZero(user->getOperand(isFirst ? 2 : 1)))
+    return "has weights that are replaced by something else than 0";
+  Weight next = weight;
+  auto isNaN = condition.getDefiningOp<graph::IsNanOp>();
+  if (isNaN && isNaN->getOperand(0) == value && total) {
+    OpBuilder builder(user);
+    graph::GraphBuilder b(builder, user->getLoc());
+    next.fixed.push_back({b.compare(graph::CompareKind::gt, total, b.fillLike(total, 0.0)),
+                          Weight::How::keepsWhere});
+  } else if (Value fixed = fixedPart(condition)) {
+    next.fixed.push_back({fixed, isFirst ? Weight::How::keepsWhere : Weight::How::zerosWhere});
+  } else {
+    return "has weights that are replaced by 0 where a condition says so that varies along the "
+           "axis";
+  }
+  return members.insert(user) ? followWeight(user->getResult(0), next) : "";
 }
 
 std::string StreamChain::addSum(OpOperand &use, const Weight &weight) {

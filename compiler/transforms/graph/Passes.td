@@ -20,7 +20,7 @@ def GraphDropUnitAxes : Pass<"graph-drop-unit-axes", "::mlir::ModuleOp"> {
 }
 
 def GraphSinkReshapes : Pass<"graph-sink-reshapes", "::mlir::ModuleOp"> {
-  let summary = "Adds axes of extent 1 as late as possible";
+  let summary = "Adds axes of extent 1 as late as possible, and drops them as early as possible";
   let description = [{
     ```mlir
     %r = graph.reshape %sum : !graph.tensor<[B], f32> -> !graph.tensor<[B, 1], f32>
@@ -30,8 +30,27 @@ def GraphSinkReshapes : Pass<"graph-sink-reshapes", "::mlir::ModuleOp"> {
     %m = graph.mul %sum, %splat2 : !graph.tensor<[B], f32>
     %b = graph.broadcast %m, dims = [0] : ... -> !graph.tensor<[B, N], f32>
     ```
-    Kernels are formed between views, so fewer views inside make larger kernels.
+    Axes of extent 1 are dropped as early as possible in the same way. Kernels are formed between views, so
+    fewer views inside make larger kernels.
   }];
+}
+
+def GraphSplitConcats : Pass<"graph-split-concats", "::mlir::ModuleOp"> {
+  let summary = "Computes maps and reductions of a concatenation on its pieces";
+  let description = [{
+    ```mlir
+    %c = graph.concat %s, %sink axis = 1 : ... -> !graph.tensor<[M, K + 1], f32>
+    %m = graph.reduce max %c, axes = [1] : ...
+    %e = graph.exp (graph.sub %c, (graph.broadcast %m)) : !graph.tensor<[M, K + 1], f32>
+    %r = graph.slice %e, starts = [0, 0], steps = [1, 1] : ... -> !graph.tensor<[M, K], f32>
+    // =>
+    %m = graph.max (graph.reduce max %s, axes = [1]), (graph.reshape %sink) : ...
+    %r = graph.exp (graph.sub %s, (graph.broadcast %m)) : !graph.tensor<[M, K], f32>
+    ```
+    Only where all that is computed from the concatenation ends in reductions along its axis and in slices
+    of one piece.
+  }];
+  let statistics = [Statistic<"numSplit", "split", "Concatenations that are gone">];
 }
 
 def GraphChannelsLast : Pass<"graph-channels-last", "::mlir::ModuleOp"> {

@@ -25,9 +25,10 @@ std::optional<int64_t> axisOfOperand(mlir::OpOperand &operand, int64_t axis);
 
 /// e^(scores - maximum), times what varies along the axis, times what does not.
 struct Weight {
+  enum class How { multiplies, divides, keepsWhere, zerosWhere };
   struct Factor {
     mlir::Value value; // without the axis
-    bool divides;
+    How how;
   };
   llvm::SmallVector<mlir::Value> varying;
   llvm::SmallVector<Factor> fixed;
@@ -57,6 +58,8 @@ private:
   std::string followScores();
   mlir::Value largerShift(mlir::Value shift);
   std::string followShifted(mlir::Value shifted, const Weight &weight);
+  std::string followSelect(mlir::Value value, mlir::Operation *user, const Weight &weight);
+  mlir::Value totalOf(const Weight &weight) const;
   std::string followWeight(mlir::Value value, const Weight &weight);
   std::string addSum(mlir::OpOperand &use, const Weight &weight);
   std::string checkInputs();

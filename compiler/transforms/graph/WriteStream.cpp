@@ -46,7 +46,17 @@ Value StreamChain::scale(graph::GraphBuilder &b, const Sum &sum, Value value, bo
       continue;
     Value kept = inside ? states[numberOf(factor.value)] : factor.value;
     Value spreadOut = spread(b, sum, kept, dimsOf(sum.result()));
-    value = factor.divides ? b.div(value, spreadOut) : b.mul(value, spreadOut);
+    switch (factor.how) {
+    case Weight::How::multiplies: value = b.mul(value, spreadOut); break;
+    case Weight::How::divides: value = b.div(value, spreadOut); break;
+    case Weight::How::keepsWhere:
+    case Weight::How::zerosWhere:
+      Value zero = b.fillLike(value, 0.0);
+      bool keeps = factor.how == Weight::How::keepsWhere;
+      value = b.create<graph::SelectOp>(spreadOut, keeps ? value : zero, keeps ? zero : value);
+      value.getDefiningOp()->setAttr(graph::kIgnoresNonFinite, UnitAttr::get(value.getContext()));
+      break;
+    }
   }
   // The sum of nothing is 0, whatever the factors are.
   DimAttr extent = dimsOf(scores)[axis];

@@ -145,6 +145,84 @@ graph.func @shift_and_product(%q: !graph.tensor<[N, 8], f32>, %k: !graph.tensor<
 
 // -----
 
+// Rows that are 0: where a condition says so, or where the softmax has no number.
+// CHECK-LABEL: graph.func @zero_rows
+// CHECK: %[[S:.*]]:2 = graph.stream %arg0, %arg1, %arg2
+// CHECK: %[[A:.*]] = graph.broadcast %arg3, dims = [0]
+// CHECK: %[[SOME:.*]] = graph.compare gt %[[S]]#{{[01]}}
+// CHECK: %[[B:.*]] = graph.broadcast %[[SOME]], dims = [0]
+// CHECK: graph.select %[[B]], {{.*}} {graph.ignores_non_finite}
+// CHECK: graph.select %[[A]], {{.*}} {graph.ignores_non_finite}
+// CHECK-NOT: graph.contract
+// CHECK: graph.return
+graph.func @zero_rows(%q: !graph.tensor<[M, 8], f32>, %k: !graph.tensor<[K, 8], f32>, %v: !graph.tensor<[K, 8], f32>,
+                      %row: !graph.tensor<[M], i1>) -> !graph.tensor<[M, 8], f32> {
+  %s = graph.contract "md,kd->mk" %q, %k : (!graph.tensor<[M, 8], f32>, !graph.tensor<[K, 8], f32>) -> !graph.tensor<[M, K], f32>
+  // expected-remark@+1 {{begins a stream along K}}
+  %p = graph.softmax %s, axes = [1] : !graph.tensor<[M, K], f32>
+  %zero = graph.constant dense<0.0> : !graph.tensor<[], f32>
+  %z = graph.broadcast %zero, dims = [] : !graph.tensor<[], f32> -> !graph.tensor<[M, K], f32>
+  %n = graph.is_nan %p : !graph.tensor<[M, K], f32>
+  %p1 = graph.select %n, %z, %p : !graph.tensor<[M, K], f32>
+  %r = graph.broadcast %row, dims = [0] : !graph.tensor<[M], i1> -> !graph.tensor<[M, K], i1>
+  %p2 = graph.select %r, %p1, %z : !graph.tensor<[M, K], f32>
+  %o = graph.contract "mk,kd->md" %p2, %v : (!graph.tensor<[M, K], f32>, !graph.tensor<[K, 8], f32>) -> !graph.tensor<[M, 8], f32>
+  graph.return %o : !graph.tensor<[M, 8], f32>
+}
+
+// -----
+
+// Zeros that vary along the axis; another number than 0; a division of zeros, which could be 0 / 0; weights that are
+// not divided by their sum, of which some may be NaN and others not.
+// CHECK-LABEL: graph.func @other_zeros
+// CHECK-NOT: graph.stream
+graph.func @other_zeros(%q: !graph.tensor<[M, 8], f32>, %k: !graph.tensor<[K, 8], f32>, %v: !graph.tensor<[K, 8], f32>,
+                        %mask: !graph.tensor<[M, K], i1>, %row: !graph.tensor<[M], i1>)
+    -> (!graph.tensor<[M, 8], f32>, !graph.tensor<[M, 8], f32>, !graph.tensor<[M, 8], f32>, !graph.tensor<[M, 8], f32>) {
+  %r = graph.broadcast %row, dims = [0] : !graph.tensor<[M], i1> -> !graph.tensor<[M, K], i1>
+  %zero = graph.constant dense<0.0> : !graph.tensor<[], f32>
+  %z = graph.broadcast %zero, dims = [] : !graph.tensor<[], f32> -> !graph.tensor<[M, K], f32>
+  %one = graph.constant dense<1.0> : !graph.tensor<[], f32>
+  %i = graph.broadcast %one, dims = [] : !graph.tensor<[], f32> -> !graph.tensor<[M, K], f32>
+
+  %s0 = graph.contract "md,kd->mk" %q, %k : (!graph.tensor<[M, 8], f32>, !graph.tensor<[K, 8], f32>) -> !graph.tensor<[M, K], f32>
+  // expected-remark@+1 {{it has weights that are replaced by 0 where a condition says so that varies along the axis}}
+  %p0 = graph.softmax %s0, axes = [1] : !graph.tensor<[M, K], f32>
+  %w0 = graph.select %mask, %p0, %z : !graph.tensor<[M, K], f32>
+  %o0 = graph.contract "mk,kd->md" %w0, %v : (!graph.tensor<[M, K], f32>, !graph.tensor<[K, 8], f32>) -> !graph.tensor<[M, 8], f32>
+
+  %s1 = graph.contract "md,kd->mk" %q, %v : (!graph.tensor<[M, 8], f32>, !graph.tensor<[K, 8], f32>) -> !graph.tensor<[M, K], f32>
+  // expected-remark@+1 {{it has weights that are replaced by something else than 0}}
+  %p1 = graph.softmax %s1, axes = [1] : !graph.tensor<[M, K], f32>
+  %w1 = graph.select %r, %p1, %i : !graph.tensor<[M, K], f32>
+  %o1 = graph.contract "mk,kd->md" %w1, %v : (!graph.tensor<[M, K], f32>, !graph.tensor<[K, 8], f32>) -> !graph.tensor<[M, 8], f32>
+
+  %s2 = graph.add %s1, %i : !graph.tensor<[M, K], f32>
+  // expected-remark@+1 {{it has weights that are divided after some were replaced by 0}}
+  %m2 = graph.reduce max %s2, axes = [1] : !graph.tensor<[M, K], f32> -> !graph.tensor<[M], f32>
+  %b2 = graph.broadcast %m2, dims = [0] : !graph.tensor<[M], f32> -> !graph.tensor<[M, K], f32>
+  %d2 = graph.sub %s2, %b2 : !graph.tensor<[M, K], f32>
+  %e2 = graph.exp %d2 : !graph.tensor<[M, K], f32>
+  %t2 = graph.reduce sum %e2, axes = [1] : !graph.tensor<[M, K], f32> -> !graph.tensor<[M], f32>
+  %tb2 = graph.broadcast %t2, dims = [0] : !graph.tensor<[M], f32> -> !graph.tensor<[M, K], f32>
+  %z2 = graph.select %r, %e2, %z : !graph.tensor<[M, K], f32>
+  %w2 = graph.div %z2, %tb2 : !graph.tensor<[M, K], f32>
+  %o2 = graph.contract "mk,kd->md" %w2, %v : (!graph.tensor<[M, K], f32>, !graph.tensor<[K, 8], f32>) -> !graph.tensor<[M, 8], f32>
+
+  %s3 = graph.sub %s1, %i : !graph.tensor<[M, K], f32>
+  // expected-remark@+1 {{it has weights that are replaced by 0 where a condition says so that varies along the axis}}
+  %m3 = graph.reduce max %s3, axes = [1] : !graph.tensor<[M, K], f32> -> !graph.tensor<[M], f32>
+  %b3 = graph.broadcast %m3, dims = [0] : !graph.tensor<[M], f32> -> !graph.tensor<[M, K], f32>
+  %d3 = graph.sub %s3, %b3 : !graph.tensor<[M, K], f32>
+  %e3 = graph.exp %d3 : !graph.tensor<[M, K], f32>
+  %n3 = graph.is_nan %e3 : !graph.tensor<[M, K], f32>
+  %w3 = graph.select %n3, %z, %e3 : !graph.tensor<[M, K], f32>
+  %o3 = graph.contract "mk,kd->md" %w3, %v : (!graph.tensor<[M, K], f32>, !graph.tensor<[K, 8], f32>) -> !graph.tensor<[M, 8], f32>
+  graph.return %o0, %o1, %o2, %o3 : !graph.tensor<[M, 8], f32>, !graph.tensor<[M, 8], f32>, !graph.tensor<[M, 8], f32>, !graph.tensor<[M, 8], f32>
+}
+
+// -----
+
 // The scores have a second reader.
 // CHECK-LABEL: graph.func @scores_needed
 // CHECK-NOT: graph.stream
