@@ -224,10 +224,17 @@ def test_large_scores():
     check("large", text, reference, SPECIAL, change)
 
 
+def memory(model, rows, keys, width):
+    shapes = [f"-i{name}=1x{length}x{width}xf32" for name, length in (("q", rows), ("k", keys), ("v", keys))]
+    return json.loads(tool("tessera-bench", model, "--json", "--time", "0.001", "--threads", "1", *shapes))["memory_bytes"]
+
+
 def test_memory_follows_the_sequence(tmp_path):
     (tmp_path / "model.mlir").write_text(plain(64)[0])
-    for length in (1024, 4096, 16384):
-        shapes = [f"-i{name}=1x{rows}x64xf32" for name, rows in (("q", 64), ("k", length), ("v", length))]
-        printed = tool("tessera-bench", tmp_path / "model.mlir", "--json", "--time", "0.001", "--threads", "1", *shapes)
+    (tmp_path / "causal.mlir").write_text(causal(16)[0])
+    for length in (1024, 4096, 32768):
         # Keys and values in tiles, and a state of every row for each part of 512 keys.
-        assert json.loads(printed)["memory_bytes"] <= 3 * length * 64 * 4 + 65536
+        assert memory(tmp_path / "model.mlir", 64, length, 64) <= 3 * length * 64 * 4 + 65536
+    for length in (1024, 8192):
+        # As many queries: tiles, states and all that is given and made. The scores alone would take length^2 * 4.
+        assert memory(tmp_path / "causal.mlir", length, length, 16) <= 12 * length * 16 * 4
