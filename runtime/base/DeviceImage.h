@@ -2,7 +2,11 @@
 // it, and its text (PTX). Written by compiler/codegen, read by runtime/device. Little-endian,
 // 4-byte fields, at any address; offsets count from the first byte of the header.
 //
-//   DeviceImageHeader, DeviceArg[args], DeviceStep[steps], kernel name and text, both ending in 0
+//   DeviceImageHeader, DeviceArg[args], DeviceStep[steps], DeviceLaunch[launches], names and text,
+//   all ending in 0
+//
+// A kernel is launched in parts, one after the other, which hand on what they keep in scratch
+// outputs. All get the same parameters.
 //
 // The parameters of a kernel, 8 bytes each: of a tensor its address, its extents, its strides (in
 // elements; both outermost first); of a scalar its value; in the order of the arguments.
@@ -14,17 +18,21 @@
 namespace tessera::rt {
 
 constexpr uint32_t kDeviceImageMagic = 0x47575354; // "TSWG"
-constexpr uint32_t kDeviceImageVersion = 1;
+constexpr uint32_t kDeviceImageVersion = 2;
 
 struct DeviceImageHeader {
   uint32_t magic, version;
   uint32_t bytes; // of all
-  uint32_t args, steps;
-  uint32_t name, text; // offsets
+  uint32_t args, steps, launches;
+  uint32_t text; // offset
   uint32_t sharedBytes;
-  uint32_t extents[6]; // steps that compute the grid (x, y, z) and the block; kNoStep: 1
 };
 constexpr uint32_t kNoStep = 0xffffffffu;
+
+struct DeviceLaunch {
+  uint32_t name;       // offset
+  uint32_t extents[6]; // steps that compute the grid (x, y, z) and the block; kNoStep: 1
+};
 
 enum class DeviceArgKind : uint32_t { Input = 0, Output = 1, Scalar = 2 };
 
@@ -48,8 +56,8 @@ struct DeviceStep {
   uint32_t a, b;
 };
 
-static_assert(sizeof(DeviceImageHeader) == 56 && sizeof(DeviceArg) == 12 &&
-              sizeof(DeviceStep) == 12);
+static_assert(sizeof(DeviceImageHeader) == 32 && sizeof(DeviceArg) == 12 &&
+              sizeof(DeviceStep) == 12 && sizeof(DeviceLaunch) == 28);
 
 } // namespace tessera::rt
 

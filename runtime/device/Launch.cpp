@@ -23,6 +23,19 @@ DeviceStep DeviceKernel::step(uint32_t index) const {
   return result;
 }
 
+DeviceLaunch DeviceKernel::launch(uint32_t index) const {
+  DeviceLaunch result;
+  std::memcpy(&result,
+              argsOf(image) + size_t(header.args) * sizeof(DeviceArg) +
+                  size_t(header.steps) * sizeof(DeviceStep) + size_t(index) * sizeof(result),
+              sizeof(result));
+  return result;
+}
+
+const char *DeviceKernel::name(uint32_t index) const {
+  return reinterpret_cast<const char *>(image) + launch(index).name;
+}
+
 static Status malformed(const char *what) {
   return Status::error(Code::Malformed, "its image is damaged: %s", what);
 }
@@ -61,20 +74,22 @@ Status readDeviceImage(const uint8_t *image, uint64_t bytes, DeviceKernel &kerne
   if (header.version != kDeviceImageVersion)
     return Status::error(Code::NewerVersion, "its image has version %u, this runtime reads %u",
                          header.version, kDeviceImageVersion);
-  if (header.args > kMaxDeviceArgs || header.steps > kMaxDeviceSteps)
-    return Status::error(Code::LimitExceeded, "its image has %u arguments and %u steps",
-                         header.args, header.steps);
+  if (header.args > kMaxDeviceArgs || header.steps > kMaxDeviceSteps ||
+      header.launches > kMaxDeviceLaunches)
+    return Status::error(Code::LimitExceeded,
+                         "its image has %u arguments, %u steps and %u launches", header.args,
+                         header.steps, header.launches);
   const uint64_t tables = sizeof(header) + uint64_t(header.args) * sizeof(DeviceArg) +
-                          uint64_t(header.steps) * sizeof(DeviceStep);
+                          uint64_t(header.steps) * sizeof(DeviceStep) +
+                          uint64_t(header.launches) * sizeof(DeviceLaunch);
   if (header.bytes > bytes || header.bytes <= tables)
     return malformed("its size is wrong");
-  for (uint32_t offset : {header.name, header.text})
-    if (offset < tables || offset >= header.bytes)
-      return malformed("its text lies outside");
+  const auto isOutside = [&](uint32_t at) { return at < tables || at >= header.bytes; };
+  if (isOutside(header.text))
+    return malformed("its text lies outside");
   if (image[header.bytes - 1] != 0)
     return malformed("its text has no end");
   kernel.image = image;
-  kernel.name = reinterpret_cast<const char *>(image) + header.name;
   kernel.text = reinterpret_cast<const char *>(image) + header.text;
   kernel.parameters = 0;
   for (uint32_t i = 0; i < header.args; ++i) {
@@ -86,9 +101,14 @@ Status readDeviceImage(const uint8_t *image, uint64_t bytes, DeviceKernel &kerne
   }
   for (uint32_t i = 0; i < header.steps; ++i)
     TESSERA_TRY(checkStep(kernel, i));
-  for (uint32_t step : header.extents)
-    if (step != kNoStep && step >= header.steps)
-      return malformed("an extent of the grid is no step");
+  for (uint32_t i = 0; i < header.launches; ++i) {
+    const DeviceLaunch launch = kernel.launch(i);
+    if (isOutside(launch.name))
+      return malformed("a name lies outside");
+    for (uint32_t step : launch.extents)
+      if (step != kNoStep && step >= header.steps)
+        return malformed("an extent of the grid is no step");
+  }
   return {};
 }
 
@@ -122,12 +142,13 @@ static bool evaluate(const DeviceKernel &kernel, void *const *args, uint32_t ind
                                                : checkedCeilDiv(a, b, value);
 }
 
-Status findGrid(const DeviceKernel &kernel, void *const *args, DeviceGrid &grid, bool &isEmpty) {
+Status findGrid(const DeviceKernel &kernel, uint32_t launch, void *const *args, DeviceGrid &grid,
+                bool &isEmpty) {
   isEmpty = false;
+  const DeviceLaunch extents = kernel.launch(launch);
   for (uint32_t i = 0; i < 6; ++i) {
     int64_t value = 1;
-    if (kernel.header.extents[i] != kNoStep &&
-        !evaluate(kernel, args, kernel.header.extents[i], 64, value))
+    if (extents.extents[i] != kNoStep && !evaluate(kernel, args, extents.extents[i], 64, value))
       return Status::error(Code::ArithmeticOverflow, "the size of its grid overflows");
     const int64_t limit = i >= 3 ? 1024 : i == 0 ? 0x7fffffff : 65535;
     if (value < 0 || value > limit)

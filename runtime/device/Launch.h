@@ -13,23 +13,27 @@ namespace tessera::rt {
 struct DeviceKernel {
   const uint8_t *image = nullptr;
   DeviceImageHeader header{};
-  const char *name = "", *text = "";
+  const char *text = "";
   uint32_t parameters = 0; // of 8 bytes
 
   DeviceArg arg(uint32_t index) const;
   DeviceStep step(uint32_t index) const;
+  DeviceLaunch launch(uint32_t index) const;
+  const char *name(uint32_t launch) const;
 };
 
 struct DeviceGrid {
   uint32_t grid[3], block[3];
 };
 
-constexpr uint32_t kMaxDeviceArgs = 1024, kMaxDeviceSteps = 4096, kMaxDeviceRank = 16;
+constexpr uint32_t kMaxDeviceArgs = 1024, kMaxDeviceSteps = 4096, kMaxDeviceRank = 16,
+                   kMaxDeviceLaunches = 64;
 
 // Everything that the other functions rely on is checked here.
 Status readDeviceImage(const uint8_t *image, uint64_t bytes, DeviceKernel &kernel);
-// The extents of this launch; `isEmpty`: one of them is 0.
-Status findGrid(const DeviceKernel &kernel, void *const *args, DeviceGrid &grid, bool &isEmpty);
+// The extents of a launch of the kernel; `isEmpty`: one of them is 0.
+Status findGrid(const DeviceKernel &kernel, uint32_t launch, void *const *args, DeviceGrid &grid,
+                bool &isEmpty);
 // Fills in `parameters`, with the addresses that the arguments have on the host.
 void fillParameters(const DeviceKernel &kernel, void *const *args, uint64_t *parameters);
 

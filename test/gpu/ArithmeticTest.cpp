@@ -154,3 +154,14 @@ TEST(Control, LoopsAndBranches) {
               100),
       5050u);
 }
+
+TEST(Scopes, HaveRegistersOfTheirOwn) {
+  const char *body =
+      "{ .reg .b16 tmp; mov.b32 {%rs1, tmp}, %r2; }\n"
+      "{ .reg .b32 tmp; add.s32 tmp, %r3, 1; cvt.u32.u16 %r1, %rs1; add.s32 %r1, %r1, tmp; }";
+  EXPECT_EQ(compute(body, 0x00050003, 7), 11u);
+  std::vector<uint32_t> in(1), out(1);
+  EXPECT_NE(runBody("{ .reg .b32 tmp; mov.u32 tmp, 1; }\nmov.u32 %r1, tmp;", in, out)
+                .find("unknown name 'tmp'"),
+            std::string::npos);
+}

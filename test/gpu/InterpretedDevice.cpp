@@ -77,13 +77,7 @@ rt::Status prepare(const uint8_t *image, uint64_t bytes, void *&kernel) {
 int32_t launch(void *handle, const rt::KernelContext *, void *const *args, rt::Status &error) {
   auto &loaded = *static_cast<Loaded *>(handle);
   const rt::DeviceKernel &kernel = loaded.kernel;
-  rt::DeviceGrid grid;
-  bool isEmpty = false;
-  if (error = rt::findGrid(kernel, args, grid, isEmpty); !error.ok() || isEmpty)
-    return 0;
   Launch request;
-  std::memcpy(request.grid, grid.grid, sizeof grid.grid);
-  std::memcpy(request.block, grid.block, sizeof grid.block);
   request.dynamicShared = kernel.header.sharedBytes;
   std::vector<uint64_t> parameters(kernel.parameters);
   rt::fillParameters(kernel, args, parameters.data());
@@ -99,8 +93,21 @@ int32_t launch(void *handle, const rt::KernelContext *, void *const *args, rt::S
                               rt::bytesOf(buffer, arg.elementBytes),
                               "argument " + std::to_string(i), isOutput, kBias});
   }
-  if (const std::string message = run(loaded.program, kernel.name, request); !message.empty())
-    error = rt::Status::error(rt::Code::KernelFailed, "%s", message.c_str());
+  for (uint32_t i = 0; i < kernel.header.launches; ++i) {
+    rt::DeviceGrid grid;
+    bool isEmpty = false;
+    if (error = rt::findGrid(kernel, i, args, grid, isEmpty); !error.ok())
+      return 0;
+    if (isEmpty)
+      continue;
+    std::memcpy(request.grid, grid.grid, sizeof grid.grid);
+    std::memcpy(request.block, grid.block, sizeof grid.block);
+    if (const std::string message = run(loaded.program, kernel.name(i), request);
+        !message.empty()) {
+      error = rt::Status::error(rt::Code::KernelFailed, "%s", message.c_str());
+      return 0;
+    }
+  }
   return 0;
 }
 

@@ -18,22 +18,17 @@ struct Image {
   DeviceStep steps[6] = {{DeviceStepKind::Extent, 0, 1},     {DeviceStepKind::Scalar, 1, 0},
                          {DeviceStepKind::Multiply, 0, 1},   {DeviceStepKind::Number, 256, 0},
                          {DeviceStepKind::CeilDivide, 2, 3}, {DeviceStepKind::Max, 4, 1}};
-  char name[4] = "abc";
+  DeviceLaunch launches[2] = {};
+  char names[2][4] = {"abc", "def"};
   char text[8] = "the PTX";
 
   Image() {
     const auto offset = [&](const char *field) {
       return uint32_t(field - reinterpret_cast<const char *>(this));
     };
-    header = {kDeviceImageMagic,
-              kDeviceImageVersion,
-              sizeof(Image),
-              3,
-              6,
-              offset(name),
-              offset(text),
-              0,
-              {4, 5, kNoStep, 3, kNoStep, kNoStep}};
+    header = {kDeviceImageMagic, kDeviceImageVersion, sizeof(Image), 3, 6, 2, offset(text), 0};
+    launches[0] = {offset(names[0]), {4, 5, kNoStep, 3, kNoStep, kNoStep}};
+    launches[1] = {offset(names[1]), {1, kNoStep, kNoStep, 3, kNoStep, kNoStep}};
   }
 };
 
@@ -55,7 +50,8 @@ TEST(DeviceImage, GivesGridAndParameters) {
   Image image;
   DeviceKernel kernel;
   ASSERT_TRUE(read(image, kernel).ok());
-  EXPECT_STREQ(kernel.name, "abc");
+  EXPECT_STREQ(kernel.name(0), "abc");
+  EXPECT_STREQ(kernel.name(1), "def");
   EXPECT_STREQ(kernel.text, "the PTX");
   EXPECT_EQ(kernel.parameters, 9u);
   KernelDim dims[] = {{0, 100, 1, 0}, {0, 3, 120, 0}}, outDims[] = {{0, 7, 1, 0}};
@@ -66,25 +62,28 @@ TEST(DeviceImage, GivesGridAndParameters) {
   void *args[] = {&in, &scalar, &out};
   DeviceGrid grid;
   bool isEmpty = true;
-  ASSERT_TRUE(findGrid(kernel, args, grid, isEmpty).ok());
+  ASSERT_TRUE(findGrid(kernel, 0, args, grid, isEmpty).ok());
   EXPECT_FALSE(isEmpty);
   EXPECT_EQ(grid.grid[0], 4u); // 1000 / 256, up
   EXPECT_EQ(grid.grid[1], 10u);
   EXPECT_EQ(grid.grid[2], 1u);
   EXPECT_EQ(grid.block[0], 256u);
+  ASSERT_TRUE(findGrid(kernel, 1, args, grid, isEmpty).ok());
+  EXPECT_EQ(grid.grid[0], 10u);
+  EXPECT_EQ(grid.grid[1], 1u);
   uint64_t parameters[9];
   fillParameters(kernel, args, parameters);
   const uint64_t expected[] = {0, 3, 100, 120, 1, 10, 0, 7, 1};
   EXPECT_EQ(std::memcmp(parameters, expected, sizeof expected), 0);
   EXPECT_EQ(bytesOf(in, 4), 4u * (2 * 120 + 100));
   scalar = 0;
-  ASSERT_TRUE(findGrid(kernel, args, grid, isEmpty).ok());
+  ASSERT_TRUE(findGrid(kernel, 0, args, grid, isEmpty).ok());
   EXPECT_TRUE(isEmpty);
   scalar = 100000;
-  EXPECT_NE(std::strstr(findGrid(kernel, args, grid, isEmpty).message(), "the limit is 65535"),
+  EXPECT_NE(std::strstr(findGrid(kernel, 0, args, grid, isEmpty).message(), "the limit is 65535"),
             nullptr);
   scalar = INT64_MAX;
-  EXPECT_NE(std::strstr(findGrid(kernel, args, grid, isEmpty).message(), "overflows"), nullptr);
+  EXPECT_NE(std::strstr(findGrid(kernel, 0, args, grid, isEmpty).message(), "overflows"), nullptr);
 }
 
 TEST(DeviceImage, RefusesDamage) {
@@ -93,7 +92,9 @@ TEST(DeviceImage, RefusesDamage) {
   expectRefused([](Image &i) { i.header.args = 5000; }, "5000 arguments");
   expectRefused([](Image &i) { i.header.bytes += 1; }, "its size is wrong");
   expectRefused([](Image &i) { i.header.steps = 100; }, "its size is wrong");
-  expectRefused([](Image &i) { i.header.name = 4; }, "its text lies outside");
+  expectRefused([](Image &i) { i.header.launches = 65; }, "65 launches");
+  expectRefused([](Image &i) { i.header.text = 4; }, "its text lies outside");
+  expectRefused([](Image &i) { i.launches[1].name = 4; }, "a name lies outside");
   expectRefused([](Image &i) { i.text[7] = 'x'; }, "its text has no end");
   expectRefused([](Image &i) { i.args[0].rank = 99; }, "an impossible argument");
   expectRefused([](Image &i) { i.steps[0].b = 2; }, "an extent that no argument has");
@@ -101,7 +102,7 @@ TEST(DeviceImage, RefusesDamage) {
   expectRefused([](Image &i) { i.steps[1].a = 0; }, "a scalar that is none");
   expectRefused([](Image &i) { i.steps[2].a = 2; }, "a step uses a later one");
   expectRefused([](Image &i) { i.steps[2].kind = DeviceStepKind(9); }, "an unknown step");
-  expectRefused([](Image &i) { i.header.extents[0] = 6; }, "no step");
+  expectRefused([](Image &i) { i.launches[1].extents[0] = 6; }, "no step");
   DeviceKernel kernel;
   EXPECT_FALSE(read(Image(), kernel, 8).ok());
 }

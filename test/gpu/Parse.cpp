@@ -301,7 +301,14 @@ private:
       take();
       return;
     }
-    if (accept(".reg")) {
+    if (accept("{")) {
+      // Section 4.2: what a block declares is known in it.
+      const std::map<std::string, uint32_t> outer = registers;
+      while (!atEnd() && peek() != "}")
+        statement();
+      expect("}");
+      registers = outer;
+    } else if (accept(".reg")) {
       declareRegisters();
     } else if (accept(".local") || accept(".shared")) {
       const bool isShared = tokens[next - 1].text == ".shared";

@@ -194,7 +194,8 @@ void BlockTile::findMemory(Factor &factor) {
   Value tensor = operand.get();
   AffineMap map = stage.getMatchingIndexingMap(&operand);
   // Stages that only place what they read.
-  while (auto producer = tensor.getDefiningOp<linalg::GenericOp>()) {
+  while (auto producer = f.arguments.count(tensor) ? linalg::GenericOp()
+                                                   : tensor.getDefiningOp<linalg::GenericOp>()) {
     AffineMap result = producer.getMatchingIndexingMap(producer.getDpsInitOperand(0));
     auto yielded =
         dyn_cast<BlockArgument>(producer.getRegion().front().getTerminator()->getOperand(0));
@@ -222,7 +223,7 @@ void BlockTile::findMemory(Factor &factor) {
     // Instructions for matrices turn 16 bits at a time.
     if (axis == &steps || !isMatrix || factor.perChunk == 8) {
       factor.alongDepth = axis == &steps;
-      factor.argument = cast<BlockArgument>(tensor);
+      factor.argument = tensor;
       factor.map = map;
     } else {
       factor.isContiguousAcross = true;
@@ -272,7 +273,7 @@ LogicalResult BlockTile::layOut() {
                       b.getDenseI32ArrayAttr({int32_t(threads)}));
   f.loops = outer;
   const uint32_t size = f.numberStep(threads);
-  uint32_t &extent = f.launch.extents[3];
+  uint32_t &extent = f.launch.launches.back().extents[3];
   extent = extent == rt::kNoStep ? size : f.addStep(rt::DeviceStepKind::Max, extent, size);
 
   thread = NVVM::ThreadIdXOp::create(b, b.getI32Type());

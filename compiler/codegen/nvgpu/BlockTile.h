@@ -47,8 +47,8 @@ private:
     int64_t perChunk = 0; ///< elements
     int64_t lines = 0, chunks = 0;
     int64_t offset = 0; ///< in the memory of a step
-    // Of one that is an argument, element by element: chunks may be copied as they are.
-    mlir::BlockArgument argument;
+    // Of one that is in memory, element by element: chunks may be copied as they are.
+    Value argument;
     mlir::AffineMap map;             ///< from the loops of the stage
     Value mayCopy;                   ///< whether all chunks lie at multiples of 16 bytes
     bool isContiguousAcross = false; ///< memory runs along the axis, though chunks do not

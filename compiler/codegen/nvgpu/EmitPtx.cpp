@@ -42,18 +42,22 @@ static std::unique_ptr<llvm::TargetMachine> makeTarget(llvm::StringRef processor
 }
 
 /// As runtime/base/DeviceImage.h describes it.
-static std::vector<uint8_t> makeImage(const LaunchRecord &launch, llvm::StringRef name,
-                                      llvm::StringRef text) {
+static std::vector<uint8_t> makeImage(LaunchRecord launch, llvm::StringRef text) {
   rt::DeviceImageHeader header{};
   header.magic = rt::kDeviceImageMagic;
   header.version = rt::kDeviceImageVersion;
   header.args = uint32_t(launch.args.size());
   header.steps = uint32_t(launch.steps.size());
-  header.name = uint32_t(sizeof(header) + launch.args.size() * sizeof(rt::DeviceArg) +
-                         launch.steps.size() * sizeof(rt::DeviceStep));
-  header.text = uint32_t(header.name + name.size() + 1);
+  header.launches = uint32_t(launch.launches.size());
+  uint32_t next = uint32_t(sizeof(header) + launch.args.size() * sizeof(rt::DeviceArg) +
+                           launch.steps.size() * sizeof(rt::DeviceStep) +
+                           launch.launches.size() * sizeof(rt::DeviceLaunch));
+  for (auto [record, name] : llvm::zip_equal(launch.launches, launch.names)) {
+    record.name = next;
+    next += uint32_t(name.size() + 1);
+  }
+  header.text = next;
   header.bytes = uint32_t(header.text + text.size() + 1);
-  llvm::copy(launch.extents, header.extents);
   std::vector<uint8_t> image;
   auto append = [&](const void *data, size_t bytes) {
     const auto *from = static_cast<const uint8_t *>(data);
@@ -62,8 +66,9 @@ static std::vector<uint8_t> makeImage(const LaunchRecord &launch, llvm::StringRe
   append(&header, sizeof(header));
   append(launch.args.data(), launch.args.size() * sizeof(rt::DeviceArg));
   append(launch.steps.data(), launch.steps.size() * sizeof(rt::DeviceStep));
-  append(name.data(), name.size());
-  image.push_back(0);
+  append(launch.launches.data(), launch.launches.size() * sizeof(rt::DeviceLaunch));
+  for (const std::string &name : launch.names)
+    append(name.c_str(), name.size() + 1);
   append(text.data(), text.size());
   image.push_back(0);
   return image;
@@ -119,7 +124,7 @@ FailureOr<std::string> emitPtx(kernel::FuncOp kernel, schedule::FuncOp schedule,
   if (machine->addPassesToEmitFile(emission, out, nullptr, llvm::CodeGenFileType::AssemblyFile))
     return kernel.emitOpError("cannot be emitted: LLVM was built without PTX");
   emission.run(*code);
-  image = makeImage(launch, kernel.getSymName(), text);
+  image = makeImage(std::move(launch), text);
   return text.str().str();
 }
 

@@ -75,7 +75,10 @@ private:
   mlir::LogicalResult emitOutput();
   const Memory &resultOf(mlir::linalg::GenericOp stage);
   mlir::Type stored(mlir::Type element) { return element.isInteger(1) ? b.getI8Type() : element; }
-  void declare();
+  /// Begins a function, for the next launch.
+  void declare(const std::string &suffix);
+  mlir::OperandRange returned();
+  bool isScratch(mlir::linalg::GenericOp stage);
   uint32_t addStep(rt::DeviceStepKind kind, uint32_t a, uint32_t b);
   uint32_t numberStep(int64_t value);
   mlir::LogicalResult readScalars();
@@ -131,8 +134,8 @@ private:
   schedule::FuncOp schedule;
   LaunchRecord &launch;
   mlir::ImplicitLocOpBuilder b;
-  llvm::SetVector<mlir::linalg::GenericOp> outputs;
-  mlir::linalg::GenericOp output; ///< the one at hand
+  llvm::SetVector<mlir::linalg::GenericOp> outputs; ///< of the launch at hand
+  mlir::linalg::GenericOp output;                   ///< the one at hand
   mlir::LLVM::LLVMFuncOp function;
   mlir::IRMapping scalars;
   llvm::DenseMap<Value, Memory> arguments;

@@ -22,17 +22,50 @@ FailureOr<OwningOpRef<ModuleOp>> GpuFunction::run() {
   b.setInsertionPointToEnd(module->getBody());
   if (failed(findOutputs()))
     return failure();
-  declare();
-  if (failed(readScalars()))
-    return failure();
-  // One launch computes them all: its grid is as large as the largest needs.
+  // What is kept in scratch memory has a launch of its own; later ones read it like arguments.
+  SmallVector<llvm::SetVector<linalg::GenericOp>> launches;
+  llvm::SetVector<linalg::GenericOp> last;
   for (linalg::GenericOp stage : outputs) {
-    output = stage;
-    if (!findHost(stage) && failed(emitOutput()))
-      return failure();
+    if (isScratch(stage))
+      launches.emplace_back().insert(stage);
+    else
+      last.insert(stage);
   }
-  LLVM::ReturnOp::create(b, ValueRange());
+  llvm::stable_sort(launches,
+                    [](auto &a, auto &b) { return a.front()->isBeforeInBlock(b.front()); });
+  launches.push_back(last);
+  SmallVector<linalg::GenericOp> done;
+  for (auto &stages : launches) {
+    outputs = stages;
+    declare(launches.size() == 1 ? "" : "_" + std::to_string(launch.launches.size()));
+    for (linalg::GenericOp stage : done)
+      for (auto [memory, result] : llvm::zip_equal(results, returned()))
+        if (result.getDefiningOp() == stage)
+          arguments[result] = memory;
+    if (failed(readScalars()))
+      return failure();
+    // One launch computes them all: its grid is as large as the largest needs.
+    for (linalg::GenericOp stage : stages) {
+      output = stage;
+      if (!findHost(stage) && failed(emitOutput()))
+        return failure();
+    }
+    LLVM::ReturnOp::create(b, ValueRange());
+    b.setInsertionPointToEnd(module->getBody());
+    done.append(stages.begin(), stages.end());
+  }
   return module;
+}
+
+OperandRange GpuFunction::returned() {
+  return kernel.getBody().front().getTerminator()->getOperands();
+}
+
+bool GpuFunction::isScratch(linalg::GenericOp stage) {
+  for (auto [number, result] : llvm::enumerate(returned()))
+    if (result.getDefiningOp() == stage)
+      return kernel.getResultAttr(unsigned(number), kernel::KernelDialect::kScratchAttr) != nullptr;
+  return false;
 }
 
 LogicalResult GpuFunction::findOutputs() {
@@ -54,15 +87,24 @@ const GpuFunction::Memory &GpuFunction::resultOf(linalg::GenericOp stage) {
   return results[size_t(it - yield->getOperands().begin())];
 }
 
-void GpuFunction::declare() {
+void GpuFunction::declare(const std::string &suffix) {
+  const bool isFirst = launch.launches.empty();
+  constexpr uint32_t none = rt::kNoStep;
+  launch.launches.push_back({0, {none, none, none, none, none, none}});
+  launch.names.push_back(kernel.getSymName().str() + suffix);
+  arguments.clear();
+  results.clear();
+  scalars = IRMapping();
+  sharedValues.clear();
   auto pointer = LLVM::LLVMPointerType::get(b.getContext(), kGlobal);
   SmallVector<Type> parameters;
   auto addTensor = [&](Type type, rt::DeviceArgKind kind) {
     auto tensor = cast<RankedTensorType>(type);
     parameters.push_back(pointer);
     parameters.append(2 * size_t(tensor.getRank()), b.getI64Type());
-    launch.args.push_back({uint32_t(kind), uint32_t(tensor.getRank()),
-                           (stored(tensor.getElementType()).getIntOrFloatBitWidth() + 7) / 8});
+    if (isFirst)
+      launch.args.push_back({uint32_t(kind), uint32_t(tensor.getRank()),
+                             (stored(tensor.getElementType()).getIntOrFloatBitWidth() + 7) / 8});
   };
   for (Type type : kernel.getArgumentTypes())
     if (!type.isIndex())
@@ -70,12 +112,13 @@ void GpuFunction::declare() {
   for (Type type : kernel.getArgumentTypes())
     if (type.isIndex()) {
       parameters.push_back(b.getI64Type());
-      launch.args.push_back({uint32_t(rt::DeviceArgKind::Scalar), 0, 0});
+      if (isFirst)
+        launch.args.push_back({uint32_t(rt::DeviceArgKind::Scalar), 0, 0});
     }
   for (Type type : kernel.getResultTypes())
     addTensor(type, rt::DeviceArgKind::Output);
   auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()), parameters);
-  function = LLVM::LLVMFuncOp::create(b, kernel.getSymName(), type);
+  function = LLVM::LLVMFuncOp::create(b, launch.names.back(), type);
   function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), b.getUnitAttr());
   b.setInsertionPointToEnd(function.addEntryBlock(b));
   unsigned next = 0;
@@ -187,7 +230,7 @@ LogicalResult GpuFunction::readSchedule() {
     for (auto stage : schedule.getBody().front().getOps<schedule::StageOp>())
       if (stage.getStage() == kernel::getStageName(output))
         for (Operation &directive : stage.getBody().front())
-          if (failed(apply(&directive)))
+          if (!isa<schedule::ComputeRootOp>(directive) && failed(apply(&directive)))
             return failure();
   return success();
 }
@@ -228,7 +271,7 @@ LogicalResult GpuFunction::apply(Operation *directive) {
       return directive->emitOpError()
              << "is the fourth of its kind; a grid and a block have three axes";
     if (loops.decidesLaunch) {
-      uint32_t &size = launch.extents[axis + (isThread ? 3 : 0)];
+      uint32_t &size = launch.launches.back().extents[axis + (isThread ? 3 : 0)];
       size =
           size == rt::kNoStep ? extent->step : addStep(rt::DeviceStepKind::Max, size, extent->step);
     }

@@ -14,14 +14,15 @@ namespace tessera::nvgpu {
 struct LaunchRecord {
   std::vector<rt::DeviceArg> args;
   std::vector<rt::DeviceStep> steps;
-  uint32_t extents[6] = {rt::kNoStep, rt::kNoStep, rt::kNoStep,
-                         rt::kNoStep, rt::kNoStep, rt::kNoStep};
+  std::vector<rt::DeviceLaunch> launches; ///< names as offsets are for the image
+  std::vector<std::string> names;         ///< of the functions, one for each launch
 };
 
-/// Builds a module with one device function. Its parameters (all 64 bits) are those of
-/// runtime/base/DeviceImage.h, of the inputs, the index arguments, then the outputs; the innermost
-/// stride is taken to be 1. A bool takes a byte. The grid covers the loops that the schedule calls
-/// gpu_blocks, a block those it calls gpu_threads, x first; threads past the end do nothing.
+/// Builds a module with one device function for each launch. Their parameters (all 64 bits) are
+/// those of runtime/base/DeviceImage.h, of the inputs, the index arguments, then the outputs; the
+/// innermost stride is taken to be 1. A bool takes a byte. The grid covers the loops that the
+/// schedule calls gpu_blocks, a block those it calls gpu_threads, x first; threads past the end do
+/// nothing.
 mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>>
 convertToGpu(kernel::FuncOp kernel, schedule::FuncOp schedule, LaunchRecord &launch);
 

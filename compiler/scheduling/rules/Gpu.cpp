@@ -14,6 +14,8 @@ namespace tessera::scheduling {
 static constexpr int64_t kThreads = 256;
 /// A block for so few elements would leave most of its threads without work.
 static constexpr int64_t kFewElements = 32;
+/// More steps of a thread than it takes to keep a result in memory and read it.
+static constexpr double kManySteps = 1024;
 
 /// Loops fused into one, which is called `name`; the innermost comes last.
 static std::string fuseAll(StageWriter &stage, ArrayRef<std::string> loops,
@@ -67,35 +69,127 @@ struct SharedStages {
 };
 } // namespace
 
+namespace {
+/// The loops of an output by rows: those that its shared reductions follow, and the others.
+struct Rows {
+  SmallVector<kernel::SharedStage> shared;
+  SmallVector<std::string> rows, elements;
+};
+} // namespace
+
 /// Where elements of an output share reductions (those of their row), a block takes a row: its
-/// threads reduce together, then compute the elements. False where that does not pay.
-static bool writeRows(ScheduleWriter &writer, linalg::GenericOp output, SharedStages &all) {
-  SmallVector<kernel::SharedStage> shared = kernel::findSharedStages(output);
+/// threads reduce together, then compute the elements. Nothing where that does not pay.
+static std::optional<Rows> findRows(linalg::GenericOp output, const Roots &roots) {
+  Rows result;
+  llvm::SetVector<linalg::GenericOp> reachable = findReductions(output, roots);
+  for (kernel::SharedStage &stage : kernel::findSharedStages(output))
+    if (!roots.contains(stage.stage) && reachable.contains(stage.stage))
+      result.shared.push_back(stage);
   llvm::SmallBitVector isRow(output.getNumLoops());
-  for (const kernel::SharedStage &stage : shared)
+  for (const kernel::SharedStage &stage : result.shared)
     for (unsigned loop : stage.loops)
       isRow.set(loop);
   const StageInfo info = analyzeStage(output);
-  SmallVector<std::string> rows, elements, names = kernel::getLoopNames(output);
+  SmallVector<std::string> names = kernel::getLoopNames(output);
   int64_t count = 1;
   for (auto [loop, kind] : llvm::enumerate(output.getIteratorTypesArray())) {
     if (kind != utils::IteratorType::parallel)
       continue;
-    (isRow.test(loop) ? rows : elements).push_back(names[loop]);
+    (isRow.test(loop) ? result.rows : result.elements).push_back(names[loop]);
     if (!isRow.test(loop))
       count *= std::min<int64_t>(info.extentOr(unsigned(loop), kFewElements), 1 << 20);
   }
-  if (shared.empty() || rows.empty() || elements.empty() || count < kFewElements)
+  if (result.shared.empty() || result.rows.empty() || result.elements.empty() ||
+      count < kFewElements)
+    return std::nullopt;
+  return result;
+}
+
+static bool writeRows(ScheduleWriter &writer, linalg::GenericOp output, SharedStages &all,
+                      const Roots &roots) {
+  std::optional<Rows> found = findRows(output, roots);
+  if (!found)
     return false;
   const std::string name = kernel::getStageName(output).str();
   StageWriter out = writer.stage(name);
-  const std::string row = fuseAll(out, rows, "row");
+  const std::string row = fuseAll(out, found->rows, "row");
   out.gpuBlocks(row);
-  out.split(fuseAll(out, elements, "element"), "step", "thread", kThreads);
+  out.split(fuseAll(out, found->elements, "element"), "step", "thread", kThreads);
   out.gpuThreads("thread");
-  for (const kernel::SharedStage &stage : shared)
+  for (const kernel::SharedStage &stage : found->shared)
     all.consumers[stage.stage].push_back({name, row});
   return true;
+}
+
+llvm::SetVector<linalg::GenericOp> findReductions(linalg::GenericOp output, const Roots &roots) {
+  llvm::SetVector<linalg::GenericOp> reductions;
+  llvm::SetVector<Operation *> seen;
+  seen.insert(output);
+  for (size_t i = 0; i < seen.size(); ++i) {
+    auto stage = dyn_cast<linalg::GenericOp>(seen[i]);
+    if (stage && stage.getNumReductionLoops())
+      reductions.insert(stage);
+    seen[i]->walk([&](Operation *op) {
+      for (Value operand : op->getOperands())
+        if (auto producer = operand.getDefiningOp<linalg::GenericOp>())
+          if (!roots.contains(producer))
+            seen.insert(producer);
+    });
+  }
+  return reductions;
+}
+
+/// How many steps an element takes that computes what it reads, and so on.
+static double countSteps(linalg::GenericOp output) {
+  llvm::DenseMap<Operation *, double> steps;
+  std::function<double(linalg::GenericOp)> count = [&](linalg::GenericOp stage) {
+    if (auto known = steps.find(stage); known != steps.end())
+      return known->second;
+    double most = 1, own = 1;
+    stage->walk([&](Operation *op) {
+      for (Value operand : op->getOperands())
+        if (auto producer = operand.getDefiningOp<linalg::GenericOp>())
+          most = std::max(most, count(producer));
+    });
+    const StageInfo info = analyzeStage(stage);
+    for (unsigned loop : info.reductionLoops.set_bits())
+      own *= double(info.extentOr(loop, kGpuExtent));
+    return steps[stage] = own * most;
+  };
+  return count(output);
+}
+
+/// Reductions of reductions would be computed again for every element: each of them is kept in
+/// memory then, and computed by a launch of its own.
+static Roots findRoots(ArrayRef<Operation *> outputs) {
+  Roots roots;
+  for (Operation *op : outputs) {
+    auto output = cast<linalg::GenericOp>(op);
+    llvm::SetVector<linalg::GenericOp> reductions = findReductions(output, {});
+    if (reductions.size() < 2 || countSteps(output) <= kManySteps)
+      continue;
+    llvm::SmallPtrSet<Operation *, 8> shared;
+    if (std::optional<Rows> rows = findRows(output, {}))
+      for (const kernel::SharedStage &stage : rows->shared)
+        shared.insert(stage.stage);
+    if (llvm::all_of(reductions, [&](Operation *stage) { return shared.contains(stage); }))
+      continue;
+    for (linalg::GenericOp stage : reductions)
+      if (!llvm::is_contained(outputs, stage))
+        roots.insert(stage);
+  }
+  return roots;
+}
+
+/// What one launch computes.
+static void writeLaunch(ScheduleWriter &writer, ArrayRef<Operation *> outputs, const Roots &roots) {
+  if (writeGpuTile(writer, outputs, roots))
+    return;
+  SharedStages shared;
+  for (Operation *op : outputs)
+    if (auto stage = cast<linalg::GenericOp>(op); !writeRows(writer, stage, shared, roots))
+      writeElements(writer, stage);
+  shared.write(writer);
 }
 
 void writeGpuLoops(ScheduleWriter &writer, kernel::FuncOp kernel) {
@@ -103,13 +197,22 @@ void writeGpuLoops(ScheduleWriter &writer, kernel::FuncOp kernel) {
   for (Value result : kernel.getBody().front().getTerminator()->getOperands())
     if (auto stage = result.getDefiningOp<linalg::GenericOp>())
       outputs.insert(stage);
-  if (!outputs.empty() && writeGpuTile(writer, outputs.getArrayRef()))
+  if (outputs.empty())
     return;
-  SharedStages shared;
-  for (Operation *op : outputs)
-    if (auto stage = cast<linalg::GenericOp>(op); !writeRows(writer, stage, shared))
-      writeElements(writer, stage);
-  shared.write(writer);
+  const Roots roots = findRoots(outputs.getArrayRef());
+  SmallVector<Operation *> inOrder;
+  for (auto stage : kernel.getBody().front().getOps<linalg::GenericOp>())
+    if (roots.contains(stage))
+      inOrder.push_back(stage);
+  for (Operation *stage : inOrder) {
+    OpBuilder builder = writer.restructuring();
+    schedule::ScratchOp::create(builder, writer.loc(), kernel::getStageName(stage));
+  }
+  for (Operation *stage : inOrder) {
+    writer.stage(kernel::getStageName(stage).str()).computeRoot();
+    writeLaunch(writer, stage, roots);
+  }
+  writeLaunch(writer, outputs.getArrayRef(), roots);
 }
 
 } // namespace tessera::scheduling

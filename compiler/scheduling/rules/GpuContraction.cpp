@@ -18,8 +18,6 @@ using namespace mlir;
 
 namespace tessera::scheduling {
 
-/// An extent that is not known may be long.
-static constexpr int64_t kGpuExtent = 1024;
 /// A smaller tensor is not worth the rest of a tile.
 static constexpr int64_t kLeastExtent = 8;
 /// Multiprocessors of the devices that the tiles were chosen for (108 to 132).
@@ -42,24 +40,6 @@ struct Contraction {
 };
 } // namespace
 
-/// All stages that a stage follows from, and itself, that reduce.
-static llvm::SetVector<linalg::GenericOp> findReductions(linalg::GenericOp output) {
-  llvm::SetVector<linalg::GenericOp> reductions;
-  llvm::SetVector<Operation *> seen;
-  seen.insert(output);
-  for (size_t i = 0; i < seen.size(); ++i) {
-    auto stage = dyn_cast<linalg::GenericOp>(seen[i]);
-    if (stage && stage.getNumReductionLoops())
-      reductions.insert(stage);
-    seen[i]->walk([&](Operation *op) {
-      for (Value operand : op->getOperands())
-        if (auto producer = operand.getDefiningOp<linalg::GenericOp>())
-          seen.insert(producer);
-    });
-  }
-  return reductions;
-}
-
 /// How elements are multiplied: those of fewer bits than 32 only by instructions for matrices.
 static bool chooseUnit(linalg::GenericOp stage, Contraction &result) {
   std::optional<kernel::Product> product = kernel::matchProduct(stage);
@@ -79,8 +59,8 @@ static bool chooseUnit(linalg::GenericOp stage, Contraction &result) {
   return (bits == 32 || bits == 64) && (sumBits == 32 || sumBits == 64);
 }
 
-static std::optional<Contraction> findContraction(linalg::GenericOp output) {
-  llvm::SetVector<linalg::GenericOp> reductions = findReductions(output);
+static std::optional<Contraction> findContraction(linalg::GenericOp output, const Roots &roots) {
+  llvm::SetVector<linalg::GenericOp> reductions = findReductions(output, roots);
   if (reductions.size() != 1)
     return std::nullopt;
   Contraction result;
@@ -171,14 +151,14 @@ static std::string fuse(StageWriter &stage, ArrayRef<std::string> loops, const s
   return all;
 }
 
-bool writeGpuTile(ScheduleWriter &writer, ArrayRef<Operation *> outputs) {
+bool writeGpuTile(ScheduleWriter &writer, ArrayRef<Operation *> outputs, const Roots &roots) {
   // The warps of a tile meet all the time: no other output of the launch has threads beside them.
   auto output = cast<linalg::GenericOp>(outputs.front());
-  std::optional<Contraction> found = findContraction(output);
+  std::optional<Contraction> found = findContraction(output, roots);
   if (!found)
     return false;
   for (Operation *other : outputs.drop_front()) {
-    std::optional<Contraction> same = findContraction(cast<linalg::GenericOp>(other));
+    std::optional<Contraction> same = findContraction(cast<linalg::GenericOp>(other), roots);
     if (!same || same->stage != found->stage)
       return false;
   }

@@ -11,6 +11,7 @@
 #include "compiler/scheduling/rules/ScheduleWriter.h"
 
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SetVector.h"
 
 #include <set>
 
@@ -190,9 +191,19 @@ void writeStreamLoops(ScheduleWriter &writer, const OutputPlan &plan, const Targ
 /// For a GPU: the elements of every output, 256 to a block, or rows or tiles that a block shares.
 void writeGpuLoops(ScheduleWriter &writer, kernel::FuncOp kernel);
 
+/// For a GPU: stages that launches of their own compute as a whole.
+using Roots = llvm::SmallPtrSet<mlir::Operation *, 8>;
+/// What an extent that is not known is taken for: it may be long.
+constexpr int64_t kGpuExtent = 1024;
+
 /// For a GPU: a tile of outputs that follow from one sum of products to a block. False: they do
 /// not.
-bool writeGpuTile(ScheduleWriter &writer, llvm::ArrayRef<mlir::Operation *> outputs);
+bool writeGpuTile(ScheduleWriter &writer, llvm::ArrayRef<mlir::Operation *> outputs,
+                  const Roots &roots);
+
+/// The stages that reduce, of those that a launch computes for an output.
+llvm::SetVector<mlir::linalg::GenericOp> findReductions(mlir::linalg::GenericOp output,
+                                                        const Roots &roots);
 
 } // namespace tessera::scheduling
 

@@ -104,7 +104,7 @@ Status wait() {
 struct Loaded {
   DeviceKernel kernel;
   cuda::ModuleRecord *module;
-  cuda::FunctionRecord *function;
+  cuda::FunctionRecord *functions[kMaxDeviceLaunches];
 };
 
 Status loadText(const Driver &driver, Loaded &loaded) {
@@ -121,15 +121,17 @@ Status loadText(const Driver &driver, Loaded &loaded) {
   if (result == cuda::kInvalidPtx && *log)
     return Status::error(Code::Malformed, "the CUDA driver does not take its PTX: %s", log);
   TESSERA_TRY(driver.check(result, "loading PTX"));
-  TESSERA_TRY(
-      driver.check(driver.moduleGetFunction(&loaded.function, loaded.module, loaded.kernel.name),
-                   "finding the function"));
   const uint32_t shared = loaded.kernel.header.sharedBytes;
-  if (shared <= kOrdinarySharedBytes)
-    return {};
-  return driver.check(
-      driver.functionSetAttribute(loaded.function, cuda::kMaxDynamicSharedBytes, int(shared)),
-      "asking for shared memory");
+  for (uint32_t i = 0; i < loaded.kernel.header.launches; ++i) {
+    TESSERA_TRY(driver.check(
+        driver.moduleGetFunction(&loaded.functions[i], loaded.module, loaded.kernel.name(i)),
+        "finding the function"));
+    if (shared > kOrdinarySharedBytes)
+      TESSERA_TRY(driver.check(driver.functionSetAttribute(
+                                   loaded.functions[i], cuda::kMaxDynamicSharedBytes, int(shared)),
+                               "asking for shared memory"));
+  }
+  return {};
 }
 
 void releaseKernel(void *kernel) {
@@ -164,20 +166,24 @@ Status prepare(const uint8_t *image, uint64_t bytes, void *&kernel) {
 
 int32_t launch(void *handle, const KernelContext *, void *const *args, Status &error) {
   const auto &loaded = *static_cast<const Loaded *>(handle);
-  DeviceGrid grid;
-  bool isEmpty = false;
-  if (error = findGrid(loaded.kernel, args, grid, isEmpty); !error.ok() || isEmpty)
-    return kKernelOk;
   uint64_t parameters[kMaxParameters];
   fillParameters(loaded.kernel, args, parameters);
   size_t bytes = size_t(loaded.kernel.parameters) * 8;
   void *extra[] = {cuda::kParameterPointer, parameters, cuda::kParameterSize, &bytes, nullptr};
-  error = with([&](const Driver &driver) {
-    return driver.check(driver.launchKernel(loaded.function, grid.grid[0], grid.grid[1],
-                                            grid.grid[2], grid.block[0], grid.block[1],
-                                            grid.block[2], loaded.kernel.header.sharedBytes,
-                                            nullptr, nullptr, extra),
-                        "a launch");
+  error = with([&](const Driver &driver) -> Status {
+    for (uint32_t i = 0; i < loaded.kernel.header.launches; ++i) {
+      DeviceGrid grid;
+      bool isEmpty = false;
+      TESSERA_TRY(findGrid(loaded.kernel, i, args, grid, isEmpty));
+      if (isEmpty)
+        continue;
+      TESSERA_TRY(driver.check(driver.launchKernel(loaded.functions[i], grid.grid[0], grid.grid[1],
+                                                   grid.grid[2], grid.block[0], grid.block[1],
+                                                   grid.block[2], loaded.kernel.header.sharedBytes,
+                                                   nullptr, nullptr, extra),
+                               "a launch"));
+    }
+    return {};
   });
   return kKernelOk;
 }

@@ -1,0 +1,48 @@
+# Attention, and other chains of reductions, are computed by several launches that keep what each reduces in memory, products among them by
+# tiles, and give what the interpreter of graphs gives: odd lengths, one query, none, masks.
+# RUN: python3 %s %builddir/bin/test/tessera-run-ptx %t
+"""Arguments: tessera-run with the device "ptx", a folder."""
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+run, folder = sys.argv[1], Path(sys.argv[2])
+folder.mkdir(parents=True, exist_ok=True)
+
+
+def attention(element, isCausal):
+    q, k, s, m = (f"!graph.tensor<[{dims}], {element}>" for dims in ("2, Q, 20", "2, S, 20", "2, Q, S", "Q, S"))
+    scores = f"""  %a = graph.broadcast %m, dims = [1, 2] : {m} -> {s}
+  %s = graph.add %c, %a : {s}""" if isCausal else f"  %s = graph.mul %c, %c : {s}"
+    return f"""graph.func @main(%q: {q} {{graph.name = "q"}}, %k: {k} {{graph.name = "k"}}, %v: {k} {{graph.name = "v"}}, %m: {m} {{graph.name = "m"}})
+    -> ({q} {{graph.name = "y"}}) {{
+  %c = graph.contract "bqd,bkd->bqk" %q, %k : ({q}, {k}) -> {s}
+{scores}
+  %p = graph.softmax %s, axes = [2] : {s}
+  %y = graph.contract "bqk,bkd->bqd" %p, %v : ({s}, {k}) -> {q}
+  graph.return %y : {q}
+}}
+"""
+
+
+rng = np.random.default_rng(0)
+for element, isCausal, options in (("f32", True, ()), ("f32", False, ()), ("f32", True, ("--precision", "bf16")), ("f16", True, ())):
+    path, module = folder / f"{element}.mlir", folder / f"{element}.tsm"
+    path.write_text(attention(element, isCausal))
+    subprocess.run(["tessera-compile", path, "--target", "cuda:sm_80", "-o", module, "-q", *options], check=True)
+    for queries, keys in ((21, 21), (1, 37), (3, 1), (0, 5)):
+        mask = np.where(np.arange(keys) <= np.arange(queries)[:, None] + max(keys - queries, 0), 0, -np.inf)
+        arrays = {"q": rng.standard_normal((2, queries, 20)), "k": rng.standard_normal((2, keys, 20)),
+                  "v": rng.standard_normal((2, keys, 20)), "m": mask}
+        arguments = []
+        for name, array in arrays.items():
+            np.save(folder / f"{name}.npy", array.astype(np.float16 if element == "f16" else np.float32))
+            arguments += ["--input", f"{name}=@{folder}/{name}.npy"]
+        results = []
+        for command in ([run, module, "--device", "ptx"], ["tessera-run", path, "--reference", *options]):
+            subprocess.run([*command, *arguments, "--output", f"y=@{folder}/y.npy"], check=True, stdout=subprocess.DEVNULL)
+            results.append(np.load(folder / "y.npy").astype(np.float64))
+        tolerance = 1e-5 if element == "f32" and not options else 2e-2
+        np.testing.assert_allclose(*results, rtol=tolerance, atol=tolerance, err_msg=f"{element} {isCausal} {options} {queries}x{keys}")
