@@ -47,10 +47,8 @@ struct ScheduleDefault : impl::ScheduleDefaultBase<ScheduleDefault> {
     // Restructuring directives are tried on a copy, so that later rules see their result.
     OwningOpRef<kernel::FuncOp> copy = kernel.clone();
     ScheduleWriter writer(schedule);
-    if (gpu) {
-      writeGpuLoops(writer, *copy);
-      return success();
-    }
+    if (gpu)
+      return writeGpuLoops(writer, *copy);
     FailureOr<std::vector<OutputPlan>> plans = Planner(*copy, writer, target).run();
     if (failed(plans))
       return failure();

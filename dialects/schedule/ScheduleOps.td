@@ -184,12 +184,22 @@ def Schedule_BlockReductionOp : Schedule_Restructure<"block_reduction"> {
     //                          sum_merge[m]    += sum_part[m, ki]
     //                          sum[m] = sum_merge[m]; sum[m] += x[m, K / 32 * 32 + kt]
     ```
+    `contiguous`: accumulator `inner` gets `extent / factor` elements one after the other, for blocks of a grid that
+    each read a part of memory. The extent is a constant multiple of the factor; the inner loop is the first dimension of
+    the partial stage.
+
+    ```mlir
+    schedule.block_reduction "sum" loop "k" by 4 into "ko", "ki" as "sum_part" contiguous
+    // sum[m] += x[m, k]   =>   sum_part[ki, m] += x[m, ki * (K / 4) + ko]
+    //                          sum[m]          += sum_part[ki, m]
+    ```
     - (C1) The factor is positive; outer and inner loop have different names.
   }];
   let arguments = (ins StrAttr:$stage, StrAttr:$loop, ConfinedAttr<I64Attr, [IntPositive]>:$factor,
-                   StrAttr:$outer, StrAttr:$inner, StrAttr:$partial);
+                   StrAttr:$outer, StrAttr:$inner, StrAttr:$partial, UnitAttr:$contiguous);
   let assemblyFormat = [{
-    $stage `loop` $loop `by` $factor `into` $outer `,` $inner `as` $partial attr-dict
+    $stage `loop` $loop `by` $factor `into` $outer `,` $inner `as` $partial
+    (`contiguous` $contiguous^)? attr-dict
   }];
   let hasVerifier = 1;
 }

@@ -39,6 +39,11 @@ def contractions(rng, element, n):
     contract("fused_columns", "xbmk,bkn->mnx", b, c, "N", 10, 2)
     long_x, long_w = tensor("long_x", 17, 150), tensor("long_w", 150, 9)
     contract("long", "mk,kn->mn", long_x, long_w, 17, 9)
+    # Few tiles: the sum is cut into parts, for blocks side by side.
+    deep_x, deep_w = tensor("deep_x", 7, 1024), tensor("deep_w", 1024, 20)
+    contract("deep", "mk,kn->mn", deep_x, deep_w, 7, 20)
+    deep_xt, one = tensor("deep_xt", 1024, 70), tensor("one", 1, 1024)
+    contract("deep_row", "mk,kn->nm", one, deep_xt, 70, 1)
     return m
 
 
@@ -67,8 +72,8 @@ def fused(rng, element, n):
 def check(make, element, n, processor="sm_80"):
     model = make(np.random.default_rng(n), element, n)
     found, expected = (run(model, f"{folder}/{element}", how, processor) for how in ("ptx", "reference"))
-    # A sum of many products is rounded where it is added to.
-    return len(expected), report(f"{make.__name__} of {element}, {n}, {processor}", found, expected, model, ulps=8)
+    # Sums of up to 1024 products, in another order.
+    return len(expected), report(f"{make.__name__} of {element}, {n}, {processor}", found, expected, model, ulps=32)
 
 
 folder, *elements = sys.argv[1:]

@@ -185,6 +185,18 @@ LogicalResult BlockTile::readFactors() {
   return success();
 }
 
+/// The loop whose next step is the next place; all else moves by a multiple of a number.
+static std::optional<unsigned> findUnitLoop(AffineExpr expr, int64_t number) {
+  if (auto loop = dyn_cast<AffineDimExpr>(expr))
+    return loop.getPosition();
+  auto sum = dyn_cast<AffineBinaryOpExpr>(expr);
+  if (!sum || sum.getKind() != AffineExprKind::Add)
+    return std::nullopt;
+  if (sum.getLHS().isMultipleOf(number))
+    return findUnitLoop(sum.getRHS(), number);
+  return sum.getRHS().isMultipleOf(number) ? findUnitLoop(sum.getLHS(), number) : std::nullopt;
+}
+
 /// Whether the factor is an argument, and its elements lie side by side along the tile.
 void BlockTile::findMemory(Factor &factor) {
   auto scalar = dyn_cast<BlockArgument>(factor.scalar);
@@ -211,12 +223,11 @@ void BlockTile::findMemory(Factor &factor) {
   }
   if (!f.arguments.count(tensor) || map.getNumResults() == 0)
     return;
-  auto last = dyn_cast<AffineDimExpr>(map.getResults().back());
-  if (!last || llvm::any_of(map.getResults().drop_back(), [&](AffineExpr expr) {
-        return expr.isFunctionOfDim(last.getPosition());
-      }))
+  std::optional<unsigned> last = findUnitLoop(map.getResults().back(), factor.perChunk);
+  if (!last || llvm::any_of(map.getResults().drop_back(),
+                            [&](AffineExpr expr) { return expr.isFunctionOfDim(*last); }))
     return;
-  const unsigned loop = last.getPosition();
+  const unsigned loop = *last;
   for (Axis *axis : {factor.axis, &steps}) {
     if (!isAlong(*axis, loop) || axis->parts.back() != loopNames[loop])
       continue;

@@ -1,8 +1,8 @@
 //===- BlockReduction.cpp - Several accumulators side by side
 //-----------------------------------===//
 // 1. The partial stage: loop k becomes `outer`, with the new parallel loop `inner`, which is the
-// last
-//    dimension of its result; it starts from the identity and covers whole blocks only.
+//    last dimension of its result (of contiguous parts: the first); it starts from the identity and
+//    covers whole blocks only.
 // 2. The merge combines the accumulators, starting from the initial values of the stage.
 // 3. The stage itself goes on from there with what is left of the extent, unless nothing is.
 // Reassociates: needs a combiner that is known to be associative and commutative.
@@ -47,6 +47,10 @@ LogicalResult blockReduction(kernel::FuncOp kernel, schedule::BlockReductionOp d
            << "no operand tells the extent of '" << directive.getLoop() << "'";
   OpFoldResult blocks = floorDiv(builder, loc, extent, factor);
   std::optional<int64_t> constant = getConstantIntValue(extent);
+  const bool isContiguous = directive.getContiguous();
+  if (isContiguous && (!constant || *constant % factor != 0))
+    return directive.emitOpError() << "needs a constant extent that is a multiple of " << factor
+                                   << " for contiguous parts of '" << directive.getLoop() << "'";
   AffineMap outputMap = stage.getMatchingIndexingMap(stage.getDpsInitOperand(0));
   AffineExpr k = builder.getAffineDimExpr(*loop);
   SmallVector<OpFoldResult> extents;
@@ -55,7 +59,8 @@ LogicalResult blockReduction(kernel::FuncOp kernel, schedule::BlockReductionOp d
 
   // (1)
   Draft partial(stage);
-  AffineExpr whole = k * factor + builder.getAffineDimExpr(inner);
+  AffineExpr innerExpr = builder.getAffineDimExpr(inner);
+  AffineExpr whole = isContiguous ? innerExpr * (*constant / factor) + k : k * factor + innerExpr;
   partial.extents = extents;
   partial.extents.push_back(builder.getIndexAttr(factor));
   for (Draft::Input &input : partial.inputs)
@@ -71,14 +76,14 @@ LogicalResult blockReduction(kernel::FuncOp kernel, schedule::BlockReductionOp d
   partial.loops.push_back(directive.getInner().str());
   partial.name = directive.getPartial().str();
   SmallVector<AffineExpr> place(outputMap.getResults());
-  place.push_back(builder.getAffineDimExpr(inner));
+  place.insert(isContiguous ? place.begin() : place.end(), innerExpr);
   partial.outputMap = AffineMap::get(numLoops + 1, 0, place, context);
   for (auto [number, init] : llvm::enumerate(partial.inits)) {
     auto type = cast<RankedTensorType>(init.getType());
     SmallVector<OpFoldResult> shape;
     for (int64_t d = 0; d < type.getRank(); ++d)
       shape.push_back(extentOfDim(builder, init, d));
-    shape.push_back(builder.getIndexAttr(factor));
+    shape.insert(isContiguous ? shape.begin() : shape.end(), builder.getIndexAttr(factor));
     Value identity = arith::ConstantOp::create(builder, loc, combiners[number].identity);
     auto fill =
         linalg::FillOp::create(builder, loc, ValueRange{identity},
@@ -91,7 +96,13 @@ LogicalResult blockReduction(kernel::FuncOp kernel, schedule::BlockReductionOp d
   // (2)
   unsigned rank = outputMap.getNumResults();
   bool hasTail = !isMultiple(extent, factor);
-  SmallVector<AffineMap> maps(built.getNumResults(), builder.getMultiDimIdentityMap(rank + 1));
+  AffineMap parts = builder.getMultiDimIdentityMap(rank + 1);
+  if (isContiguous) {
+    SmallVector<AffineExpr> moved(parts.getResults());
+    std::rotate(moved.begin(), moved.end() - 1, moved.end());
+    parts = AffineMap::get(rank + 1, 0, moved, context);
+  }
+  SmallVector<AffineMap> maps(built.getNumResults(), parts);
   maps.append(built.getNumResults(), builder.getMultiDimIdentityMap(rank + 1).dropResult(rank));
   SmallVector<utils::IteratorType> iterators(rank, utils::IteratorType::parallel);
   iterators.push_back(utils::IteratorType::reduction);

@@ -192,14 +192,29 @@ static void writeLaunch(ScheduleWriter &writer, ArrayRef<Operation *> outputs, c
   shared.write(writer);
 }
 
-void writeGpuLoops(ScheduleWriter &writer, kernel::FuncOp kernel) {
+static llvm::SetVector<Operation *> findOutputs(kernel::FuncOp kernel) {
   llvm::SetVector<Operation *> outputs;
   for (Value result : kernel.getBody().front().getTerminator()->getOperands())
     if (auto stage = result.getDefiningOp<linalg::GenericOp>())
       outputs.insert(stage);
+  return outputs;
+}
+
+LogicalResult writeGpuLoops(ScheduleWriter &writer, kernel::FuncOp kernel) {
+  llvm::SetVector<Operation *> outputs = findOutputs(kernel);
   if (outputs.empty())
-    return;
-  const Roots roots = findRoots(outputs.getArrayRef());
+    return success();
+  FailureOr<std::string> parts = splitGpuSum(writer, kernel, outputs.getArrayRef());
+  if (failed(parts))
+    return failure();
+  outputs = findOutputs(kernel);
+  Roots roots;
+  if (parts->empty())
+    roots = findRoots(outputs.getArrayRef());
+  else
+    for (auto stage : kernel.getBody().front().getOps<linalg::GenericOp>())
+      if (kernel::getStageName(stage) == *parts)
+        roots.insert(stage);
   SmallVector<Operation *> inOrder;
   for (auto stage : kernel.getBody().front().getOps<linalg::GenericOp>())
     if (roots.contains(stage))
@@ -213,6 +228,7 @@ void writeGpuLoops(ScheduleWriter &writer, kernel::FuncOp kernel) {
     writeLaunch(writer, stage, roots);
   }
   writeLaunch(writer, outputs.getArrayRef(), roots);
+  return success();
 }
 
 } // namespace tessera::scheduling

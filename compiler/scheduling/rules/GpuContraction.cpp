@@ -7,6 +7,7 @@
 // windows with rows and columns.
 //
 //===----------------------------------------------------------------------===//
+#include "compiler/scheduling/restructure/Restructure.h"
 #include "compiler/scheduling/rules/Plan.h"
 
 #include "dialects/kernel/Product.h"
@@ -18,10 +19,12 @@ using namespace mlir;
 
 namespace tessera::scheduling {
 
-/// A smaller tensor is not worth the rest of a tile.
-static constexpr int64_t kLeastExtent = 8;
+/// Fewer elements are not worth the rest of a tile.
+static constexpr int64_t kLeastElements = 64;
 /// Multiprocessors of the devices that the tiles were chosen for (108 to 132).
 static constexpr int64_t kMultiprocessors = 120;
+/// A part of a sum has at least so many steps of a tile's depth.
+static constexpr int64_t kLeastSteps = 8;
 /// What a line of a tile costs, in elements of the tile: bringing it to shared memory.
 static constexpr int64_t kLineCost = 24;
 
@@ -34,7 +37,8 @@ struct Tile {
 struct Contraction {
   linalg::GenericOp stage;
   SmallVector<std::string> rows, columns, batch, depth; // innermost last
-  int64_t rowExtent = 1, columnExtent = 1, batchExtent = 1;
+  int64_t rowExtent = 1, columnExtent = 1, batchExtent = 1, depthExtent = 1;
+  bool isKnown = true;    ///< all extents
   int64_t depthChunk = 4; ///< elements in 16 bytes
   schedule::Unit unit = schedule::Unit::Fma;
 };
@@ -101,6 +105,7 @@ static std::optional<Contraction> findContraction(linalg::GenericOp output, cons
         if (dim && loops[loop] == dim.getPosition()) {
           to.push_back(names[dim.getPosition()]);
           extent *= info.extentOr(loop, kGpuExtent);
+          result.isKnown &= !ShapedType::isDynamic(info.extents[loop]);
         }
     }
     return to.size() == group.size();
@@ -108,15 +113,24 @@ static std::optional<Contraction> findContraction(linalg::GenericOp output, cons
   if (!collect(info.m, result.rows, result.rowExtent) ||
       !collect(info.n, result.columns, result.columnExtent) ||
       !collect(info.batch, result.batch, result.batchExtent) ||
-      std::min(result.rowExtent, result.columnExtent) < kLeastExtent)
+      result.rowExtent * result.columnExtent < kLeastElements)
     return std::nullopt;
   // Of the depth the loop last along which a factor lies in memory.
   for (int last : {0, 1})
     for (unsigned loop : info.reductionLoops.set_bits())
-      if (last == int(llvm::any_of(info.reads,
-                                   [&](const Access &read) { return read.isContiguousIn(loop); })))
+      if (last == int(llvm::any_of(
+                      info.reads, [&](const Access &read) { return read.isContiguousIn(loop); }))) {
         result.depth.push_back(info.loops[loop]);
+        result.depthExtent *= info.extentOr(loop, kGpuExtent);
+        result.isKnown &= !ShapedType::isDynamic(info.extents[loop]);
+      }
   return result;
+}
+
+static int64_t countBlocks(const Contraction &contraction, const Tile &tile) {
+  return int64_t(llvm::divideCeil(contraction.rowExtent, tile.rows)) *
+         int64_t(llvm::divideCeil(contraction.columnExtent, tile.columns)) *
+         contraction.batchExtent;
 }
 
 /// The tile that is done first: its work and what it brings, for as many turns as the device needs.
@@ -132,10 +146,7 @@ static Tile chooseTile(const Contraction &contraction) {
                          : contraction.depthChunk == 2           ? ArrayRef<Tile>(doubleTiles)
                                                                  : ArrayRef<Tile>(wordTiles);
   auto cost = [&](const Tile &tile) {
-    const int64_t blocks = llvm::divideCeil(contraction.rowExtent, tile.rows) *
-                           llvm::divideCeil(contraction.columnExtent, tile.columns) *
-                           contraction.batchExtent;
-    return double(llvm::divideCeil(blocks, kMultiprocessors)) *
+    return double(llvm::divideCeil(countBlocks(contraction, tile), kMultiprocessors)) *
            double(tile.rows * tile.columns + kLineCost * (tile.rows + tile.columns));
   };
   return *llvm::min_element(tiles, [&](const Tile &a, const Tile &b) { return cost(a) < cost(b); });
@@ -149,6 +160,36 @@ static std::string fuse(StageWriter &stage, ArrayRef<std::string> loops, const s
     all = fused;
   }
   return all;
+}
+
+FailureOr<std::string> splitGpuSum(ScheduleWriter &writer, kernel::FuncOp kernel,
+                                   ArrayRef<Operation *> outputs) {
+  std::optional<Contraction> found;
+  for (Operation *output : outputs) {
+    std::optional<Contraction> next = findContraction(cast<linalg::GenericOp>(output), {});
+    if (!next || (found && found->stage != next->stage))
+      return std::string();
+    found = std::move(next);
+  }
+  if (!found || !found->isKnown || found->depth.size() != 1)
+    return std::string();
+  const int64_t blocks = countBlocks(*found, chooseTile(*found));
+  const int64_t step = 4 * found->depthChunk;
+  int64_t parts = 1;
+  while (blocks * parts * 2 <= kMultiprocessors * 2 &&
+         found->depthExtent % (parts * 2 * step) == 0 &&
+         found->depthExtent / (parts * 2) >= kLeastSteps * step)
+    parts *= 2;
+  if (parts == 1)
+    return std::string();
+  const std::string name = kernel::getStageName(found->stage).str(), part = name + "_part";
+  OpBuilder builder = writer.restructuring();
+  auto directive = schedule::BlockReductionOp::create(builder, writer.loc(), name, found->depth[0],
+                                                      parts, found->depth[0], "part", part,
+                                                      /*contiguous=*/true);
+  if (failed(applyRestructuring(kernel, directive)))
+    return failure();
+  return part;
 }
 
 bool writeGpuTile(ScheduleWriter &writer, ArrayRef<Operation *> outputs, const Roots &roots) {
@@ -177,8 +218,8 @@ bool writeGpuTile(ScheduleWriter &writer, ArrayRef<Operation *> outputs, const R
     writer.stage(inner).computeAt(name, "block");
   StageWriter update = writer.update(inner);
   // Lines of 64 bytes: 4 chunks, which two steps of mma take.
-  update.split(fuse(update, found->depth, "depth"), "step", "part", 4 * found->depthChunk);
-  update.gpuTile("row", "column", "part", tile.rowWarps, tile.columnWarps, /*stages=*/3,
+  update.split(fuse(update, found->depth, "depth"), "step", "inner", 4 * found->depthChunk);
+  update.gpuTile("row", "column", "inner", tile.rowWarps, tile.columnWarps, /*stages=*/3,
                  found->unit);
   return true;
 }

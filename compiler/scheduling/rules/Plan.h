@@ -189,7 +189,8 @@ void writeLoops(ScheduleWriter &writer, const OutputPlan &plan, const Target &ta
 void writeStreamLoops(ScheduleWriter &writer, const OutputPlan &plan, const Target &target);
 
 /// For a GPU: the elements of every output, 256 to a block, or rows or tiles that a block shares.
-void writeGpuLoops(ScheduleWriter &writer, kernel::FuncOp kernel);
+/// `kernel` is a copy: restructuring directives are applied to it.
+mlir::LogicalResult writeGpuLoops(ScheduleWriter &writer, kernel::FuncOp kernel);
 
 /// For a GPU: stages that launches of their own compute as a whole.
 using Roots = llvm::SmallPtrSet<mlir::Operation *, 8>;
@@ -200,6 +201,11 @@ constexpr int64_t kGpuExtent = 1024;
 /// not.
 bool writeGpuTile(ScheduleWriter &writer, llvm::ArrayRef<mlir::Operation *> outputs,
                   const Roots &roots);
+
+/// For a GPU: cuts the sum of products that all outputs follow from into parts, where its tiles
+/// would be few. Gives the stage of the parts, which wants a launch of its own; "": nothing is cut.
+mlir::FailureOr<std::string> splitGpuSum(ScheduleWriter &writer, kernel::FuncOp kernel,
+                                         llvm::ArrayRef<mlir::Operation *> outputs);
 
 /// The stages that reduce, of those that a launch computes for an output.
 llvm::SetVector<mlir::linalg::GenericOp> findReductions(mlir::linalg::GenericOp output,

@@ -73,3 +73,23 @@ kernel.func @odd(%x: tensor<4x70xf32>) -> tensor<4xf32> {
 schedule.func @odd_s for @odd {
   schedule.block_reduction "sum" loop "k" by 32 into "ko", "ki" as "sum_part"
 }
+
+// Contiguous parts: the accumulators are the first dimension.
+// CHECK-LABEL: kernel.func @parts(
+// CHECK: kernel.loops = ["m", "ko", "ki"], kernel.stage = "sum_part"
+// CHECK: kernel.loops = ["m", "ki"], kernel.stage = "sum"
+kernel.func @parts(%x: tensor<4x64xf32>) -> tensor<4xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<4xf32>
+  %init = linalg.fill {kernel.stage = "init"} ins(%zero : f32) outs(%e : tensor<4xf32>) -> tensor<4xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(m, k) -> (m, k)>, affine_map<(m, k) -> (m)>], iterator_types = ["parallel", "reduction"]}
+      ins(%x : tensor<4x64xf32>) outs(%init : tensor<4xf32>) attrs = {kernel.stage = "sum", kernel.loops = ["m", "k"]} {
+  ^bb0(%v: f32, %o: f32):
+    %s = arith.addf %o, %v : f32
+    linalg.yield %s : f32
+  } -> tensor<4xf32>
+  kernel.return %r : tensor<4xf32>
+}
+schedule.func @parts_s for @parts {
+  schedule.block_reduction "sum" loop "k" by 4 into "ko", "ki" as "sum_part" contiguous
+}

@@ -222,3 +222,22 @@ schedule.func @s for @k {
 
 // expected-error @+1 {{'missing' is no kernel.func}}
 schedule.func @s for @missing {}
+
+// -----
+
+kernel.func @k(%x: tensor<6xf32>) -> tensor<f32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<f32>
+  %init = linalg.fill {kernel.stage = "init"} ins(%zero : f32) outs(%e : tensor<f32>) -> tensor<f32>
+  %r = linalg.generic {indexing_maps = [affine_map<(k) -> (k)>, affine_map<(k) -> ()>], iterator_types = ["reduction"]}
+      ins(%x : tensor<6xf32>) outs(%init : tensor<f32>) attrs = {kernel.stage = "r", kernel.loops = ["k"]} {
+  ^bb0(%v: f32, %o: f32):
+    %s = arith.addf %v, %o : f32
+    linalg.yield %s : f32
+  } -> tensor<f32>
+  kernel.return %r : tensor<f32>
+}
+schedule.func @s for @k {
+  // expected-error @+1 {{needs a constant extent that is a multiple of 4 for contiguous parts of 'k'}}
+  schedule.block_reduction "r" loop "k" by 4 into "ko", "ki" as "p" contiguous
+}

@@ -15,8 +15,8 @@
 // SCHEDULE: schedule.stage "acc"
 // SCHEDULE-NEXT: schedule.compute_at "add" loop "block"
 // SCHEDULE: schedule.update "acc"
-// SCHEDULE-NEXT: schedule.split "r0" into "step", "part" by 32
-// SCHEDULE-NEXT: schedule.gpu_tile "row", "column", "part" warps 2, 2 stages 3 by mma
+// SCHEDULE-NEXT: schedule.split "r0" into "step", "inner" by 32
+// SCHEDULE-NEXT: schedule.gpu_tile "row", "column", "inner" warps 2, 2 stages 3 by mma
 
 // CHECK: .maxntid 128
 // CHECK-DAG: cp.async.cg.shared.global

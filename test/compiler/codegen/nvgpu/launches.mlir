@@ -5,7 +5,7 @@
 // SCHEDULE: schedule.scratch "acc"
 // SCHEDULE: schedule.stage "acc" {
 // SCHEDULE-NEXT: schedule.compute_root
-// SCHEDULE: schedule.gpu_tile "row", "column", "part"
+// SCHEDULE: schedule.gpu_tile "row", "column", "inner"
 // CHECK: .entry kernel_0(
 // CHECK: .entry kernel_1(
 graph.func @main(%q: !graph.tensor<[64, 64], f32> {graph.name = "q"}, %k: !graph.tensor<[S, 64], f32> {graph.name = "k"},
