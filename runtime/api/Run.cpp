@@ -213,8 +213,8 @@ static const Function *functionOf(tessera_context *context, uint32_t index) {
   return index < functions.size ? &functions[index] : nullptr;
 }
 
-tessera_code tessera_set_input(tessera_context *context, uint32_t function, uint32_t input,
-                               const tessera_tensor *tensor, tessera_error **error) {
+static tessera_code setInput(tessera_context *context, uint32_t function, uint32_t input,
+                             const tessera_tensor *tensor, bool isOnDevice, tessera_error **error) {
   if (!context)
     return deliver(isNull("context"), error);
   const Function *f = functionOf(context, function);
@@ -225,11 +225,13 @@ tessera_code tessera_set_input(tessera_context *context, uint32_t function, uint
   TensorView view;
   if (Status status = toView(*tensor, view); !status.ok())
     return deliver(std::move(status).at("input '%s'", f->inputs[input].name), error);
+  view.isOnDevice = isOnDevice;
   return deliver(unwrap(context)->setInput(function, input, view), error);
 }
 
-tessera_code tessera_set_output(tessera_context *context, uint32_t function, uint32_t output,
-                                const tessera_tensor *tensor, tessera_error **error) {
+static tessera_code setOutput(tessera_context *context, uint32_t function, uint32_t output,
+                              const tessera_tensor *tensor, bool staysOnDevice,
+                              tessera_error **error) {
   if (!context)
     return deliver(isNull("context"), error);
   const Function *f = functionOf(context, function);
@@ -239,7 +241,25 @@ tessera_code tessera_set_output(tessera_context *context, uint32_t function, uin
   if (tensor)
     if (Status status = toView(*tensor, view); !status.ok())
       return deliver(std::move(status).at("output '%s'", f->outputs[output].name), error);
-  return deliver(unwrap(context)->setOutput(function, output, tensor ? &view : nullptr), error);
+  return deliver(
+      unwrap(context)->setOutput(function, output, tensor ? &view : nullptr, staysOnDevice), error);
+}
+
+tessera_code tessera_set_input(tessera_context *context, uint32_t function, uint32_t input,
+                               const tessera_tensor *tensor, tessera_error **error) {
+  return setInput(context, function, input, tensor, /*isOnDevice=*/false, error);
+}
+tessera_code tessera_set_output(tessera_context *context, uint32_t function, uint32_t output,
+                                const tessera_tensor *tensor, tessera_error **error) {
+  return setOutput(context, function, output, tensor, /*staysOnDevice=*/false, error);
+}
+tessera_code tessera_set_device_input(tessera_context *context, uint32_t function, uint32_t input,
+                                      const tessera_tensor *tensor, tessera_error **error) {
+  return setInput(context, function, input, tensor, /*isOnDevice=*/true, error);
+}
+tessera_code tessera_set_device_output(tessera_context *context, uint32_t function, uint32_t output,
+                                       const tessera_tensor *tensor, tessera_error **error) {
+  return setOutput(context, function, output, tensor, /*staysOnDevice=*/true, error);
 }
 
 tessera_code tessera_run(tessera_context *context, uint32_t function,
@@ -248,7 +268,8 @@ tessera_code tessera_run(tessera_context *context, uint32_t function,
     return deliver(isNull("context"), error);
   if (!functionOf(context, function))
     return deliver(badIndex("function", function), error);
-  return deliver(unwrap(context)->run(function, readOptions(options).timeout), error);
+  const tessera_run_options given = readOptions(options);
+  return deliver(unwrap(context)->run(function, given.timeout, given.stream), error);
 }
 
 tessera_code tessera_get_output(tessera_context *context, uint32_t function, uint32_t output,

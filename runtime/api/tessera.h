@@ -41,7 +41,7 @@ extern "C" {
 #endif
 
 /* Raised when something here is added; nothing is ever removed or changed. */
-#define TESSERA_API_VERSION 2
+#define TESSERA_API_VERSION 3
 #define TESSERA_MAX_RANK 16
 
 typedef struct tessera_module tessera_module;
@@ -247,11 +247,29 @@ TESSERA_API tessera_code tessera_set_output(tessera_context *context, uint32_t f
                                             uint32_t output, const tessera_tensor *tensor,
                                             tessera_error **error);
 
+/* Since version 3. As tessera_set_input and tessera_set_output, for memory of the module's device
+ * ("cuda": what cuMemAlloc or cudaMalloc gave): nothing is copied. Inputs are dense row-major. An
+ * output with NULL stays in the device's memory that the context owns, where tessera_get_output
+ * finds it. On devices that compute in the host's memory they are the same as those. The caller's
+ * memory must not be freed or changed before the work is done that uses it. */
+TESSERA_API tessera_code tessera_set_device_input(tessera_context *context, uint32_t function,
+                                                  uint32_t input, const tessera_tensor *tensor,
+                                                  tessera_error **error);
+TESSERA_API tessera_code tessera_set_device_output(tessera_context *context, uint32_t function,
+                                                   uint32_t output, const tessera_tensor *tensor,
+                                                   tessera_error **error);
+
 /* Set `size` to sizeof(tessera_run_options) and everything else to 0 for the defaults. */
 typedef struct tessera_run_options {
   uint32_t size;
   uint32_t reserved;
   uint64_t timeout; /* nanoseconds from the start of the run; 0: none */
+  /* Since version 3. The stream of the device to work in (a CUstream or cudaStream_t), NULL: the
+   * default one. In a stream, a run whose outputs all stay in the device's memory returns when the
+   * work is queued: events recorded in the stream say when it is done, and what went wrong in a
+   * kernel is found where the stream is waited for. Runs of one context in several streams are for
+   * the caller to put in order. */
+  void *stream;
 } tessera_run_options;
 
 /* Computes the outputs. Allocates nothing when the extents were seen before (and not forgotten, see
@@ -292,7 +310,8 @@ TESSERA_API tessera_code tessera_reset(tessera_context *context, tessera_error *
 
 typedef uint32_t tessera_record_kind;
 enum {
-  TESSERA_RECORD_LAUNCH = 0, /* a kernel, as the calling thread sees it */
+  TESSERA_RECORD_LAUNCH = 0, /* a kernel, as the calling thread sees it; the duration on "cuda" is
+                              * the GPU's own, measured by events */
   TESSERA_RECORD_COPY = 1,
   TESSERA_RECORD_FILL = 2,
   TESSERA_RECORD_PLAN = 3, /* sizes and places of memory, when a shape is new */

@@ -8,16 +8,24 @@
 namespace tessera::rt {
 
 // Memory that the host cannot reach. Addresses are the device's; see Memory.h for the order.
+// `queue` is one of the device's own kind (a CUstream), null: the ordinary one.
 struct DeviceMemory {
   // Aligned to kBufferAlignment at least. An error says how much there is.
   Status (*allocate)(uint64_t bytes, void *&address);
   void (*release)(void *address);
-  Status (*toDevice)(void *to, const void *from, uint64_t bytes); // `from` is free when it returns
-  Status (*toHost)(void *to, const void *from, uint64_t bytes);
-  Status (*copy)(void *to, const void *from, uint64_t bytes);
+  // `from` is free when it returns.
+  Status (*toDevice)(void *queue, void *to, const void *from, uint64_t bytes);
+  Status (*toHost)(void *queue, void *to, const void *from, uint64_t bytes);
+  Status (*copy)(void *queue, void *to, const void *from, uint64_t bytes);
   // The low bytes of `pattern` in every element of 1, 2, 4 or 8 bytes.
-  Status (*fill)(void *to, uint64_t pattern, uint32_t elementBytes, uint64_t elements);
-  Status (*wait)();
+  Status (*fill)(void *queue, void *to, uint64_t pattern, uint32_t elementBytes, uint64_t elements);
+  Status (*wait)(void *queue);
+  // Notes the device's time in the queue; a mark that is null is made first. Null functions: what a
+  // launch takes is what the host waits for it.
+  Status (*mark)(void *queue, void *&mark) = nullptr;
+  // Between two marks that the queue has passed.
+  Status (*elapsed)(void *first, void *last, int64_t &nanoseconds) = nullptr;
+  void (*releaseMark)(void *mark) = nullptr;
 };
 
 struct Device {
@@ -26,7 +34,8 @@ struct Device {
   bool runsCode;      // false: no CPU feature is asked for, code is not made executable
   // `kernel` is the entry of the code, or what `prepare` gave. Where the device knows more than a
   // number about what went wrong, it says so in `error`.
-  int32_t (*launch)(void *kernel, const KernelContext *context, void *const *args, Status &error);
+  int32_t (*launch)(void *kernel, const KernelContext *context, void *queue, void *const *args,
+                    Status &error);
   // For devices whose kernels are no code of this process: makes one ready when the module is
   // loaded. `image` has `bytes` bytes that nobody has checked; it lives as long as the module.
   Status (*prepare)(const uint8_t *image, uint64_t bytes, void *&kernel) = nullptr;
@@ -39,7 +48,7 @@ struct Device {
 };
 
 // Raised when a field is added to Device or DeviceMemory.
-constexpr uint32_t kDeviceAbi = 1;
+constexpr uint32_t kDeviceAbi = 2;
 
 const Device &cpuDevice();
 // Runs programs, checks everything, launches nothing.

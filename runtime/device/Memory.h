@@ -15,6 +15,17 @@ namespace tessera::rt {
 class Memory {
 public:
   explicit Memory(const DeviceMemory *remote) : remote(remote) {}
+  Memory(const Memory &) = delete;
+  Memory &operator=(const Memory &) = delete;
+  ~Memory() {
+    for (void *mark : marks)
+      if (mark)
+        remote->releaseMark(mark);
+  }
+
+  // Of the device, in which all that follows is done; null: the ordinary one.
+  void setQueue(void *chosen) { queue = chosen; }
+  void *getQueue() const { return queue; }
 
   bool isRemote() const { return remote != nullptr; }
   Status toDevice(uint8_t *to, const void *from, uint64_t bytes) const {
@@ -29,25 +40,38 @@ public:
   }
   Status fill(uint8_t *to, uint64_t pattern, uint32_t elementBytes, uint64_t elements) const {
     if (remote)
-      return elements ? remote->fill(to, pattern, elementBytes, elements) : Status();
+      return elements ? remote->fill(queue, to, pattern, elementBytes, elements) : Status();
     for (uint64_t i = 0; i < elements; ++i)
       std::memcpy(to + i * elementBytes, &pattern, elementBytes);
     return {};
   }
-  Status wait() const { return remote ? remote->wait() : Status(); }
+  Status wait() const { return remote ? remote->wait(queue) : Status(); }
+
+  // The device's own time between beginTiming and endTiming, which waits. Without a clock of its
+  // own, `nanoseconds` stays as it is.
+  Status beginTiming() { return remote && remote->mark ? remote->mark(queue, marks[0]) : Status(); }
+  Status endTiming(int64_t &nanoseconds) {
+    if (!remote || !remote->mark)
+      return wait();
+    TESSERA_TRY(remote->mark(queue, marks[1]));
+    TESSERA_TRY(wait());
+    return remote->elapsed(marks[0], marks[1], nanoseconds);
+  }
 
 private:
-  static Status transfer(Status (*move)(void *, const void *, uint64_t), void *to, const void *from,
-                         uint64_t bytes) {
+  Status transfer(Status (*move)(void *, void *, const void *, uint64_t), void *to,
+                  const void *from, uint64_t bytes) const {
     if (!bytes)
       return {};
     if (move)
-      return move(to, from, bytes);
+      return move(queue, to, from, bytes);
     std::memcpy(to, from, bytes);
     return {};
   }
 
   const DeviceMemory *remote;
+  void *queue = nullptr;
+  void *marks[2] = {};
 };
 
 // A block of what kernels see that only grows; growing loses the contents.

@@ -109,13 +109,15 @@ Status Context::initialize(const Function &function, FunctionState &state) {
   state.isSet = arena.array<bool>(function.inputs.size);
   state.outputs = arena.array<TensorView>(function.outputs.size);
   state.isGiven = arena.array<bool>(function.outputs.size);
+  state.staysOnDevice = arena.array<bool>(function.outputs.size);
   state.inputMemory = arena.array<uint8_t *>(function.inputs.size);
   state.registers = arena.array<int64_t>(function.registers);
   state.bound = arena.array<Bound>(function.buffers.size);
   state.arguments = arena.array<void *>(function.maxArgs);
   state.variableBuffers = {arena.array<uint32_t>(function.buffers.size), 0};
-  if (!state.inputs || !state.isSet || !state.outputs || !state.isGiven || !state.inputMemory ||
-      !state.registers || !state.bound || !state.arguments || !state.variableBuffers.data)
+  if (!state.inputs || !state.isSet || !state.outputs || !state.isGiven || !state.staysOnDevice ||
+      !state.inputMemory || !state.registers || !state.bound || !state.arguments ||
+      !state.variableBuffers.data)
     return Status::outOfMemory();
   for (size_t i = 0; i < function.buffers.size; ++i) {
     const Buffer &buffer = function.buffers[i];

@@ -27,6 +27,7 @@ struct TensorView {
   uint32_t rank = 0;
   int64_t dims[kMaxRank] = {};
   int64_t strides[kMaxRank] = {};
+  bool isOnDevice = false;      // `data` is an address of the device's memory
   uintptr_t begin = 0, end = 0; // the bytes it reaches, found by Context::set*
 };
 
@@ -47,8 +48,11 @@ public:
   ~Context();
 
   Status setInput(uint32_t function, uint32_t input, const TensorView &tensor);
-  Status setOutput(uint32_t function, uint32_t output, const TensorView *tensor);
-  Status run(uint32_t function, uint64_t timeout);
+  Status setOutput(uint32_t function, uint32_t output, const TensorView *tensor,
+                   bool staysOnDevice = false);
+  // `queue` is one of the device's (null: the ordinary one). In one, a run whose outputs all stay
+  // on the device ends when everything is in the queue.
+  Status run(uint32_t function, uint64_t timeout, void *queue = nullptr);
   Status getOutput(uint32_t function, uint32_t output, TensorView &tensor);
   void cancel() { cancelled = 1; }
 
@@ -125,6 +129,7 @@ private:
     bool *isSet;
     TensorView *outputs; // the caller's, data null when owned
     bool *isGiven;
+    bool *staysOnDevice;      // no copy for the host
     uint8_t **inputMemory;    // what kernels read: the caller's memory, or a copy
     Block *staging;           // of inputs that are not dense
     DeviceBlock *owned;       // of outputs that kernels do not write to the caller's memory
@@ -167,7 +172,7 @@ private:
   Status initializeVariables();
   Status checkStop();
   void record(RecordKind kind, uint32_t function, uint32_t instruction, int32_t kernel,
-              int64_t start, int64_t operations, int64_t bytes);
+              int64_t start, int64_t operations, int64_t bytes, int64_t duration = -1);
 
   static int32_t parallelFor(const KernelContext *context, KernelTask task, int32_t min,
                              int32_t extent, uint8_t *closure);
@@ -175,7 +180,7 @@ private:
   static bool shouldStop(const KernelContext *context);
 
   Arena arena;
-  const Memory memory;
+  Memory memory;
   DeviceBlock zeros; // what kernels see of inputs that are empty
   VariableState *variables = nullptr;
   FunctionState *functions = nullptr;

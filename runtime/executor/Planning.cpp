@@ -68,7 +68,8 @@ Status Context::bindMemory(const Function &function, FunctionState &state, uint3
   case BufferKind::Output: {
     const TensorSignature &signature = function.outputs[buffer.source];
     const bool isGiven = state.isGiven[buffer.source];
-    if (!isGiven || memory.isRemote()) {
+    const bool isInPlace = isGiven && (!memory.isRemote() || state.staysOnDevice[buffer.source]);
+    if (!isInPlace) {
       TESSERA_TRY(reserve(state.owned[buffer.source], bytes));
       bound.host = state.owned[buffer.source].data();
     }
@@ -82,7 +83,7 @@ Status Context::bindMemory(const Function &function, FunctionState &state, uint3
                              "result has %d",
                              signature.name, (long long)tensor.dims[d], d,
                              bound.dim[tensor.rank - 1 - d].extent);
-    if (!memory.isRemote())
+    if (isInPlace)
       bound.host = static_cast<uint8_t *>(tensor.data);
     return {};
   }

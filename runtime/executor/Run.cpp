@@ -39,7 +39,7 @@ Status Context::checkStop() {
 }
 
 void Context::record(RecordKind kind, uint32_t function, uint32_t instruction, int32_t kernel,
-                     int64_t start, int64_t operations, int64_t bytes) {
+                     int64_t start, int64_t operations, int64_t bytes, int64_t duration) {
   if (!recordCapacity)
     return;
   if (records.size() >= recordCapacity) {
@@ -47,8 +47,10 @@ void Context::record(RecordKind kind, uint32_t function, uint32_t instruction, i
     return;
   }
   // Within the room that startProfile made.
-  (void)records.push_back({kind, function, instruction, kernel, start,
-                           monotonicNanoseconds() - start, operations, bytes});
+  if (duration < 0)
+    duration = monotonicNanoseconds() - start;
+  (void)records.push_back(
+      {kind, function, instruction, kernel, start, duration, operations, bytes});
 }
 
 //===----------------------------------------------------------------------===//
@@ -263,14 +265,17 @@ Status Context::launch(uint32_t functionIndex, FunctionState &state, uint32_t in
   const int64_t start = recordCapacity ? monotonicNanoseconds() : 0;
   reported = 0;
   Status problem;
-  const int32_t status =
-      module.device->launch(kernel.function, &kernelContext, state.arguments, problem);
+  if (recordCapacity)
+    TESSERA_TRY(memory.beginTiming());
+  const int32_t status = module.device->launch(kernel.function, &kernelContext, memory.getQueue(),
+                                               state.arguments, problem);
   // Launches do not wait for their end, except where it is measured.
+  int64_t duration = -1;
   if (recordCapacity && problem.ok())
-    problem = memory.wait();
+    problem = memory.endTiming(duration);
   record(RecordKind::Launch, functionIndex, index, int32_t(x.a), start,
          x.dst == kNoRegister ? -1 : state.registers[x.dst],
-         x.d == kNoRegister ? -1 : state.registers[x.d]);
+         x.d == kNoRegister ? -1 : state.registers[x.d], duration);
   if (status == 0 && problem.ok())
     return {};
   TESSERA_TRY(checkStop());
@@ -362,9 +367,12 @@ Status Context::call(uint32_t functionIndex) {
   return checkStop();
 }
 
-Status Context::run(uint32_t functionIndex, uint64_t timeout) {
+Status Context::run(uint32_t functionIndex, uint64_t timeout, void *queue) {
   Occupied occupied(*this);
   TESSERA_TRY(occupied.status());
+  if (queue && !memory.isRemote())
+    return Status::error(Code::InvalidArgument, "device '%s' has no streams", module.device->name);
+  memory.setQueue(queue);
   const int64_t start = monotonicNanoseconds();
   if (!timeout || timeout > uint64_t(INT64_MAX - start))
     deadline = 0;

@@ -110,12 +110,14 @@ Status Context::setInput(uint32_t function, uint32_t input, const TensorView &te
   return {};
 }
 
-Status Context::setOutput(uint32_t function, uint32_t output, const TensorView *tensor) {
+Status Context::setOutput(uint32_t function, uint32_t output, const TensorView *tensor,
+                          bool staysOnDevice) {
   Occupied occupied(*this);
   TESSERA_TRY(occupied.status());
   const Function &f = module.variant().functions[function];
   FunctionState &state = functions[function];
   state.isGiven[output] = false;
+  state.staysOnDevice[output] = staysOnDevice && memory.isRemote();
   if (!tensor)
     return {};
   TensorView checked = *tensor;
@@ -142,7 +144,7 @@ Status Context::getOutput(uint32_t function, uint32_t output, TensorView &tensor
       continue;
     const KernelBuffer &bound = state.bound[i].buffer;
     tensor.data = bound.host;
-    if (memory.isRemote())
+    if (memory.isRemote() && !state.staysOnDevice[output])
       tensor.data =
           state.isGiven[output] ? state.outputs[output].data : state.outputCopies[output].data();
     tensor.type = buffer.type;
@@ -207,12 +209,17 @@ Status Context::checkInputs(const Function &function, FunctionState &state) {
       return Status::error(Code::TooLarge, "input '%s' is too large", signature.name);
     const uint64_t bytes = uint64_t(count) * elementBytes;
     uint8_t *dense = static_cast<uint8_t *>(tensor.data);
+    const bool isRemote = memory.isRemote() && tensor.isOnDevice;
     if (!isDense(tensor)) {
+      if (isRemote)
+        return Status::error(Code::WrongShape,
+                             "input '%s' is in the device's memory and not dense row-major",
+                             signature.name);
       TESSERA_TRY(reserve(state.staging[i], bytes));
       dense = state.staging[i].data();
       copyDense(tensor, dense, elementBytes);
     }
-    if (memory.isRemote()) {
+    if (memory.isRemote() && !isRemote) {
       TESSERA_TRY(reserve(state.inputCopies[i], bytes).at("input '%s'", signature.name));
       TESSERA_TRY(memory.toDevice(state.inputCopies[i].data(), dense, bytes));
       dense = state.inputCopies[i].data();
@@ -222,14 +229,16 @@ Status Context::checkInputs(const Function &function, FunctionState &state) {
   return checkOverlap(function, state);
 }
 
-// From a device with memory of its own.
+// From a device with memory of its own. What stays there is ready when the queue has passed.
 Status Context::deliverOutputs(const Function &function, FunctionState &state) {
   if (!memory.isRemote())
     return {};
+  bool allStay = memory.getQueue() && !function.outputs.empty();
   for (size_t i = 0; i < function.buffers.size; ++i) {
     const Buffer &buffer = function.buffers[i];
-    if (buffer.kind != BufferKind::Output)
+    if (buffer.kind != BufferKind::Output || state.staysOnDevice[buffer.source])
       continue;
+    allStay = false;
     const uint64_t bytes = uint64_t(state.bound[i].elements) * info(buffer.type).bytes;
     void *to = state.outputs[buffer.source].data;
     if (!state.isGiven[buffer.source]) {
@@ -238,7 +247,7 @@ Status Context::deliverOutputs(const Function &function, FunctionState &state) {
     }
     TESSERA_TRY(memory.toHost(to, state.bound[i].buffer.host, bytes));
   }
-  return memory.wait(); // Also what wrote no output.
+  return allStay ? Status() : memory.wait(); // Also what wrote no output.
 }
 
 // What is written must not be read or written under another name. Asked once for the tensors that

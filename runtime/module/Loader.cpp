@@ -298,7 +298,7 @@ Status Module::uploadConstants() {
     auto *to =
         static_cast<uint8_t *>(deviceConstants) + (reinterpret_cast<uintptr_t>(constant.seen) - 1);
     if (constant.bytes)
-      TESSERA_TRY(deviceMemory->toDevice(to, constant.data, constant.bytes));
+      TESSERA_TRY(deviceMemory->toDevice(nullptr, to, constant.data, constant.bytes));
     constant.seen = to;
   }
   return {};

@@ -10,6 +10,7 @@
 #include "runtime/device/cuda/Driver.h"
 #include "test/gpu/Machine.h"
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -75,7 +76,11 @@ struct rt::cuda::FunctionRecord {
   const ptx::Program *program;
   std::string name;
 };
+struct rt::cuda::EventRecord {
+  std::chrono::steady_clock::time_point passed;
+};
 using rt::cuda::ContextRecord;
+using rt::cuda::EventRecord;
 using rt::cuda::FunctionRecord;
 using rt::cuda::ModuleRecord;
 using rt::cuda::StreamRecord;
@@ -112,7 +117,24 @@ EXPORT cuCtxSetCurrent(ContextRecord *context) {
   machine.hasContext = context != nullptr;
   return 0;
 }
-EXPORT cuCtxSynchronize() { return state(); }
+EXPORT cuStreamSynchronize(StreamRecord *) { return state(); }
+
+EXPORT cuEventCreate(EventRecord **event, unsigned) {
+  *event = new EventRecord{};
+  return state();
+}
+EXPORT cuEventRecord(EventRecord *event, StreamRecord *) {
+  event->passed = std::chrono::steady_clock::now();
+  return state();
+}
+EXPORT cuEventElapsedTime(float *milliseconds, EventRecord *first, EventRecord *last) {
+  *milliseconds = std::chrono::duration<float, std::milli>(last->passed - first->passed).count();
+  return state();
+}
+EXPORT cuEventDestroy_v2(EventRecord *event) {
+  delete event;
+  return 0;
+}
 
 EXPORT cuMemGetInfo_v2(size_t *free, size_t *total) {
   *total = size_t(setting("FAKE_CUDA_MEMORY", 1 << 30));
@@ -141,7 +163,7 @@ EXPORT cuMemFree_v2(DevicePtr address) {
   return 0;
 }
 
-EXPORT cuMemcpyHtoD_v2(DevicePtr to, const void *from, size_t bytes) {
+EXPORT cuMemcpyHtoDAsync_v2(DevicePtr to, const void *from, size_t bytes, StreamRecord *) {
   if (const Result result = state())
     return result;
   if (!isInside(to, bytes))
@@ -149,7 +171,7 @@ EXPORT cuMemcpyHtoD_v2(DevicePtr to, const void *from, size_t bytes) {
   std::memcpy(onHost(to), from, bytes);
   return 0;
 }
-EXPORT cuMemcpyDtoH_v2(void *to, DevicePtr from, size_t bytes) {
+EXPORT cuMemcpyDtoHAsync_v2(void *to, DevicePtr from, size_t bytes, StreamRecord *) {
   if (const Result result = state())
     return result;
   if (!isInside(from, bytes))

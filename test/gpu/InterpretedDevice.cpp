@@ -32,13 +32,14 @@ rt::Status allocate(uint64_t bytes, void *&address) {
   return {};
 }
 
-rt::Status fill(void *to, uint64_t pattern, uint32_t elementBytes, uint64_t elements) {
+rt::Status fill(void *, void *to, uint64_t pattern, uint32_t elementBytes, uint64_t elements) {
   for (uint64_t i = 0; i < elements; ++i)
     std::memcpy(onHost(to) + i * elementBytes, &pattern, elementBytes);
   return {};
 }
 
-template <bool toHost, bool fromHost> rt::Status move(void *to, const void *from, uint64_t bytes) {
+template <bool toHost, bool fromHost>
+rt::Status move(void *, void *to, const void *from, uint64_t bytes) {
   std::memcpy(toHost ? to : onHost(to), fromHost ? from : onHost(from), bytes);
   return {};
 }
@@ -50,7 +51,7 @@ constexpr rt::DeviceMemory kMemory{
     move<true, false>,
     move<false, false>,
     fill,
-    [] { return rt::Status(); },
+    [](void *) { return rt::Status(); },
 };
 
 struct Loaded {
@@ -74,7 +75,8 @@ rt::Status prepare(const uint8_t *image, uint64_t bytes, void *&kernel) {
   return {};
 }
 
-int32_t launch(void *handle, const rt::KernelContext *, void *const *args, rt::Status &error) {
+int32_t launch(void *handle, const rt::KernelContext *, void *, void *const *args,
+               rt::Status &error) {
   auto &loaded = *static_cast<Loaded *>(handle);
   const rt::DeviceKernel &kernel = loaded.kernel;
   Launch request;

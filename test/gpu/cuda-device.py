@@ -79,3 +79,12 @@ expect("this device cannot run the module: cuda:sm_80 needs sm_80", gpu, FAKE_CU
 expect("y: f64[4x3] min", gpu, FAKE_CUDA_CAPABILITY="90")
 expect("input 'x': 96 bytes of the memory of interpreter of PTX are needed, 44 of 100 are free", gpu,
        FAKE_CUDA_MEMORY="100")
+
+# Of code for several architectures, the best that a device runs.
+several = folder / "several.tsm"
+subprocess.run(["tessera-compile", folder / "steps.mlir", "--target", "cuda:sm_80,cuda:sm_90a", "-o", several, "-q"], check=True)
+for capability, level in (("80", "sm_80"), ("86", "sm_80"), ("90", "sm_90a"), ("100", "sm_80")):
+    chosen = subprocess.run([sys.executable, "-c", "import sys, tessera; print(repr(tessera.load(sys.argv[1], device='cuda')))", several],
+                            check=True, capture_output=True, text=True, env=os.environ | {"FAKE_CUDA_CAPABILITY": capability})
+    assert f"cuda:{level}" in chosen.stdout, (capability, chosen.stdout)
+expect("this device cannot run the module: cuda:sm_90a needs sm_90a; cuda:sm_80 needs sm_80", several, FAKE_CUDA_CAPABILITY="75")

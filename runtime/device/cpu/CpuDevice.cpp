@@ -3,7 +3,7 @@
 const tessera::rt::Device &tessera::rt::cpuDevice() {
   static constexpr Device device{
       "cpu", "cpu", true,
-      [](void *kernel, const KernelContext *context, void *const *args, Status &) {
+      [](void *kernel, const KernelContext *context, void *, void *const *args, Status &) {
         return reinterpret_cast<KernelEntry>(kernel)(context, args);
       }};
   return device;

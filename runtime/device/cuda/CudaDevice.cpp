@@ -11,6 +11,8 @@ namespace {
 
 using cuda::DevicePtr;
 using cuda::Driver;
+using cuda::EventRecord;
+using cuda::StreamRecord;
 
 // What every kernel may take on every architecture (CUDA C++ Programming Guide, "Function
 // Parameters").
@@ -56,44 +58,79 @@ void release(void *address) {
   });
 }
 
-Status toDevice(void *to, const void *from, uint64_t bytes) {
+StreamRecord *toStream(void *queue) { return static_cast<StreamRecord *>(queue); }
+
+Status wait(void *queue) {
   return with([&](const Driver &driver) {
-    return driver.check(driver.copyToDevice(toPtr(to), from, bytes), "a copy to the device");
+    return driver.check(driver.streamSynchronize(toStream(queue)), "waiting for kernels");
   });
 }
-Status toHost(void *to, const void *from, uint64_t bytes) {
-  return with([&](const Driver &driver) {
-    return driver.check(driver.copyToHost(to, toPtr(from), bytes), "a copy from the device");
-  });
+
+Status toDevice(void *queue, void *to, const void *from, uint64_t bytes) {
+  TESSERA_TRY(with([&](const Driver &driver) {
+    return driver.check(driver.copyToDevice(toPtr(to), from, bytes, toStream(queue)),
+                        "a copy to the device");
+  }));
+  // Memory that is not pinned may be read until then.
+  return wait(queue);
 }
-Status copy(void *to, const void *from, uint64_t bytes) {
+Status toHost(void *queue, void *to, const void *from, uint64_t bytes) {
+  TESSERA_TRY(with([&](const Driver &driver) {
+    return driver.check(driver.copyToHost(to, toPtr(from), bytes, toStream(queue)),
+                        "a copy from the device");
+  }));
+  return wait(queue);
+}
+Status copy(void *queue, void *to, const void *from, uint64_t bytes) {
   return with([&](const Driver &driver) {
-    return driver.check(driver.copyOnDevice(toPtr(to), toPtr(from), bytes, nullptr),
+    return driver.check(driver.copyOnDevice(toPtr(to), toPtr(from), bytes, toStream(queue)),
                         "a copy on the device");
   });
 }
 
-Status fill(void *to, uint64_t pattern, uint32_t elementBytes, uint64_t elements) {
+Status fill(void *queue, void *to, uint64_t pattern, uint32_t elementBytes, uint64_t elements) {
   return with([&](const Driver &driver) {
     const DevicePtr at = toPtr(to);
+    StreamRecord *const stream = toStream(queue);
     cuda::Result result;
     switch (elementBytes) {
-    case 1: result = driver.fill8(at, uint8_t(pattern), elements, nullptr); break;
-    case 2: result = driver.fill16(at, uint16_t(pattern), elements, nullptr); break;
-    case 4: result = driver.fill32(at, uint32_t(pattern), elements, nullptr); break;
+    case 1: result = driver.fill8(at, uint8_t(pattern), elements, stream); break;
+    case 2: result = driver.fill16(at, uint16_t(pattern), elements, stream); break;
+    case 4: result = driver.fill32(at, uint32_t(pattern), elements, stream); break;
     default:
       // Rows of one word, 8 bytes apart: the low halves, then the high ones.
-      result = driver.fillRows32(at, 8, uint32_t(pattern), 1, elements, nullptr);
+      result = driver.fillRows32(at, 8, uint32_t(pattern), 1, elements, stream);
       if (result == cuda::kSuccess)
-        result = driver.fillRows32(at + 4, 8, uint32_t(pattern >> 32), 1, elements, nullptr);
+        result = driver.fillRows32(at + 4, 8, uint32_t(pattern >> 32), 1, elements, stream);
     }
     return driver.check(result, "a fill on the device");
   });
 }
 
-Status wait() {
-  return with([](const Driver &driver) {
-    return driver.check(driver.contextSynchronize(), "waiting for kernels");
+Status mark(void *queue, void *&mark) {
+  return with([&](const Driver &driver) -> Status {
+    auto *event = static_cast<EventRecord *>(mark);
+    if (!event)
+      TESSERA_TRY(driver.check(driver.eventCreate(&event, 0), "making an event"));
+    mark = event;
+    return driver.check(driver.eventRecord(event, toStream(queue)), "recording an event");
+  });
+}
+
+Status elapsed(void *first, void *last, int64_t &nanoseconds) {
+  return with([&](const Driver &driver) {
+    float milliseconds = 0;
+    const cuda::Result result = driver.eventElapsedTime(
+        &milliseconds, static_cast<EventRecord *>(first), static_cast<EventRecord *>(last));
+    nanoseconds = int64_t(double(milliseconds) * 1e6);
+    return driver.check(result, "the time between events");
+  });
+}
+
+void releaseMark(void *mark) {
+  (void)with([&](const Driver &driver) -> Status {
+    (void)driver.eventDestroy(static_cast<EventRecord *>(mark));
+    return {};
   });
 }
 
@@ -164,7 +201,7 @@ Status prepare(const uint8_t *image, uint64_t bytes, void *&kernel) {
   return {};
 }
 
-int32_t launch(void *handle, const KernelContext *, void *const *args, Status &error) {
+int32_t launch(void *handle, const KernelContext *, void *queue, void *const *args, Status &error) {
   const auto &loaded = *static_cast<const Loaded *>(handle);
   uint64_t parameters[kMaxParameters];
   fillParameters(loaded.kernel, args, parameters);
@@ -180,7 +217,7 @@ int32_t launch(void *handle, const KernelContext *, void *const *args, Status &e
       TESSERA_TRY(driver.check(driver.launchKernel(loaded.functions[i], grid.grid[0], grid.grid[1],
                                                    grid.grid[2], grid.block[0], grid.block[1],
                                                    grid.block[2], loaded.kernel.header.sharedBytes,
-                                                   nullptr, nullptr, extra),
+                                                   toStream(queue), nullptr, extra),
                                "a launch"));
     }
     return {};
@@ -206,7 +243,8 @@ Status open() {
 } // namespace
 
 const Device &cudaDevice() {
-  static constexpr DeviceMemory memory{allocate, release, toDevice, toHost, copy, fill, wait};
+  static constexpr DeviceMemory memory{allocate, release, toDevice, toHost,  copy,
+                                       fill,     wait,    mark,     elapsed, releaseMark};
   static constexpr Device device{"cuda",        "cuda",  false,      launch, prepare,
                                  releaseKernel, &memory, hasFeature, open};
   return device;

@@ -6,7 +6,8 @@
 
 namespace tessera::rt {
 
-// Launches go to the default stream, in order, and do not wait; its memory is the GPU's.
+// Launches go to the stream of the call, in order, and do not wait; its memory is the GPU's. Marks
+// are CUDA events.
 const Device &cudaDevice();
 
 } // namespace tessera::rt

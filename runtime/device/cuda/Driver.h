@@ -17,6 +17,7 @@ struct ContextRecord;
 struct ModuleRecord;
 struct FunctionRecord;
 struct StreamRecord;
+struct EventRecord;
 
 constexpr int kAttributeMajor = 75, kAttributeMinor = 76;    // of a device: its compute capability
 constexpr int kMaxDynamicSharedBytes = 8;                    // of a function
@@ -34,12 +35,16 @@ void *const kParameterSize = reinterpret_cast<void *>(2);
   X(deviceGetAttribute, "cuDeviceGetAttribute", (int *, int, int))                                 \
   X(primaryContextRetain, "cuDevicePrimaryCtxRetain", (ContextRecord **, int))                     \
   X(contextSetCurrent, "cuCtxSetCurrent", (ContextRecord *))                                       \
-  X(contextSynchronize, "cuCtxSynchronize", ())                                                    \
+  X(streamSynchronize, "cuStreamSynchronize", (StreamRecord *))                                    \
+  X(eventCreate, "cuEventCreate", (EventRecord **, unsigned))                                      \
+  X(eventRecord, "cuEventRecord", (EventRecord *, StreamRecord *))                                 \
+  X(eventElapsedTime, "cuEventElapsedTime", (float *, EventRecord *, EventRecord *))               \
+  X(eventDestroy, "cuEventDestroy_v2", (EventRecord *))                                            \
   X(memGetInfo, "cuMemGetInfo_v2", (size_t *, size_t *))                                           \
   X(memAlloc, "cuMemAlloc_v2", (DevicePtr *, size_t))                                              \
   X(memFree, "cuMemFree_v2", (DevicePtr))                                                          \
-  X(copyToDevice, "cuMemcpyHtoD_v2", (DevicePtr, const void *, size_t))                            \
-  X(copyToHost, "cuMemcpyDtoH_v2", (void *, DevicePtr, size_t))                                    \
+  X(copyToDevice, "cuMemcpyHtoDAsync_v2", (DevicePtr, const void *, size_t, StreamRecord *))       \
+  X(copyToHost, "cuMemcpyDtoHAsync_v2", (void *, DevicePtr, size_t, StreamRecord *))               \
   X(copyOnDevice, "cuMemcpyDtoDAsync_v2", (DevicePtr, DevicePtr, size_t, StreamRecord *))          \
   X(fill8, "cuMemsetD8Async", (DevicePtr, unsigned char, size_t, StreamRecord *))                  \
   X(fill16, "cuMemsetD16Async", (DevicePtr, unsigned short, size_t, StreamRecord *))               \

@@ -1,8 +1,8 @@
 #include "runtime/device/Device.h"
 
 const tessera::rt::Device &tessera::rt::nullDevice() {
-  static constexpr Device device{
-      "null", "cpu", false,
-      [](void *, const KernelContext *, void *const *, Status &) { return int32_t(kKernelOk); }};
+  static constexpr Device device{"null", "cpu", false,
+                                 [](void *, const KernelContext *, void *, void *const *,
+                                    Status &) { return int32_t(kKernelOk); }};
   return device;
 }
