@@ -1,6 +1,6 @@
 # A transformer block of any batch and length, and steps of a decoder whose keys and values are variables, on the device "cuda" with a
 # driver whose GPU is the interpreter of PTX: code for sm_80 and for sm_90a gives what NumPy gives in f64.
-# RUN: env PYTHONPATH=%S/../compiler/pipelines TESSERA_CUDA_DRIVER=%builddir/lib/test/libfake_cuda_driver.so python3 %s %t
+# RUN: env TESSERA_CUDA_DRIVER=%builddir/lib/test/libfake_cuda_driver.so python3 %s %t
 """Arguments: a folder; an architecture (default: every one, each in a process of its own, since a driver has one device)."""
 import os
 import subprocess
@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import tessera
-import transformer
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "compiler/pipelines"))
+import transformer  # noqa: E402
 
 HEADS, PLACES, HEAD = 2, 40, 16
 WIDTH = HEADS * HEAD
