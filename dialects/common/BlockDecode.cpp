@@ -7,7 +7,6 @@
 #include "mlir/IR/BuiltinTypes.h"
 
 #include <cmath>
-#include <limits>
 
 using namespace mlir;
 using namespace mlir::arith;
@@ -64,13 +63,17 @@ private:
     return ExtFOp::create(b, f32, stored);
   }
 
-  /// 2^(e - 127), NaN for 255: a table is shorter than arithmetic that gets both ends right.
+  /// 2^(e - 127), NaN for 255. The exponent of an f32 has the same bias, and 0 stands for a
+  /// subnormal number there.
   Value power() {
-    SmallVector<float> powers;
-    for (int e = 0; e < 255; ++e)
-      powers.push_back(std::ldexp(1.0f, e - 127));
-    powers.push_back(std::numeric_limits<float>::quiet_NaN());
-    return tableEntry(powers, ExtUIOp::create(b, i32, byte(at(0))));
+    Value exponent = ExtUIOp::create(b, i32, byte(at(0)));
+    Value bits = ShLIOp::create(b, exponent, whole(i32, 23));
+    bits = MaxUIOp::create(b, bits, whole(i32, 0x00400000));
+    if (!areOrdinary) {
+      Value isNaN = CmpIOp::create(b, CmpIPredicate::eq, exponent, whole(i32, 255));
+      bits = SelectOp::create(b, isNaN, whole(i32, 0x7fc00000), bits);
+    }
+    return BitcastOp::create(b, f32, bits);
   }
 
   Value scale() { return format.scale == BlockScale::F16 ? half(0) : power(); }
