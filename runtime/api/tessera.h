@@ -268,7 +268,8 @@ typedef struct tessera_run_options {
    * default one. In a stream, a run whose outputs all stay in the device's memory returns when the
    * work is queued: events recorded in the stream say when it is done, and what went wrong in a
    * kernel is found where the stream is waited for. Runs of one context in several streams are for
-   * the caller to put in order. */
+   * the caller to put in order. The stream has to live until the context's next run or its end:
+   * variables are read and written in it. */
   void *stream;
 } tessera_run_options;
 

@@ -7,7 +7,8 @@
  *   options.device = "cuda";
  *   tessera_module_load_file("model.tsm", &options, &module, &error);
  *
- * Tensors that the caller gives and gets are in the host's memory; they are copied at each run. */
+ * Tensors are in the host's memory and copied at each run, or in the GPU's where the caller says so
+ * (tessera_set_device_input, tessera_set_device_output). */
 #ifndef TESSERA_RUNTIME_API_TESSERA_CUDA_H
 #define TESSERA_RUNTIME_API_TESSERA_CUDA_H
 

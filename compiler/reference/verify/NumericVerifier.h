@@ -15,8 +15,7 @@ namespace tessera::reference {
 /// the first pass that changed a value: pass, function, result, index, both values, and what
 /// computes the result. A function that the interpreter cannot run gets a warning; after the graph
 /// level there is nothing to run. Ops marked as graph.ignores_non_finite may give numbers where NaN
-/// was. Streams are tried on their own as well (StreamLaws.h); of broken
-/// ones, the first is named.
+/// was. Streams are tried on their own as well (StreamLaws.h); of broken ones, the first is named.
 class NumericVerifier : public mlir::PassInstrumentation {
 public:
   /// Limits of one run of one function: beyond them it is not checked. `onChange` is called after

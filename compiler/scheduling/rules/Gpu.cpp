@@ -17,18 +17,6 @@ static constexpr int64_t kFewElements = 32;
 /// More steps of a thread than it takes to keep a result in memory and read it.
 static constexpr double kManySteps = 1024;
 
-/// Loops fused into one, which is called `name`; the innermost comes last.
-static std::string fuseAll(StageWriter &stage, ArrayRef<std::string> loops,
-                           const std::string &name) {
-  std::string all = loops.back();
-  for (size_t i = loops.size() - 1; i-- > 0;) {
-    std::string fused = i == 0 ? name : name + std::to_string(i);
-    stage.fuse(all, loops[i], fused);
-    all = fused;
-  }
-  return all;
-}
-
 /// Neighbouring threads take neighbouring elements. A thread reduces by itself.
 static void writeElements(ScheduleWriter &writer, linalg::GenericOp stage) {
   SmallVector<std::string> loops;
@@ -39,7 +27,7 @@ static void writeElements(ScheduleWriter &writer, linalg::GenericOp stage) {
   if (loops.empty())
     return;
   StageWriter out = writer.stage(kernel::getStageName(stage).str());
-  out.split(fuseAll(out, loops, "element"), "block", "thread", kThreads);
+  out.split(out.fuseAll(loops, "element"), "block", "thread", kThreads);
   out.gpuBlocks("block");
   out.gpuThreads("thread");
 }
@@ -62,7 +50,7 @@ struct SharedStages {
         if (kind == utils::IteratorType::reduction)
           loops.push_back(loop);
       StageWriter update = writer.update(name);
-      update.split(fuseAll(update, loops, "part"), "step", "thread", kThreads);
+      update.split(update.fuseAll(loops, "part"), "step", "thread", kThreads);
       update.gpuThreads("thread");
     }
   }
@@ -112,9 +100,9 @@ static bool writeRows(ScheduleWriter &writer, linalg::GenericOp output, SharedSt
     return false;
   const std::string name = kernel::getStageName(output).str();
   StageWriter out = writer.stage(name);
-  const std::string row = fuseAll(out, found->rows, "row");
+  const std::string row = out.fuseAll(found->rows, "row");
   out.gpuBlocks(row);
-  out.split(fuseAll(out, found->elements, "element"), "step", "thread", kThreads);
+  out.split(out.fuseAll(found->elements, "element"), "step", "thread", kThreads);
   out.gpuThreads("thread");
   for (const kernel::SharedStage &stage : found->shared)
     all.consumers[stage.stage].push_back({name, row});

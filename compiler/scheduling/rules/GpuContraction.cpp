@@ -152,16 +152,6 @@ static Tile chooseTile(const Contraction &contraction) {
   return *llvm::min_element(tiles, [&](const Tile &a, const Tile &b) { return cost(a) < cost(b); });
 }
 
-static std::string fuse(StageWriter &stage, ArrayRef<std::string> loops, const std::string &name) {
-  std::string all = loops.back();
-  for (size_t i = loops.size() - 1; i-- > 0;) {
-    std::string fused = i == 0 ? name : name + std::to_string(i);
-    stage.fuse(all, loops[i], fused);
-    all = fused;
-  }
-  return all;
-}
-
 FailureOr<std::string> splitGpuSum(ScheduleWriter &writer, kernel::FuncOp kernel,
                                    ArrayRef<Operation *> outputs) {
   std::optional<Contraction> found;
@@ -207,18 +197,18 @@ bool writeGpuTile(ScheduleWriter &writer, ArrayRef<Operation *> outputs, const R
   const std::string name = kernel::getStageName(output).str();
   const std::string inner = kernel::getStageName(found->stage).str();
   StageWriter out = writer.stage(name);
-  out.split(fuse(out, found->rows, "rows"), "row_tile", "row", tile.rows);
-  out.split(fuse(out, found->columns, "columns"), "column_tile", "column", tile.columns);
+  out.split(out.fuseAll(found->rows, "rows"), "row_tile", "row", tile.rows);
+  out.split(out.fuseAll(found->columns, "columns"), "column_tile", "column", tile.columns);
   SmallVector<std::string> blocks(found->batch);
   blocks.append({"row_tile", "column_tile"});
-  out.gpuBlocks(fuse(out, blocks, "block"));
+  out.gpuBlocks(out.fuseAll(blocks, "block"));
   for (Operation *other : outputs.drop_front())
     writer.stage(kernel::getStageName(other).str()).computeAt(name, "block");
   if (inner != name && !llvm::is_contained(outputs, found->stage))
     writer.stage(inner).computeAt(name, "block");
   StageWriter update = writer.update(inner);
   // Lines of 64 bytes: 4 chunks, which two steps of mma take.
-  update.split(fuse(update, found->depth, "depth"), "step", "inner", 4 * found->depthChunk);
+  update.split(update.fuseAll(found->depth, "depth"), "step", "inner", 4 * found->depthChunk);
   update.gpuTile("row", "column", "inner", tile.rowWarps, tile.columnWarps, /*stages=*/3,
                  found->unit);
   return true;

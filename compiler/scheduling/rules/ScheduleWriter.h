@@ -20,6 +20,16 @@ public:
   void fuse(const std::string &inner, const std::string &outer, const std::string &fused) {
     schedule::FuseOp::create(builder, loc, inner, outer, fused);
   }
+  /// All into one, which is called `name` and returned; the innermost comes last.
+  std::string fuseAll(llvm::ArrayRef<std::string> loops, const std::string &name) {
+    std::string all = loops.back();
+    for (size_t i = loops.size() - 1; i-- > 0;) {
+      std::string fused = i == 0 ? name : name + std::to_string(i);
+      fuse(all, loops[i], fused);
+      all = fused;
+    }
+    return all;
+  }
   /// Innermost first.
   void reorder(llvm::ArrayRef<std::string> loops) {
     if (loops.size() < 2)

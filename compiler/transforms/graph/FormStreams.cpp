@@ -5,7 +5,8 @@
 //   m = max s,  sums of e^(s - m) * gamma,   repaired by e^(m - m')
 // where gamma is anything of the elements: 1, a factor, the other operand of a contraction. Factors
 // that do not vary along the axis leave the sums first (distributivity), so that weights may be
-// normalised before or after. A shift may be larger than the maximum of the axis (a sink's logit).
+// normalised before or after; so do zeros that take the place of all weights of a row. A shift may
+// be larger than the maximum of the axis (a sink's logit).
 // The theorem is "the general rule" of the design's section on streams.
 //
 // A chain is found from its maximum: forward, whatever is computed from the scores; backward, what
@@ -262,17 +263,17 @@ std::string StreamChain::followWeight(Value value, const Weight &weight) {
   return "";
 }
 
-/// The sum that weights were divided by; null when they were not.
-Value StreamChain::totalOf(const Weight &weight) const {
-  for (const Weight::Factor &factor : weight.fixed) {
-    auto total = factor.value.getDefiningOp<graph::ReduceOp>();
-    if (factor.how == Weight::How::divides && total && total.getKind() == graph::ReduceKind::sum &&
-        total.getAxes() == ArrayRef<int64_t>{axis} &&
-        members.contains(total.getX().getDefiningOp()) &&
-        llvm::isa<graph::ExpOp>(total.getX().getDefiningOp()))
-      return factor.value;
-  }
-  return {};
+/// The sum that weights were divided by, when they are nothing else than e^(x - m) by its own sum;
+/// null otherwise: a factor might be NaN, too.
+Value StreamChain::totalOf(Value value, const Weight &weight) const {
+  auto quotient = value.getDefiningOp<graph::DivOp>();
+  if (!quotient || weight.fixed.size() != 1 || !weight.varying.empty())
+    return {};
+  auto total = weight.fixed[0].value.getDefiningOp<graph::ReduceOp>();
+  bool isOwnSum = total && total.getKind() == graph::ReduceKind::sum &&
+                  total.getAxes() == ArrayRef<int64_t>{axis} && total.getX() == quotient.getX() &&
+                  total.getX().getDefiningOp<graph::ExpOp>();
+  return isOwnSum ? weight.fixed[0].value : Value();
 }
 
 /// Zeros instead of weights, in whole rows: of a condition that does not vary along the axis, or
@@ -287,7 +288,7 @@ std::string StreamChain::followSelect(Value value, Operation *user, const Weight
     return llvm::isa<graph::SelectOp>(select) && isZero(select->getOperand(1)) &&
            select->getOperand(2) == value;
   };
-  Value total = totalOf(weight);
+  Value total = totalOf(value, weight);
   if (llvm::isa<graph::IsNanOp>(user)) {
     if (!total || !llvm::all_of(user->getUsers(), zerosNaN))
       return "has weights that are needed elsewhere: " + user->getName().getStringRef().str();

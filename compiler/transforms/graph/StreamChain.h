@@ -59,7 +59,7 @@ private:
   mlir::Value largerShift(mlir::Value shift);
   std::string followShifted(mlir::Value shifted, const Weight &weight);
   std::string followSelect(mlir::Value value, mlir::Operation *user, const Weight &weight);
-  mlir::Value totalOf(const Weight &weight) const;
+  mlir::Value totalOf(mlir::Value value, const Weight &weight) const;
   std::string followWeight(mlir::Value value, const Weight &weight);
   std::string addSum(mlir::OpOperand &use, const Weight &weight);
   std::string checkInputs();

@@ -173,12 +173,13 @@ graph.func @zero_rows(%q: !graph.tensor<[M, 8], f32>, %k: !graph.tensor<[K, 8], 
 // -----
 
 // Zeros that vary along the axis; another number than 0; a division of zeros, which could be 0 / 0; weights that are
-// not divided by their sum, of which some may be NaN and others not.
+// not divided by their sum, or multiplied with what varies: some may be NaN and others not.
 // CHECK-LABEL: graph.func @other_zeros
 // CHECK-NOT: graph.stream
 graph.func @other_zeros(%q: !graph.tensor<[M, 8], f32>, %k: !graph.tensor<[K, 8], f32>, %v: !graph.tensor<[K, 8], f32>,
                         %mask: !graph.tensor<[M, K], i1>, %row: !graph.tensor<[M], i1>)
-    -> (!graph.tensor<[M, 8], f32>, !graph.tensor<[M, 8], f32>, !graph.tensor<[M, 8], f32>, !graph.tensor<[M, 8], f32>) {
+    -> (!graph.tensor<[M, 8], f32>, !graph.tensor<[M, 8], f32>, !graph.tensor<[M, 8], f32>, !graph.tensor<[M, 8], f32>,
+        !graph.tensor<[M, 8], f32>) {
   %r = graph.broadcast %row, dims = [0] : !graph.tensor<[M], i1> -> !graph.tensor<[M, K], i1>
   %zero = graph.constant dense<0.0> : !graph.tensor<[], f32>
   %z = graph.broadcast %zero, dims = [] : !graph.tensor<[], f32> -> !graph.tensor<[M, K], f32>
@@ -218,7 +219,14 @@ graph.func @other_zeros(%q: !graph.tensor<[M, 8], f32>, %k: !graph.tensor<[K, 8]
   %n3 = graph.is_nan %e3 : !graph.tensor<[M, K], f32>
   %w3 = graph.select %n3, %z, %e3 : !graph.tensor<[M, K], f32>
   %o3 = graph.contract "mk,kd->md" %w3, %v : (!graph.tensor<[M, K], f32>, !graph.tensor<[K, 8], f32>) -> !graph.tensor<[M, 8], f32>
-  graph.return %o0, %o1, %o2, %o3 : !graph.tensor<[M, 8], f32>, !graph.tensor<[M, 8], f32>, !graph.tensor<[M, 8], f32>, !graph.tensor<[M, 8], f32>
+  %s4 = graph.mul %s1, %s1 : !graph.tensor<[M, K], f32>
+  // expected-remark@+1 {{it has weights that are replaced by 0 where a condition says so that varies along the axis}}
+  %p4 = graph.softmax %s4, axes = [1] : !graph.tensor<[M, K], f32>
+  %g4 = graph.mul %p4, %s0 : !graph.tensor<[M, K], f32>
+  %n4 = graph.is_nan %g4 : !graph.tensor<[M, K], f32>
+  %w4 = graph.select %n4, %z, %g4 : !graph.tensor<[M, K], f32>
+  %o4 = graph.contract "mk,kd->md" %w4, %v : (!graph.tensor<[M, K], f32>, !graph.tensor<[K, 8], f32>) -> !graph.tensor<[M, 8], f32>
+  graph.return %o0, %o1, %o2, %o3, %o4 : !graph.tensor<[M, 8], f32>, !graph.tensor<[M, 8], f32>, !graph.tensor<[M, 8], f32>, !graph.tensor<[M, 8], f32>, !graph.tensor<[M, 8], f32>
 }
 
 // -----
