@@ -18,6 +18,15 @@ static bool isCudaDevice(llvm::StringRef level) {
          !level.empty() && llvm::isDigit(level.front());
 }
 
+/// The first architecture with what kernels use: asynchronous copies, tensor cores for bf16.
+static constexpr unsigned kOldestCudaDevice = 80;
+
+static bool isTooOld(llvm::StringRef level) {
+  unsigned number = 0;
+  return isCudaDevice(level) && !level.substr(level.rfind('_') + 1).consumeInteger(10, number) &&
+         number >= 10 && number < kOldestCudaDevice;
+}
+
 std::string tessera::findTargets(const std::vector<std::string> &targets,
                                  std::vector<std::string> &levels) {
   for (const std::string &target : targets.empty() ? std::vector<std::string>{"host"} : targets) {
@@ -26,9 +35,13 @@ std::string tessera::findTargets(const std::vector<std::string> &targets,
       return suggest("unknown target '" + target + "'", target,
                      {"host", "x86-64-v2", "x86-64-v3", "x86-64-v3+vnni", "x86-64-v4",
                       "x86-64-v4+vnni", "cuda:sm_80"});
+    if (isTooOld(level))
+      return "target '" + target + "' is too old: the first is cuda:sm_" +
+             std::to_string(kOldestCudaDevice);
     levels.push_back(level);
   }
-  llvm::sort(levels, std::greater<>());
+  // The best comes first: sm_100a before sm_90a.
+  llvm::sort(levels, [](llvm::StringRef a, llvm::StringRef b) { return a.compare_numeric(b) > 0; });
   levels.erase(llvm::unique(levels), levels.end());
   return "";
 }

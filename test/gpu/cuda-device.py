@@ -81,10 +81,12 @@ expect("input 'x': 96 bytes of the memory of interpreter of PTX are needed, 44 o
        FAKE_CUDA_MEMORY="100")
 
 # Of code for several architectures, the best that a device runs.
-several = folder / "several.tsm"
-subprocess.run(["tessera-compile", folder / "steps.mlir", "--target", "cuda:sm_80,cuda:sm_90a", "-o", several, "-q"], check=True)
-for capability, level in (("80", "sm_80"), ("86", "sm_80"), ("90", "sm_90a"), ("100", "sm_80")):
-    chosen = subprocess.run([sys.executable, "-c", "import sys, tessera; print(repr(tessera.load(sys.argv[1], device='cuda')))", several],
+several, newer = folder / "several.tsm", folder / "newer.tsm"
+for targets, output in (("cuda:sm_80,cuda:sm_90a", several), ("cuda:sm_80,cuda:sm_100a", newer)):
+    subprocess.run(["tessera-compile", folder / "steps.mlir", "--target", targets, "-o", output, "-q"], check=True)
+for module, capability, level in ((several, "80", "sm_80"), (several, "86", "sm_80"), (several, "90", "sm_90a"),
+                                  (several, "100", "sm_80"), (newer, "100", "sm_100a"), (newer, "90", "sm_80")):
+    chosen = subprocess.run([sys.executable, "-c", "import sys, tessera; print(repr(tessera.load(sys.argv[1], device='cuda')))", module],
                             check=True, capture_output=True, text=True, env=os.environ | {"FAKE_CUDA_CAPABILITY": capability})
     assert f"cuda:{level}" in chosen.stdout, (capability, chosen.stdout)
 expect("this device cannot run the module: cuda:sm_90a needs sm_90a; cuda:sm_80 needs sm_80", several, FAKE_CUDA_CAPABILITY="75")
