@@ -2,6 +2,7 @@
 #include "compiler/codegen/llvm/Finish.h"
 
 #include "compiler/codegen/llvm/ExtendBytes.h"
+#include "compiler/codegen/llvm/FenceSelects.h"
 #include "compiler/codegen/llvm/LookupTables.h"
 #include "compiler/codegen/llvm/StackSlots.h"
 
@@ -303,6 +304,8 @@ static void optimise(Module &module, TargetMachine &machine, const KernelFunctio
   for (Function &function : module)
     if (!vectorizeLoops && !function.isDeclaration())
       unrollInnerLoops(function, functions);
+  for (Function &function : module)
+    fenceSelects(function, machine);
 }
 
 static Expected<SmallVector<char, 0>> emit(Module &module, TargetMachine &machine,
