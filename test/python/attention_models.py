@@ -468,7 +468,27 @@ def rows_left_out(width):
     return t.text(t.contract("hmk,hkd->hmd", p, v)), reference
 
 
+def zeroed(width, low=-3e38):
+    """Masked scores, and masked weights 0 (as DeBERTa spells it): rows without a key become 0."""
+    t = Text()
+    q, k, v = heads(t, width)
+    s = scaled(t, q, k)
+    mask = t.broadcast(t.input("mask", "M", "K", element="i1"), [1, 2], s[1])
+    s = t.add(f"graph.select {mask[0]}, {s[0]}, {t.number(low, s)[0]} : {t.type(s[1])}", s[1])
+    p = t.softmax(s)
+    p = t.add(f"graph.select {mask[0]}, {p[0]}, {t.number(0, p)[0]} : {t.type(p[1])}", p[1])
+
+    def reference(a):
+        weights = softmax(np.where(a["mask"], products(a), -1e38))
+        return np.einsum("hmk,hkd->hmd", np.where(a["mask"], weights, 0), a["v"])
+    return t.text(t.contract("hmk,hkd->hmd", p, v)), reference
+
+
+def zeroed_from_inf(width):
+    return zeroed(width, low=-INF)
+
+
 VARIANTS = [plain, plain64, scaled_before, normalised_after, masked, biased, alibi, capped, grouped, heads_last, one_query,
             keys_first, with_statistics, log_sum_exp, causal, from_here_on, window, prefix, shifted,
             documents, cache, one_head_of_keys, latent, absorbed, sink, sink_before, sink_appended, sink_appended_shifted,
-            shifted_twice, empty_rows_zero, rows_left_out]
+            shifted_twice, empty_rows_zero, rows_left_out, zeroed, zeroed_from_inf]

@@ -221,7 +221,8 @@ LogicalResult StreamLowering::analyzeMerge() {
     ties.push_back({block.getArgument(i), block.getArgument(count + i)});
     ties.push_back({block.getArgument(i), yield->getOperand(i)});
   }
-  if (failed(scalars.analyze(block, ties)))
+  // States that the merge keeps apart are merged in the same loops all the same.
+  if (failed(scalars.analyze(block, ties, block.getArguments().take_front(count))))
     return failure();
   for (unsigned i = 0; i < count; ++i) {
     axesOfState.push_back(scalars.axesOf(block.getArgument(i)));

@@ -17,6 +17,27 @@
 
 namespace tessera::lower {
 
+/// The operations that were built in a kernel since then.
+class Recorder {
+public:
+  explicit Recorder(mlir::OpBuilder &builder) : builder(builder) {
+    auto at = builder.getInsertionPoint();
+    if (at != builder.getInsertionBlock()->begin())
+      last = &*std::prev(at);
+  }
+  llvm::SmallVector<mlir::Operation *> take() {
+    llvm::SmallVector<mlir::Operation *> operations;
+    auto begin = last ? std::next(last->getIterator()) : builder.getInsertionBlock()->begin();
+    for (auto it = begin; it != builder.getInsertionPoint(); ++it)
+      operations.push_back(&*it);
+    return operations;
+  }
+
+private:
+  mlir::OpBuilder &builder;
+  mlir::Operation *last = nullptr;
+};
+
 /// Lowers a block whose arguments are these tensors; gives what it yields.
 llvm::FailureOr<llvm::SmallVector<mlir::Value>>
 lowerRegion(KernelEmitter &emitter, mlir::Block &block, mlir::ValueRange arguments);
@@ -92,8 +113,11 @@ public:
   ~ScalarRegion();
 
   /// Lowers the block. `ties`: pairs of values of the block whose dimensions run together.
+  /// `independent`: arguments of which one may run along with another that it has nothing to do
+  /// with, where their extents are the same.
   llvm::LogicalResult analyze(mlir::Block &block,
-                              llvm::ArrayRef<std::pair<mlir::Value, mlir::Value>> ties);
+                              llvm::ArrayRef<std::pair<mlir::Value, mlir::Value>> ties,
+                              mlir::ValueRange independent = {});
   /// The axis of every dimension of a value of the block.
   llvm::SmallVector<unsigned> axesOf(mlir::Value graphValue) const;
   /// The arguments that a value of the block depends on.
@@ -107,6 +131,9 @@ public:
 private:
   using Dimension = std::pair<void *, unsigned>; // of a tensor
   llvm::LogicalResult addStage(mlir::linalg::GenericOp stage);
+  Dimension dimensionOf(mlir::Value graphValue, unsigned dim) const;
+  bool areTied(mlir::Value x, mlir::Value y);
+  bool runAlong(mlir::Value x, mlir::Value y, mlir::ValueRange independent);
   unsigned axisOf(mlir::Value tensor, unsigned dim) const;
 
   KernelEmitter &emitter;

@@ -77,8 +77,9 @@ def GraphInlineCalls : Pass<"graph-inline-calls", "::mlir::ModuleOp"> {
 def GraphFormStreams : Pass<"graph-form-streams", "::mlir::ModuleOp"> {
   let summary = "Makes one graph.stream of a chain of reductions that can be repaired";
   let description = [{
-    The maximum of scores, sums of e^(x - max x) and contractions with it, however they are spelled:
-    attention, softmax before a product, log-sum-exp of computed logits. Scores and weights are not stored.
+    The maximum of scores, its place, sums of e^(x - max x) and contractions with it, and sums of the scores
+    themselves, however they are spelled: attention, softmax before a product, cross-entropy and the choice
+    of a class over computed logits. Scores and weights are not stored.
 
     ```mlir
     %s = graph.contract "md,kd->mk" %q, %k : ...

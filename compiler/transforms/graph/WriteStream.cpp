@@ -9,65 +9,159 @@ using namespace tessera::transforms;
 using graph::DimAttr;
 using graph::DimExpr;
 
-bool StreamChain::isState(Value value) const {
-  return value == graph::ReduceOp(maximum).getResult() || llvm::any_of(sums, [&](const Sum &sum) {
-           return sum.result() == value && sum.weight.fixed.empty() && !sum.weight.isInfinite;
-         });
-}
+using How = Term::How;
 
-unsigned StreamChain::numberOf(Value state) const {
-  for (auto [number, sum] : llvm::enumerate(sums))
-    if (sum.result() == state)
-      return number + 1;
-  return 0;
+//===----------------------------------------------------------------------===//
+// Sums from states
+//===----------------------------------------------------------------------===//
+
+Type StreamChain::typeOfState(unsigned number) const {
+  if (number == 0)
+    return graph::ReduceOp(maximum).getResult().getType();
+  if (number <= states.size())
+    return states[number - 1].op->getResult(0).getType();
+  return graph::ArgReduceOp(places[number - 1 - states.size()]).getType();
 }
 
 /// A value of the scores' dims without the axis, at the dims of a sum.
-Value StreamChain::spread(graph::GraphBuilder &b, const Sum &sum, Value kept,
+Value StreamChain::spread(graph::GraphBuilder &b, Operation *op, unsigned operand, Value kept,
                           ArrayRef<DimAttr> dims) {
-  auto contract = llvm::dyn_cast<graph::ContractOp>(sum.op);
+  auto contract = llvm::dyn_cast<graph::ContractOp>(op);
   if (!contract)
     return kept;
-  StringRef own = sum.operand == 0 ? contract.getLhsLetters() : contract.getRhsLetters();
-  SmallVector<int64_t> places;
+  StringRef own = operand == 0 ? contract.getLhsLetters() : contract.getRhsLetters();
+  SmallVector<int64_t> at;
   for (auto [place, letter] : llvm::enumerate(own))
     if (int64_t(place) != axis)
-      places.push_back(contract.getResultLetters().find(letter));
-  return b.broadcast(kept, places, dims);
+      at.push_back(contract.getResultLetters().find(letter));
+  return b.broadcast(kept, at, dims);
 }
 
-/// Applies the factors that left the sum: those that are states inside of the stream, others
-/// outside.
-Value StreamChain::scale(graph::GraphBuilder &b, const Sum &sum, Value value, bool inside,
-                         ValueRange states) {
+const Sum *StreamChain::sumOf(Value value) const {
+  for (const Sum &sum : sums)
+    if (sum.result() == value)
+      return &sum;
+  return nullptr;
+}
+
+/// Whether finalize can compute it: from states, element by element.
+bool StreamChain::isKnownInside(Value kept) const {
+  if (kept == graph::ReduceOp(maximum).getResult())
+    return true;
+  if (const Sum *sum = sumOf(kept))
+    return isWholeInside(*sum);
+  Operation *op = kept.getDefiningOp();
+  if (!op)
+    return false;
+  if (op->hasTrait<OpTrait::ConstantLike>() || llvm::isa<graph::DimValueOp>(op))
+    return true;
+  return (op->hasTrait<graph::Elementwise>() || llvm::isa<graph::BroadcastOp>(op)) &&
+         llvm::all_of(op->getOperands(), [&](Value operand) { return isKnownInside(operand); });
+}
+
+bool StreamChain::isWholeInside(const Sum &sum) const {
+  return llvm::all_of(sum.terms, [&](const Term &term) {
+    return llvm::all_of(term.fixed,
+                        [&](const Term::Factor &factor) { return isKnownInside(factor.value); });
+  });
+}
+
+Value StreamChain::findInside(graph::GraphBuilder &b, Value kept, ValueRange stateValues) {
+  if (Value known = inside.lookupOrNull(kept))
+    return known;
+  Value found;
+  if (const Sum *sum = sumOf(kept)) {
+    found =
+        addTerms(b, *sum, [&](unsigned term) { return scaleInside(b, *sum, term, stateValues); });
+    if (const Term &first = sum->terms.front(); first.isInfinite)
+      found = b.create<graph::SelectOp>(findInside(b, first.isInfinite, stateValues),
+                                        findInside(b, first.atInfinite, stateValues), found);
+  } else {
+    Operation *op = kept.getDefiningOp();
+    for (Value operand : op->getOperands())
+      findInside(b, operand, stateValues);
+    found = b.getBuilder().clone(*op, inside)->getResult(0);
+  }
+  inside.map(kept, found);
+  return found;
+}
+
+/// Applies the factors that left the sum of a term, those that are found.
+Value StreamChain::scale(graph::GraphBuilder &b, const Sum &sum, const Term &term, Value value,
+                         llvm::function_ref<Value(Value)> find) {
   Value unscaled = value;
-  for (const Weight::Factor &factor : sum.weight.fixed) {
-    if (isState(factor.value) != inside)
+  ArrayRef<DimAttr> dims = dimsOf(sum.result());
+  for (const Term::Factor &factor : term.fixed) {
+    Value kept = find(factor.value);
+    if (!kept)
       continue;
-    Value kept = inside ? states[numberOf(factor.value)] : factor.value;
-    Value spreadOut = spread(b, sum, kept, dimsOf(sum.result()));
+    Value spreadOut = spread(b, sum.op, sum.operand, kept, dims);
     switch (factor.how) {
-    case Weight::How::multiplies: value = b.mul(value, spreadOut); break;
-    case Weight::How::divides: value = b.div(value, spreadOut); break;
-    case Weight::How::keepsWhere:
-    case Weight::How::zerosWhere:
+    case How::multiplies: value = b.mul(value, spreadOut); break;
+    case How::divides: value = b.div(value, spreadOut); break;
+    case How::keepsWhere:
+    case How::zerosWhere:
       Value zero = b.fillLike(value, 0.0);
-      bool keeps = factor.how == Weight::How::keepsWhere;
+      bool keeps = factor.how == How::keepsWhere;
       value = b.create<graph::SelectOp>(spreadOut, keeps ? value : zero, keeps ? zero : value);
       value.getDefiningOp()->setAttr(graph::kIgnoresNonFinite, UnitAttr::get(value.getContext()));
       break;
     }
   }
-  // The sum of nothing is 0, whatever the factors are.
+  if (value == unscaled)
+    return value;
+  // Where no element was chosen the sum is 0, whatever the factors are.
+  bool chooses = !term.isWeight && llvm::any_of(term.varying, [](const Term::Factor &factor) {
+    return factor.how != How::multiplies;
+  });
+  if (chooses) {
+    Value zero = b.fillLike(value, 0.0);
+    value =
+        b.create<graph::SelectOp>(b.compare(graph::CompareKind::eq, unscaled, zero), zero, value);
+  }
+  // So is the sum of nothing.
   DimAttr extent = dimsOf(scores)[axis];
-  if (value == unscaled || !mayBeZero(extent))
+  if (!mayBeZero(extent))
     return value;
   auto scalar =
       graph::TensorType::getScalar(IntegerType::get(maximum.getContext(), 64, IntegerType::Signed));
   Value count = b.create<graph::DimValueOp>(extent);
   Value isEmpty = b.compare(graph::CompareKind::eq, count, b.splat(scalar, 0));
-  return b.create<graph::SelectOp>(b.broadcast(isEmpty, {}, dimsOf(value)), unscaled, value);
+  return b.create<graph::SelectOp>(b.broadcast(isEmpty, {}, dims), unscaled, value);
 }
+
+Value StreamChain::scaleInside(graph::GraphBuilder &b, const Sum &sum, unsigned term,
+                               ValueRange stateValues) {
+  std::optional<unsigned> state = sum.states[term];
+  Value value = state ? stateValues[*state + 1] : count(b, sum);
+  return scale(b, sum, sum.terms[term], value, [&](Value kept) {
+    return isKnownInside(kept) ? findInside(b, kept, stateValues) : Value();
+  });
+}
+
+/// The number of elements along the axis, at the dims of a sum.
+Value StreamChain::count(graph::GraphBuilder &b, const Sum &sum) {
+  graph::TensorType type = graph::getTensorType(sum.result());
+  Value number = b.create<graph::DimValueOp>(dimsOf(scores)[axis]);
+  return b.broadcast(b.convert(number, type.getElementType()), {}, type.getDims());
+}
+
+Value StreamChain::addTerms(graph::GraphBuilder &b, const Sum &sum,
+                            llvm::function_ref<Value(unsigned)> get) {
+  Value total;
+  for (auto [number, term] : llvm::enumerate(sum.terms)) {
+    Value value = get(number);
+    if (!total)
+      total = term.isNegative ? b.create<graph::NegOp>(value) : value;
+    else
+      total = term.isNegative ? b.sub(total, value) : b.add(total, value);
+  }
+  return total;
+}
+
+//===----------------------------------------------------------------------===//
+// Lift
+//===----------------------------------------------------------------------===//
 
 graph::TensorType StreamChain::liftedType(Value value, int64_t axis) const {
   graph::TensorType type = graph::getTensorType(value);
@@ -106,6 +200,44 @@ static Value makeFinite(graph::GraphBuilder &b, Value maximum) {
   return b.max(maximum, lowest.convertToDouble());
 }
 
+/// Where the maximum is; NaN is the maximum where there is one.
+static Value isWhere(graph::GraphBuilder &b, Value x, Value maximum) {
+  return b.create<graph::OrOp>(b.compare(graph::CompareKind::eq, x, maximum),
+                               b.create<graph::IsNanOp>(x));
+}
+
+/// A place behind all others, or before them where the last one is looked for.
+static IntegerAttr noPlace(graph::ArgReduceOp place) {
+  auto type = llvm::cast<IntegerType>(graph::getTensorType(place.getResult()).getElementType());
+  return IntegerAttr::get(type, place.getSelectLast() ? APInt(type.getWidth(), -1, true)
+                                                      : APInt::getSignedMaxValue(type.getWidth()));
+}
+static Value fillNoPlace(graph::GraphBuilder &b, graph::ArgReduceOp place, graph::TensorType type) {
+  IntegerAttr none = noPlace(place);
+  auto scalar = graph::TensorType::getScalar(none.getType());
+  Value constant = b.create<graph::ConstantOp>(
+      scalar, DenseElementsAttr::get(llvm::cast<ShapedType>(scalar), none.getValue()));
+  return b.broadcast(constant, {}, type.getDims());
+}
+
+/// What a state sums up, for every element of a block.
+Value StreamChain::liftSummand(graph::GraphBuilder &b, const State &state, Value s, Value weight) {
+  Value value = state.isWeight ? weight : Value();
+  for (const Term::Factor &factor : state.varying) {
+    Value own = inLift(b, factor.value, axis);
+    if (factor.how == How::multiplies) {
+      value = value ? b.mul(value, own) : own;
+      continue;
+    }
+    if (!value)
+      value = b.fillLike(s, 1.0);
+    Value zero = b.fillLike(value, 0.0);
+    bool keeps = factor.how == How::keepsWhere;
+    value = b.create<graph::SelectOp>(own, keeps ? value : zero, keeps ? zero : value);
+  }
+  return value ? value : b.fillLike(s, 1.0);
+}
+
 void StreamChain::writeLift(Region &region) {
   OpBuilder builder(maximum.getContext());
   Block *body = builder.createBlock(&region);
@@ -115,127 +247,227 @@ void StreamChain::writeLift(Region &region) {
   graph::GraphBuilder b(builder, loc);
   Value s = inLift(b, scores, axis);
   Value m = b.reduce(graph::ReduceKind::max, s, {axis});
-  Value p = b.create<graph::ExpOp>(b.sub(s, b.expand(makeFinite(b, m), {axis}, s)));
-  SmallVector<Value> states{m};
-  for (const Sum &sum : sums) {
-    Value weight = p;
-    for (Value factor : sum.weight.varying)
-      weight = b.mul(weight, inLift(b, factor, axis));
-    if (llvm::isa<graph::ReduceOp>(sum.op)) {
-      states.push_back(b.reduce(graph::ReduceKind::sum, weight, {axis}));
+  Value weight;
+  if (hasWeights())
+    weight = b.create<graph::ExpOp>(b.sub(s, b.expand(makeFinite(b, m), {axis}, s)));
+  SmallVector<Value> yielded{m};
+  for (const State &state : states) {
+    Value summand = liftSummand(b, state, s, weight);
+    if (llvm::isa<graph::ReduceOp>(state.op)) {
+      yielded.push_back(b.reduce(graph::ReduceKind::sum, summand, {axis}));
       continue;
     }
     IRMapping operands(mapping);
-    operands.map(sum.op->getOperand(sum.operand), weight);
-    states.push_back(builder.clone(*sum.op, operands)->getResult(0));
+    operands.map(state.op->getOperand(state.operand), summand);
+    yielded.push_back(builder.clone(*state.op, operands)->getResult(0));
   }
-  graph::YieldOp::create(builder, loc, states);
+  for (auto [place, positions] : llvm::zip_equal(places, positionsOfPlaces)) {
+    Value at = b.broadcast(mapping.lookup(positions), {axis}, dimsOf(s));
+    Value none = fillNoPlace(b, place, graph::getTensorType(at));
+    Value candidates = b.create<graph::SelectOp>(isWhere(b, s, b.expand(m, {axis}, s)), at, none);
+    bool isLast = graph::ArgReduceOp(place).getSelectLast();
+    yielded.push_back(
+        b.reduce(isLast ? graph::ReduceKind::max : graph::ReduceKind::min, candidates, {axis}));
+  }
+  graph::YieldOp::create(builder, loc, yielded);
+}
+
+//===----------------------------------------------------------------------===//
+// Merge and finalize
+//===----------------------------------------------------------------------===//
+
+bool StreamChain::hasWeights() const {
+  return llvm::any_of(states, [](const State &state) { return state.isWeight; });
 }
 
 void StreamChain::writeMerge(Region &region) {
   OpBuilder builder(maximum.getContext());
   Block *body = builder.createBlock(&region);
   Location loc = maximum.getLoc();
-  for (int side = 0; side < 2; ++side) {
-    body->addArgument(maximum.getType(), loc);
-    for (const Sum &sum : sums)
-      body->addArgument(sum.result().getType(), loc);
-  }
-  size_t count = sums.size() + 1;
+  for (int side = 0; side < 2; ++side)
+    for (unsigned number = 0; number < countStates(); ++number)
+      body->addArgument(typeOfState(number), loc);
   graph::GraphBuilder b(builder, loc);
-  ValueRange first = body->getArguments().take_front(count),
-             second = body->getArguments().drop_front(count);
-  // One of e^(m - max), e^(m' - max) is 1, the other one e^-|m - m'|: one exponential, not two.
-  Value m = b.max(first[0], second[0]);
-  Value d = b.sub(makeFinite(b, first[0]), makeFinite(b, second[0]));
-  Value one = b.fillLike(m, 1.0);
-  Value less = b.create<graph::ExpOp>(b.create<graph::NegOp>(b.create<graph::AbsOp>(d)));
-  Value isFirst = b.compare(graph::CompareKind::ge, d, b.fillLike(m, 0.0));
-  Value a = b.create<graph::SelectOp>(isFirst, one, less),
-        c = b.create<graph::SelectOp>(isFirst, less, one);
-  SmallVector<Value> states{m};
-  for (auto [number, sum] : llvm::enumerate(sums)) {
-    ArrayRef<DimAttr> dims = dimsOf(sum.result());
-    states.push_back(b.add(b.mul(first[number + 1], spread(b, sum, a, dims)),
-                           b.mul(second[number + 1], spread(b, sum, c, dims))));
+  ValueRange first = body->getArguments().take_front(countStates()),
+             second = body->getArguments().drop_front(countStates());
+  Value m = b.max(first[0], second[0]), a, c;
+  if (hasWeights()) {
+    // One of e^(m - max), e^(m' - max) is 1, the other one e^-|m - m'|: one exponential, not two.
+    Value d = b.sub(makeFinite(b, first[0]), makeFinite(b, second[0]));
+    Value one = b.fillLike(m, 1.0);
+    Value less = b.create<graph::ExpOp>(b.create<graph::NegOp>(b.create<graph::AbsOp>(d)));
+    Value isFirst = b.compare(graph::CompareKind::ge, d, b.fillLike(m, 0.0));
+    a = b.create<graph::SelectOp>(isFirst, one, less);
+    c = b.create<graph::SelectOp>(isFirst, less, one);
   }
-  graph::YieldOp::create(builder, loc, states);
+  SmallVector<Value> merged{m};
+  for (auto [number, state] : llvm::enumerate(states)) {
+    Value x = first[number + 1], y = second[number + 1];
+    if (state.isWeight) {
+      ArrayRef<DimAttr> dims = dimsOf(x);
+      x = b.mul(x, spread(b, state.op, state.operand, a, dims));
+      y = b.mul(y, spread(b, state.op, state.operand, c, dims));
+    }
+    merged.push_back(b.add(x, y));
+  }
+  for (auto [number, place] : llvm::enumerate(places)) {
+    unsigned state = 1 + states.size() + number;
+    Value none = fillNoPlace(b, place, graph::getTensorType(first[state]));
+    Value x = b.create<graph::SelectOp>(isWhere(b, first[0], m), first[state], none);
+    Value y = b.create<graph::SelectOp>(isWhere(b, second[0], m), second[state], none);
+    merged.push_back(graph::ArgReduceOp(place).getSelectLast() ? b.max(x, y) : b.min(x, y));
+  }
+  graph::YieldOp::create(builder, loc, merged);
 }
 
-void StreamChain::writeFinalize(Region &region, SmallVectorImpl<Value> &results) {
+/// What the stream gives: results of the chain, and terms of sums that are added up behind it.
+void StreamChain::chooseOutputs() {
+  // Maps of results go with it: one tensor is written instead of several.
+  llvm::SetVector<Operation *> maps;
+  for (Operation *op : results)
+    if (!members.contains(op) &&
+        (op->hasTrait<graph::Elementwise>() || llvm::isa<graph::BroadcastOp>(op)) &&
+        isKnownInside(op->getResult(0)))
+      maps.insert(op);
+  auto isGone = [&](Operation *op) { return members.contains(op) || maps.contains(op); };
+  maps.remove_if([&](Operation *op) {
+    return llvm::isa<graph::BroadcastOp>(op) && !llvm::all_of(op->getUsers(), isGone);
+  });
+  members.insert(maps.begin(), maps.end());
+  llvm::SetVector<Value> needed;
+  auto need = [&](Value value) {
+    if (sumOf(value) || isKnownInside(value))
+      needed.insert(value);
+  };
+  for (Operation *op : members)
+    for (Value result : op->getResults())
+      if (!llvm::all_of(result.getUsers(), isGone))
+        need(result);
+  for (unsigned i = 0; i < needed.size(); ++i) {
+    const Sum *sum = sumOf(needed[i]);
+    if (!sum || isWholeInside(*sum)) {
+      outputs.push_back({needed[i], std::nullopt});
+      continue;
+    }
+    for (auto [number, term] : llvm::enumerate(sum->terms)) {
+      outputs.push_back({needed[i], number});
+      for (const Term::Factor &factor : term.fixed)
+        if (!isKnownInside(factor.value))
+          need(factor.value);
+    }
+  }
+}
+
+void StreamChain::writeFinalize(Region &region) {
   OpBuilder builder(maximum.getContext());
   Block *body = builder.createBlock(&region);
-  Location loc = maximum.getLoc();
-  body->addArgument(maximum.getType(), loc);
-  for (const Sum &sum : sums)
-    body->addArgument(sum.result().getType(), loc);
-  graph::GraphBuilder b(builder, loc);
-  auto isNeeded = [&](Value value) {
-    return llvm::any_of(value.getUsers(), [&](Operation *user) { return !members.contains(user); });
-  };
+  for (unsigned number = 0; number < countStates(); ++number)
+    body->addArgument(typeOfState(number), maximum.getLoc());
+  graph::GraphBuilder b(builder, maximum.getLoc());
+  inside.map(maximum.getResult(), body->getArgument(0));
   SmallVector<Value> yielded;
-  if (isNeeded(maximum.getResult())) {
-    results.push_back(maximum.getResult());
-    yielded.push_back(body->getArgument(0));
-  }
-  for (auto [number, sum] : llvm::enumerate(sums))
-    if (isNeeded(sum.result())) {
-      results.push_back(sum.result());
-      yielded.push_back(
-          scale(b, sum, body->getArgument(number + 1), /*inside=*/true, body->getArguments()));
-    }
-  graph::YieldOp::create(builder, loc, yielded);
+  for (const Output &output : outputs)
+    yielded.push_back(output.term
+                          ? scaleInside(b, *sumOf(output.value), *output.term, body->getArguments())
+                          : findInside(b, output.value, body->getArguments()));
+  for (unsigned number = 1 + states.size(); number < countStates(); ++number)
+    yielded.push_back(body->getArgument(number));
+  graph::YieldOp::create(builder, maximum.getLoc(), yielded);
 }
 
-void StreamChain::replace() {
-  auto function = maximum->getParentOfType<graph::FuncOp>();
-  MLIRContext *context = maximum.getContext();
-  // Broadcasts of results back to the chain go with it.
-  for (unsigned i = 0; i < members.size(); ++i)
-    for (Operation *user : members[i]->getUsers())
-      if (llvm::isa<graph::BroadcastOp>(user) &&
-          llvm::all_of(user->getUsers(), [&](Operation *op) { return members.contains(op); }))
-        members.insert(user);
-  std::string symbol = function.getFreshSymbol("block");
-  function.setRange(symbol, graph::RangeAttr::get(context, 1, std::nullopt));
-  block = DimExpr::symbol(context, symbol);
+//===----------------------------------------------------------------------===//
+// Instead of the chain
+//===----------------------------------------------------------------------===//
 
-  Type element = graph::getTensorType(scores).getElementType();
+graph::StreamOp StreamChain::writeStream(OpBuilder &builder, StringRef symbol) {
+  auto element = llvm::cast<FloatType>(graph::getTensorType(scores).getElementType());
   SmallVector<Attribute> identity{
-      FloatAttr::get(element, APFloat::getInf(llvm::cast<FloatType>(element).getFloatSemantics(),
-                                              /*Negative=*/true))};
-  identity.append(sums.size(), FloatAttr::get(element, 0.0));
-  SmallVector<Value> operands, results;
+      FloatAttr::get(element, APFloat::getInf(element.getFloatSemantics(), /*Negative=*/true))};
+  identity.append(states.size(), FloatAttr::get(element, 0.0));
+  for (graph::ArgReduceOp place : places)
+    identity.push_back(noPlace(place));
+  SmallVector<Value> operands;
   SmallVector<int64_t> axes;
   for (auto [value, inputAxis] : inputs) {
     operands.push_back(value);
     axes.push_back(inputAxis);
   }
-  Block *around = maximum->getBlock();
-  OpBuilder builder(sums.back().op);
   Region lift, merge, finalize;
   writeLift(lift);
   writeMerge(merge);
-  writeFinalize(finalize, results);
+  writeFinalize(finalize);
+  TypeRange types = finalize.front().getTerminator()->getOperandTypes();
   auto stream =
-      graph::StreamOp::create(builder, maximum.getLoc(), ValueRange(results).getTypes(), operands,
-                              axes, builder.getArrayAttr(identity), builder.getStringAttr(symbol));
+      graph::StreamOp::create(builder, maximum.getLoc(), types, operands, axes,
+                              builder.getArrayAttr(identity), builder.getStringAttr(symbol));
   stream.getLift().takeBody(lift);
   stream.getMerge().takeBody(merge);
   stream.getFinalize().takeBody(finalize);
+  return stream;
+}
 
-  graph::GraphBuilder b(builder, maximum.getLoc());
-  auto isOutside = [&](OpOperand &use) { return !members.contains(use.getOwner()); };
-  for (auto [original, streamed] : llvm::zip(results, stream.getResults())) {
-    Value result = streamed;
-    if (unsigned number = numberOf(original)) {
-      const Weight &weight = sums[number - 1].weight;
-      result = scale(b, sums[number - 1], result, /*inside=*/false, {});
-      if (weight.isInfinite)
-        result = b.create<graph::SelectOp>(weight.isInfinite, weight.atInfinite, result);
-    }
-    Value(original).replaceUsesWithIf(result, isOutside);
+/// A result of the chain behind the stream.
+Value StreamChain::findOutside(graph::GraphBuilder &b, Value value, ValueRange streamed) {
+  if (Value known = outside.lookup(value))
+    return known;
+  const Sum *sum = sumOf(value);
+  Value found;
+  if (!sum || isWholeInside(*sum)) {
+    for (auto [output, result] : llvm::zip(outputs, streamed))
+      if (output.value == value)
+        found = result;
+  } else {
+    found = addTerms(b, *sum, [&](unsigned number) {
+      Value result;
+      for (auto [output, own] : llvm::zip(outputs, streamed))
+        if (output.value == value && output.term == number)
+          result = own;
+      return scale(b, *sum, sum->terms[number], result, [&](Value kept) {
+        if (isKnownInside(kept))
+          return Value();
+        return sumOf(kept) ? findOutside(b, kept, streamed) : kept;
+      });
+    });
   }
+  outside[value] = found;
+  return found;
+}
+
+void StreamChain::replace() {
+  auto function = maximum->getParentOfType<graph::FuncOp>();
+  MLIRContext *context = maximum.getContext();
+  results.clear(); // Some came since.
+  isResult(maximum.getResult());
+  chooseOutputs();
+  std::string symbol = function.getFreshSymbol("block");
+  function.setRange(symbol, graph::RangeAttr::get(context, 1, std::nullopt));
+  block = DimExpr::symbol(context, symbol);
+
+  Block *around = maximum->getBlock();
+  OpBuilder builder(maximum);
+  builder.setInsertionPointAfter(members.back());
+  for (Operation *op : members)
+    if (builder.getInsertionPoint() != around->end() &&
+        !op->isBeforeInBlock(&*builder.getInsertionPoint()))
+      builder.setInsertionPointAfter(op);
+  graph::GraphBuilder b(builder, maximum.getLoc());
+  for (graph::ArgReduceOp place : places) {
+    Type type = graph::getTensorType(place.getResult()).getElementType();
+    Value positions =
+        b.create<graph::IotaOp>(graph::TensorType::get({dimsOf(scores)[axis]}, type), int64_t(0));
+    positionsOfPlaces.push_back(positions);
+    inputs.insert({positions, 0});
+  }
+  graph::StreamOp stream = writeStream(builder, symbol);
+
+  auto isOutside = [&](OpOperand &use) { return !members.contains(use.getOwner()); };
+  SmallVector<std::pair<Value, Value>> replaced;
+  for (const Output &output : outputs)
+    replaced.push_back({output.value, findOutside(b, output.value, stream.getResults())});
+  for (auto [place, result] : llvm::zip(places, stream.getResults().drop_front(outputs.size())))
+    replaced.push_back({graph::ArgReduceOp(place).getResult(), result});
+  for (auto [original, result] : replaced)
+    original.replaceUsesWithIf(result, isOutside);
   for (Operation *op : llvm::reverse(members))
     op->dropAllUses();
   for (Operation *op : llvm::reverse(members))

@@ -1,0 +1,164 @@
+//===- PullChain.cpp - From the scores of a chain back to what it reads -----------------------===//
+//
+// What the scores and factors are computed from is computed again for every block, unless somebody
+// else needs it: that would have to be stored all the same.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/transforms/graph/StreamChain.h"
+
+using namespace mlir;
+using namespace tessera;
+using namespace tessera::transforms;
+using graph::DimAttr;
+
+ArrayRef<DimAttr> transforms::dimsOf(Value value) { return graph::getTensorType(value).getDims(); }
+
+SmallVector<DimAttr> transforms::without(ArrayRef<DimAttr> dims, int64_t axis) {
+  SmallVector<DimAttr> kept(dims);
+  kept.erase(kept.begin() + axis);
+  return kept;
+}
+
+std::optional<int64_t> transforms::axisOfOperand(OpOperand &operand, int64_t axis) {
+  Operation *op = operand.getOwner();
+  if (axis < 0)
+    return -1;
+  if (op->hasTrait<graph::Elementwise>())
+    return axis;
+  if (auto broadcast = llvm::dyn_cast<graph::BroadcastOp>(op)) {
+    ArrayRef<int64_t> dims = broadcast.getDims();
+    auto at = llvm::find(dims, axis);
+    if (at == dims.end())
+      return -1;
+    int64_t place = at - dims.begin();
+    // An extent of 1 is repeated: it is no part of the axis.
+    return dimsOf(broadcast.getX())[place] == broadcast.getType().getDim(axis)
+               ? std::optional(place)
+               : std::nullopt;
+  }
+  if (auto transpose = llvm::dyn_cast<graph::TransposeOp>(op))
+    return transpose.getPerm()[axis];
+  if (auto contract = llvm::dyn_cast<graph::ContractOp>(op)) {
+    char letter = contract.getResultLetters()[axis];
+    size_t at =
+        (operand.getOperandNumber() == 0 ? contract.getLhsLetters() : contract.getRhsLetters())
+            .find(letter);
+    return at == StringRef::npos ? -1 : int64_t(at);
+  }
+  return std::nullopt;
+}
+
+static bool isMap(Operation *op) {
+  return op->hasTrait<graph::Elementwise>() || llvm::isa<graph::BroadcastOp>(op);
+}
+
+/// Maps of what the model is given: no kernel before the stream could compute them on its way.
+static bool isGiven(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (!op || op->hasTrait<OpTrait::ConstantLike>())
+    return true;
+  return isMap(op) && llvm::all_of(op->getOperands(), isGiven);
+}
+
+/// Maps of positions and of what does not vary along the axis, such as whether this is the label:
+/// nobody would store them.
+static bool isPositional(Value value, int64_t axis) {
+  Operation *op = value.getDefiningOp();
+  if (axis < 0 || (op && llvm::isa<graph::IotaOp>(op)))
+    return true;
+  return op && isMap(op) && llvm::all_of(op->getOpOperands(), [&](OpOperand &operand) {
+           std::optional<int64_t> own = axisOfOperand(operand, axis);
+           return own && isPositional(operand.get(), *own);
+         });
+}
+
+void StreamChain::pullAll() {
+  // What reads a value comes before it: until nothing more can be pulled.
+  size_t before;
+  do {
+    before = pulled.size();
+    pull(scores, axis, /*mayContract=*/true);
+    for (const State &state : states)
+      for (const Term::Factor &factor : state.varying)
+        pull(factor.value, axis, /*mayContract=*/false);
+  } while (pulled.size() > before);
+}
+
+/// Computes a value for every block, when nothing else needs it and it may be cut along the axis,
+/// or does not have it and would be a kernel of its own.
+void StreamChain::pull(Value value, int64_t axis, bool mayContract) {
+  Operation *op = value.getDefiningOp();
+  if (!op || op->getBlock() != maximum->getBlock() || members.contains(op))
+    return;
+  if (axis < 0) {
+    if (op->hasTrait<OpTrait::ConstantLike>() || !isGiven(value) ||
+        !llvm::all_of(op->getUsers(), [&](Operation *user) { return pulled.contains(user); }))
+      return;
+    pulled.insert(op);
+    for (Value operand : op->getOperands())
+      pull(operand, -1, mayContract);
+    return;
+  }
+  bool isContraction = llvm::isa<graph::ContractOp>(op);
+  if (!isMap(op) && !(isContraction && mayContract))
+    return;
+  // Broadcasts cost nothing: they may have other readers.
+  if (!llvm::isa<graph::BroadcastOp>(op) && !isPositional(value, axis) &&
+      !llvm::all_of(op->getUsers(), [&](Operation *user) {
+        return members.contains(user) || pulled.contains(user);
+      }))
+    return;
+  SmallVector<int64_t> axes;
+  for (OpOperand &operand : op->getOpOperands()) {
+    std::optional<int64_t> found = axisOfOperand(operand, axis);
+    if (!found)
+      return;
+    axes.push_back(*found);
+  }
+  if (isContraction && (axes[0] >= 0) == (axes[1] >= 0))
+    return;
+  pulled.insert(op);
+  for (auto [operand, own] : llvm::zip(op->getOperands(), axes))
+    if (!isContraction || own < 0)
+      pull(operand, own, mayContract);
+}
+
+/// What lift reads: it must be there before the chain.
+std::string StreamChain::checkInputs() {
+  for (Operation *user : scores.getUsers())
+    if (!members.contains(user) && !pulled.contains(user))
+      return "has scores that are needed elsewhere: " + user->getName().getStringRef().str();
+  collectInputs(scores, axis);
+  for (const State &state : states)
+    for (const Term::Factor &factor : state.varying)
+      collectInputs(factor.value, axis);
+  for (const Sum &sum : sums)
+    if (auto contract = llvm::dyn_cast<graph::ContractOp>(sum.op)) {
+      StringRef own = contract.getLhsLetters(), other = contract.getRhsLetters();
+      if (sum.operand == 1)
+        std::swap(own, other);
+      Value value = sum.op->getOperand(1 - sum.operand);
+      int64_t otherAxis = other.find(own[axis]);
+      auto [entry, isNew] = inputs.insert({value, otherAxis});
+      if (!isNew && entry->second != otherAxis)
+        return "reads one tensor along two axes";
+    }
+  for (auto [value, inputAxis] : inputs)
+    if (isResult(value))
+      return "reads what is computed from its own results";
+  if (llvm::none_of(inputs, [](auto &input) { return input.second >= 0; }))
+    return "reads nothing along the axis";
+  return "";
+}
+
+void StreamChain::collectInputs(Value value, int64_t axis) {
+  Operation *op = value.getDefiningOp();
+  if (axis < 0 && op && op->hasTrait<OpTrait::ConstantLike>())
+    return;
+  if (!op || !pulled.contains(op)) {
+    inputs.insert({value, axis});
+    return;
+  }
+  for (OpOperand &operand : op->getOpOperands())
+    collectInputs(operand.get(), *axisOfOperand(operand, axis));
+}
