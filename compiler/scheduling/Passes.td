@@ -29,7 +29,8 @@ def ScheduleDefault : Pass<"schedule-default", "::mlir::ModuleOp"> {
     Option<"l1Bytes", "l1-bytes", "int64_t", "32768", "Size of the first data cache">,
     Option<"l2Bytes", "l2-bytes", "int64_t", "524288", "Size of the second cache">,
     Option<"cores", "cores", "int64_t", "2", "1: never spread work over threads">,
-    Option<"gpu", "gpu", "bool", "false", "Schedules for a GPU: one thread for each element of an output">];
+    Option<"gpu", "gpu", "bool", "false", "Schedules for a GPU: one thread for each element of an output">,
+    Option<"explain", "explain", "bool", "false", "Say how streams are merged on a GPU, and why">];
   let dependentDialects = ["::tessera::schedule::ScheduleDialect"];
 }
 

@@ -63,6 +63,14 @@ LogicalResult GeneratorOp::verify() {
   return success();
 }
 
+// (C1)
+LogicalResult GpuStreamOp::verify() {
+  const int64_t unit = getUnit() == Unit::Mma ? 16 : 8;
+  if (int64_t(getKeys()) % unit == 0)
+    return success();
+  return emitOpError() << "expected a multiple of " << unit << " keys, found " << getKeys();
+}
+
 LogicalResult PadToTileOp::verify() { return verifyNames(*this, getOuter(), getInner()); }
 LogicalResult GroupReductionOp::verify() { return verifyNames(*this, getLoop(), getInner()); }
 // (C1)

@@ -1,5 +1,5 @@
-# Attention, and other chains of reductions, are computed by several launches that keep what each reduces in memory, products among them by
-# tiles, and give what the interpreter of graphs gives: odd lengths, one query, none, masks.
+# Attention with a mask that is an input, merged by one launch or (f16, whose weights are rounded on the way, is no stream) computed by several
+# that keep what each reduces in memory, gives what the interpreter of graphs gives: odd lengths, one query, none.
 # RUN: python3 %s %builddir/bin/test/tessera-run-ptx %t
 """Arguments: tessera-run with the device "ptx", a folder."""
 import subprocess

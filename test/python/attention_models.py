@@ -72,6 +72,29 @@ class Text:
                           f"  graph.return {', '.join(o[0] for o in outputs)} : {kinds}", "}", ""])
 
 
+def arrays(text_inputs, sizes, seed):
+    rng = np.random.default_rng(seed)
+    result = {}
+    for name, dims, element in text_inputs:
+        shape = [sizes.get(dim, dim) for dim in dims]
+        if element == "i1":
+            result[name] = rng.random(shape) < 0.7
+        elif element == "si32":
+            result[name] = np.asarray(rng.integers(1, 4, shape), np.int32)
+        else:
+            result[name] = rng.standard_normal(shape).astype({"f32": np.float32, "f64": np.float64}[element])
+    return result
+
+
+def inputs_of(text):
+    found = []
+    for part in text.split("graph.func @main(")[1].split(") -> (")[0].split("%")[1:]:
+        name, rest = part.split(":", 1)
+        dims, element = rest.split("tensor<[")[1].split(">")[0].split("], ")
+        found.append((name, [int(d) if d.isdigit() else d for d in dims.split(", ") if d], element))
+    return found
+
+
 def softmax(s):
     m = s.max(-1, keepdims=True, initial=-INF)
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):

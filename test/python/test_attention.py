@@ -6,37 +6,14 @@ import subprocess
 
 import numpy as np
 import pytest
-from attention_models import INF, VARIANTS, Text, biased, causal, compare, from_here_on, grouped, heads_last, masked, plain
-from attention_models import products, softmax, window
+from attention_models import INF, VARIANTS, Text, arrays, biased, causal, compare, from_here_on, grouped, heads_last, masked, plain
+from attention_models import inputs_of, products, softmax, window
 from conftest import BUILD
 
 import tessera
 
 SIZES = [{"H": 2, "M": 19, "K": 37}, {"H": 1, "M": 73, "K": 257}, {"H": 3, "M": 1, "K": 1}, {"H": 1, "M": 0, "K": 4},
          {"H": 2, "M": 5, "K": 600}, {"H": 1, "M": 600, "K": 600}, {"H": 3, "M": 1, "K": 1300}, {"H": 1, "M": 3, "K": 2311}]
-
-
-def arrays(text_inputs, sizes, seed):
-    rng = np.random.default_rng(seed)
-    result = {}
-    for name, dims, element in text_inputs:
-        shape = [sizes.get(dim, dim) for dim in dims]
-        if element == "i1":
-            result[name] = rng.random(shape) < 0.7
-        elif element == "si32":
-            result[name] = np.asarray(rng.integers(1, 4, shape), np.int32)
-        else:
-            result[name] = rng.standard_normal(shape).astype({"f32": np.float32, "f64": np.float64}[element])
-    return result
-
-
-def inputs_of(text):
-    found = []
-    for part in text.split("graph.func @main(")[1].split(") -> (")[0].split("%")[1:]:
-        name, rest = part.split(":", 1)
-        dims, element = rest.split("tensor<[")[1].split(">")[0].split("], ")
-        found.append((name, [int(d) if d.isdigit() else d for d in dims.split(", ") if d], element))
-    return found
 
 
 def tool(name, model, *options):

@@ -9,23 +9,7 @@ using namespace mlir;
 
 namespace tessera::nvgpu {
 
-schedule::GpuTileOp GpuFunction::findTile() {
-  if (!schedule)
-    return {};
-  const StringRef own = kernel::getStageName(output);
-  llvm::StringSet<> isInside;
-  isInside.insert(own);
-  Block &directives = schedule.getBody().front();
-  for (auto stage : directives.getOps<schedule::StageOp>())
-    for (auto at : stage.getBody().front().getOps<schedule::ComputeAtOp>())
-      if (at.getConsumer() == own)
-        isInside.insert(stage.getStage());
-  for (auto update : directives.getOps<schedule::UpdateOp>())
-    if (isInside.contains(update.getStage()))
-      for (auto tile : update.getBody().front().getOps<schedule::GpuTileOp>())
-        return tile;
-  return {};
-}
+schedule::GpuTileOp GpuFunction::findTile() { return findInside<schedule::GpuTileOp>(); }
 
 /// The output at whose blocks another one is computed, or null.
 linalg::GenericOp GpuFunction::findHost(linalg::GenericOp other) {
@@ -245,7 +229,6 @@ void BlockTile::findMemory(Factor &factor) {
 /// Where everything lies in shared memory, and which threads do what.
 LogicalResult BlockTile::layOut() {
   const int64_t rowWarps = directive.getRowWarps(), columnWarps = directive.getColumnWarps();
-  threads = 32 * rowWarps * columnWarps;
   warpRows = rows.split.getFactor() / rowWarps;
   warpColumns = columns.split.getFactor() / columnWarps;
   for (Factor *factor : {&left, &right}) {
@@ -270,25 +253,8 @@ LogicalResult BlockTile::layOut() {
                                  rowWarps * columnWarps * passRows * pitch * sumBytes);
   if (bytes > kSharedBytes)
     return fail("needs " + Twine(bytes) + " bytes of shared memory, of " + Twine(kSharedBytes));
-  {
-    OpBuilder::InsertionGuard restore(b);
-    b.setInsertionPoint(f.function);
-    auto type = LLVM::LLVMArrayType::get(b.getI8Type(), unsigned(bytes));
-    auto global = LLVM::GlobalOp::create(b, type, /*isConstant=*/false, LLVM::Linkage::Internal,
-                                         ("tile_" + kernel::getStageName(stage)).str(), Attribute(),
-                                         /*alignment=*/128, kShared);
-    b.setInsertionPointToStart(&f.function.getBody().front());
-    memory = LLVM::AddressOfOp::create(b, global);
-  }
-  f.function->setAttr(NVVM::NVVMDialect::getMaxntidAttrName(),
-                      b.getDenseI32ArrayAttr({int32_t(threads)}));
   f.loops = outer;
-  const uint32_t size = f.numberStep(threads);
-  uint32_t &extent = f.launch.launches.back().extents[3];
-  extent = extent == rt::kNoStep ? size : f.addStep(rt::DeviceStepKind::Max, extent, size);
-
-  thread = NVVM::ThreadIdXOp::create(b, b.getI32Type());
-  lane = rem(thread, 32);
+  allocate("tile_" + kernel::getStageName(stage), bytes, 32 * rowWarps * columnWarps);
   Value warp = div(thread, 32);
   warpRow = mul(div(warp, columnWarps), warpRows);
   warpColumn = mul(rem(warp, columnWarps), warpColumns);
@@ -296,11 +262,6 @@ LogicalResult BlockTile::layOut() {
     if (factor->argument)
       factor->mayCopy = isAligned(*factor);
   return success();
-}
-
-Value BlockTile::shared(Value byte) {
-  return LLVM::GEPOp::create(b, memory.getType(), b.getI8Type(), memory,
-                             ArrayRef<LLVM::GEPArg>{byte});
 }
 
 SmallVector<Value> BlockTile::place(const Place &at) {

@@ -10,27 +10,19 @@
 #ifndef TESSERA_COMPILER_CODEGEN_NVGPU_BLOCKTILE_H
 #define TESSERA_COMPILER_CODEGEN_NVGPU_BLOCKTILE_H
 
-#include "compiler/codegen/nvgpu/GpuFunction.h"
+#include "compiler/codegen/nvgpu/SharedTile.h"
 #include "dialects/kernel/Product.h"
-
-#include "mlir/Dialect/Arith/IR/Arith.h"
 
 namespace tessera::nvgpu {
 
-/// What every device gives a block without being asked.
-constexpr int64_t kSharedBytes = 48 << 10;
-
-class BlockTile {
+class BlockTile : SharedTile {
 public:
   BlockTile(GpuFunction &function, schedule::GpuTileOp directive)
-      : f(function), b(function.b), directive(directive) {}
+      : SharedTile(function), directive(directive) {}
 
   mlir::LogicalResult emit();
 
 private:
-  using Value = mlir::Value;
-  using Values = llvm::SmallVector<Value>;
-
   /// Rows, columns or depth: a loop, which may be several fused, that a split cut into tiles.
   struct Axis {
     schedule::SplitOp split;
@@ -84,9 +76,9 @@ private:
   mlir::LogicalResult computeChunk(const Factor &factor, Value step, Value to, Value line,
                                    Value chunk);
   Value isAligned(const Factor &factor);
-  /// The byte of a chunk in the tile of a factor. Chunks of a line change places from line to
-  /// line, so that eight lines of one chunk, or a whole line, lie in different banks.
-  Value slot(const Factor &factor, Value line, Value chunk);
+  Value slot(const Factor &factor, Value line, Value chunk) {
+    return SharedTile::slot(factor.chunks, line, chunk);
+  }
 
   // TileMultiply.cpp
   mlir::FailureOr<Values> multiply(Value buffer, Values sums);
@@ -98,22 +90,6 @@ private:
   /// Writes the sums of `passRows` rows of the warp's tile to its memory.
   void writeSums(int64_t pass, Value first);
 
-  Value i32(int64_t value) {
-    return mlir::arith::ConstantOp::create(b, b.getI32IntegerAttr(int32_t(value)));
-  }
-  Value add(Value x, Value y) { return mlir::arith::AddIOp::create(b, x, y); }
-  Value add(Value x, int64_t y) { return add(x, i32(y)); }
-  Value mul(Value x, int64_t y) { return mlir::arith::MulIOp::create(b, x, i32(y)); }
-  Value div(Value x, int64_t y) { return mlir::arith::DivUIOp::create(b, x, i32(y)); }
-  Value rem(Value x, int64_t y) { return mlir::arith::RemUIOp::create(b, x, i32(y)); }
-  Value index(int64_t value) { return mlir::arith::ConstantIndexOp::create(b, value); }
-  Value index(Value number) {
-    return mlir::arith::IndexCastUIOp::create(b, b.getIndexType(), number);
-  }
-  Value shared(Value byte);
-
-  GpuFunction &f;
-  mlir::ImplicitLocOpBuilder &b;
   schedule::GpuTileOp directive;
   mlir::linalg::GenericOp stage;
   kernel::Product product;
@@ -125,11 +101,10 @@ private:
   llvm::SmallVector<std::string> loopNames; ///< of the stage; parallel ones as in the output
   Axis rows, columns, steps;
   Factor left, right; ///< along rows, along columns
-  int64_t threads = 0, stepBytes = 0;
+  int64_t stepBytes = 0;
   int64_t warpRows = 0, warpColumns = 0; ///< of a warp's part of the tile
   int64_t vector = 0, passRows = 0, pitch = 0;
-  Value thread, lane, warpRow, warpColumn; ///< i32; of the warp: where its part begins
-  Value memory;
+  Value warpRow, warpColumn; ///< i32: where the part of the warp begins
   Values sums;
 };
 

@@ -23,7 +23,9 @@ namespace tessera::nvgpu {
 constexpr unsigned kGlobal = 1, kShared = 3;
 
 class GpuFunction {
+  friend class SharedTile;
   friend class BlockTile;
+  friend class BlockStream;
 
 public:
   GpuFunction(kernel::FuncOp kernel, schedule::FuncOp schedule, LaunchRecord &launch)
@@ -129,6 +131,12 @@ private:
   schedule::GpuTileOp findTile();
   mlir::linalg::GenericOp findHost(mlir::linalg::GenericOp other);
   mlir::LogicalResult emitTile(schedule::GpuTileOp tile);
+  /// The directive on what is computed at the blocks of the output, or on the output, or null.
+  template <typename Directive> Directive findInside();
+
+  // BlockStream.cpp: states of a stream.
+  schedule::GpuStreamOp findStream();
+  mlir::LogicalResult emitStream(schedule::GpuStreamOp directive);
 
   kernel::FuncOp kernel;
   schedule::FuncOp schedule;
@@ -145,6 +153,24 @@ private:
   llvm::DenseMap<mlir::Type, mlir::LLVM::GlobalOp> sharedMemories;
   llvm::DenseMap<mlir::Attribute, mlir::LLVM::GlobalOp> tables;
 };
+
+template <typename Directive> Directive GpuFunction::findInside() {
+  if (!schedule)
+    return {};
+  const llvm::StringRef own = kernel::getStageName(output);
+  llvm::StringSet<> isInside;
+  isInside.insert(own);
+  mlir::Block &directives = schedule.getBody().front();
+  for (auto stage : directives.getOps<schedule::StageOp>())
+    for (auto at : stage.getBody().front().template getOps<schedule::ComputeAtOp>())
+      if (at.getConsumer() == own)
+        isInside.insert(stage.getStage());
+  for (auto update : directives.getOps<schedule::UpdateOp>())
+    if (isInside.contains(update.getStage()))
+      for (auto found : update.getBody().front().template getOps<Directive>())
+        return found;
+  return {};
+}
 
 } // namespace tessera::nvgpu
 

@@ -8,33 +8,14 @@ using namespace mlir;
 
 namespace tessera::nvgpu {
 
-Value BlockTile::slot(const Factor &factor, Value line, Value chunk) {
-  // 128 bytes pass all banks once.
-  const int64_t width = std::min<int64_t>(factor.chunks, 8), perPass = 8 / width;
-  Value turn = rem(div(line, perPass), width);
-  Value moved = arith::XOrIOp::create(b, chunk, turn);
-  return mul(add(mul(line, factor.chunks), moved), 16);
-}
-
-/// All strides but the innermost, and the address itself, are multiples of 16 bytes; a chunk does
-/// not go on in another row of several fused ones.
+/// A chunk does not go on in another row of several fused ones.
 Value BlockTile::isAligned(const Factor &factor) {
-  const GpuFunction::Memory &memory = f.arguments.find(factor.argument)->second;
-  Value address = LLVM::PtrToIntOp::create(b, b.getI64Type(), memory.pointer);
-  Value bits = address;
-  auto require = [&](Value number, int64_t bytes) {
-    Value wide = arith::IndexCastOp::create(b, b.getI64Type(), number);
-    Value size = arith::MulIOp::create(b, wide, f.i64Constant(bytes));
-    bits = arith::OrIOp::create(b, bits, size);
-  };
-  const int64_t bytes = 16 / factor.perChunk;
-  for (Value stride : ArrayRef<Value>(memory.strides).drop_back())
-    require(stride, bytes);
   const Axis &along = factor.alongDepth ? steps : *factor.axis;
+  Values others;
   if (along.parts.size() > 1)
-    require((factor.alongDepth ? inner : outer).extents.lookup(along.parts.back()).value, bytes);
-  Value odd = arith::AndIOp::create(b, bits, f.i64Constant(15));
-  return arith::CmpIOp::create(b, arith::CmpIPredicate::eq, odd, f.i64Constant(0));
+    others.push_back((factor.alongDepth ? inner : outer).extents.lookup(along.parts.back()).value);
+  return SharedTile::isAligned(f.arguments.find(factor.argument)->second, 16 / factor.perChunk,
+                               others);
 }
 
 LogicalResult BlockTile::copy(Factor &factor, Value step, Value to) {

@@ -13,8 +13,7 @@ FailureOr<SmallVector<Value>> BlockTile::multiply(Value buffer, Values sums) {
   return multiplyElements(buffer, sums);
 }
 
-/// Four matrices of 8 lines x 16 bytes with ldmatrix (PTX ISA, section 9.7.14.5.15): lane 8 j + i
-/// has the address of line i of matrix j. They cover 16 rows (columns) and two chunks of the depth:
+/// Matrix j of the four covers, of 16 rows (columns) and two chunks of the depth:
 ///   j & 1: rows 8 ..., j >> 1: the second chunk; of columns the other way round.
 /// These are the registers of A for m16n8k16 (f16; k8 of 32 bits, k32 of 8 bits, section
 /// 9.7.14.5.8 ...), and those of B for two times 8 columns. `first`: of the rows (columns).
@@ -32,23 +31,8 @@ SmallVector<Value> BlockTile::loadMatrices(const Factor &factor, Value buffer, V
     line = add(add(mul(along, 8), i), 16 * step);
     chunk = add(div(first, 8), across);
   }
-  Value at = shared(add(add(buffer, factor.offset), slot(factor, line, chunk)));
-  SmallVector<Type> registers(4, b.getI32Type());
-  auto type = LLVM::LLVMStructType::getLiteral(b.getContext(), registers);
-  Value loaded = NVVM::LdMatrixOp::create(
-      b, type, at, b.getI32IntegerAttr(4),
-      NVVM::MMALayoutAttr::get(b.getContext(),
-                               factor.alongDepth ? NVVM::MMALayout::row : NVVM::MMALayout::col),
-      NVVM::LdStMatrixShapeAttr::get(b.getContext(), 8, 8),
-      NVVM::LdStMatrixEltTypeAttr::get(b.getContext(), NVVM::LdStMatrixEltType::B16));
-  Values result;
-  for (int64_t part = 0; part < 4; ++part) {
-    Value word = LLVM::ExtractValueOp::create(b, loaded, part);
-    if (factor.element.isF16())
-      word = LLVM::BitcastOp::create(b, VectorType::get({2}, factor.element), word);
-    result.push_back(word);
-  }
-  return result;
+  return loadFour(add(add(buffer, factor.offset), slot(factor, line, chunk)), factor.element,
+                  /*isTurned=*/!factor.alongDepth);
 }
 
 /// Sums: for 16 rows and 8 columns four values of a lane, rows outermost.

@@ -201,6 +201,11 @@ LogicalResult GpuFunction::emitOutput() {
   // With loops of a thread this is the place of its block: whole blocks go on or leave.
   Value inside = place();
   return guard(inside, {}, [&](Values) -> FailureOr<Values> {
+    if (schedule::GpuStreamOp stream = findStream()) {
+      if (failed(emitStream(stream)))
+        return failure();
+      return Values();
+    }
     if (schedule::GpuTileOp tile = findTile()) {
       if (failed(emitTile(tile)))
         return failure();

@@ -128,7 +128,7 @@ llvm::SetVector<linalg::GenericOp> findReductions(linalg::GenericOp output, cons
 }
 
 /// How many steps an element takes that computes what it reads, and so on.
-static double countSteps(linalg::GenericOp output) {
+static double countSteps(linalg::GenericOp output, const Roots &roots) {
   llvm::DenseMap<Operation *, double> steps;
   std::function<double(linalg::GenericOp)> count = [&](linalg::GenericOp stage) {
     if (auto known = steps.find(stage); known != steps.end())
@@ -136,7 +136,8 @@ static double countSteps(linalg::GenericOp output) {
     double most = 1, own = 1;
     stage->walk([&](Operation *op) {
       for (Value operand : op->getOperands())
-        if (auto producer = operand.getDefiningOp<linalg::GenericOp>())
+        if (auto producer = operand.getDefiningOp<linalg::GenericOp>();
+            producer && !roots.contains(producer))
           most = std::max(most, count(producer));
     });
     const StageInfo info = analyzeStage(stage);
@@ -148,16 +149,16 @@ static double countSteps(linalg::GenericOp output) {
 }
 
 /// Reductions of reductions would be computed again for every element: each of them is kept in
-/// memory then, and computed by a launch of its own.
-static Roots findRoots(ArrayRef<Operation *> outputs) {
-  Roots roots;
+/// memory then, and computed by a launch of its own. `known`: those that are anyway.
+static Roots findRoots(ArrayRef<Operation *> outputs, const Roots &known) {
+  Roots roots = known;
   for (Operation *op : outputs) {
     auto output = cast<linalg::GenericOp>(op);
-    llvm::SetVector<linalg::GenericOp> reductions = findReductions(output, {});
-    if (reductions.size() < 2 || countSteps(output) <= kManySteps)
+    llvm::SetVector<linalg::GenericOp> reductions = findReductions(output, known);
+    if (reductions.size() < 2 || countSteps(output, known) <= kManySteps)
       continue;
     llvm::SmallPtrSet<Operation *, 8> shared;
-    if (std::optional<Rows> rows = findRows(output, {}))
+    if (std::optional<Rows> rows = findRows(output, known))
       for (const kernel::SharedStage &stage : rows->shared)
         shared.insert(stage.stage);
     if (llvm::all_of(reductions, [&](Operation *stage) { return shared.contains(stage); }))
@@ -188,7 +189,7 @@ static llvm::SetVector<Operation *> findOutputs(kernel::FuncOp kernel) {
   return outputs;
 }
 
-LogicalResult writeGpuLoops(ScheduleWriter &writer, kernel::FuncOp kernel) {
+LogicalResult writeGpuLoops(ScheduleWriter &writer, kernel::FuncOp kernel, bool explain) {
   llvm::SetVector<Operation *> outputs = findOutputs(kernel);
   if (outputs.empty())
     return success();
@@ -196,13 +197,29 @@ LogicalResult writeGpuLoops(ScheduleWriter &writer, kernel::FuncOp kernel) {
   if (failed(parts))
     return failure();
   outputs = findOutputs(kernel);
+  // A stream that all outputs follow from is merged where they are computed, others before.
+  std::vector<kernel::StreamStages> streams = findGpuStreams(kernel, explain);
+  llvm::DenseMap<Operation *, const kernel::StreamStages *> merging;
+  const kernel::StreamStages *hosted = nullptr;
   Roots roots;
-  if (parts->empty())
-    roots = findRoots(outputs.getArrayRef());
-  else
+  for (const kernel::StreamStages &stream : streams) {
+    const bool isFollowed = llvm::all_of(outputs, [&](Operation *output) {
+      return kernel::followMerged(cast<linalg::GenericOp>(output), stream).has_value();
+    });
+    if (isFollowed) {
+      hosted = &stream;
+    } else if (!outputs.contains(stream.merge)) {
+      merging[stream.merge] = &stream;
+      roots.insert(stream.merge);
+    }
+  }
+  if (!parts->empty()) {
     for (auto stage : kernel.getBody().front().getOps<linalg::GenericOp>())
       if (kernel::getStageName(stage) == *parts)
         roots.insert(stage);
+  } else if (!hosted) {
+    roots = findRoots(outputs.getArrayRef(), roots);
+  }
   SmallVector<Operation *> inOrder;
   for (auto stage : kernel.getBody().front().getOps<linalg::GenericOp>())
     if (roots.contains(stage))
@@ -213,9 +230,15 @@ LogicalResult writeGpuLoops(ScheduleWriter &writer, kernel::FuncOp kernel) {
   }
   for (Operation *stage : inOrder) {
     writer.stage(kernel::getStageName(stage).str()).computeRoot();
-    writeLaunch(writer, stage, roots);
+    if (const kernel::StreamStages *stream = merging.lookup(stage))
+      writeGpuStream(writer, stage, *stream);
+    else
+      writeLaunch(writer, stage, roots);
   }
-  writeLaunch(writer, outputs.getArrayRef(), roots);
+  if (hosted)
+    writeGpuStream(writer, outputs.getArrayRef(), *hosted);
+  else
+    writeLaunch(writer, outputs.getArrayRef(), roots);
   return success();
 }
 

@@ -10,6 +10,8 @@
 #include "compiler/scheduling/KernelAnalysis.h"
 #include "compiler/scheduling/rules/ScheduleWriter.h"
 
+#include "dialects/kernel/StreamStages.h"
+
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -190,7 +192,8 @@ void writeStreamLoops(ScheduleWriter &writer, const OutputPlan &plan, const Targ
 
 /// For a GPU: the elements of every output, 256 to a block, or rows or tiles that a block shares.
 /// `kernel` is a copy: restructuring directives are applied to it.
-mlir::LogicalResult writeGpuLoops(ScheduleWriter &writer, kernel::FuncOp kernel);
+/// `explain`: says of streams how they are merged, and why.
+mlir::LogicalResult writeGpuLoops(ScheduleWriter &writer, kernel::FuncOp kernel, bool explain);
 
 /// For a GPU: stages that launches of their own compute as a whole.
 using Roots = llvm::SmallPtrSet<mlir::Operation *, 8>;
@@ -206,6 +209,12 @@ bool writeGpuTile(ScheduleWriter &writer, llvm::ArrayRef<mlir::Operation *> outp
 /// would be few. Gives the stage of the parts, which wants a launch of its own; "": nothing is cut.
 mlir::FailureOr<std::string> splitGpuSum(ScheduleWriter &writer, kernel::FuncOp kernel,
                                          llvm::ArrayRef<mlir::Operation *> outputs);
+
+/// For a GPU: the stages that merge streams in one launch each.
+std::vector<kernel::StreamStages> findGpuStreams(kernel::FuncOp kernel, bool explain);
+/// The launch of such a stage, and of the outputs that follow from it or the stage itself.
+void writeGpuStream(ScheduleWriter &writer, llvm::ArrayRef<mlir::Operation *> outputs,
+                    const kernel::StreamStages &stream);
 
 /// The stages that reduce, of those that a launch computes for an output.
 llvm::SetVector<mlir::linalg::GenericOp> findReductions(mlir::linalg::GenericOp output,

@@ -66,6 +66,9 @@ public:
     schedule::GpuTileOp::create(builder, loc, rows, columns, depth, rowWarps, columnWarps, stages,
                                 unit);
   }
+  void gpuStream(const std::string &rows, int64_t keys, int64_t warps, schedule::Unit unit) {
+    schedule::GpuStreamOp::create(builder, loc, rows, keys, warps, unit);
+  }
   void computeAt(const std::string &stage, const std::string &loop) {
     schedule::ComputeAtOp::create(builder, loc, stage, loop);
   }

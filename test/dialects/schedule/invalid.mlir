@@ -85,3 +85,12 @@ schedule.func @generator_c1 for @k {
   // expected-error @+1 {{'halide' is no generator to choose; expected "loops"}}
   schedule.generator "halide"
 }
+
+// -----
+
+schedule.func @gpu_stream_c1 for @k {
+  schedule.update "a" {
+    // expected-error @+1 {{expected a multiple of 16 keys, found 24}}
+    schedule.gpu_stream "m" keys 24 warps 4 by mma
+  }
+}

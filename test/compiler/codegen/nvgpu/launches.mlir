@@ -8,10 +8,10 @@
 // SCHEDULE: schedule.gpu_tile "row", "column", "inner"
 // CHECK: .entry kernel_0(
 // CHECK: .entry kernel_1(
-graph.func @main(%q: !graph.tensor<[64, 64], f32> {graph.name = "q"}, %k: !graph.tensor<[S, 64], f32> {graph.name = "k"},
-                 %v: !graph.tensor<[S, 64], f32> {graph.name = "v"}) -> (!graph.tensor<[64, 64], f32> {graph.name = "y"}) {
-  %0 = graph.contract "qd,kd->qk" %q, %k : (!graph.tensor<[64, 64], f32>, !graph.tensor<[S, 64], f32>) -> !graph.tensor<[64, S], f32>
-  %1 = graph.softmax %0, axes = [1] : !graph.tensor<[64, S], f32>
-  %2 = graph.contract "qk,kd->qd" %1, %v : (!graph.tensor<[64, S], f32>, !graph.tensor<[S, 64], f32>) -> !graph.tensor<[64, 64], f32>
-  graph.return %2 : !graph.tensor<[64, 64], f32>
+graph.func @main(%q: !graph.tensor<[64, 64], f64> {graph.name = "q"}, %k: !graph.tensor<[S, 64], f64> {graph.name = "k"},
+                 %v: !graph.tensor<[S, 64], f64> {graph.name = "v"}) -> (!graph.tensor<[64, 64], f64> {graph.name = "y"}) {
+  %0 = graph.contract "qd,kd->qk" %q, %k : (!graph.tensor<[64, 64], f64>, !graph.tensor<[S, 64], f64>) -> !graph.tensor<[64, S], f64>
+  %1 = graph.softmax %0, axes = [1] : !graph.tensor<[64, S], f64>
+  %2 = graph.contract "qk,kd->qd" %1, %v : (!graph.tensor<[64, S], f64>, !graph.tensor<[S, 64], f64>) -> !graph.tensor<[64, 64], f64>
+  graph.return %2 : !graph.tensor<[64, 64], f64>
 }

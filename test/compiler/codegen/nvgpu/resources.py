@@ -47,14 +47,21 @@ MODELS = {
         f" : (!graph.tensor<{CONV[0]}>, !graph.tensor<{CONV[1]}>) -> !graph.tensor<{CONV[2]}>", CONV[2]),
 }
 MODELS["sum in parts f16"] = contraction("f16", x="[16, 4096]", w="[4096, 1024]", y="[16, 1024]")
-Q, K, S = "[8, 100, 64], f16", "[8, S, 64], f16", "[8, 100, S], f16"
-Q32, K32, S32 = (kind.replace("f16", "f32") for kind in (Q, K, S))
-MODELS["attention"] = function({"q": Q, "k": K, "v": K}, f"""  %qw = graph.convert %q : !graph.tensor<{Q}> -> !graph.tensor<{Q32}>
-  %kw = graph.convert %k : !graph.tensor<{K}> -> !graph.tensor<{K32}>
-  %vw = graph.convert %v : !graph.tensor<{K}> -> !graph.tensor<{K32}>
-  %s = graph.contract "bqd,bkd->bqk" %qw, %kw : (!graph.tensor<{Q32}>, !graph.tensor<{K32}>) -> !graph.tensor<{S32}>
-  %p = graph.softmax %s, axes = [2] : !graph.tensor<{S32}>
-  %out = graph.contract "bqk,bkd->bqd" %p, %vw : (!graph.tensor<{S32}>, !graph.tensor<{K32}>) -> !graph.tensor<{Q32}>""", Q32)
+
+
+def attention(depth, mask=False):
+    q, k, s = f"[8, Q, {depth}], f32", f"[8, S, {depth}], f32", "[8, Q, S], f32"
+    t = [f"!graph.tensor<{kind}>" for kind in (q, k, s)]
+    return function({"q": q, "k": k, "v": k} | ({"m": s} if mask else {}), f"""  %c = graph.contract "bqd,bkd->bqk" %q, %k : ({t[0]}, {t[1]}) -> {t[2]}
+  %s = graph.{"add %c, %m" if mask else "neg %c"} : {t[2]}
+  %p = graph.softmax %s, axes = [2] : {t[2]}
+  %out = graph.contract "bqk,bkd->bqd" %p, %v : ({t[2]}, {t[1]}) -> {t[0]}""", q)
+
+
+for depth in (64, 128):
+    for element in ("f32", "bf16"):
+        MODELS[f"attention {depth} {element}"] = attention(depth)
+        MODELS[f"attention {depth} {element} mask"] = attention(depth, mask=True)
 # Registers and bytes of shared memory, by ptxas 13.0.
 EXPECTED = {
     ("elementwise f32", "sm_80"): (21, 0),
@@ -83,8 +90,22 @@ EXPECTED = {
     ("tile conv f16", "sm_90a"): (80, 24576),
     ("sum in parts f16", "sm_80"): (94, 27648),
     ("sum in parts f16", "sm_90a"): (66, 27648),
-    ("attention", "sm_80"): (254, 49152),
-    ("attention", "sm_90a"): (254, 49152),
+    ("attention 64 f32", "sm_80"): (246, 41984),
+    ("attention 64 f32", "sm_90a"): (168, 41984),
+    ("attention 64 f32 mask", "sm_80"): (248, 41984),
+    ("attention 64 f32 mask", "sm_90a"): (168, 41984),
+    ("attention 64 bf16", "sm_80"): (186, 24576),
+    ("attention 64 bf16", "sm_90a"): (168, 24576),
+    ("attention 64 bf16 mask", "sm_80"): (186, 24576),
+    ("attention 64 bf16 mask", "sm_90a"): (167, 24576),
+    ("attention 128 f32", "sm_80"): (223, 43264),
+    ("attention 128 f32", "sm_90a"): (242, 43264),
+    ("attention 128 f32 mask", "sm_80"): (225, 43264),
+    ("attention 128 f32 mask", "sm_90a"): (248, 43264),
+    ("attention 128 bf16", "sm_80"): (238, 49152),
+    ("attention 128 bf16", "sm_90a"): (240, 49152),
+    ("attention 128 bf16 mask", "sm_80"): (240, 49152),
+    ("attention 128 bf16 mask", "sm_90a"): (242, 49152),
 }
 
 
@@ -93,7 +114,8 @@ def measure(job):
     name, processor = job
     model, text = folder / f"{name}.mlir", folder / f"{name} {processor}.ptx"
     model.write_text(MODELS[name])
-    subprocess.run(["tessera-compile", model, "--target", f"cuda:{processor}", "--emit", "asm", "-o", text], check=True)
+    options = ["--precision", "bf16"] if name.startswith("attention") and "bf16" in name else []
+    subprocess.run(["tessera-compile", model, "--target", f"cuda:{processor}", "--emit", "asm", "-o", text, *options], check=True)
     registers = shared = 0
     for kernel in re.split(r"(?=^\.version)", text.read_text(), flags=re.MULTILINE)[1:]:
         text.write_text(kernel)

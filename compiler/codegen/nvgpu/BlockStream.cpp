@@ -1,0 +1,348 @@
+//===- BlockStream.cpp - States of a stream, merged by the warps of a block -----------------===//
+#include "compiler/codegen/nvgpu/BlockStream.h"
+
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+
+using namespace mlir;
+
+namespace tessera::nvgpu {
+
+using kernel::StreamStages;
+
+schedule::GpuStreamOp GpuFunction::findStream() { return findInside<schedule::GpuStreamOp>(); }
+
+LogicalResult GpuFunction::emitStream(schedule::GpuStreamOp directive) {
+  return BlockStream(*this, directive).emit();
+}
+
+LogicalResult BlockStream::emit() {
+  outer = f.loops;
+  if (failed(read()) || failed(layOut()))
+    return failure();
+  FailureOr<Values> states = run();
+  if (failed(states) || failed(store(*states)))
+    return failure();
+  f.loops = outer;
+  return success();
+}
+
+LogicalResult BlockStream::read() {
+  const StringRef name = directive->getParentOfType<schedule::UpdateOp>().getStage();
+  for (auto other : f.kernel.getBody().front().getOps<linalg::GenericOp>())
+    if (kernel::getStageName(other) == name)
+      stage = other;
+  std::string why;
+  std::optional<StreamStages> found;
+  if (stage)
+    found = kernel::matchStream(stage, why);
+  if (!found)
+    return fail("is on a stage that merges no states of blocks: " + why);
+  stream = std::move(*found);
+  if (stream.isMatrix != (directive.getUnit() == schedule::Unit::Mma))
+    return fail("needs products of f16 or bf16 for mma, and others for fma");
+  for (linalg::GenericOp output : f.outputs) {
+    if (output != f.output && f.findHost(output) != f.output)
+      continue;
+    auto loops = kernel::followMerged(output, stream);
+    if (!loops)
+      return fail("is at the blocks of an output that does not follow from its stage");
+    SmallVector<std::string> names = kernel::getLoopNames(output), own;
+    for (unsigned loop : *loops)
+      own.push_back(loop < names.size() ? names[loop] : "");
+    outputs.push_back({output, own});
+  }
+  rowExtent = StreamStages::kWarpRows * int64_t(directive.getWarps());
+  rowTile = index(0);
+  rowCount = index(1);
+  if (!stream.rows)
+    return success();
+  for (Operation *other : outer.applied)
+    if (auto split = dyn_cast<schedule::SplitOp>(other);
+        split && split.getInner() == directive.getRows()) {
+      if (int64_t(split.getFactor()) != rowExtent ||
+          split.getLoop() != outputs.front().second[*stream.rows])
+        break;
+      rowTile = outer.positions.lookup(split.getOuter());
+      rowCount = outer.extents.lookup(split.getLoop()).value;
+      return success();
+    }
+  return fail("needs " + Twine(rowExtent) + " rows for its warps, split from the loop over rows");
+}
+
+BlockStream::Factor BlockStream::makeFactor(const Reduction &reduction, Value scalar, bool isOfRows,
+                                            int64_t extent, int64_t padded, int64_t lines) {
+  Factor factor;
+  factor.reduction = &reduction;
+  factor.scalar = scalar;
+  factor.element = scalar.getType();
+  factor.isOfRows = isOfRows;
+  factor.extent = extent;
+  factor.lines = lines;
+  factor.perChunk = 128 / factor.element.getIntOrFloatBitWidth();
+  factor.chunks = padded / factor.perChunk;
+  const int along = &reduction == &stream.scores() ? StreamStages::kOther : int(*stream.columns);
+  const auto *loop = llvm::find(reduction.follows, along);
+  linalg::GenericOp from = reduction.stage;
+  if (!findSource(factor, from, scalar, unsigned(loop - reduction.follows.begin())))
+    factor.argument = {};
+  if (factor.argument)
+    factor.mayCopy = isAligned(f.arguments.find(factor.argument)->second, 16 / factor.perChunk);
+  return factor;
+}
+
+LogicalResult BlockStream::layOut() {
+  const int64_t keyExtent = int64_t(directive.getKeys());
+  const int64_t bytes = stream.getSharedBytes(rowExtent, keyExtent);
+  if (bytes > kSharedBytes)
+    return fail("needs " + Twine(bytes) + " bytes of shared memory, of " + Twine(kSharedBytes));
+  allocate("stream_" + kernel::getStageName(stage), bytes, 32 * int64_t(directive.getWarps()));
+  warp = div(thread, 32);
+  const Reduction &scores = stream.scores();
+  queries = makeFactor(scores, scores.left, true, stream.depth, stream.getPaddedDepth(), rowExtent);
+  keys = makeFactor(scores, scores.right, false, stream.depth, stream.getPaddedDepth(), keyExtent);
+  keys.offset = queries.offset + queries.lines * queries.chunks * 16;
+  weightOffset = keys.offset + keys.lines * keys.chunks * 16;
+  if (const Reduction *sums = stream.sums()) {
+    values = makeFactor(*sums, sums->right, false, stream.columnExtent, stream.getPaddedColumns(),
+                        keyExtent);
+    values.offset = weightOffset;
+    weightOffset += values.lines * values.chunks * 16;
+  }
+  const auto *loop = llvm::find(scores.follows, int(StreamStages::kKeys));
+  FailureOr<Value> extent = f.loopExtent(scores.stage, unsigned(loop - scores.follows.begin())),
+                   blocks = f.loopExtent(stage, stream.blocks);
+  if (failed(extent) || failed(blocks))
+    return failure();
+  keyCount = *extent;
+  blockCount = *blocks;
+  return success();
+}
+
+SmallVector<Value> BlockStream::loopsOf(ArrayRef<int> follows, const Place &place) {
+  return llvm::map_to_vector(follows, [&](int followed) -> Value {
+    if (followed == StreamStages::kKeys)
+      return place.key;
+    if (followed == StreamStages::kOther)
+      return place.depth;
+    const auto loop = unsigned(followed);
+    if (loop == stream.blocks)
+      return place.block;
+    if (loop == stream.rows)
+      return place.row;
+    if (loop == stream.columns)
+      return place.column;
+    return outer.positions.lookup(outputs.front().second[loop]);
+  });
+}
+
+Value BlockStream::rowAt(Value row) {
+  Value first = arith::MulIOp::create(b, rowTile, index(rowExtent));
+  Value position = arith::AddIOp::create(b, first, index(row));
+  Value last = arith::SubIOp::create(b, rowCount, index(1));
+  return arith::MinSIOp::create(b, position, last);
+}
+
+Value BlockStream::isRow(Value row) {
+  Value first = arith::MulIOp::create(b, rowTile, index(rowExtent));
+  Value position = arith::AddIOp::create(b, first, index(row));
+  return arith::CmpIOp::create(b, arith::CmpIPredicate::slt, position, rowCount);
+}
+
+Value BlockStream::rowOfLane(int64_t row) {
+  Value first = mul(warp, StreamStages::kWarpRows);
+  if (stream.isMatrix)
+    return add(add(first, div(lane, 4)), 8 * row);
+  return add(add(first, mul(div(lane, 8), 4)), row);
+}
+Value BlockStream::keyOfLane(int64_t unit, int64_t element) {
+  if (stream.isMatrix)
+    return add(mul(rem(lane, 4), 2), 8 * unit + element);
+  return add(rem(lane, 8), 8 * unit);
+}
+Value BlockStream::columnOfLane(int64_t unit, int64_t element) {
+  if (stream.isMatrix)
+    return add(mul(rem(lane, 4), 2), 8 * unit + element);
+  return add(mul(rem(lane, 8), 4), 32 * unit + element);
+}
+
+/// Of each row of the lane those that are alike for all columns, then the columns.
+SmallVector<Value> BlockStream::firstStates() {
+  Values rows, columns;
+  for (auto [number, init] : llvm::enumerate(stage.getDpsInits())) {
+    Value first = f.scalars.lookupOrDefault(init.getDefiningOp<linalg::FillOp>().getInputs()[0]);
+    if (!stream.isAlike.test(unsigned(number)))
+      columns.append(size_t(columnUnits() * rowsOfLane() * columnWidth()), first);
+  }
+  for (int64_t row = 0; row < rowsOfLane(); ++row)
+    for (unsigned number : stream.isAlike.set_bits())
+      rows.push_back(f.scalars.lookupOrDefault(
+          stage.getDpsInits()[number].getDefiningOp<linalg::FillOp>().getInputs()[0]));
+  rows.append(columns);
+  return rows;
+}
+
+/// Values come while scores are multiplied, the next keys while weights are.
+FailureOr<SmallVector<Value>> BlockStream::run() {
+  const int64_t keyExtent = int64_t(directive.getKeys());
+  Value more = arith::AddIOp::create(b, keyCount, index(keyExtent - 1));
+  Value steps = arith::DivUIOp::create(b, more, index(keyExtent));
+  Value total = arith::MulIOp::create(b, blockCount, steps);
+  auto stepOf = [&](Value number) {
+    Value block = arith::DivUIOp::create(b, number, steps);
+    Value part = arith::SubIOp::create(b, number, arith::MulIOp::create(b, block, steps));
+    return Step{block, arith::MulIOp::create(b, part, index(keyExtent))};
+  };
+  auto copyKeys = [&](Value number) -> LogicalResult {
+    Value isThere = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, number, total);
+    FailureOr<Values> done = f.guard(isThere, {}, [&](Values) -> FailureOr<Values> {
+      if (failed(copy(keys, stepOf(number))))
+        return failure();
+      return Values();
+    });
+    NVVM::CpAsyncCommitGroupOp::create(b);
+    return success(succeeded(done));
+  };
+  auto meet = [&] {
+    NVVM::CpAsyncWaitGroupOp::create(b, b.getI32IntegerAttr(0));
+    NVVM::Barrier0Op::create(b);
+  };
+  if (failed(copy(queries, {})) || failed(copyKeys(index(0))))
+    return failure();
+  Value own = thread;
+  FailureOr<Values> end =
+      f.loop(total, firstStates(), [&](Value turn, Values states) -> FailureOr<Values> {
+        // Else LLVM computes the places of all lanes and pointers to them before the loop.
+        Value number = opaque(turn, turn);
+        thread = opaque(own, turn);
+        lane = rem(thread, 32);
+        warp = div(thread, 32);
+        const Step step = stepOf(number);
+        meet(); // The keys are there, and nobody reads the last values any more.
+        if (stream.sums() && failed(copy(values, step)))
+          return failure();
+        NVVM::CpAsyncCommitGroupOp::create(b);
+        FailureOr<Values> scores = multiplyScores();
+        if (failed(scores))
+          return failure();
+        meet(); // The values are there, and nobody reads the keys any more.
+        if (failed(copyKeys(arith::AddIOp::create(b, number, index(1)))))
+          return failure();
+        return merge(step, *scores, states);
+      });
+  if (failed(end))
+    return failure();
+  thread = own;
+  lane = rem(thread, 32);
+  warp = div(thread, 32);
+  meet();
+  return end;
+}
+
+/// Warps pass their states through shared memory, 64 columns at a time, so that neighbouring lanes
+/// get neighbouring elements, and the code behind the states exists once.
+LogicalResult BlockStream::store(ArrayRef<Value> states) {
+  const int64_t alike = int64_t(stream.isAlike.count()), rows = StreamStages::kWarpRows;
+  const int64_t group = 64, pitch = group + 8, pass = rows * pitch * 4;
+  Value region = mul(warp, pass + rows * alike * 4);
+  Value isFirst =
+      arith::CmpIOp::create(b, arith::CmpIPredicate::eq, rem(lane, lanesOfRow()), i32(0));
+  FailureOr<Values> done = f.guard(isFirst, {}, [&](Values) -> FailureOr<Values> {
+    for (int64_t row = 0; row < rowsOfLane(); ++row)
+      for (int64_t number = 0; number < alike; ++number) {
+        Value line = arith::SubIOp::create(b, rowOfLane(row), mul(warp, rows));
+        Value byte = add(add(region, pass), mul(add(line, number * rows), 4));
+        LLVM::StoreOp::create(b, states[size_t(row * alike + number)], shared(byte), 4);
+      }
+    return Values();
+  });
+  if (failed(done))
+    return failure();
+  ArrayRef<Value> columns = states.drop_front(size_t(rowsOfLane() * alike));
+  const int64_t all = stream.sums() ? stream.getPaddedColumns() : 1;
+  const int64_t unitExtent = stream.isMatrix ? 8 : 32;
+  for (int64_t base = 0; base < all; base += group) {
+    const int64_t width = std::min(group, all - base);
+    for (int64_t unit = base / unitExtent; stream.sums() && unit < (base + width) / unitExtent;
+         ++unit)
+      for (int64_t row = 0; row < rowsOfLane(); ++row) {
+        auto type = VectorType::get({columnWidth()}, b.getF32Type());
+        Value vector = LLVM::PoisonOp::create(b, type);
+        for (int64_t element = 0; element < columnWidth(); ++element)
+          vector = LLVM::InsertElementOp::create(
+              b, vector, columns[size_t((unit * rowsOfLane() + row) * columnWidth() + element)],
+              i32(element));
+        Value line = arith::SubIOp::create(b, rowOfLane(row), mul(warp, rows));
+        Value column = add(columnOfLane(unit, 0), -base);
+        Value byte = add(region, mul(add(mul(line, pitch), column), 4));
+        LLVM::StoreOp::create(b, vector, shared(byte), unsigned(4 * columnWidth()));
+      }
+    NVVM::SyncWarpOp::create(b, i32(-1));
+    if (failed(storeElements({pitch, pass}, base, width, region)))
+      return failure();
+    NVVM::SyncWarpOp::create(b, i32(-1));
+  }
+  return success();
+}
+
+/// Neighbouring lanes take neighbouring columns. `layout`: elements of a line, bytes before the
+/// states that are alike.
+LogicalResult BlockStream::storeElements(ArrayRef<int64_t> layout, int64_t base, int64_t width,
+                                         Value region) {
+  const int64_t rows = StreamStages::kWarpRows, turns = (rows * width + 31) / 32;
+  FailureOr<Values> done = f.loop(index(turns), {}, [&](Value turn, Values) -> FailureOr<Values> {
+    Value number = add(mul(arith::IndexCastUIOp::create(b, b.getI32Type(), turn), 32), lane);
+    Value line = div(number, width), column = rem(number, width);
+    Value row = add(mul(warp, rows), line), place = index(add(column, base));
+    Value isInside = isRow(row);
+    if (rows * width % 32)
+      isInside = arith::AndIOp::create(
+          b, isInside, arith::CmpIOp::create(b, arith::CmpIPredicate::ult, line, i32(rows)));
+    if (stream.sums())
+      isInside = arith::AndIOp::create(
+          b, isInside,
+          arith::CmpIOp::create(b, arith::CmpIPredicate::ult, place, index(stream.columnExtent)));
+    return f.guard(isInside, {}, [&](Values) -> FailureOr<Values> {
+      Values merged;
+      int64_t alike = 0;
+      for (unsigned result = 0; result < stage.getNumResults(); ++result) {
+        Value byte = stream.isAlike.test(result)
+                         ? add(add(region, layout[1]), mul(add(line, rows * alike++), 4))
+                         : add(region, mul(add(mul(line, layout[0]), column), 4));
+        merged.push_back(LLVM::LoadOp::create(b, b.getF32Type(), shared(byte)));
+      }
+      f.sharedValues[stage] = merged;
+      for (auto &[output, names] : outputs) {
+        f.output = output;
+        f.loops = outer;
+        auto store = [&](Values) -> FailureOr<Values> {
+          for (auto [loop, name] : llvm::enumerate(names)) {
+            if (name.empty() || loop == stream.blocks)
+              continue;
+            if (loop == stream.rows)
+              f.loops.positions[name] = rowAt(row);
+            else if (loop == stream.columns)
+              f.loops.positions[name] = place;
+            else
+              f.loops.positions[name] = outer.positions.lookup(outputs.front().second[loop]);
+          }
+          if (failed(f.storeResults()))
+            return failure();
+          return Values();
+        };
+        // What has no columns is stored with the first one.
+        Value isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, place, index(0));
+        const bool hasColumns = !stream.columns || !names[*stream.columns].empty();
+        if (failed(hasColumns ? store({}) : f.guard(isFirst, {}, store)))
+          return failure();
+      }
+      f.loops = outer;
+      f.output = outputs.front().first;
+      f.sharedValues.erase(stage);
+      return Values();
+    });
+  });
+  return success(succeeded(done));
+}
+
+} // namespace tessera::nvgpu

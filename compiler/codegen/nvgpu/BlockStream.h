@@ -1,0 +1,131 @@
+//===- BlockStream.h - States of a stream, merged by the warps of a block --------*- C++ -*-===//
+//
+// A block takes some rows and goes over all keys, some at a time: their factors come to shared
+// memory (StreamCopy.cpp), warps of 16 rows each multiply scores (StreamMultiply.cpp), the stages
+// that follow from a score are computed in its register, values of a row meet among the lanes that
+// have it, weights go to the second product as they are, and the merging stage's own scalar code
+// takes the result to the states, which stay in registers as well. Nothing here knows what is
+// merged: an attention's softmax is what the stages say.
+//
+//===----------------------------------------------------------------------===//
+#ifndef TESSERA_COMPILER_CODEGEN_NVGPU_BLOCKSTREAM_H
+#define TESSERA_COMPILER_CODEGEN_NVGPU_BLOCKSTREAM_H
+
+#include "compiler/codegen/nvgpu/SharedTile.h"
+#include "dialects/kernel/StreamStages.h"
+
+namespace tessera::nvgpu {
+
+class BlockStream : SharedTile {
+public:
+  BlockStream(GpuFunction &function, schedule::GpuStreamOp directive)
+      : SharedTile(function), directive(directive) {}
+
+  mlir::LogicalResult emit();
+
+private:
+  using Reduction = kernel::StreamStages::Reduction;
+
+  /// Where a stage is computed; index values. What it does not depend on may be unknown.
+  struct Place {
+    Value block, row, key, column, depth;
+  };
+  /// Keys that are lifted at a time: of which block, from which of its keys on.
+  struct Step {
+    Value block, first;
+  };
+  /// A factor in shared memory: lines are rows or keys, along them lie the depth or the columns.
+  struct Factor {
+    const Reduction *reduction = nullptr;
+    Value scalar;
+    mlir::Type element;
+    bool isOfRows = false;
+    int64_t extent = 0, perChunk = 0; ///< along a line
+    int64_t lines = 0, chunks = 0, offset = 0;
+    // Of one that is in memory as it is: an argument, and whether its chunks can be copied.
+    Value argument, mayCopy;
+  };
+  /// An element of a factor in memory, and whether it is not 0 by a condition (or null).
+  struct Source {
+    Value address, isThere;
+  };
+
+  // BlockStream.cpp
+  mlir::LogicalResult fail(const llvm::Twine &why) { return f.fail(directive, why); }
+  mlir::LogicalResult read();
+  mlir::LogicalResult layOut();
+  Factor makeFactor(const Reduction &reduction, Value scalar, bool isOfRows, int64_t extent,
+                    int64_t padded, int64_t lines);
+  mlir::FailureOr<Values> run();
+  Values firstStates();
+  Values loopsOf(llvm::ArrayRef<int> follows, const Place &place);
+  /// The row of the output for one of the block; the last one where it lies behind it.
+  Value rowAt(Value row);
+  Value isRow(Value row);
+  mlir::LogicalResult store(llvm::ArrayRef<Value> states);
+  mlir::LogicalResult storeElements(llvm::ArrayRef<int64_t> layout, int64_t base, int64_t width,
+                                    Value region);
+
+  // StreamMerge.cpp
+  mlir::FailureOr<Values> merge(const Step &step, llvm::ArrayRef<Value> scores,
+                                llvm::ArrayRef<Value> states);
+  mlir::LogicalResult reduceRows(const Reduction &reduction, llvm::ArrayRef<Value> scores);
+  mlir::FailureOr<Values> computeWeights(llvm::ArrayRef<Value> scores);
+  mlir::FailureOr<Values> mergeStates(llvm::ArrayRef<Value> weights, llvm::ArrayRef<Value> states);
+  bool followsColumns(Value scalar);
+  void setRow(unsigned row);
+  Value acrossRow(Value value, llvm::function_ref<Value(Value, Value)> combine);
+
+  // StreamCopy.cpp
+  bool findSource(Factor &factor, mlir::linalg::GenericOp stage, Value scalar, unsigned along);
+  mlir::FailureOr<Source> source(mlir::linalg::GenericOp stage, Value scalar,
+                                 llvm::ArrayRef<Value> loops);
+  mlir::LogicalResult copy(const Factor &factor, const Step &step);
+  mlir::LogicalResult copyChunk(const Factor &factor, const Step &step, Value line, Value chunk);
+  mlir::LogicalResult computeChunk(const Factor &factor, const Step &step, Value line, Value chunk);
+  Values placeOf(const Factor &factor, const Step &step, Value line, Value along, Value &isThere);
+
+  // StreamMultiply.cpp
+  mlir::FailureOr<Values> multiplyScores();
+  /// The columns of some units, from weights: fragments of a matrix, or what lies in memory.
+  mlir::FailureOr<Values> multiplyWeights(llvm::ArrayRef<Value> weights, int64_t unit,
+                                          int64_t units);
+  Value loadWord(const Factor &factor, Value line, Value chunk);
+  Value product(mlir::Type element, llvm::ArrayRef<Value> left, llvm::ArrayRef<Value> right,
+                llvm::ArrayRef<Value> sums);
+  mlir::FailureOr<Value> accumulate(const Reduction &reduction, Value left, Value right, Value sum);
+  Values packWeights(llvm::ArrayRef<Value> weights);
+  void writeWeights(llvm::ArrayRef<Value> weights);
+  Value initial(const Reduction &reduction);
+
+  // What a lane has: `rowsOfLane` rows; of keys (columns) `width` neighbours in each unit.
+  // Scores, weights and sums: `(unit * rowsOfLane + row) * width + element`.
+  int64_t rowsOfLane() const { return stream.isMatrix ? 2 : 4; }
+  int64_t lanesOfRow() const { return stream.isMatrix ? 4 : 8; }
+  int64_t keyWidth() const { return stream.isMatrix ? 2 : 1; }
+  int64_t columnWidth() const { return stream.isMatrix ? 2 : 4; }
+  int64_t keyUnits() { return int64_t(directive.getKeys()) / 8; }
+  int64_t columnUnits() const { return stream.getPaddedColumns() / (stream.isMatrix ? 8 : 32); }
+  Value rowOfLane(int64_t row); ///< in the block
+  Value keyOfLane(int64_t unit, int64_t element);
+  Value columnOfLane(int64_t unit, int64_t element);
+
+  schedule::GpuStreamOp directive;
+  kernel::StreamStages stream;
+  mlir::linalg::GenericOp stage; ///< that merges
+  /// Outputs whose elements follow from the states, with the loops of each for those of the stage.
+  llvm::SmallVector<std::pair<mlir::linalg::GenericOp, llvm::SmallVector<std::string>>> outputs;
+  GpuFunction::Loops outer;
+  int64_t rowExtent = 0; ///< of the tile
+  Value rowTile, rowCount, keyCount, blockCount;
+  Factor queries, keys, values;
+  int64_t weightOffset = 0;
+  Value warp;
+
+  Step now;                                                               ///< what is merged
+  llvm::DenseMap<mlir::Operation *, llvm::SmallVector<Values>> rowValues; ///< by row of the lane
+};
+
+} // namespace tessera::nvgpu
+
+#endif

@@ -1,0 +1,65 @@
+//===- SharedTile.h - Tiles in shared memory, and the warps that use them --------*- C++ -*-===//
+#ifndef TESSERA_COMPILER_CODEGEN_NVGPU_SHAREDTILE_H
+#define TESSERA_COMPILER_CODEGEN_NVGPU_SHAREDTILE_H
+
+#include "compiler/codegen/nvgpu/GpuFunction.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+namespace tessera::nvgpu {
+
+/// What every device gives a block without being asked.
+constexpr int64_t kSharedBytes = 48 << 10;
+
+/// What computes by warps on tiles in shared memory.
+class SharedTile {
+protected:
+  using Value = mlir::Value;
+  using Values = llvm::SmallVector<Value>;
+
+  explicit SharedTile(GpuFunction &function) : f(function), b(function.b) {}
+
+  /// So many bytes of shared memory and threads; sets `memory`, `thread` and `lane`.
+  void allocate(const llvm::Twine &name, int64_t bytes, int64_t count);
+  /// The byte of a chunk of 16 bytes in lines of so many. Chunks of a line change places from line
+  /// to line, so that eight lines of one chunk, or a whole line, lie in different banks.
+  Value slot(int64_t chunks, Value line, Value chunk);
+  /// The same for chunk `low` (0 or 1) + `chunk` (even) of line `line` + `lines` (a multiple of 8),
+  /// as few different bytes and constants behind them: for all of a lane that takes few registers.
+  Value slotBehind(int64_t chunks, Value line, Value low, int64_t chunk, int64_t lines);
+  /// Four matrices of 8 lines x 16 bytes: lane 8 j + i has the byte of line i of matrix j. Turned:
+  /// lines are the second index of what a lane gets.
+  Values loadFour(Value byte, mlir::Type element, bool isTurned);
+  /// Whether the memory itself and all strides but the innermost are multiples of 16 bytes; and
+  /// these other numbers of elements.
+  Value isAligned(const GpuFunction::Memory &memory, int64_t bytes,
+                  llvm::ArrayRef<Value> others = {});
+
+  /// The same number, of which LLVM knows nothing: what follows from it is neither computed before
+  /// a loop nor carried from one iteration to the next, where registers are few.
+  Value opaque(Value number, Value iteration);
+
+  Value i32(int64_t value) {
+    return mlir::arith::ConstantOp::create(b, b.getI32IntegerAttr(int32_t(value)));
+  }
+  Value add(Value x, Value y) { return mlir::arith::AddIOp::create(b, x, y); }
+  Value add(Value x, int64_t y) { return add(x, i32(y)); }
+  Value mul(Value x, int64_t y) { return mlir::arith::MulIOp::create(b, x, i32(y)); }
+  Value div(Value x, int64_t y) { return mlir::arith::DivUIOp::create(b, x, i32(y)); }
+  Value rem(Value x, int64_t y) { return mlir::arith::RemUIOp::create(b, x, i32(y)); }
+  Value index(int64_t value) { return mlir::arith::ConstantIndexOp::create(b, value); }
+  Value index(Value number) {
+    return mlir::arith::IndexCastUIOp::create(b, b.getIndexType(), number);
+  }
+  Value shared(Value byte);
+
+  GpuFunction &f;
+  mlir::ImplicitLocOpBuilder &b;
+  int64_t threads = 0;
+  Value memory;
+  Value thread, lane; ///< i32
+};
+
+} // namespace tessera::nvgpu
+
+#endif

@@ -1,0 +1,178 @@
+//===- StreamMultiply.cpp - Scores, and sums of weighted values ------------------------------===//
+//
+// By matrices (m16n8k16, PTX ISA, section 9.7.14.5.8) a lane has rows lane / 4 and lane / 4 + 8,
+// and of each 8 keys or columns two neighbours: the registers of two times 8 scores are those of
+// the first operand of the second product. By single multiply-adds a lane has four rows, every
+// eighth key, and four neighbours of 32 columns; weights pass through shared memory.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/codegen/nvgpu/BlockStream.h"
+
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+
+using namespace mlir;
+
+namespace tessera::nvgpu {
+
+using kernel::StreamStages;
+
+Value BlockStream::initial(const Reduction &reduction) {
+  linalg::GenericOp stage = reduction.stage;
+  return f.scalars.lookupOrDefault(
+      stage.getDpsInits()[0].getDefiningOp<linalg::FillOp>().getInputs()[0]);
+}
+
+/// 16 rows x 16 by 16 x 8.
+Value BlockStream::product(Type element, ArrayRef<Value> left, ArrayRef<Value> right,
+                           ArrayRef<Value> sums) {
+  SmallVector<Type> four(4, b.getF32Type());
+  auto type = LLVM::LLVMStructType::getLiteral(b.getContext(), four);
+  const auto kind = element.isF16() ? NVVM::MMATypes::f16 : NVVM::MMATypes::bf16;
+  return NVVM::MmaOp::create(b, type, left, right, sums, ArrayRef<int64_t>{16, 8, 16}, std::nullopt,
+                             std::nullopt, std::array{kind, kind},
+                             std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
+}
+
+/// `yield` of a stage that sums products, as it is.
+FailureOr<Value> BlockStream::accumulate(const Reduction &reduction, Value left, Value right,
+                                         Value sum) {
+  linalg::GenericOp stage = reduction.stage;
+  IRMapping known;
+  known.map(reduction.left, left);
+  known.map(reduction.right, right);
+  known.map(stage.getRegionOutputArgs()[0], sum);
+  return f.scalar(stage, stage.getRegion().front().getTerminator()->getOperand(0), {}, known);
+}
+
+Value BlockStream::loadWord(const Factor &factor, Value line, Value chunk) {
+  Value byte = add(slot(factor.chunks, line, chunk), factor.offset);
+  return LLVM::LoadOp::create(b, VectorType::get({4}, factor.element), shared(byte),
+                              /*alignment=*/16);
+}
+
+FailureOr<SmallVector<Value>> BlockStream::multiplyScores() {
+  const Reduction &scores = stream.scores();
+  Values sums(size_t(keyUnits() * rowsOfLane() * keyWidth()), initial(scores));
+  Value first = mul(warp, StreamStages::kWarpRows);
+  if (stream.isMatrix) {
+    Value j = div(lane, 8), i = rem(lane, 8), low = rem(j, 2), high = div(j, 2);
+    for (int64_t step = 0; step < queries.chunks / 2; ++step) {
+      Value line = add(add(first, mul(low, 8)), i);
+      Value byte = slotBehind(queries.chunks, line, high, 2 * step, 0);
+      Values a = loadFour(add(byte, queries.offset), queries.element, /*isTurned=*/false);
+      for (int64_t unit = 0; unit < keyUnits(); unit += 2) {
+        byte = slotBehind(keys.chunks, add(mul(high, 8), i), low, 2 * step, 8 * unit);
+        Values both = loadFour(add(byte, keys.offset), keys.element, /*isTurned=*/false);
+        for (int64_t part = 0; part < 2; ++part) {
+          MutableArrayRef<Value> four =
+              MutableArrayRef<Value>(sums).slice(size_t((unit + part) * 4), 4);
+          Value result =
+              product(queries.element, a, ArrayRef<Value>(both).slice(size_t(2 * part), 2), four);
+          for (auto [number, value] : llvm::enumerate(four))
+            value = LLVM::ExtractValueOp::create(b, result, int64_t(number));
+        }
+      }
+    }
+    return sums;
+  }
+  // A loop over the depth: written out it would be thousands of instructions.
+  return f.loop(index(queries.chunks), sums, [&](Value step, Values running) -> FailureOr<Values> {
+    Value chunk = arith::IndexCastUIOp::create(b, b.getI32Type(), step);
+    Values x, y;
+    for (int64_t row = 0; row < rowsOfLane(); ++row)
+      x.push_back(loadWord(queries, rowOfLane(row), chunk));
+    for (int64_t unit = 0; unit < keyUnits(); ++unit)
+      y.push_back(loadWord(keys, keyOfLane(unit, 0), chunk));
+    for (int64_t k = 0; k < 4; ++k)
+      for (int64_t unit = 0; unit < keyUnits(); ++unit)
+        for (int64_t row = 0; row < rowsOfLane(); ++row) {
+          Value &sum = running[size_t(unit * rowsOfLane() + row)];
+          FailureOr<Value> next =
+              accumulate(scores, LLVM::ExtractElementOp::create(b, x[size_t(row)], i32(k)),
+                         LLVM::ExtractElementOp::create(b, y[size_t(unit)], i32(k)), sum);
+          if (failed(next))
+            return failure();
+          sum = *next;
+        }
+    return running;
+  });
+}
+
+/// Neighbours in a register: what two times 8 scores are as an operand.
+SmallVector<Value> BlockStream::packWeights(ArrayRef<Value> weights) {
+  Values result;
+  for (size_t pair = 0; pair < weights.size(); pair += 2) {
+    Type type = weights[pair].getType();
+    Value both = LLVM::PoisonOp::create(b, VectorType::get({2}, type));
+    for (size_t element = 0; element < 2; ++element)
+      both = LLVM::InsertElementOp::create(b, both, weights[pair + element], i32(int64_t(element)));
+    result.push_back(type.isF16() ? both : Value(LLVM::BitcastOp::create(b, b.getI32Type(), both)));
+  }
+  return result;
+}
+
+/// A warp's weights, for its lanes: rows, in the order of keys.
+void BlockStream::writeWeights(ArrayRef<Value> weights) {
+  const int64_t pitch = int64_t(directive.getKeys()) + 4;
+  // The last ones may still be read.
+  NVVM::SyncWarpOp::create(b, i32(-1));
+  for (int64_t unit = 0; unit < keyUnits(); ++unit)
+    for (int64_t row = 0; row < rowsOfLane(); ++row) {
+      Value place = add(mul(rowOfLane(row), pitch), keyOfLane(unit, 0));
+      LLVM::StoreOp::create(b, weights[size_t(unit * rowsOfLane() + row)],
+                            shared(add(mul(place, 4), weightOffset)), 4);
+    }
+  NVVM::SyncWarpOp::create(b, i32(-1));
+}
+
+FailureOr<SmallVector<Value>> BlockStream::multiplyWeights(ArrayRef<Value> weights, int64_t unit,
+                                                           int64_t units) {
+  const Reduction &sums = *stream.sums();
+  Values running(size_t(units * rowsOfLane() * columnWidth()), initial(sums));
+  if (stream.isMatrix) {
+    Value j = div(lane, 8), i = rem(lane, 8), low = rem(j, 2), high = div(j, 2);
+    for (int64_t step = 0; step < keyUnits() / 2; ++step) {
+      // 8 keys are the lines of a matrix, which comes turned.
+      Value byte = slotBehind(values.chunks, add(mul(low, 8), i), high, unit, 16 * step);
+      Values both = loadFour(add(byte, values.offset), values.element, /*isTurned=*/true);
+      for (int64_t part = 0; part < units; ++part) {
+        MutableArrayRef<Value> four = MutableArrayRef<Value>(running).slice(size_t(part * 4), 4);
+        Value result = product(values.element, weights.slice(size_t(step * 4), 4),
+                               ArrayRef<Value>(both).slice(size_t(2 * part), 2), four);
+        for (auto [number, value] : llvm::enumerate(four))
+          value = LLVM::ExtractValueOp::create(b, result, int64_t(number));
+      }
+    }
+    return running;
+  }
+  const int64_t pitch = int64_t(directive.getKeys()) + 4;
+  auto word = VectorType::get({4}, b.getF32Type());
+  return f.loop(
+      index(int64_t(directive.getKeys()) / 4), running,
+      [&](Value step, Values current) -> FailureOr<Values> {
+        Value key = mul(arith::IndexCastUIOp::create(b, b.getI32Type(), step), 4);
+        Values x;
+        for (int64_t row = 0; row < rowsOfLane(); ++row) {
+          Value place = add(mul(rowOfLane(row), pitch), key);
+          x.push_back(LLVM::LoadOp::create(b, word, shared(add(mul(place, 4), weightOffset)), 16));
+        }
+        for (int64_t k = 0; k < 4; ++k)
+          for (int64_t part = 0; part < units; ++part) {
+            Value y = loadWord(values, add(key, k), add(rem(lane, 8), 8 * (unit + part)));
+            for (int64_t row = 0; row < rowsOfLane(); ++row)
+              for (int64_t element = 0; element < 4; ++element) {
+                Value &sum = current[size_t((part * rowsOfLane() + row) * 4 + element)];
+                FailureOr<Value> next =
+                    accumulate(sums, LLVM::ExtractElementOp::create(b, x[size_t(row)], i32(k)),
+                               LLVM::ExtractElementOp::create(b, y, i32(element)), sum);
+                if (failed(next))
+                  return failure();
+                sum = *next;
+              }
+          }
+        return current;
+      });
+}
+
+} // namespace tessera::nvgpu

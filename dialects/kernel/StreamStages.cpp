@@ -1,0 +1,397 @@
+//===- StreamStages.cpp - What a stage merges, block by block ---------------------------------===//
+#include "dialects/kernel/StreamStages.h"
+
+#include "dialects/kernel/Kernel.h"
+#include "dialects/kernel/Operations.h"
+
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/ADT/DenseMap.h"
+
+using namespace mlir;
+using namespace tessera;
+using namespace tessera::kernel;
+
+/// More depth than shared memory holds, more columns than registers do.
+static constexpr int64_t kMostDepth = 256, kMostColumns = 128;
+
+const StreamStages::Reduction &StreamStages::scores() const {
+  return *llvm::find_if(reductions, [](const Reduction &r) { return r.kind == Reduction::Scores; });
+}
+
+const StreamStages::Reduction *StreamStages::sums() const {
+  const auto *found =
+      llvm::find_if(reductions, [](const Reduction &r) { return r.kind == Reduction::Sums; });
+  return found == reductions.end() ? nullptr : found;
+}
+
+int64_t StreamStages::getSharedBytes(int64_t rowExtent, int64_t keyExtent) const {
+  const int64_t size = isMatrix ? 2 : 4, warps = rowExtent / kWarpRows;
+  int64_t bytes =
+      ((rowExtent + keyExtent) * getPaddedDepth() + keyExtent * getPaddedColumns()) * size;
+  // Weights on their way from one product to the other.
+  if (!isMatrix)
+    bytes += rowExtent * (keyExtent + 4) * 4;
+  // At the end: 64 columns of sums, and a value of every row for each state.
+  const int64_t last = warps * kWarpRows * (64 + 8 + int64_t(isAlike.size())) * 4;
+  return std::max(bytes, last);
+}
+
+static AffineMap resultMap(linalg::GenericOp stage) {
+  return stage.getMatchingIndexingMap(stage.getDpsInitOperand(0));
+}
+
+/// Whether two loops have one extent, as far as the operands say.
+static OpFoldResult extentOf(Value tensor, unsigned dim) {
+  auto type = cast<RankedTensorType>(tensor.getType());
+  if (!type.isDynamicDim(dim))
+    return IntegerAttr::get(IndexType::get(tensor.getContext()), type.getDimSize(dim));
+  if (auto fill = tensor.getDefiningOp<linalg::FillOp>())
+    return extentOf(fill.getOutputs()[0], dim);
+  if (auto stage = tensor.getDefiningOp<linalg::GenericOp>())
+    return extentOf(stage.getOutputs()[cast<OpResult>(tensor).getResultNumber()], dim);
+  if (auto empty = tensor.getDefiningOp<tensor::EmptyOp>())
+    return empty.getDynamicSizes()[type.getDynamicDimIndex(dim)];
+  return {};
+}
+
+static OpFoldResult extentOf(linalg::GenericOp stage, unsigned loop) {
+  OpFoldResult found;
+  for (OpOperand &operand : stage->getOpOperands())
+    if (isa<RankedTensorType>(operand.get().getType()))
+      if (std::optional<unsigned> place = stage.getMatchingIndexingMap(&operand).getResultPosition(
+              getAffineDimExpr(loop, stage.getContext()))) {
+        found = extentOf(operand.get(), *place);
+        if (found)
+          return found;
+      }
+  return found;
+}
+
+static std::optional<int64_t> constantExtent(linalg::GenericOp stage, unsigned loop) {
+  OpFoldResult extent = extentOf(stage, loop);
+  return extent ? getConstantIntValue(extent) : std::nullopt;
+}
+
+namespace {
+/// What the loops of all stages behind one are, consumers before their producers.
+class Tracer {
+public:
+  static constexpr int kOther = StreamStages::kOther;
+  using Loops = SmallVector<int>;
+
+  Loops *lookup(linalg::GenericOp stage) {
+    auto found = loops.find(stage);
+    return found == loops.end() ? nullptr : &found->second;
+  }
+  Loops &begin(linalg::GenericOp stage) { return loops[stage]; }
+
+  void follow(linalg::GenericOp stage) {
+    for (OpOperand &operand : stage->getOpOperands()) {
+      if (!isa<RankedTensorType>(operand.get().getType()))
+        continue;
+      Loops place;
+      for (AffineExpr expr : stage.getMatchingIndexingMap(&operand).getResults()) {
+        auto dim = dyn_cast<AffineDimExpr>(expr);
+        place.push_back(dim ? loops[stage][dim.getPosition()] : kOther);
+      }
+      note(operand.get(), place);
+    }
+    stage.getRegion().walk([&](tensor::ExtractOp extract) {
+      note(extract.getTensor(), Loops(extract.getIndices().size(), kOther));
+    });
+  }
+
+private:
+  void note(Value tensor, ArrayRef<int> place) {
+    auto producer = tensor.getDefiningOp<linalg::GenericOp>();
+    if (!producer)
+      return;
+    auto [entry, isNew] = loops.try_emplace(producer, Loops(producer.getNumLoops(), kOther));
+    for (auto [expr, loop] : llvm::zip_equal(resultMap(producer).getResults(), place))
+      if (auto dim = dyn_cast<AffineDimExpr>(expr)) {
+        int &known = entry->second[dim.getPosition()];
+        known = isNew || known == loop ? loop : kOther;
+      }
+  }
+
+  llvm::DenseMap<Operation *, Loops> loops;
+};
+
+class Matcher {
+public:
+  using Reduction = StreamStages::Reduction;
+  Matcher(linalg::GenericOp merge, std::string &why) : why(why) { stream.merge = merge; }
+
+  std::optional<StreamStages> run() {
+    if (!readMerge() || !findReductions() || !chooseLoops() || !readProducts())
+      return std::nullopt;
+    return stream;
+  }
+
+private:
+  bool fail(const Twine &reason) {
+    why = reason.str();
+    return false;
+  }
+
+  bool readMerge() {
+    linalg::GenericOp merge = stream.merge;
+    SmallVector<unsigned> reduced;
+    merge.getReductionDims(reduced);
+    if (reduced.size() != 1)
+      return fail("it has several loops over blocks");
+    stream.blocks = reduced[0];
+    for (OpOperand &init : merge.getDpsInitsMutable()) {
+      AffineMap map = merge.getMatchingIndexingMap(&init);
+      if (map != resultMap(merge) || !map.isProjectedPermutation() ||
+          map.getNumResults() + 1 != merge.getNumLoops())
+        return fail("its results have different dimensions");
+      if (!init.get().getDefiningOp<linalg::FillOp>())
+        return fail("it starts from states that differ from element to element");
+      if (!getElementTypeOrSelf(init.get().getType()).isF32())
+        return fail("it has states of another type than f32");
+    }
+    return true;
+  }
+
+  bool findReductions() {
+    Tracer tracer;
+    Tracer::Loops &own = tracer.begin(stream.merge);
+    for (unsigned loop = 0; loop < stream.merge.getNumLoops(); ++loop)
+      own.push_back(int(loop));
+    for (Operation *op = stream.merge; op; op = op->getPrevNode()) {
+      auto stage = dyn_cast<linalg::GenericOp>(op);
+      Tracer::Loops *loops = stage ? tracer.lookup(stage) : nullptr;
+      if (!loops)
+        continue;
+      if (stage != stream.merge && stage.getNumReductionLoops() && !readReduction(stage, *loops))
+        return false;
+      tracer.follow(stage);
+    }
+    std::reverse(stream.reductions.begin(), stream.reductions.end());
+    auto count = [&](Reduction::Kind kind) {
+      return llvm::count_if(stream.reductions, [&](auto &r) { return r.kind == kind; });
+    };
+    if (count(Reduction::Scores) != 1)
+      return fail(Twine(count(Reduction::Scores)) + " products give its scores, not one");
+    if (count(Reduction::Row) == 0)
+      return fail("no reduction of a row of scores gives a state");
+    if (count(Reduction::Sums) > 1)
+      return fail("several weighted sums follow from its scores");
+    if (std::optional<int64_t> number = getConstantIntValue(keys))
+      stream.keyStep = std::max<int64_t>(*number, 1);
+    else if (auto product = llvm::cast<Value>(keys).getDefiningOp<arith::MulIOp>())
+      for (Value factor : product->getOperands())
+        if (std::optional<int64_t> number = getConstantIntValue(factor); number && *number > 0)
+          stream.keyStep = *number;
+    return true;
+  }
+
+  bool readReduction(linalg::GenericOp stage, Tracer::Loops &loops) {
+    const std::string name = getStageName(stage).str();
+    SmallVector<unsigned> reduced;
+    stage.getReductionDims(reduced);
+    if (reduced.size() != 1)
+      return fail("stage '" + name + "' has several loops that reduce");
+    bool hasKeys = false, hasBlocks = false;
+    llvm::SmallDenseSet<int> seen;
+    for (auto [loop, kind] : llvm::enumerate(stage.getIteratorTypesArray())) {
+      if (kind == utils::IteratorType::reduction)
+        continue;
+      if (loops[loop] == StreamStages::kOther || !seen.insert(loops[loop]).second)
+        return fail("stage '" + name + "' is read at several places, or at computed ones");
+      hasKeys |= loops[loop] == StreamStages::kKeys;
+      hasBlocks |= loops[loop] == int(stream.blocks);
+    }
+    if (!hasBlocks)
+      return fail("stage '" + name + "' is the same for all blocks");
+    if (stage.getOutputs()[0].getDefiningOp<linalg::FillOp>() == nullptr)
+      return fail("stage '" + name + "' adds to something that differs from element to element");
+    Reduction reduction;
+    reduction.stage = stage;
+    reduction.reduced = reduced[0];
+    for (unsigned result = 0; result < stage.getNumResults(); ++result)
+      if (!matchCombiner(stage, result) ||
+          !getElementTypeOrSelf(stage.getResult(result).getType()).isF32())
+        return fail("stage '" + name + "' reduces neither by a known operation nor in f32");
+    std::optional<Product> product = matchProduct(stage);
+    if (!hasKeys)
+      loops[reduced[0]] = StreamStages::kKeys;
+    reduction.follows = loops;
+    reduction.kind = hasKeys ? Reduction::Scores : Reduction::Row;
+    if (hasKeys && !product)
+      return fail("stage '" + name + "' gives scores that are no sums of products");
+    if (product)
+      reduction.product = *product;
+    OpFoldResult extent =
+        extentOf(stage, unsigned(llvm::find(loops, StreamStages::kKeys) - loops.begin()));
+    if (!extent || (keys && extent != keys))
+      return fail("stage '" + name + "' has another number of keys than others");
+    keys = extent;
+    stream.reductions.push_back(reduction);
+    return true;
+  }
+
+  /// Loops that all reductions follow, and the columns, which only sums follow.
+  bool chooseLoops() {
+    linalg::GenericOp merge = stream.merge;
+    for (auto [number, kind] : llvm::enumerate(merge.getIteratorTypesArray())) {
+      const auto loop = unsigned(number);
+      if (kind == utils::IteratorType::reduction)
+        continue;
+      SmallVector<Reduction *> without;
+      for (Reduction &reduction : stream.reductions)
+        if (!llvm::is_contained(reduction.follows, int(loop)))
+          without.push_back(&reduction);
+      if (without.empty())
+        continue;
+      if (stream.columns)
+        return fail("its states have several loops of columns");
+      stream.columns = loop;
+      std::optional<int64_t> extent = constantExtent(merge, loop);
+      if (!extent || *extent < 1 || *extent > kMostColumns)
+        return fail("the number of columns is not known, or above " + Twine(kMostColumns));
+      stream.columnExtent = *extent;
+      for (Reduction &reduction : stream.reductions)
+        if (!llvm::is_contained(without, &reduction)) {
+          if (reduction.kind != Reduction::Row || !reduction.product.op)
+            return fail("what follows the columns is no sum of products");
+          reduction.kind = Reduction::Sums;
+        }
+    }
+    stream.isAlike = llvm::SmallBitVector(merge.getNumResults(), true);
+    if (stream.columns)
+      stream.isAlike = resultsAlike(merge, *stream.columns);
+    if (stream.isAlike.size() - stream.isAlike.count() > 1)
+      return fail("several states have columns");
+    if (bool(stream.sums()) != bool(stream.columns) || bool(stream.columns) == stream.isAlike.all())
+      return fail("no state has the columns of the weighted sum");
+    return true;
+  }
+
+  /// The two factors: the second is along the loop, the first is not.
+  bool sortFactors(Reduction &reduction, int along) {
+    reduction.left = reduction.product.lhs;
+    reduction.right = reduction.product.rhs;
+    for (bool swapped : {false, true}) {
+      if (swapped)
+        std::swap(reduction.left, reduction.right);
+      if (!isAlong(reduction, reduction.left, along) && isAlong(reduction, reduction.right, along))
+        return true;
+    }
+    return false;
+  }
+
+  bool isAlong(const Reduction &reduction, Value scalar, int followed) {
+    return llvm::any_of(getLoopsOf(reduction.stage, scalar).set_bits(),
+                        [&](unsigned loop) { return reduction.follows[loop] == followed; });
+  }
+
+  bool readProducts() {
+    Reduction &scores =
+        *llvm::find_if(stream.reductions, [](auto &r) { return r.kind == Reduction::Scores; });
+    std::optional<int64_t> depth = constantExtent(scores.stage, scores.reduced);
+    if (!depth || *depth < 1 || *depth > kMostDepth)
+      return fail("the depth of the scores is not known, or above " + Twine(kMostDepth));
+    stream.depth = *depth;
+    if (!sortFactors(scores, StreamStages::kKeys))
+      return fail("both factors of the scores, or none, follow the keys");
+    if (isAlong(scores, scores.left, int(stream.blocks)))
+      return fail("the factor along rows changes from block to block");
+    for (unsigned loop = 0; loop < stream.merge.getNumLoops(); ++loop)
+      if (loop != stream.blocks && loop != stream.columns.value_or(~0u) &&
+          isAlong(scores, scores.left, int(loop)) && !isAlong(scores, scores.right, int(loop)))
+        stream.rows = loop; // the innermost one
+    auto *sums =
+        llvm::find_if(stream.reductions, [](auto &r) { return r.kind == Reduction::Sums; });
+    if (sums != stream.reductions.end()) {
+      if (!sortFactors(*sums, int(*stream.columns)))
+        return fail("both factors of the weighted sum, or none, follow the columns");
+      if (!isAlong(*sums, sums->left, StreamStages::kKeys) ||
+          (stream.rows && isAlong(*sums, sums->right, int(*stream.rows))))
+        return fail("the factors of the weighted sum are no weights of rows and keys");
+    }
+    SmallVector<Reduction *> products = {&scores};
+    if (sums != stream.reductions.end())
+      products.push_back(sums);
+    stream.isMatrix = llvm::all_of(products, [](Reduction *product) {
+      return matchMatrixProduct(product->product).has_value();
+    });
+    for (Reduction *product : products) {
+      for (Value *factor : {&product->left, &product->right}) {
+        Value narrow = stripExtensions(*factor);
+        if (stream.isMatrix || narrow.getType() == factor->getType())
+          *factor = narrow;
+        if (!stream.isMatrix && !factor->getType().isF32())
+          return fail("a product has factors of another type than f32, f16 and bf16");
+      }
+    }
+    return true;
+  }
+
+  std::string &why;
+  StreamStages stream;
+  OpFoldResult keys;
+};
+} // namespace
+
+std::optional<StreamStages> kernel::matchStream(linalg::GenericOp merge, std::string &why) {
+  return Matcher(merge, why).run();
+}
+
+std::optional<SmallVector<unsigned>> kernel::followMerged(linalg::GenericOp output,
+                                                          const StreamStages &stream) {
+  linalg::GenericOp merge = stream.merge;
+  const unsigned columns = stream.columns.value_or(~0u);
+  SmallVector<unsigned> result(merge.getNumLoops(), ~0u);
+  if (output == merge) {
+    for (unsigned loop = 0; loop < result.size(); ++loop)
+      result[loop] = loop;
+    return result;
+  }
+  Tracer tracer;
+  Tracer::Loops &own = tracer.begin(output);
+  for (unsigned loop = 0; loop < output.getNumLoops(); ++loop)
+    own.push_back(int(loop));
+  if (output.getNumReductionLoops())
+    return std::nullopt;
+  // Each result of the merging stage may be read differently.
+  bool isRead = false, fits = true;
+  for (Operation *op = output; op && op != merge.getOperation(); op = op->getPrevNode()) {
+    auto stage = dyn_cast<linalg::GenericOp>(op);
+    Tracer::Loops *loops = stage ? tracer.lookup(stage) : nullptr;
+    if (!loops)
+      continue;
+    if (stage.getNumReductionLoops())
+      return std::nullopt;
+    stage.getRegion().walk([&](tensor::ExtractOp extract) {
+      fits &= extract.getTensor().getDefiningOp() != merge.getOperation();
+    });
+    for (OpOperand &operand : stage->getOpOperands()) {
+      if (operand.get().getDefiningOp() != merge.getOperation())
+        continue;
+      isRead = true;
+      const bool isAlike = stream.isAlike.test(cast<OpResult>(operand.get()).getResultNumber());
+      for (auto [expr, own] : llvm::zip_equal(stage.getMatchingIndexingMap(&operand).getResults(),
+                                              resultMap(merge).getResults())) {
+        const unsigned loop = cast<AffineDimExpr>(own).getPosition();
+        if (loop == columns && isAlike)
+          continue;
+        auto dim = dyn_cast<AffineDimExpr>(expr);
+        const int place = dim ? (*loops)[dim.getPosition()] : Tracer::kOther;
+        fits &= place >= 0 && (result[loop] == ~0u || result[loop] == unsigned(place));
+        result[loop] = unsigned(place);
+      }
+    }
+    tracer.follow(stage);
+  }
+  llvm::SmallDenseSet<unsigned> distinct;
+  for (auto [loop, place] : llvm::enumerate(result))
+    if (loop != stream.blocks && place != ~0u)
+      fits &= distinct.insert(place).second;
+  for (unsigned loop = 0; loop < result.size(); ++loop)
+    fits &= result[loop] != ~0u || loop == stream.blocks || loop == columns;
+  if (!isRead || !fits || distinct.size() != output.getNumLoops())
+    return std::nullopt;
+  return result;
+}

@@ -1,0 +1,61 @@
+//===- StreamStages.h - What a stage merges, block by block -----------------------*- C++ -*-===//
+#ifndef TESSERA_DIALECTS_KERNEL_STREAMSTAGES_H
+#define TESSERA_DIALECTS_KERNEL_STREAMSTAGES_H
+
+#include "dialects/kernel/Product.h"
+
+#include <optional>
+#include <string>
+
+namespace tessera::kernel {
+
+/// A stage that merges the states of blocks of keys (graph.stream), with the reductions that give
+/// these states: scores of rows and keys, values of a row of scores, sums over keys of products
+/// with weights that follow from scores. Everything else between them is elementwise.
+struct StreamStages {
+  /// What a loop of a reduction is, besides a loop of the merging stage.
+  static constexpr int kOther = -1, kKeys = -2;
+  /// Rows of a warp of threads.
+  static constexpr int64_t kWarpRows = 16;
+
+  struct Reduction {
+    enum Kind { Scores, Row, Sums } kind = Row;
+    mlir::linalg::GenericOp stage;
+    llvm::SmallVector<int> follows; ///< per loop: that of the merging stage, kKeys, or its own
+    Product product;                ///< of scores and sums: `lhs` does not depend on ...
+    mlir::Value left, right;        ///< of the product: along rows; along keys (sums: columns)
+    unsigned reduced = 0;           ///< the loop that is reduced
+  };
+
+  mlir::linalg::GenericOp merge;
+  unsigned blocks = 0;                     ///< its loop over blocks
+  std::optional<unsigned> rows, columns;   ///< its loop over rows; that of sums
+  llvm::SmallVector<Reduction> reductions; ///< producers first; one of scores, at most one of sums
+  llvm::SmallBitVector isAlike;            ///< results that are the same for all columns
+  bool isMatrix = false;                   ///< products are what matrix instructions multiply
+  int64_t depth = 1, columnExtent = 0;     ///< of the scores' product; 0: no columns
+  int64_t keyStep = 1;                     ///< what the number of keys in a block is a multiple of
+
+  const Reduction &scores() const;
+  const Reduction *sums() const;
+  /// Bytes of memory that a block of threads shares, with so many rows and keys at a time.
+  int64_t getSharedBytes(int64_t rowExtent, int64_t keyExtent) const;
+  int64_t getPaddedDepth() const { return roundUp(depth, isMatrix ? 16 : 4); }
+  int64_t getPaddedColumns() const { return roundUp(columnExtent, isMatrix ? 16 : 32); }
+
+private:
+  static int64_t roundUp(int64_t value, int64_t to) { return (value + to - 1) / to * to; }
+};
+
+/// Nothing, with the reason, where the stage is no such one.
+std::optional<StreamStages> matchStream(mlir::linalg::GenericOp merge, std::string &why);
+
+/// The loop of the output for each parallel loop of the merging stage, where every element of the
+/// output follows from one element of the merged states (of states that are the same for all
+/// columns: from any) and from no other reduction. Columns may have none: ~0u.
+std::optional<llvm::SmallVector<unsigned>> followMerged(mlir::linalg::GenericOp output,
+                                                        const StreamStages &stream);
+
+} // namespace tessera::kernel
+
+#endif

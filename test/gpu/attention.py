@@ -1,0 +1,57 @@
+# Attention in many spellings, on the device "cuda" with a driver whose GPU is the interpreter of PTX: one launch that stores no scores
+# (where the number of queries is not known also in parts of the keys, merged by a second one) gives what NumPy gives in f64, at odd sizes.
+# RUN: env TESSERA_CUDA_DRIVER=%builddir/lib/test/libfake_cuda_driver.so python3 %s %t
+"""Arguments: a folder, names of variants (default: all)."""
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import tessera
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "python"))
+from attention_models import VARIANTS  # noqa: E402
+from attention_models import arrays, inputs_of  # noqa: E402
+
+# Scores of two products, and f64, are merged by a row of launches.
+OTHERS = {"latent", "absorbed", "plain64"}
+# By matrices as well: what differs in places, states and results.
+MATRICES = {"plain", "grouped", "heads_last", "keys_first", "one_query", "with_statistics", "log_sum_exp", "from_here_on", "sink", "cache"}
+SIZES = ({"H": 2, "M": 19, "K": 37}, {"H": 3, "M": 1, "K": 1}, {"H": 1, "M": 0, "K": 4}, {"H": 1, "M": 67, "K": 300}, {"H": 2, "M": 1, "K": 600})
+
+
+
+def check(variant, width, options, sizes, tolerance, isMerged=True):
+    name = " ".join([variant.__name__, str(width), *options[1:]])
+    text, reference = variant(width)
+    model, module = folder / f"{name}.mlir", folder / f"{name}.tsm"
+    model.write_text(text)
+    subprocess.run(["tessera-compile", model, "--target", "cuda:sm_80", "-o", module, "-q", *options], check=True)
+    schedule = subprocess.run(["tessera-compile", model, "--target", "cuda:sm_80", "--emit", "schedule", *options], check=True,
+                              capture_output=True, text=True).stdout
+    streams = schedule.count(f"by {'mma' if options else 'fma'}\n") - schedule.count("gpu_tile")
+    assert bool(streams) == isMerged and (not isMerged or "gpu_tile" not in schedule), schedule
+    loaded = tessera.load(module, device="cuda")
+    for extents in sizes:
+        values = arrays(inputs_of(text), extents, seed=sum(extents.values()))
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            wanted = reference({key: value.astype(bool if value.dtype == bool else np.float64) for key, value in values.items()})
+        got = loaded.run(values)
+        for number, expected in enumerate(wanted if isinstance(wanted, tuple) else (wanted,)):
+            np.testing.assert_allclose(got[f"o{number}"], expected, rtol=tolerance, atol=tolerance / 4, err_msg=f"{name} {extents}")
+
+
+folder, only = Path(sys.argv[1]), sys.argv[2:]
+folder.mkdir(parents=True, exist_ok=True)
+for variant in VARIANTS:
+    if only and variant.__name__ not in only:
+        continue
+    isMerged = variant.__name__ not in OTHERS
+    check(variant, 16, (), SIZES, 2e-4, isMerged)
+    if variant.__name__ in MATRICES:
+        check(variant, 16, ("--precision", "f16"), SIZES, 2e-2)
+# Heads that take more memory and registers, and such that are no multiple of a chunk.
+if not only:
+    for width in (5, 64, 128):
+        check(VARIANTS[0], width, (), ({"H": 1, "M": 17, "K": 33}, {"H": 1, "M": 20, "K": 290}), 5e-4)
+        check(VARIANTS[0], width, ("--precision", "bf16"), ({"H": 1, "M": 17, "K": 33}, {"H": 1, "M": 20, "K": 290}), 1e-1)
