@@ -45,6 +45,9 @@ def Kernel_Dialect : Dialect {
     /// Says that a reducing stage, which selects between new and running values by one condition, keeps
     /// the running ones often (unit): then what it reads need not be computed.
     static constexpr llvm::StringLiteral kSkipsAttr = "kernel.skips";
+    /// Says that the blocks whose states a stage merges may be cut anywhere (unit): states of pieces of
+    /// any size, made by the same stages and merged in order, give the same result.
+    static constexpr llvm::StringLiteral kAnyBlocksAttr = "kernel.any_blocks";
   }];
 }
 

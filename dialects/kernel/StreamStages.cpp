@@ -136,6 +136,8 @@ private:
 
   bool readMerge() {
     linalg::GenericOp merge = stream.merge;
+    if (!merge->hasAttr(KernelDialect::kAnyBlocksAttr))
+      return fail("its blocks may not be cut into smaller ones");
     SmallVector<unsigned> reduced;
     merge.getReductionDims(reduced);
     if (reduced.size() != 1)

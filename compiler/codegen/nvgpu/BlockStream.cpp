@@ -115,7 +115,10 @@ LogicalResult BlockStream::layOut() {
   if (failed(extent) || failed(blocks))
     return failure();
   keyCount = *extent;
-  blockCount = *blocks;
+  Value most = arith::AddIOp::create(b, keyCount, index(keyExtent - 1));
+  Value count = arith::DivUIOp::create(b, most, index(keyExtent));
+  steps = arith::IndexCastOp::create(b, b.getI64Type(), count);
+  total = arith::IndexCastOp::create(b, b.getI64Type(), arith::MulIOp::create(b, *blocks, count));
   return success();
 }
 
@@ -182,16 +185,69 @@ SmallVector<Value> BlockStream::firstStates() {
   return rows;
 }
 
+Value BlockStream::findCondition() {
+  if (!stage->hasAttr(kernel::KernelDialect::kSkipsAttr))
+    return {};
+  Value condition;
+  for (auto [value, running] : llvm::zip_equal(
+           stage.getRegion().front().getTerminator()->getOperands(), stage.getRegionOutputArgs())) {
+    auto select = value.getDefiningOp<arith::SelectOp>();
+    if (!select || select.getFalseValue() != running ||
+        (condition && condition != select.getCondition()))
+      return {};
+    condition = select.getCondition();
+  }
+  return condition;
+}
+
+/// Every warp asks for all rows of the block, so that none has to wait for another.
+FailureOr<Value> BlockStream::isNeeded(Value block) {
+  Value any = arith::ConstantOp::create(b, b.getBoolAttr(false));
+  SmallVector<int> follows = llvm::to_vector(llvm::seq<int>(0, int(stage.getNumLoops())));
+  for (int64_t first = 0; first < rowExtent; first += 32) {
+    Value row = rowExtent < 32 ? rem(lane, rowExtent) : add(lane, first);
+    IRMapping known;
+    FailureOr<Value> isNeeded =
+        f.scalar(stage, findCondition(), loopsOf(follows, {block, rowAt(row), {}, {}, {}}), known);
+    if (failed(isNeeded))
+      return failure();
+    any = arith::OrIOp::create(b, any, *isNeeded);
+  }
+  return Value(NVVM::VoteSyncOp::create(b, b.getI1Type(), i32(-1), any, NVVM::VoteSyncKind::any));
+}
+
+FailureOr<Value> BlockStream::skipBlocks(Value number) {
+  auto end = f.loopWhile(
+      {number, arith::ConstantOp::create(b, b.getBoolAttr(false))},
+      [&](Values current) -> FailureOr<Value> {
+        Value isLeft = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, current[0], total);
+        Value isFound = current[1];
+        Value goesOn =
+            arith::XOrIOp::create(b, isFound, arith::ConstantOp::create(b, b.getBoolAttr(true)));
+        return Value(arith::AndIOp::create(b, isLeft, goesOn));
+      },
+      [&](Values current) -> FailureOr<Values> {
+        Value block = arith::DivUIOp::create(b, current[0], steps);
+        FailureOr<Value> found = isNeeded(arith::IndexCastOp::create(b, b.getIndexType(), block));
+        if (failed(found))
+          return failure();
+        Value next = arith::AddIOp::create(b, current[0], steps);
+        return Values{arith::SelectOp::create(b, *found, current[0], next), *found};
+      });
+  if (failed(end))
+    return failure();
+  return (*end)[0];
+}
+
 /// Values come while scores are multiplied, the next keys while weights are.
 FailureOr<SmallVector<Value>> BlockStream::run() {
-  const int64_t keyExtent = int64_t(directive.getKeys());
-  Value more = arith::AddIOp::create(b, keyCount, index(keyExtent - 1));
-  Value steps = arith::DivUIOp::create(b, more, index(keyExtent));
-  Value total = arith::MulIOp::create(b, blockCount, steps);
+  const bool skips = bool(findCondition());
   auto stepOf = [&](Value number) {
     Value block = arith::DivUIOp::create(b, number, steps);
     Value part = arith::SubIOp::create(b, number, arith::MulIOp::create(b, block, steps));
-    return Step{block, arith::MulIOp::create(b, part, index(keyExtent))};
+    Value first = arith::MulIOp::create(b, part, f.i64Constant(int64_t(directive.getKeys())));
+    return Step{arith::IndexCastOp::create(b, b.getIndexType(), block),
+                arith::IndexCastOp::create(b, b.getIndexType(), first)};
   };
   auto copyKeys = [&](Value number) -> LogicalResult {
     Value isThere = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, number, total);
@@ -207,16 +263,26 @@ FailureOr<SmallVector<Value>> BlockStream::run() {
     NVVM::CpAsyncWaitGroupOp::create(b, b.getI32IntegerAttr(0));
     NVVM::Barrier0Op::create(b);
   };
-  if (failed(copy(queries, {})) || failed(copyKeys(index(0))))
+  auto setThread = [&](Value number) {
+    thread = number;
+    lane = rem(thread, 32);
+    warp = div(thread, 32);
+  };
+  FailureOr<Value> first = skips ? skipBlocks(f.i64Constant(0)) : FailureOr(f.i64Constant(0));
+  if (failed(first) || failed(copy(queries, {})) || failed(copyKeys(*first)))
     return failure();
   Value own = thread;
-  FailureOr<Values> end =
-      f.loop(total, firstStates(), [&](Value turn, Values states) -> FailureOr<Values> {
+  Values carried = {*first};
+  carried.append(firstStates());
+  FailureOr<Values> end = f.loopWhile(
+      carried,
+      [&](Values current) -> FailureOr<Value> {
+        return Value(arith::CmpIOp::create(b, arith::CmpIPredicate::slt, current[0], total));
+      },
+      [&](Values current) -> FailureOr<Values> {
         // Else LLVM computes the places of all lanes and pointers to them before the loop.
-        Value number = opaque(turn, turn);
-        thread = opaque(own, turn);
-        lane = rem(thread, 32);
-        warp = div(thread, 32);
+        Value number = opaque(current[0], current[0]);
+        setThread(opaque(own, current[0]));
         const Step step = stepOf(number);
         meet(); // The keys are there, and nobody reads the last values any more.
         if (stream.sums() && failed(copy(values, step)))
@@ -226,17 +292,34 @@ FailureOr<SmallVector<Value>> BlockStream::run() {
         if (failed(scores))
           return failure();
         meet(); // The values are there, and nobody reads the keys any more.
-        if (failed(copyKeys(arith::AddIOp::create(b, number, index(1)))))
+        Values next = {arith::AddIOp::create(b, number, f.i64Constant(1))};
+        if (skips) {
+          Value part = arith::RemUIOp::create(b, next[0], steps);
+          Value isBlock =
+              arith::CmpIOp::create(b, arith::CmpIPredicate::eq, part, f.i64Constant(0));
+          FailureOr<Values> skipped = f.guard(isBlock, next, [&](Values from) -> FailureOr<Values> {
+            FailureOr<Value> found = skipBlocks(from[0]);
+            if (failed(found))
+              return failure();
+            return Values{*found};
+          });
+          if (failed(skipped))
+            return failure();
+          next = *skipped;
+        }
+        if (failed(copyKeys(next[0])))
           return failure();
-        return merge(step, *scores, states);
+        FailureOr<Values> merged = merge(step, *scores, Values(llvm::drop_begin(current)));
+        if (failed(merged))
+          return failure();
+        next.append(*merged);
+        return next;
       });
   if (failed(end))
     return failure();
-  thread = own;
-  lane = rem(thread, 32);
-  warp = div(thread, 32);
+  setThread(own);
   meet();
-  return end;
+  return Values(llvm::drop_begin(*end));
 }
 
 /// Warps pass their states through shared memory, 64 columns at a time, so that neighbouring lanes

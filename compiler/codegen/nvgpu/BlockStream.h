@@ -58,6 +58,12 @@ private:
                     int64_t padded, int64_t lines);
   mlir::FailureOr<Values> run();
   Values firstStates();
+  /// The condition by which the merging stage keeps its states as they are for a block; or null.
+  Value findCondition();
+  /// Whether a block changes the state of any row; the same for all warps.
+  mlir::FailureOr<Value> isNeeded(Value block);
+  /// From a step on (i64), which begins a block: the first one of a block that is needed.
+  mlir::FailureOr<Value> skipBlocks(Value number);
   Values loopsOf(llvm::ArrayRef<int> follows, const Place &place);
   /// The row of the output for one of the block; the last one where it lies behind it.
   Value rowAt(Value row);
@@ -117,7 +123,8 @@ private:
   llvm::SmallVector<std::pair<mlir::linalg::GenericOp, llvm::SmallVector<std::string>>> outputs;
   GpuFunction::Loops outer;
   int64_t rowExtent = 0; ///< of the tile
-  Value rowTile, rowCount, keyCount, blockCount;
+  Value rowTile, rowCount, keyCount;
+  Value steps, total; ///< pieces of a block, and of all
   Factor queries, keys, values;
   int64_t weightOffset = 0;
   Value warp;

@@ -135,29 +135,50 @@ FailureOr<SmallVector<Value>> GpuFunction::firstValues(linalg::GenericOp stage,
   return values;
 }
 
-FailureOr<SmallVector<Value>> GpuFunction::loop(Value extent, Values values, Iteration iteration) {
+FailureOr<SmallVector<Value>>
+GpuFunction::loopWhile(Values values, llvm::function_ref<FailureOr<Value>(Values)> condition,
+                       llvm::function_ref<FailureOr<Values>(Values)> iteration) {
   Block *header = function.addBlock(), *inside = function.addBlock(), *after = function.addBlock();
-  Values carried = {i64Constant(0)};
-  carried.append(values);
-  for (Value value : carried)
+  for (Value value : values)
     header->addArgument(value.getType(), b.getLoc());
-  LLVM::BrOp::create(b, carried, header);
+  LLVM::BrOp::create(b, values, header);
   b.setInsertionPointToEnd(header);
-  Value position = header->getArgument(0);
-  Value end = arith::IndexCastOp::create(b, b.getI64Type(), extent);
-  Value isLeft = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, position, end);
-  LLVM::CondBrOp::create(b, isLeft, inside, after);
+  Values current(header->getArguments());
+  FailureOr<Value> goesOn = condition(current);
+  if (failed(goesOn))
+    return failure();
+  LLVM::CondBrOp::create(b, *goesOn, inside, after);
   b.setInsertionPointToEnd(inside);
-  Values current(header->getArguments().drop_front());
-  FailureOr<Values> next =
-      iteration(arith::IndexCastOp::create(b, b.getIndexType(), position), current);
+  FailureOr<Values> next = iteration(current);
   if (failed(next))
     return failure();
-  Values following = {arith::AddIOp::create(b, position, i64Constant(1))};
-  following.append(*next);
-  LLVM::BrOp::create(b, following, header);
+  LLVM::BrOp::create(b, *next, header);
   b.setInsertionPointToEnd(after);
   return current;
+}
+
+FailureOr<SmallVector<Value>> GpuFunction::loop(Value extent, Values values, Iteration iteration) {
+  Values carried = {i64Constant(0)};
+  carried.append(values);
+  FailureOr<Values> end = loopWhile(
+      carried,
+      [&](Values current) -> FailureOr<Value> {
+        Value last = arith::IndexCastOp::create(b, b.getI64Type(), extent);
+        return Value(arith::CmpIOp::create(b, arith::CmpIPredicate::slt, current[0], last));
+      },
+      [&](Values current) -> FailureOr<Values> {
+        FailureOr<Values> next =
+            iteration(arith::IndexCastOp::create(b, b.getIndexType(), current[0]),
+                      Values(llvm::drop_begin(current)));
+        if (failed(next))
+          return failure();
+        Values following = {arith::AddIOp::create(b, current[0], i64Constant(1))};
+        following.append(*next);
+        return following;
+      });
+  if (failed(end))
+    return failure();
+  return Values(llvm::drop_begin(*end));
 }
 
 FailureOr<SmallVector<Value>>

@@ -113,6 +113,10 @@ private:
   /// for (position = 0; position < extent; ++position): values go from iteration to iteration.
   using Iteration = llvm::function_ref<mlir::FailureOr<Values>(Value position, Values values)>;
   mlir::FailureOr<Values> loop(Value extent, Values values, Iteration iteration);
+  /// while (condition): values go from iteration to iteration.
+  mlir::FailureOr<Values> loopWhile(Values values,
+                                    llvm::function_ref<mlir::FailureOr<Value>(Values)> condition,
+                                    llvm::function_ref<mlir::FailureOr<Values>(Values)> iteration);
   /// Loops over all of these, innermost last, with their positions set.
   mlir::FailureOr<Values> loopSerial(llvm::ArrayRef<std::string> names, Values values,
                                      llvm::function_ref<mlir::FailureOr<Values>(Values)> iteration);

@@ -68,16 +68,13 @@ SmallVector<Value> SharedTile::loadFour(Value byte, Type element, bool isTurned)
 }
 
 Value SharedTile::opaque(Value number, Value iteration) {
-  const bool isIndex = number.getType().isIndex();
-  Value operand = isIndex ? arith::IndexCastOp::create(b, b.getI64Type(), number) : number;
-  Value other = arith::IndexCastOp::create(b, b.getI64Type(), iteration);
-  Value same = LLVM::InlineAsmOp::create(
-                   b, operand.getType(), ValueRange{operand, other},
-                   isIndex ? "mov.b64 $0, $1;" : "mov.b32 $0, $1;", isIndex ? "=l,l,l" : "=r,r,l",
-                   /*has_side_effects=*/false, /*is_align_stack=*/false,
-                   LLVM::tailcallkind::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr())
-                   .getResult(0);
-  return isIndex ? Value(arith::IndexCastOp::create(b, b.getIndexType(), same)) : same;
+  const bool isWide = number.getType().isInteger(64);
+  return LLVM::InlineAsmOp::create(
+             b, number.getType(), ValueRange{number, iteration},
+             isWide ? "mov.b64 $0, $1;" : "mov.b32 $0, $1;", isWide ? "=l,l,l" : "=r,r,l",
+             /*has_side_effects=*/false, /*is_align_stack=*/false,
+             LLVM::tailcallkind::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr())
+      .getResult(0);
 }
 
 Value SharedTile::isAligned(const GpuFunction::Memory &from, int64_t bytes,

@@ -37,6 +37,7 @@ protected:
 
   /// The same number, of which LLVM knows nothing: what follows from it is neither computed before
   /// a loop nor carried from one iteration to the next, where registers are few.
+  /// Of 32 or 64 bits; `iteration`, of 64, changes from one to the next.
   Value opaque(Value number, Value iteration);
 
   Value i32(int64_t value) {

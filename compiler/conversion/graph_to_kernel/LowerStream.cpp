@@ -405,6 +405,10 @@ SmallVector<Value> StreamLowering::merge(const Group &group, Level level) {
         }
         return next;
       });
+  // The lift of a stream is right for blocks of every size.
+  if (level == Level::Blocks && op.getBlock())
+    merges[0].getDefiningOp()->setAttr(kernel::KernelDialect::kAnyBlocksAttr,
+                                       builder.getUnitAttr());
   if (skips)
     merges[0].getDefiningOp()->setAttr(kernel::KernelDialect::kSkipsAttr, builder.getUnitAttr());
   return merges;
