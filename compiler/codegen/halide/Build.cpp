@@ -427,7 +427,7 @@ private:
     }
     case Directive::ComputeRoot: stage.func.compute_root(); return;
     case Directive::StoreStack: stage.func.store_in(Halide::MemoryType::Stack); return;
-    case Directive::StoreRegister: stage.func.store_in(Halide::MemoryType::Register); return;
+    case Directive::StoreRegister: stage.func.store_in(Halide::MemoryType::Heap); return;
     case Directive::BoundStorage: stage.func.bound_storage(at(0).var, number); break;
     case Directive::BoundExtent: stage.func.bound_extent(at(0).var, number); return;
     }

@@ -18,6 +18,9 @@ namespace {
 
 constexpr uint64_t kMaxBytes = 128 << 10; // runtime/base/KernelAbi.h tells callers
 constexpr uint64_t kAlignment = 64;
+/// A register tile gets a place of its own where there is room: next to a buffer that is indexed it
+/// would stay in memory, or be carried through loops that have nothing to do with it.
+constexpr uint64_t kTileBytes = 4096;
 
 /// Where the address of a buffer, and all that are made from it, are live.
 class LiveRange {
@@ -109,7 +112,7 @@ uint64_t bytesOf(CallInst *allocation) {
 }
 
 /// Places for the allocations of one function: each goes to the first in which it disturbs nobody.
-SmallVector<Slot> assignSlots(ArrayRef<CallInst *> allocations) {
+SmallVector<Slot> assignSlots(ArrayRef<CallInst *> allocations, bool sharesTiles) {
   DenseMap<CallInst *, LiveRange> ranges;
   for (CallInst *allocation : allocations)
     ranges.try_emplace(allocation, allocation);
@@ -121,7 +124,8 @@ SmallVector<Slot> assignSlots(ArrayRef<CallInst *> allocations) {
   SmallVector<Slot> slots;
   for (CallInst *allocation : largestFirst) {
     auto *found = llvm::find_if(slots, [&](const Slot &slot) {
-      return llvm::none_of(slot.allocations,
+      return (sharesTiles || bytesOf(allocation) > kTileBytes) &&
+             llvm::none_of(slot.allocations,
                            [&](CallInst *other) { return conflict(allocation, other); });
     });
     if (found == slots.end())
@@ -145,13 +149,18 @@ void moveAllocationsToStack(Module &module) {
       return;
     calls[call->getFunction()].push_back(call);
   }
-  uint64_t total = 0;
   SmallVector<Slot> slots;
-  for (auto &[function, allocations] : calls)
-    for (Slot &slot : assignSlots(allocations)) {
+  uint64_t total = 0;
+  for (bool sharesTiles : {false, true}) {
+    slots.clear();
+    for (auto &[function, allocations] : calls)
+      llvm::append_range(slots, assignSlots(allocations, sharesTiles));
+    total = 0;
+    for (const Slot &slot : slots)
       total += slot.bytes;
-      slots.push_back(std::move(slot));
-    }
+    if (total <= kMaxBytes)
+      break;
+  }
   if (total > kMaxBytes)
     return;
   for (Slot &slot : slots) {
