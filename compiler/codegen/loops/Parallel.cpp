@@ -89,8 +89,6 @@ private:
     for (Value constant : constants)
       b.clone(*constant.getDefiningOp(), mapping);
     mapping.map(captured, body->getArguments().drop_front(2));
-    mapping.map(loop.getLowerBound(), body->getArgument(0));
-    mapping.map(loop.getUpperBound(), body->getArgument(1));
     Value one = arith::ConstantIndexOp::create(b, 1);
     auto part = scf::ForOp::create(b, body->getArgument(0), body->getArgument(1), one);
     mapping.map(loop.getInductionVar(), part.getInductionVar());
