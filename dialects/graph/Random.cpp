@@ -112,17 +112,8 @@ LogicalResult TopKOp::inferReturnTypes(MLIRContext *context, std::optional<Locat
 }
 
 FailureOr<SmallVector<Value>> TopKOp::decompose(OpBuilder &builder) {
-  GraphBuilder b(builder, getLoc());
-  int64_t axis = getAxis();
-  auto sorted = SortOp::create(builder, getLoc(), getX(), axis, !getSmallest());
-  TensorType type = getTensorType(getX());
-  SmallVector<DimAttr> starts(type.rank(), getDim(getContext(), 0));
-  SmallVector<DimAttr> steps(type.rank(), getDim(getContext(), 1));
-  SmallVector<DimAttr> dims = withDim(type, axis, getK());
-  SmallVector<Value> results;
-  for (Value result : sorted.getResults())
-    results.push_back(b.create<SliceOp>(result, starts, steps, dims));
-  return results;
+  auto sorted = SortOp::create(builder, getLoc(), getX(), getAxis(), !getSmallest(), getK());
+  return SmallVector<Value>(sorted.getResults());
 }
 
 FailureOr<SmallVector<Value>> StopGradientOp::decompose(OpBuilder &) {

@@ -213,10 +213,18 @@ LogicalResult ScatterOp::inferReturnTypes(MLIRContext *, std::optional<Location>
 LogicalResult SortOp::inferReturnTypes(MLIRContext *context, std::optional<Location> loc,
                                        Adaptor adaptor, SmallVectorImpl<Type> &inferred) {
   auto type = llvm::cast<TensorType>(adaptor.getX().getType());
-  inferred.push_back(type);
-  inferred.push_back(
-      TensorType::get(type.getDims(), IntegerType::get(context, 64, IntegerType::Signed)));
-  return checkAxis(loc, adaptor.getAxis(), type);
+  int64_t axis = adaptor.getAxis();
+  if (failed(checkAxis(loc, axis, type)))
+    return failure();
+  SmallVector<DimAttr> dims(type.getDims());
+  if (std::optional<DimAttr> first = adaptor.getFirst()) {
+    if (isKnownLess(dims[axis], *first))
+      return emitOptionalError(loc, "(C2) ", first->str(), " elements of ", dims[axis].str());
+    dims[axis] = *first;
+  }
+  inferred.push_back(type.withDims(dims));
+  inferred.push_back(TensorType::get(dims, IntegerType::get(context, 64, IntegerType::Signed)));
+  return success();
 }
 
 } // namespace tessera::graph

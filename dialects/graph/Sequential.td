@@ -97,13 +97,17 @@ def Graph_SortOp : Graph_InferredOp<"sort"> {
   let description = [{
     `%v, %i = graph.sort %x, axis = 0 descending : A -> B, C`. Stable: equal elements keep their order, in
     either direction. A NaN counts as larger than every number and equal to other NaNs; zeros are equal.
+    `first = k` gives the first k of them only.
 
     * (C1) 0 <= axis < rank.
+    * (C2) `first` is not larger than the extent of the axis.
   }];
-  let arguments = (ins Graph_NumberOrBoolTensor:$x, I64Attr:$axis, UnitAttr:$descending);
+  let arguments = (ins Graph_NumberOrBoolTensor:$x, I64Attr:$axis, UnitAttr:$descending,
+                       OptionalAttr<Graph_DimAttr>:$first);
   let results = (outs Graph_NumberOrBoolTensor:$values, Graph_IntTensor:$indices);
   let assemblyFormat = [{
-    $x `,` `axis` `=` custom<Int>($axis) (`descending` $descending^)? attr-dict
+    $x `,` `axis` `=` custom<Int>($axis) (`descending` $descending^)?
+    (`,` `first` `=` custom<DimExpr>($first)^)? attr-dict
     `:` type($x) `->` type($values) `,` type($indices)
   }];
 }

@@ -190,7 +190,7 @@ Value Suppression::scalarInput(size_t i, Type element, double otherwise) {
 void Suppression::sort() {
   Value turned = node.transpose(node.input(1), {2, 0, 1});
   auto sorted = graph::SortOp::create(node.getBuilder(), node.getLoc(), turned, /*axis=*/0,
-                                      /*descending=*/true);
+                                      /*descending=*/true, /*first=*/nullptr);
   scores = sorted.getValues();
   order = sorted.getIndices();
   // Boxes of all batches side by side; those of a batch serve all of its classes.

@@ -35,6 +35,7 @@ void tessera::registerGraphToKernel(DialectRegistry &registry) {
     lower::attachQuantization(*context);
     lower::attachStreams(*context);
     lower::attachSequential(*context);
+    lower::attachSorting(*context);
     lower::attachRandom(*context);
   });
 }

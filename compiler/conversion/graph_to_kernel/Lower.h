@@ -28,6 +28,7 @@ void attachSampling(mlir::MLIRContext &context);
 void attachQuantization(mlir::MLIRContext &context);
 void attachStreams(mlir::MLIRContext &context);
 void attachSequential(mlir::MLIRContext &context);
+void attachSorting(mlir::MLIRContext &context);
 void attachRandom(mlir::MLIRContext &context);
 
 /// The neutral element of a reduction ("sum", "prod", "max", "min", "and", "or") as a scalar.

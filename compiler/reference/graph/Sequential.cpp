@@ -149,7 +149,7 @@ static Tensors evaluateSort(graph::SortOp op, Operands operands, Evaluation &eva
     int64_t p = x.integer(a), q = x.integer(b);
     return isUnsigned ? uint64_t(p) < uint64_t(q) : p < q;
   };
-  AxisView view(x.getShape(), op.getAxis());
+  AxisView view(x.getShape(), op.getAxis()), wanted(values->getShape(), op.getAxis());
   std::vector<int64_t> order(view.length);
   forEachRow(view, [&](int64_t o, int64_t k) {
     std::iota(order.begin(), order.end(), 0);
@@ -158,9 +158,9 @@ static Tensors evaluateSort(graph::SortOp op, Operands operands, Evaluation &eva
         std::swap(i, j);
       return isLess(view.at(o, i, k), view.at(o, j, k));
     });
-    for (int64_t i = 0; i < view.length; ++i) {
-      values->copyElement(view.at(o, i, k), x, view.at(o, order[i], k));
-      places->set(view.at(o, i, k), order[i]);
+    for (int64_t i = 0; i < std::min(view.length, wanted.length); ++i) {
+      values->copyElement(wanted.at(o, i, k), x, view.at(o, order[i], k));
+      places->set(wanted.at(o, i, k), order[i]);
     }
   });
   return SmallVector<Tensor>{*values, *places};

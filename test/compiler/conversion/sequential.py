@@ -136,7 +136,8 @@ def scatter():
 def sort():
     for dtype, shape, axis in [(np.float32, (3, 37), 1), (np.int8, (300,), 0), (np.uint64, (5, 2), 0),
                                (np.float64, (2, 6, 3), 1), (np.bool_, (9,), 0), (np.float32, (1,), 0),
-                               (np.float32, (2, 6000), 1), (np.float32, (2, 0), 1)]:
+                               (np.float32, (2, 6000), 1), (np.float32, (2, 0), 1),
+                               (np.float32, (600, 64), 1)]:  # rows in several tasks
         x = values(dtype, *shape)
         if dtype is np.float32 and x.size > 4:
             x.flat[3] = np.nan
@@ -153,6 +154,31 @@ def sort():
                 order = np.argsort(np.where(np.isnan(key), -np.inf, -key), axis=axis, kind="stable")
             expect(f"sort{direction} {dtype.__name__} {shape} places", i, order.astype(np.int64))
             expect(f"sort{direction} {dtype.__name__} {shape}", v, np.take_along_axis(x, order, axis))
+
+
+def first():
+    """The first k elements in order: of what ascends or descends already, of few values, k of all, none, an extent."""
+    up = np.arange(999, dtype=np.float32)
+    cases = [(values(np.float32, 3, 400), 1, 5), (values(np.int8, 2, 300), 1, 1), (values(np.float64, 7, 2, 3), 0, 7),
+             (values(np.float16, 90), 0, 33), (values(np.uint64, 6, 2), 0, 2), (up[None], 1, 10), (up[::-1].copy(), 0, 64),
+             (values(np.float32, 70, 700), 1, 3), (np.repeat(np.float32([2, np.nan, 1, -0.0, 0.0]), 30), 0, 40), (values(np.float32, 4, 1), 1, 1),
+             (values(np.float32, 3, 50), 1, 0), (values(np.float32, 0, 9), 1, 2), (values(np.bool_, 70), 0, 9)]
+    for x, axis, k in cases:
+        for symbol in (None, "K"):
+            dims = list("AB"[:x.ndim]) if symbol and x.ndim < 3 else list(x.shape)
+            given, wanted = tensor(x, dims), tensor(x, dims[:axis] + [symbol or k] + dims[axis + 1:])
+            places = wanted.replace(ELEMENTS[x.dtype.type], "si64")
+            arguments, inputs = [("x", given)], {"x": x}
+            if symbol:  # An extent that only another input tells.
+                arguments, inputs = arguments + [("n", "!graph.tensor<[K], i1>")], {"x": x, "n": np.zeros(k, bool)}
+            for direction in ("", " descending"):
+                body = f"  %v, %i = graph.sort %x, axis = {axis}{direction}, first = {symbol or k} : {given} -> {wanted}, {places}"
+                v, i = run(function(arguments, [("v", wanted), ("i", places)], body), inputs, ["v", "i"])
+                key = x.astype(np.float64)
+                key = np.where(np.isnan(key), -np.inf, -key) if direction else key
+                order = np.argsort(key, axis=axis, kind="stable").take(np.arange(k), axis).astype(np.int64)
+                expect(f"first {k}{direction} {x.dtype} {x.shape} places", i, order)
+                expect(f"first {k}{direction} {x.dtype} {x.shape}", v, np.take_along_axis(x, order, axis))
 
 
 def philox(key, blocks):
@@ -188,5 +214,6 @@ cumulative()
 scan()
 scatter()
 sort()
+first()
 random()
 print("passed" if good else "failed")

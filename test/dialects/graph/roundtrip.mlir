@@ -116,6 +116,8 @@ graph.func @sequential(%x: !graph.tensor<[B, T, 4], f32>, %h0: !graph.tensor<[B,
   %1 = graph.scatter add %all, %i, %u, axis = 1 : (!graph.tensor<[B, T, 4], f32>, !graph.tensor<[N], si64>, !graph.tensor<[B, N, 4], f32>) -> !graph.tensor<[B, T, 4], f32>
   // CHECK: graph.sort %{{.*}}, axis = 1 descending
   %v, %at = graph.sort %1, axis = 1 descending : !graph.tensor<[B, T, 4], f32> -> !graph.tensor<[B, T, 4], f32>, !graph.tensor<[B, T, 4], si64>
+  // CHECK: graph.sort %{{.*}}, axis = 1, first = T - 1
+  %f, %fat = graph.sort %1, axis = 1, first = T - 1 : !graph.tensor<[B, T, 4], f32> -> !graph.tensor<[B, T - 1, 4], f32>, !graph.tensor<[B, T - 1, 4], si64>
   // CHECK: graph.top_k %{{.*}}, k = 2, axis = 2 smallest
   %k, %kat = graph.top_k %v, k = 2, axis = 2 smallest : !graph.tensor<[B, T, 4], f32> -> !graph.tensor<[B, T, 2], f32>, !graph.tensor<[B, T, 2], si64>
   // CHECK: graph.random_bits

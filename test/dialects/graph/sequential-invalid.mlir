@@ -188,3 +188,12 @@ graph.func @call_c3(%x: !graph.tensor<[2], f32>) {
   %0 = graph.call @f(%x) : (!graph.tensor<[2], f32>) -> !graph.tensor<[3], f32>
   graph.return
 }
+
+// -----
+
+graph.func @sort_c2(%x: !graph.tensor<[2], f32>) {
+  // expected-error@+2 {{(C2) 3 elements of 2}}
+  // expected-error@+1 {{failed to infer returned types}}
+  %0, %1 = graph.sort %x, axis = 0, first = 3 : !graph.tensor<[2], f32> -> !graph.tensor<[3], f32>, !graph.tensor<[3], si64>
+  graph.return
+}
