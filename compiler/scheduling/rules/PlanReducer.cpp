@@ -175,10 +175,12 @@ void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned colum
     if (std::optional<Unpacking> unpacking = findUnpacking(stage, columns); unpackedRows) {
       plan.blocked = false;
     } else if (unpacking && !plan.rows.empty() && !ShapedType::isDynamic(depth)) {
-      // Each block unpacks its columns once, so that it pays to be high.
-      constexpr int64_t kDepth = 512, kRows = 48;
+      // Each block unpacks its columns once, so that it pays to be high. They lie on the stack.
+      constexpr int64_t kDepth = 512, kRows = 48, kPanelBytes = 64 << 10;
+      int64_t columnBytes = tile.vectors * target.vectorBits / 8;
       int64_t units = depth / unpacking->period;
-      int64_t most = std::max<int64_t>(1, kDepth / unpacking->period);
+      int64_t most =
+          std::max<int64_t>(1, std::min(kDepth, kPanelBytes / columnBytes) / unpacking->period);
       while (units % most)
         --most;
       plan.block.depth = most * unpacking->period;
