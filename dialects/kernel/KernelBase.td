@@ -46,7 +46,8 @@ def Kernel_Dialect : Dialect {
     /// the running ones often (unit): then what it reads need not be computed.
     static constexpr llvm::StringLiteral kSkipsAttr = "kernel.skips";
     /// Says that the blocks whose states a stage merges may be cut anywhere (unit): states of pieces of
-    /// any size, made by the same stages and merged in order, give the same result.
+    /// any size, made by the same stages and merged in order, give the same result. Input i of the stage is
+    /// what result i merges, so that merged states can be merged as well.
     static constexpr llvm::StringLiteral kAnyBlocksAttr = "kernel.any_blocks";
   }];
 }

@@ -12,7 +12,7 @@ using namespace tessera;
 using namespace tessera::kernel;
 
 /// More depth than shared memory holds, more columns than registers do.
-static constexpr int64_t kMostDepth = 256, kMostColumns = 128;
+static constexpr int64_t kMostDepth = 256, kMostColumns = 256;
 
 const StreamStages::Reduction &StreamStages::scores() const {
   return *llvm::find_if(reductions, [](const Reduction &r) { return r.kind == Reduction::Scores; });
@@ -24,16 +24,19 @@ const StreamStages::Reduction *StreamStages::sums() const {
   return found == reductions.end() ? nullptr : found;
 }
 
-int64_t StreamStages::getSharedBytes(int64_t rowExtent, int64_t keyExtent) const {
-  const int64_t size = isMatrix ? 2 : 4, warps = rowExtent / kWarpRows;
+int64_t StreamStages::getSharedBytes(const StreamTile &tile) const {
+  const int64_t size = isMatrix ? 2 : 4, depthExtent = getPaddedDepth();
+  const int64_t columns = columnExtent ? getPaddedColumns(tile) : 0;
   int64_t bytes =
-      ((rowExtent + keyExtent) * getPaddedDepth() + keyExtent * getPaddedColumns()) * size;
+      tile.rows() * depthExtent * size + tile.keyWarps * tile.keys * (depthExtent + columns) * size;
   // Weights on their way from one product to the other.
   if (!isMatrix)
-    bytes += rowExtent * (keyExtent + 4) * 4;
-  // At the end: 64 columns of sums, and a value of every row for each state.
-  const int64_t last = warps * kWarpRows * (64 + 8 + int64_t(isAlike.size())) * 4;
-  return std::max(bytes, last);
+    bytes += tile.warps() * 16 * (tile.keys + 4) * 4;
+  // At the end: sums (64 columns at a time, but all where warps merge theirs), and a value of every
+  // row for each state.
+  const int64_t last =
+      std::max<int64_t>(tile.keyWarps > 1 ? columns : std::min<int64_t>(columns, 64), 1);
+  return std::max(bytes, tile.warps() * 16 * (last + 8 + int64_t(isAlike.size())) * 4);
 }
 
 static AffineMap resultMap(linalg::GenericOp stage) {

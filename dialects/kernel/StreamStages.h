@@ -9,14 +9,20 @@
 
 namespace tessera::kernel {
 
+/// How many keys are lifted at a time, and which warps of threads (16 rows each) do so: along rows,
+/// along columns of the states, or along keys, each with memory of its own.
+struct StreamTile {
+  int64_t keys = 0, rowWarps = 1, columnWarps = 1, keyWarps = 1;
+  int64_t warps() const { return rowWarps * columnWarps * keyWarps; }
+  int64_t rows() const { return 16 * rowWarps; }
+};
+
 /// A stage that merges the states of blocks of keys (graph.stream), with the reductions that give
 /// these states: scores of rows and keys, values of a row of scores, sums over keys of products
 /// with weights that follow from scores. Everything else between them is elementwise.
 struct StreamStages {
   /// What a loop of a reduction is, besides a loop of the merging stage.
   static constexpr int kOther = -1, kKeys = -2;
-  /// Rows of a warp of threads.
-  static constexpr int64_t kWarpRows = 16;
 
   struct Reduction {
     enum Kind { Scores, Row, Sums } kind = Row;
@@ -38,10 +44,14 @@ struct StreamStages {
 
   const Reduction &scores() const;
   const Reduction *sums() const;
-  /// Bytes of memory that a block of threads shares, with so many rows and keys at a time.
-  int64_t getSharedBytes(int64_t rowExtent, int64_t keyExtent) const;
+  /// Bytes of memory that a block of threads shares.
+  int64_t getSharedBytes(const StreamTile &tile) const;
   int64_t getPaddedDepth() const { return roundUp(depth, isMatrix ? 16 : 4); }
-  int64_t getPaddedColumns() const { return roundUp(columnExtent, isMatrix ? 16 : 32); }
+  /// Columns that several warps share are so many that chunks of 16 bytes change places within
+  /// those of one of them.
+  int64_t getPaddedColumns(const StreamTile &tile) const {
+    return roundUp(columnExtent, tile.columnWarps > 1 ? 64 * tile.columnWarps : isMatrix ? 16 : 32);
+  }
 
 private:
   static int64_t roundUp(int64_t value, int64_t to) { return (value + to - 1) / to * to; }

@@ -63,12 +63,16 @@ LogicalResult GeneratorOp::verify() {
   return success();
 }
 
-// (C1)
 LogicalResult GpuStreamOp::verify() {
   const int64_t unit = getUnit() == Unit::Mma ? 16 : 8;
-  if (int64_t(getKeys()) % unit == 0)
-    return success();
-  return emitOpError() << "expected a multiple of " << unit << " keys, found " << getKeys();
+  // (C1)
+  if (int64_t(getKeys()) % unit != 0)
+    return emitOpError() << "expected a multiple of " << unit << " keys, found " << getKeys();
+  // (C2)
+  if (getKeyWarps() > 1 && (getRowWarps() > 1 || getColumnWarps() > 1))
+    return emitOpError() << "expected one warp along rows and columns beside " << getKeyWarps()
+                         << " along keys";
+  return success();
 }
 
 LogicalResult PadToTileOp::verify() { return verifyNames(*this, getOuter(), getInner()); }

@@ -338,19 +338,26 @@ def Schedule_GpuStreamOp : Schedule_Directive<"gpu_stream"> {
   let summary = "Merges a stream (graph.stream) by the warps of a block, and stores no scores";
   let description = [{
     Of the update of a stage that merges the states of blocks of keys, computed at the blocks of its output or
-    with a launch of its own. `rows` is a loop of the output, of constant extent: 16 for each warp ("": there is one
-    row). A block brings `keys` keys at a time to shared memory; its warps multiply by `fma` or `mma`, and scores,
-    weights and states stay in registers. Blocks of the kernel are lifted in pieces of that size, which the lift is right for as well.
+    with a launch of its own. `rows` is a loop of the output, of constant extent: 16 for each warp along rows ("":
+    there is one row). `keys` keys at a time come to shared memory; warps multiply by `fma` or `mma`, and scores,
+    weights and states stay in registers. Blocks of the kernel are lifted in pieces of that size (`kernel.any_blocks`).
+    Warps stand along rows, along columns of the states (each computes all scores of its rows), or along keys: each
+    takes a part of all keys in their order, and the states of the parts are merged at the end.
 
     ```mlir
     schedule.stage "merge" { schedule.compute_at "out" loop "block" }
-    schedule.update "merge" { schedule.gpu_stream "row" keys 64 warps 4 by mma }
+    schedule.update "merge" { schedule.gpu_stream "row" keys 64 warps 4, 1, 1 by mma }
     ```
     - (C1) There are at least 8 keys (16 for `mma`), a multiple of that, and warps.
+    - (C2) Where several warps stand along keys, one stands along rows and columns.
   }];
   let arguments = (ins StrAttr:$rows, ConfinedAttr<I64Attr, [IntPositive]>:$keys,
-                   ConfinedAttr<I64Attr, [IntPositive]>:$warps, Schedule_Unit:$unit);
-  let assemblyFormat = "$rows `keys` $keys `warps` $warps `by` $unit attr-dict";
+                   ConfinedAttr<I64Attr, [IntPositive]>:$row_warps,
+                   ConfinedAttr<I64Attr, [IntPositive]>:$column_warps,
+                   ConfinedAttr<I64Attr, [IntPositive]>:$key_warps, Schedule_Unit:$unit);
+  let assemblyFormat = [{
+    $rows `keys` $keys `warps` $row_warps `,` $column_warps `,` $key_warps `by` $unit attr-dict
+  }];
   let hasVerifier = 1;
 }
 

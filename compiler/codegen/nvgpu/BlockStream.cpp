@@ -52,7 +52,9 @@ LogicalResult BlockStream::read() {
       own.push_back(loop < names.size() ? names[loop] : "");
     outputs.push_back({output, own});
   }
-  rowExtent = StreamStages::kWarpRows * int64_t(directive.getWarps());
+  tile = {int64_t(directive.getKeys()), int64_t(directive.getRowWarps()),
+          int64_t(directive.getColumnWarps()), int64_t(directive.getKeyWarps())};
+  rowExtent = tile.rows();
   rowTile = index(0);
   rowCount = index(1);
   if (!stream.rows)
@@ -92,22 +94,28 @@ BlockStream::Factor BlockStream::makeFactor(const Reduction &reduction, Value sc
 }
 
 LogicalResult BlockStream::layOut() {
-  const int64_t keyExtent = int64_t(directive.getKeys());
-  const int64_t bytes = stream.getSharedBytes(rowExtent, keyExtent);
+  const int64_t bytes = stream.getSharedBytes(tile);
   if (bytes > kSharedBytes)
     return fail("needs " + Twine(bytes) + " bytes of shared memory, of " + Twine(kSharedBytes));
-  allocate("stream_" + kernel::getStageName(stage), bytes, 32 * int64_t(directive.getWarps()));
+  allocate("stream_" + kernel::getStageName(stage), bytes, 32 * tile.warps());
+  // Assemblers would rather spill than have fewer such blocks side by side.
+  if (tile.keyWarps > 1 || stream.columnExtent > 64)
+    f.function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), b.getI32IntegerAttr(1));
   warp = div(thread, 32);
   const Reduction &scores = stream.scores();
   queries = makeFactor(scores, scores.left, true, stream.depth, stream.getPaddedDepth(), rowExtent);
-  keys = makeFactor(scores, scores.right, false, stream.depth, stream.getPaddedDepth(), keyExtent);
-  keys.offset = queries.offset + queries.lines * queries.chunks * 16;
+  keys = makeFactor(scores, scores.right, false, stream.depth, stream.getPaddedDepth(), tile.keys);
+  keys.offset = queries.lines * queries.chunks * 16;
   weightOffset = keys.offset + keys.lines * keys.chunks * 16;
   if (const Reduction *sums = stream.sums()) {
-    values = makeFactor(*sums, sums->right, false, stream.columnExtent, stream.getPaddedColumns(),
-                        keyExtent);
+    values = makeFactor(*sums, sums->right, false, stream.columnExtent,
+                        stream.getPaddedColumns(tile), tile.keys);
     values.offset = weightOffset;
     weightOffset += values.lines * values.chunks * 16;
+  }
+  if (tile.keyWarps > 1) {
+    keys.isOwn = values.isOwn = true;
+    ownBytes = weightOffset - keys.offset + (stream.isMatrix ? 0 : 16 * (tile.keys + 4) * 4);
   }
   const auto *loop = llvm::find(scores.follows, int(StreamStages::kKeys));
   FailureOr<Value> extent = f.loopExtent(scores.stage, unsigned(loop - scores.follows.begin())),
@@ -115,8 +123,8 @@ LogicalResult BlockStream::layOut() {
   if (failed(extent) || failed(blocks))
     return failure();
   keyCount = *extent;
-  Value most = arith::AddIOp::create(b, keyCount, index(keyExtent - 1));
-  Value count = arith::DivUIOp::create(b, most, index(keyExtent));
+  Value most = arith::AddIOp::create(b, keyCount, index(tile.keys - 1));
+  Value count = arith::DivUIOp::create(b, most, index(tile.keys));
   steps = arith::IndexCastOp::create(b, b.getI64Type(), count);
   total = arith::IndexCastOp::create(b, b.getI64Type(), arith::MulIOp::create(b, *blocks, count));
   return success();
@@ -152,11 +160,11 @@ Value BlockStream::isRow(Value row) {
   return arith::CmpIOp::create(b, arith::CmpIPredicate::slt, position, rowCount);
 }
 
-Value BlockStream::rowOfLane(int64_t row) {
-  Value first = mul(warp, StreamStages::kWarpRows);
-  if (stream.isMatrix)
-    return add(add(first, div(lane, 4)), 8 * row);
-  return add(add(first, mul(div(lane, 8), 4)), row);
+Value BlockStream::lineOfLane(int64_t row) {
+  return stream.isMatrix ? add(div(lane, 4), 8 * row) : add(mul(div(lane, 8), 4), row);
+}
+Value BlockStream::firstRow() {
+  return tile.rowWarps > 1 ? mul(div(warp, tile.columnWarps), 16) : i32(0);
 }
 Value BlockStream::keyOfLane(int64_t unit, int64_t element) {
   if (stream.isMatrix)
@@ -164,9 +172,11 @@ Value BlockStream::keyOfLane(int64_t unit, int64_t element) {
   return add(rem(lane, 8), 8 * unit);
 }
 Value BlockStream::columnOfLane(int64_t unit, int64_t element) {
-  if (stream.isMatrix)
-    return add(mul(rem(lane, 4), 2), 8 * unit + element);
-  return add(mul(rem(lane, 8), 4), 32 * unit + element);
+  Value column = stream.isMatrix ? add(mul(rem(lane, 4), 2), 8 * unit + element)
+                                 : add(mul(rem(lane, 8), 4), 32 * unit + element);
+  if (tile.columnWarps == 1)
+    return column;
+  return add(column, mul(rem(warp, tile.columnWarps), columnUnits() * unitExtent()));
 }
 
 /// Of each row of the lane those that are alike for all columns, then the columns.
@@ -231,7 +241,8 @@ FailureOr<Value> BlockStream::skipBlocks(Value number) {
         FailureOr<Value> found = isNeeded(arith::IndexCastOp::create(b, b.getIndexType(), block));
         if (failed(found))
           return failure();
-        Value next = arith::AddIOp::create(b, current[0], steps);
+        Value next =
+            arith::MulIOp::create(b, arith::AddIOp::create(b, block, f.i64Constant(1)), steps);
         return Values{arith::SelectOp::create(b, *found, current[0], next), *found};
       });
   if (failed(end))
@@ -245,7 +256,7 @@ FailureOr<SmallVector<Value>> BlockStream::run() {
   auto stepOf = [&](Value number) {
     Value block = arith::DivUIOp::create(b, number, steps);
     Value part = arith::SubIOp::create(b, number, arith::MulIOp::create(b, block, steps));
-    Value first = arith::MulIOp::create(b, part, f.i64Constant(int64_t(directive.getKeys())));
+    Value first = arith::MulIOp::create(b, part, f.i64Constant(tile.keys));
     return Step{arith::IndexCastOp::create(b, b.getIndexType(), block),
                 arith::IndexCastOp::create(b, b.getIndexType(), first)};
   };
@@ -259,18 +270,26 @@ FailureOr<SmallVector<Value>> BlockStream::run() {
     NVVM::CpAsyncCommitGroupOp::create(b);
     return success(succeeded(done));
   };
-  auto meet = [&] {
-    NVVM::CpAsyncWaitGroupOp::create(b, b.getI32IntegerAttr(0));
-    NVVM::Barrier0Op::create(b);
-  };
   auto setThread = [&](Value number) {
     thread = number;
     lane = rem(thread, 32);
     warp = div(thread, 32);
   };
-  FailureOr<Value> first = skips ? skipBlocks(f.i64Constant(0)) : FailureOr(f.i64Constant(0));
+  Value begin = f.i64Constant(0);
+  if (tile.keyWarps > 1) {
+    // A warp's part of all steps, in their order.
+    Value more = arith::AddIOp::create(b, total, f.i64Constant(tile.keyWarps - 1));
+    Value part = arith::DivUIOp::create(b, more, f.i64Constant(tile.keyWarps));
+    begin = arith::MulIOp::create(b, part, arith::ExtUIOp::create(b, b.getI64Type(), warp));
+    total = arith::MinSIOp::create(b, arith::AddIOp::create(b, begin, part), total);
+  }
+  FailureOr<Value> first = skips ? skipBlocks(begin) : FailureOr(begin);
   if (failed(first) || failed(copy(queries, {})) || failed(copyKeys(*first)))
     return failure();
+  if (tile.keyWarps > 1) {
+    NVVM::CpAsyncWaitGroupOp::create(b, b.getI32IntegerAttr(0));
+    NVVM::Barrier0Op::create(b);
+  }
   Value own = thread;
   Values carried = {*first};
   carried.append(firstStates());
@@ -318,114 +337,181 @@ FailureOr<SmallVector<Value>> BlockStream::run() {
   if (failed(end))
     return failure();
   setThread(own);
-  meet();
+  NVVM::CpAsyncWaitGroupOp::create(b, b.getI32IntegerAttr(0));
+  NVVM::Barrier0Op::create(b);
   return Values(llvm::drop_begin(*end));
 }
 
-/// Warps pass their states through shared memory, 64 columns at a time, so that neighbouring lanes
-/// get neighbouring elements, and the code behind the states exists once.
-LogicalResult BlockStream::store(ArrayRef<Value> states) {
-  const int64_t alike = int64_t(stream.isAlike.count()), rows = StreamStages::kWarpRows;
-  const int64_t group = 64, pitch = group + 8, pass = rows * pitch * 4;
-  Value region = mul(warp, pass + rows * alike * 4);
+/// What was copied is there for all who share it, and what they read before is free.
+void BlockStream::meet() {
+  NVVM::CpAsyncWaitGroupOp::create(b, b.getI32IntegerAttr(0));
+  if (tile.keyWarps > 1)
+    NVVM::SyncWarpOp::create(b, i32(-1));
+  else
+    NVVM::Barrier0Op::create(b);
+}
+
+/// One lane of each row writes.
+LogicalResult BlockStream::writeAlike(ArrayRef<Value> states, Value region, int64_t pitch) {
+  const int64_t alike = int64_t(stream.isAlike.count());
   Value isFirst =
       arith::CmpIOp::create(b, arith::CmpIPredicate::eq, rem(lane, lanesOfRow()), i32(0));
   FailureOr<Values> done = f.guard(isFirst, {}, [&](Values) -> FailureOr<Values> {
     for (int64_t row = 0; row < rowsOfLane(); ++row)
       for (int64_t number = 0; number < alike; ++number) {
-        Value line = arith::SubIOp::create(b, rowOfLane(row), mul(warp, rows));
-        Value byte = add(add(region, pass), mul(add(line, number * rows), 4));
+        Value byte = add(region, mul(add(lineOfLane(row), 16 * (pitch + number)), 4));
         LLVM::StoreOp::create(b, states[size_t(row * alike + number)], shared(byte), 4);
       }
     return Values();
   });
-  if (failed(done))
+  return success(succeeded(done));
+}
+
+void BlockStream::writeColumns(ArrayRef<Value> states, Value region, int64_t pitch,
+                               int64_t firstUnit, int64_t units) {
+  ArrayRef<Value> columns = states.drop_front(size_t(rowsOfLane()) * stream.isAlike.count());
+  for (int64_t unit = 0; unit < units; ++unit)
+    for (int64_t row = 0; row < rowsOfLane(); ++row) {
+      Value vector = LLVM::PoisonOp::create(b, VectorType::get({columnWidth()}, b.getF32Type()));
+      for (int64_t element = 0; element < columnWidth(); ++element)
+        vector = LLVM::InsertElementOp::create(
+            b, vector,
+            columns[size_t(((firstUnit + unit) * rowsOfLane() + row) * columnWidth() + element)],
+            i32(element));
+      Value column = stream.isMatrix ? mul(rem(lane, 4), 2) : mul(rem(lane, 8), 4);
+      Value place = add(add(mul(lineOfLane(row), pitch), column), unit * unitExtent());
+      LLVM::StoreOp::create(b, vector, shared(add(region, mul(place, 4))),
+                            unsigned(4 * columnWidth()));
+    }
+}
+
+SmallVector<Value> BlockStream::readStates(Value region, int64_t pitch, Value line, Value column) {
+  Values states;
+  int64_t alike = 0;
+  for (unsigned result = 0; result < stage.getNumResults(); ++result) {
+    Value place = stream.isAlike.test(result) ? add(line, 16 * (pitch + alike++))
+                                              : add(mul(line, pitch), column);
+    states.push_back(LLVM::LoadOp::create(b, b.getF32Type(), shared(add(region, mul(place, 4)))));
+  }
+  return states;
+}
+
+/// Warps pass their states through shared memory, 64 columns at a time, so that neighbouring lanes
+/// get neighbouring elements, and the code behind the states exists once.
+LogicalResult BlockStream::store(ArrayRef<Value> states) {
+  if (tile.keyWarps > 1)
+    return storeMerged(states);
+  const int64_t all = stream.sums() ? columnUnits() * unitExtent() : 1;
+  const int64_t group = std::min<int64_t>(all, 64), pitch = group + 8;
+  Value region = mul(warp, 16 * (pitch + int64_t(stream.isAlike.count())) * 4);
+  if (failed(writeAlike(states, region, pitch)))
     return failure();
-  ArrayRef<Value> columns = states.drop_front(size_t(rowsOfLane() * alike));
-  const int64_t all = stream.sums() ? stream.getPaddedColumns() : 1;
-  const int64_t unitExtent = stream.isMatrix ? 8 : 32;
   for (int64_t base = 0; base < all; base += group) {
     const int64_t width = std::min(group, all - base);
-    for (int64_t unit = base / unitExtent; stream.sums() && unit < (base + width) / unitExtent;
-         ++unit)
-      for (int64_t row = 0; row < rowsOfLane(); ++row) {
-        auto type = VectorType::get({columnWidth()}, b.getF32Type());
-        Value vector = LLVM::PoisonOp::create(b, type);
-        for (int64_t element = 0; element < columnWidth(); ++element)
-          vector = LLVM::InsertElementOp::create(
-              b, vector, columns[size_t((unit * rowsOfLane() + row) * columnWidth() + element)],
-              i32(element));
-        Value line = arith::SubIOp::create(b, rowOfLane(row), mul(warp, rows));
-        Value column = add(columnOfLane(unit, 0), -base);
-        Value byte = add(region, mul(add(mul(line, pitch), column), 4));
-        LLVM::StoreOp::create(b, vector, shared(byte), unsigned(4 * columnWidth()));
-      }
+    if (stream.sums())
+      writeColumns(states, region, pitch, base / unitExtent(), width / unitExtent());
     NVVM::SyncWarpOp::create(b, i32(-1));
-    if (failed(storeElements({pitch, pass}, base, width, region)))
+    if (failed(storeElements(region, pitch, base, width)))
       return failure();
     NVVM::SyncWarpOp::create(b, i32(-1));
   }
   return success();
 }
 
-/// Neighbouring lanes take neighbouring columns. `layout`: elements of a line, bytes before the
-/// states that are alike.
-LogicalResult BlockStream::storeElements(ArrayRef<int64_t> layout, int64_t base, int64_t width,
-                                         Value region) {
-  const int64_t rows = StreamStages::kWarpRows, turns = (rows * width + 31) / 32;
+LogicalResult BlockStream::storeElements(Value region, int64_t pitch, int64_t base, int64_t width) {
+  const int64_t turns = (16 * width + 31) / 32;
   FailureOr<Values> done = f.loop(index(turns), {}, [&](Value turn, Values) -> FailureOr<Values> {
     Value number = add(mul(arith::IndexCastUIOp::create(b, b.getI32Type(), turn), 32), lane);
     Value line = div(number, width), column = rem(number, width);
-    Value row = add(mul(warp, rows), line), place = index(add(column, base));
+    Value row = add(firstRow(), line), place = add(column, base);
+    if (tile.columnWarps > 1)
+      place = add(place, mul(rem(warp, tile.columnWarps), columnUnits() * unitExtent()));
     Value isInside = isRow(row);
-    if (rows * width % 32)
+    if (16 * width % 32)
       isInside = arith::AndIOp::create(
-          b, isInside, arith::CmpIOp::create(b, arith::CmpIPredicate::ult, line, i32(rows)));
+          b, isInside, arith::CmpIOp::create(b, arith::CmpIPredicate::ult, line, i32(16)));
     if (stream.sums())
       isInside = arith::AndIOp::create(
           b, isInside,
-          arith::CmpIOp::create(b, arith::CmpIPredicate::ult, place, index(stream.columnExtent)));
+          arith::CmpIOp::create(b, arith::CmpIPredicate::ult, place, i32(stream.columnExtent)));
     return f.guard(isInside, {}, [&](Values) -> FailureOr<Values> {
-      Values merged;
-      int64_t alike = 0;
-      for (unsigned result = 0; result < stage.getNumResults(); ++result) {
-        Value byte = stream.isAlike.test(result)
-                         ? add(add(region, layout[1]), mul(add(line, rows * alike++), 4))
-                         : add(region, mul(add(mul(line, layout[0]), column), 4));
-        merged.push_back(LLVM::LoadOp::create(b, b.getF32Type(), shared(byte)));
-      }
-      f.sharedValues[stage] = merged;
-      for (auto &[output, names] : outputs) {
-        f.output = output;
-        f.loops = outer;
-        auto store = [&](Values) -> FailureOr<Values> {
-          for (auto [loop, name] : llvm::enumerate(names)) {
-            if (name.empty() || loop == stream.blocks)
-              continue;
-            if (loop == stream.rows)
-              f.loops.positions[name] = rowAt(row);
-            else if (loop == stream.columns)
-              f.loops.positions[name] = place;
-            else
-              f.loops.positions[name] = outer.positions.lookup(outputs.front().second[loop]);
-          }
-          if (failed(f.storeResults()))
-            return failure();
-          return Values();
-        };
-        // What has no columns is stored with the first one.
-        Value isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, place, index(0));
-        const bool hasColumns = !stream.columns || !names[*stream.columns].empty();
-        if (failed(hasColumns ? store({}) : f.guard(isFirst, {}, store)))
-          return failure();
-      }
-      f.loops = outer;
-      f.output = outputs.front().first;
-      f.sharedValues.erase(stage);
+      if (failed(storeOutputs(row, index(place), readStates(region, pitch, line, column))))
+        return failure();
       return Values();
     });
   });
   return success(succeeded(done));
+}
+
+/// The threads of all warps take elements of the rows that there are, and merge the states of the
+/// warps in the order of their keys.
+LogicalResult BlockStream::storeMerged(ArrayRef<Value> states) {
+  const int64_t all = stream.sums() ? columnUnits() * unitExtent() : 1, pitch = all + 8;
+  const int64_t bytes = 16 * (pitch + int64_t(stream.isAlike.count())) * 4;
+  const int64_t width = stream.sums() ? stream.columnExtent : 1;
+  Value region = mul(warp, bytes);
+  if (failed(writeAlike(states, region, pitch)))
+    return failure();
+  if (stream.sums())
+    writeColumns(states, region, pitch, 0, columnUnits());
+  NVVM::Barrier0Op::create(b);
+  Value first = arith::MulIOp::create(b, rowTile, index(rowExtent));
+  Value rows = arith::MinSIOp::create(b, arith::SubIOp::create(b, rowCount, first), index(16));
+  Value count = arith::MulIOp::create(b, rows, index(width));
+  Value turns = arith::DivUIOp::create(b, arith::AddIOp::create(b, count, index(threads - 1)),
+                                       index(threads));
+  FailureOr<Values> done = f.loop(turns, {}, [&](Value turn, Values) -> FailureOr<Values> {
+    Value number = add(mul(arith::IndexCastUIOp::create(b, b.getI32Type(), turn), threads), thread);
+    Value line = div(number, width), column = rem(number, width);
+    Value isInside = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, index(number), count);
+    return f.guard(isInside, {}, [&](Values) -> FailureOr<Values> {
+      Place place{{}, rowAt(line), {}, index(column), {}};
+      Values merged = readStates(i32(0), pitch, line, column);
+      for (int64_t part = 1; part < tile.keyWarps; ++part) {
+        FailureOr<Values> next =
+            mergeElement(place, merged, readStates(i32(part * bytes), pitch, line, column));
+        if (failed(next))
+          return failure();
+        merged = *next;
+      }
+      if (failed(storeOutputs(line, index(column), merged)))
+        return failure();
+      return Values();
+    });
+  });
+  return success(succeeded(done));
+}
+
+LogicalResult BlockStream::storeOutputs(Value row, Value column, ArrayRef<Value> merged) {
+  f.sharedValues[stage] = Values(merged);
+  for (auto &[output, names] : outputs) {
+    f.output = output;
+    f.loops = outer;
+    auto store = [&](Values) -> FailureOr<Values> {
+      for (auto [loop, name] : llvm::enumerate(names)) {
+        if (name.empty() || loop == stream.blocks)
+          continue;
+        if (loop == stream.rows)
+          f.loops.positions[name] = rowAt(row);
+        else if (loop == stream.columns)
+          f.loops.positions[name] = column;
+        else
+          f.loops.positions[name] = outer.positions.lookup(outputs.front().second[loop]);
+      }
+      if (failed(f.storeResults()))
+        return failure();
+      return Values();
+    };
+    // What has no columns is stored with the first one.
+    Value isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, column, index(0));
+    const bool hasColumns = !stream.columns || !names[*stream.columns].empty();
+    if (failed(hasColumns ? store({}) : f.guard(isFirst, {}, store)))
+      return failure();
+  }
+  f.loops = outer;
+  f.output = outputs.front().first;
+  f.sharedValues.erase(stage);
+  return success();
 }
 
 } // namespace tessera::nvgpu

@@ -42,6 +42,7 @@ private:
     bool isOfRows = false;
     int64_t extent = 0, perChunk = 0; ///< along a line
     int64_t lines = 0, chunks = 0, offset = 0;
+    bool isOwn = false; ///< every warp has one
     // Of one that is in memory as it is: an argument, and whether its chunks can be copied.
     Value argument, mayCopy;
   };
@@ -68,9 +69,17 @@ private:
   /// The row of the output for one of the block; the last one where it lies behind it.
   Value rowAt(Value row);
   Value isRow(Value row);
+  void meet();
   mlir::LogicalResult store(llvm::ArrayRef<Value> states);
-  mlir::LogicalResult storeElements(llvm::ArrayRef<int64_t> layout, int64_t base, int64_t width,
-                                    Value region);
+  /// What several warps have of the same rows is merged.
+  mlir::LogicalResult storeMerged(llvm::ArrayRef<Value> states);
+  /// A warp's states, `pitch` elements from row to row; those that are alike behind all rows.
+  void writeColumns(llvm::ArrayRef<Value> states, Value region, int64_t pitch, int64_t firstUnit,
+                    int64_t units);
+  mlir::LogicalResult writeAlike(llvm::ArrayRef<Value> states, Value region, int64_t pitch);
+  Values readStates(Value region, int64_t pitch, Value line, Value column);
+  mlir::LogicalResult storeOutputs(Value row, Value column, llvm::ArrayRef<Value> merged);
+  mlir::LogicalResult storeElements(Value region, int64_t pitch, int64_t base, int64_t width);
 
   // StreamMerge.cpp
   mlir::FailureOr<Values> merge(const Step &step, llvm::ArrayRef<Value> scores,
@@ -78,6 +87,9 @@ private:
   mlir::LogicalResult reduceRows(const Reduction &reduction, llvm::ArrayRef<Value> scores);
   mlir::FailureOr<Values> computeWeights(llvm::ArrayRef<Value> scores);
   mlir::FailureOr<Values> mergeStates(llvm::ArrayRef<Value> weights, llvm::ArrayRef<Value> states);
+  /// Of one element, by the scalar code of the stage.
+  mlir::FailureOr<Values> mergeElement(const Place &place, llvm::ArrayRef<Value> running,
+                                       llvm::ArrayRef<Value> added);
   bool followsColumns(Value scalar);
   void setRow(unsigned row);
   Value acrossRow(Value value, llvm::function_ref<Value(Value, Value)> combine);
@@ -100,6 +112,9 @@ private:
   Value product(mlir::Type element, llvm::ArrayRef<Value> left, llvm::ArrayRef<Value> right,
                 llvm::ArrayRef<Value> sums);
   mlir::FailureOr<Value> accumulate(const Reduction &reduction, Value left, Value right, Value sum);
+  /// The byte of what lies so far in a factor; of a weight.
+  Value byteOf(const Factor &factor, Value byte);
+  Value weightByte(Value place);
   Values packWeights(llvm::ArrayRef<Value> weights);
   void writeWeights(llvm::ArrayRef<Value> weights);
   Value initial(const Reduction &reduction);
@@ -110,9 +125,14 @@ private:
   int64_t lanesOfRow() const { return stream.isMatrix ? 4 : 8; }
   int64_t keyWidth() const { return stream.isMatrix ? 2 : 1; }
   int64_t columnWidth() const { return stream.isMatrix ? 2 : 4; }
-  int64_t keyUnits() { return int64_t(directive.getKeys()) / 8; }
-  int64_t columnUnits() const { return stream.getPaddedColumns() / (stream.isMatrix ? 8 : 32); }
-  Value rowOfLane(int64_t row); ///< in the block
+  int64_t keyUnits() const { return tile.keys / 8; }
+  int64_t unitExtent() const { return stream.isMatrix ? 8 : 32; } ///< of columns
+  int64_t columnUnits() const {
+    return stream.sums() ? stream.getPaddedColumns(tile) / unitExtent() / tile.columnWarps : 0;
+  }
+  Value lineOfLane(int64_t row); ///< in the warp
+  Value firstRow();              ///< of the warp, in the block
+  Value rowOfLane(int64_t row) { return add(firstRow(), lineOfLane(row)); }
   Value keyOfLane(int64_t unit, int64_t element);
   Value columnOfLane(int64_t unit, int64_t element);
 
@@ -122,11 +142,12 @@ private:
   /// Outputs whose elements follow from the states, with the loops of each for those of the stage.
   llvm::SmallVector<std::pair<mlir::linalg::GenericOp, llvm::SmallVector<std::string>>> outputs;
   GpuFunction::Loops outer;
+  kernel::StreamTile tile;
   int64_t rowExtent = 0; ///< of the tile
   Value rowTile, rowCount, keyCount;
   Value steps, total; ///< pieces of a block, and of all
   Factor queries, keys, values;
-  int64_t weightOffset = 0;
+  int64_t weightOffset = 0, ownBytes = 0; ///< of a warp, where it has keys of its own
   Value warp;
 
   Step now;                                                               ///< what is merged

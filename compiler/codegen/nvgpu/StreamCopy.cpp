@@ -122,12 +122,13 @@ FailureOr<BlockStream::Source> BlockStream::source(linalg::GenericOp stage, Valu
 }
 
 LogicalResult BlockStream::copy(const Factor &factor, const Step &step) {
-  const int64_t total = factor.lines * factor.chunks;
+  const int64_t total = factor.lines * factor.chunks, count = factor.isOwn ? 32 : threads;
+  Value first = factor.isOwn ? lane : thread;
   auto forEach = [&](bool isCopied) -> FailureOr<Values> {
     return f.loop(
-        index((total + threads - 1) / threads), {}, [&](Value turn, Values) -> FailureOr<Values> {
+        index((total + count - 1) / count), {}, [&](Value turn, Values) -> FailureOr<Values> {
           Value number =
-              add(mul(arith::IndexCastUIOp::create(b, b.getI32Type(), turn), threads), thread);
+              add(mul(arith::IndexCastUIOp::create(b, b.getI32Type(), turn), count), first);
           auto bring = [&](Values) -> FailureOr<Values> {
             Value line = div(number, factor.chunks), chunk = rem(number, factor.chunks);
             if (failed(isCopied ? copyChunk(factor, step, line, chunk)
@@ -135,7 +136,7 @@ LogicalResult BlockStream::copy(const Factor &factor, const Step &step) {
               return failure();
             return Values();
           };
-          if (total % threads == 0)
+          if (total % count == 0)
             return bring({});
           return f.guard(arith::CmpIOp::create(b, arith::CmpIPredicate::ult, number, i32(total)),
                          {}, bring);
@@ -184,8 +185,8 @@ LogicalResult BlockStream::copyChunk(const Factor &factor, const Step &step, Val
   Value isEmpty = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, bytes, i32(0));
   Value base = f.arguments.find(factor.argument)->second.pointer;
   Value address = LLVM::SelectOp::create(b, isEmpty, base, from->address);
-  NVVM::CpAsyncOp::create(b, shared(add(slot(factor.chunks, line, chunk), factor.offset)), address,
-                          16, NVVM::LoadCacheModifierKind::CG, bytes);
+  NVVM::CpAsyncOp::create(b, shared(byteOf(factor, slot(factor.chunks, line, chunk))), address, 16,
+                          NVVM::LoadCacheModifierKind::CG, bytes);
   return success();
 }
 
@@ -206,7 +207,7 @@ LogicalResult BlockStream::computeChunk(const Factor &factor, const Step &step, 
         arith::SelectOp::create(b, arith::AndIOp::create(b, isThere, isInside), *value, zero);
     elements = LLVM::InsertElementOp::create(b, elements, masked, i32(element));
   }
-  LLVM::StoreOp::create(b, elements, shared(add(slot(factor.chunks, line, chunk), factor.offset)),
+  LLVM::StoreOp::create(b, elements, shared(byteOf(factor, slot(factor.chunks, line, chunk))),
                         /*alignment=*/16);
   return success();
 }

@@ -63,7 +63,7 @@ static Value boundKey(ImplicitLocOpBuilder &b, Value &key, Value count) {
 
 LogicalResult BlockStream::reduceRows(const Reduction &reduction, ArrayRef<Value> scores) {
   linalg::GenericOp stage = reduction.stage;
-  const bool isWhole = stream.keyStep % int64_t(directive.getKeys()) == 0;
+  const bool isWhole = stream.keyStep % tile.keys == 0;
   SmallVector<Values> all;
   for (int64_t row = 0; row < rowsOfLane(); ++row) {
     setRow(unsigned(row));
@@ -99,7 +99,7 @@ LogicalResult BlockStream::reduceRows(const Reduction &reduction, ArrayRef<Value
 
 FailureOr<SmallVector<Value>> BlockStream::computeWeights(ArrayRef<Value> scores) {
   const Reduction &sums = *stream.sums();
-  const bool isWhole = stream.keyStep % int64_t(directive.getKeys()) == 0;
+  const bool isWhole = stream.keyStep % tile.keys == 0;
   Value zero = arith::ConstantOp::create(b, b.getZeroAttr(sums.left.getType()));
   Values weights(scores.size());
   for (int64_t row = 0; row < rowsOfLane(); ++row) {
@@ -152,6 +152,27 @@ bool BlockStream::followsColumns(Value scalar) {
     producer->walk([&](Operation *op) { left.append(op->operand_begin(), op->operand_end()); });
   }
   return false;
+}
+
+/// Whatever makes the stage keep its states as they are is about one block.
+FailureOr<SmallVector<Value>> BlockStream::mergeElement(const Place &place, ArrayRef<Value> running,
+                                                        ArrayRef<Value> added) {
+  IRMapping known;
+  for (auto [number, value] : llvm::enumerate(running))
+    known.map(stage.getRegionOutputArgs()[number], value);
+  for (auto [number, value] : llvm::enumerate(added))
+    known.map(stage.getRegionInputArgs()[number], value);
+  if (Value condition = findCondition())
+    known.map(condition, arith::ConstantOp::create(b, b.getBoolAttr(true)));
+  SmallVector<int> follows = llvm::to_vector(llvm::seq<int>(0, int(stage.getNumLoops())));
+  Values next;
+  for (Value yielded : stage.getRegion().front().getTerminator()->getOperands()) {
+    FailureOr<Value> value = f.scalar(stage, yielded, loopsOf(follows, place), known);
+    if (failed(value))
+      return failure();
+    next.push_back(*value);
+  }
+  return next;
 }
 
 FailureOr<SmallVector<Value>> BlockStream::mergeStates(ArrayRef<Value> weights,

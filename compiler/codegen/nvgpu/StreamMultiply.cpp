@@ -15,8 +15,6 @@ using namespace mlir;
 
 namespace tessera::nvgpu {
 
-using kernel::StreamStages;
-
 Value BlockStream::initial(const Reduction &reduction) {
   linalg::GenericOp stage = reduction.stage;
   return f.scalars.lookupOrDefault(
@@ -46,24 +44,35 @@ FailureOr<Value> BlockStream::accumulate(const Reduction &reduction, Value left,
 }
 
 Value BlockStream::loadWord(const Factor &factor, Value line, Value chunk) {
-  Value byte = add(slot(factor.chunks, line, chunk), factor.offset);
+  Value byte = byteOf(factor, slot(factor.chunks, line, chunk));
   return LLVM::LoadOp::create(b, VectorType::get({4}, factor.element), shared(byte),
                               /*alignment=*/16);
+}
+
+Value BlockStream::byteOf(const Factor &factor, Value byte) {
+  byte = add(byte, factor.offset);
+  return factor.isOwn ? add(byte, mul(warp, ownBytes)) : byte;
+}
+
+/// Every warp has memory of its own.
+Value BlockStream::weightByte(Value place) {
+  const int64_t bytes = tile.keyWarps > 1 ? ownBytes : 16 * (tile.keys + 4) * 4;
+  return add(add(mul(place, 4), mul(warp, bytes)), weightOffset);
 }
 
 FailureOr<SmallVector<Value>> BlockStream::multiplyScores() {
   const Reduction &scores = stream.scores();
   Values sums(size_t(keyUnits() * rowsOfLane() * keyWidth()), initial(scores));
-  Value first = mul(warp, StreamStages::kWarpRows);
+  Value first = firstRow();
   if (stream.isMatrix) {
     Value j = div(lane, 8), i = rem(lane, 8), low = rem(j, 2), high = div(j, 2);
     for (int64_t step = 0; step < queries.chunks / 2; ++step) {
       Value line = add(add(first, mul(low, 8)), i);
       Value byte = slotBehind(queries.chunks, line, high, 2 * step, 0);
-      Values a = loadFour(add(byte, queries.offset), queries.element, /*isTurned=*/false);
+      Values a = loadFour(byteOf(queries, byte), queries.element, /*isTurned=*/false);
       for (int64_t unit = 0; unit < keyUnits(); unit += 2) {
         byte = slotBehind(keys.chunks, add(mul(high, 8), i), low, 2 * step, 8 * unit);
-        Values both = loadFour(add(byte, keys.offset), keys.element, /*isTurned=*/false);
+        Values both = loadFour(byteOf(keys, byte), keys.element, /*isTurned=*/false);
         for (int64_t part = 0; part < 2; ++part) {
           MutableArrayRef<Value> four =
               MutableArrayRef<Value>(sums).slice(size_t((unit + part) * 4), 4);
@@ -114,14 +123,14 @@ SmallVector<Value> BlockStream::packWeights(ArrayRef<Value> weights) {
 
 /// A warp's weights, for its lanes: rows, in the order of keys.
 void BlockStream::writeWeights(ArrayRef<Value> weights) {
-  const int64_t pitch = int64_t(directive.getKeys()) + 4;
+  const int64_t pitch = tile.keys + 4;
   // The last ones may still be read.
   NVVM::SyncWarpOp::create(b, i32(-1));
   for (int64_t unit = 0; unit < keyUnits(); ++unit)
     for (int64_t row = 0; row < rowsOfLane(); ++row) {
-      Value place = add(mul(rowOfLane(row), pitch), keyOfLane(unit, 0));
+      Value place = add(mul(lineOfLane(row), pitch), keyOfLane(unit, 0));
       LLVM::StoreOp::create(b, weights[size_t(unit * rowsOfLane() + row)],
-                            shared(add(mul(place, 4), weightOffset)), 4);
+                            shared(weightByte(place)), 4);
     }
   NVVM::SyncWarpOp::create(b, i32(-1));
 }
@@ -135,7 +144,10 @@ FailureOr<SmallVector<Value>> BlockStream::multiplyWeights(ArrayRef<Value> weigh
     for (int64_t step = 0; step < keyUnits() / 2; ++step) {
       // 8 keys are the lines of a matrix, which comes turned.
       Value byte = slotBehind(values.chunks, add(mul(low, 8), i), high, unit, 16 * step);
-      Values both = loadFour(add(byte, values.offset), values.element, /*isTurned=*/true);
+      // Columns of a warp along columns begin at a multiple of 8 chunks.
+      if (tile.columnWarps > 1)
+        byte = add(byte, mul(rem(warp, tile.columnWarps), columnUnits() * 16));
+      Values both = loadFour(byteOf(values, byte), values.element, /*isTurned=*/true);
       for (int64_t part = 0; part < units; ++part) {
         MutableArrayRef<Value> four = MutableArrayRef<Value>(running).slice(size_t(part * 4), 4);
         Value result = product(values.element, weights.slice(size_t(step * 4), 4),
@@ -146,20 +158,22 @@ FailureOr<SmallVector<Value>> BlockStream::multiplyWeights(ArrayRef<Value> weigh
     }
     return running;
   }
-  const int64_t pitch = int64_t(directive.getKeys()) + 4;
+  const int64_t pitch = tile.keys + 4;
   auto word = VectorType::get({4}, b.getF32Type());
   return f.loop(
-      index(int64_t(directive.getKeys()) / 4), running,
-      [&](Value step, Values current) -> FailureOr<Values> {
+      index(tile.keys / 4), running, [&](Value step, Values current) -> FailureOr<Values> {
         Value key = mul(arith::IndexCastUIOp::create(b, b.getI32Type(), step), 4);
         Values x;
         for (int64_t row = 0; row < rowsOfLane(); ++row) {
-          Value place = add(mul(rowOfLane(row), pitch), key);
-          x.push_back(LLVM::LoadOp::create(b, word, shared(add(mul(place, 4), weightOffset)), 16));
+          Value place = add(mul(lineOfLane(row), pitch), key);
+          x.push_back(LLVM::LoadOp::create(b, word, shared(weightByte(place)), 16));
         }
         for (int64_t k = 0; k < 4; ++k)
           for (int64_t part = 0; part < units; ++part) {
-            Value y = loadWord(values, add(key, k), add(rem(lane, 8), 8 * (unit + part)));
+            Value chunk = add(rem(lane, 8), 8 * (unit + part));
+            if (tile.columnWarps > 1)
+              chunk = add(chunk, mul(rem(warp, tile.columnWarps), 8 * columnUnits()));
+            Value y = loadWord(values, add(key, k), chunk);
             for (int64_t row = 0; row < rowsOfLane(); ++row)
               for (int64_t element = 0; element < 4; ++element) {
                 Value &sum = current[size_t((part * rowsOfLane() + row) * 4 + element)];

@@ -17,28 +17,40 @@ namespace tessera::scheduling {
 
 /// What every device gives a block without being asked.
 static constexpr int64_t kSharedBytes = 48 << 10;
+/// Columns whose sums the registers of a warp hold.
+static constexpr int64_t kColumnsOfWarp = 128;
 
-namespace {
-struct Tile {
-  int64_t warps, keys;
-};
-} // namespace
+using Tile = kernel::StreamTile;
 
 /// The largest tile that fits; rows that there are not would be computed for nothing.
 static std::optional<Tile> chooseTile(const kernel::StreamStages &stream) {
-  static constexpr Tile matrixTiles[] = {{4, 64}, {4, 32}, {2, 32}, {1, 64}, {1, 32}, {1, 16}};
-  static constexpr Tile wordTiles[] = {{4, 32}, {2, 32}, {2, 16}, {1, 32}, {1, 16}, {1, 8}};
+  // Few rows: warps along keys, so that many reads are under way.
+  static constexpr Tile fewRows[] = {
+      {32, 1, 1, 4}, {16, 1, 1, 4}, {16, 1, 1, 2}, {8, 1, 1, 4}, {8, 1, 1, 2}};
+  static constexpr Tile tiles[] = {{64, 4, 1}, {32, 4, 1}, {32, 2, 1}, {16, 2, 1},
+                                   {32, 1, 1}, {16, 1, 1}, {8, 1, 1}};
+  // More columns than a warp has registers for.
+  static constexpr Tile wideTiles[] = {{32, 4, 2}, {32, 2, 2}, {16, 2, 2},
+                                       {32, 1, 2}, {16, 1, 2}, {8, 1, 2}};
   int64_t rows = 1;
   if (stream.rows)
     rows = analyzeStage(stream.merge).extentOr(*stream.rows, kGpuExtent);
-  for (const Tile &tile :
-       stream.isMatrix ? ArrayRef<Tile>(matrixTiles) : ArrayRef<Tile>(wordTiles)) {
-    const int64_t extent = tile.warps * kernel::StreamStages::kWarpRows;
-    const bool isTooTall = tile.warps > 1 && extent >= 2 * rows;
-    if (!isTooTall && stream.getSharedBytes(extent, tile.keys) <= kSharedBytes)
-      return tile;
-  }
-  return std::nullopt;
+  auto fits = [&](const Tile &tile) {
+    const bool isTooTall = tile.rowWarps > 1 && tile.rows() >= 2 * rows;
+    // By single elements 64 keys are more scores than a thread has registers for.
+    return !isTooTall && tile.keys <= (stream.isMatrix ? 64 : 32) &&
+           tile.keys % (stream.isMatrix ? 16 : 8) == 0 &&
+           stream.getSharedBytes(tile) <= kSharedBytes;
+  };
+  SmallVector<Tile> candidates;
+  if (stream.columnExtent > kColumnsOfWarp)
+    candidates.append(std::begin(wideTiles), std::end(wideTiles));
+  else if (rows <= 16)
+    candidates.append(std::begin(fewRows), std::end(fewRows));
+  if (stream.columnExtent <= kColumnsOfWarp)
+    candidates.append(std::begin(tiles), std::end(tiles));
+  const Tile *found = llvm::find_if(candidates, fits);
+  return found == candidates.end() ? std::nullopt : std::optional(*found);
 }
 
 /// Merges states, by an operation that is more than one of the known ones.
@@ -86,8 +98,7 @@ void writeGpuStream(ScheduleWriter &writer, ArrayRef<Operation *> outputs,
         !(stream.columns && loop == loops[*stream.columns]))
       blocks.push_back(names[loop]);
   if (stream.rows) {
-    out.split(names[loops[*stream.rows]], "row_tile", "row",
-              tile.warps * kernel::StreamStages::kWarpRows);
+    out.split(names[loops[*stream.rows]], "row_tile", "row", tile.rows());
     blocks.push_back("row_tile");
   }
   if (!blocks.empty())
@@ -97,7 +108,7 @@ void writeGpuStream(ScheduleWriter &writer, ArrayRef<Operation *> outputs,
     writer.stage(kernel::getStageName(other).str()).computeAt(name, at);
   if (merge != name)
     writer.stage(merge).computeAt(name, at);
-  writer.update(merge).gpuStream(stream.rows ? "row" : "", tile.keys, tile.warps,
+  writer.update(merge).gpuStream(stream.rows ? "row" : "", tile,
                                  stream.isMatrix ? schedule::Unit::Mma : schedule::Unit::Fma);
 }
 

@@ -2,6 +2,7 @@
 #ifndef TESSERA_COMPILER_SCHEDULING_RULES_SCHEDULEWRITER_H
 #define TESSERA_COMPILER_SCHEDULING_RULES_SCHEDULEWRITER_H
 
+#include "dialects/kernel/StreamStages.h"
 #include "dialects/schedule/Schedule.h"
 
 #include "mlir/IR/Builders.h"
@@ -66,8 +67,9 @@ public:
     schedule::GpuTileOp::create(builder, loc, rows, columns, depth, rowWarps, columnWarps, stages,
                                 unit);
   }
-  void gpuStream(const std::string &rows, int64_t keys, int64_t warps, schedule::Unit unit) {
-    schedule::GpuStreamOp::create(builder, loc, rows, keys, warps, unit);
+  void gpuStream(const std::string &rows, const kernel::StreamTile &tile, schedule::Unit unit) {
+    schedule::GpuStreamOp::create(builder, loc, rows, tile.keys, tile.rowWarps, tile.columnWarps,
+                                  tile.keyWarps, unit);
   }
   void computeAt(const std::string &stage, const std::string &loop) {
     schedule::ComputeAtOp::create(builder, loc, stage, loop);

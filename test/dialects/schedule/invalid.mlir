@@ -91,6 +91,15 @@ schedule.func @generator_c1 for @k {
 schedule.func @gpu_stream_c1 for @k {
   schedule.update "a" {
     // expected-error @+1 {{expected a multiple of 16 keys, found 24}}
-    schedule.gpu_stream "m" keys 24 warps 4 by mma
+    schedule.gpu_stream "m" keys 24 warps 4, 1, 1 by mma
+  }
+}
+
+// -----
+
+schedule.func @gpu_stream_c2 for @k {
+  schedule.update "a" {
+    // expected-error @+1 {{expected one warp along rows and columns beside 2 along keys}}
+    schedule.gpu_stream "m" keys 16 warps 4, 1, 2 by mma
   }
 }

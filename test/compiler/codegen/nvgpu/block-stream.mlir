@@ -14,14 +14,14 @@
 // SCHEDULE: schedule.stage "merge"
 // SCHEDULE-NEXT: schedule.compute_at "{{.*}}" loop "block"
 // SCHEDULE: schedule.update "merge"
-// SCHEDULE-NEXT: schedule.gpu_stream "row" keys 32 warps 4 by fma
+// SCHEDULE-NEXT: schedule.gpu_stream "row" keys 32 warps 4, 1, 1 by fma
 
 // WORDS: .maxntid 128
 // WORDS-DAG: cp.async.cg.shared.global
 // WORDS-DAG: fma.rn.f32
 // WORDS-DAG: shfl.sync.bfly.b32
 
-// MATRIX: schedule.gpu_stream "row" keys 64 warps 4 by mma
+// MATRIX: schedule.gpu_stream "row" keys 64 warps 4, 1, 1 by mma
 
 // CHECK: .maxntid 128
 // CHECK-DAG: cp.async.cg.shared.global

@@ -58,7 +58,7 @@ def attention(depth, mask=False):
   %out = graph.contract "bqk,bkd->bqd" %p, %v : ({t[2]}, {t[1]}) -> {t[0]}""", q)
 
 
-for depth in (64, 128):
+for depth in (64, 128, 256):
     for element in ("f32", "bf16"):
         MODELS[f"attention {depth} {element}"] = attention(depth)
         MODELS[f"attention {depth} {element} mask"] = attention(depth, mask=True)
@@ -90,22 +90,30 @@ EXPECTED = {
     ("tile conv f16", "sm_90a"): (80, 24576),
     ("sum in parts f16", "sm_80"): (94, 27648),
     ("sum in parts f16", "sm_90a"): (66, 27648),
-    ("attention 64 f32", "sm_80"): (246, 41984),
+    ("attention 64 f32", "sm_80"): (158, 41984),
     ("attention 64 f32", "sm_90a"): (168, 41984),
-    ("attention 64 f32 mask", "sm_80"): (248, 41984),
+    ("attention 64 f32 mask", "sm_80"): (160, 41984),
     ("attention 64 f32 mask", "sm_90a"): (168, 41984),
-    ("attention 64 bf16", "sm_80"): (186, 24576),
-    ("attention 64 bf16", "sm_90a"): (168, 24576),
-    ("attention 64 bf16 mask", "sm_80"): (186, 24576),
-    ("attention 64 bf16 mask", "sm_90a"): (167, 24576),
-    ("attention 128 f32", "sm_80"): (223, 43264),
-    ("attention 128 f32", "sm_90a"): (242, 43264),
-    ("attention 128 f32 mask", "sm_80"): (225, 43264),
-    ("attention 128 f32 mask", "sm_90a"): (248, 43264),
-    ("attention 128 bf16", "sm_80"): (238, 49152),
-    ("attention 128 bf16", "sm_90a"): (240, 49152),
-    ("attention 128 bf16 mask", "sm_80"): (240, 49152),
-    ("attention 128 bf16 mask", "sm_90a"): (242, 49152),
+    ("attention 64 bf16", "sm_80"): (168, 34816),
+    ("attention 64 bf16", "sm_90a"): (175, 34816),
+    ("attention 64 bf16 mask", "sm_80"): (168, 34816),
+    ("attention 64 bf16 mask", "sm_90a"): (178, 34816),
+    ("attention 128 f32", "sm_80"): (236, 43520),
+    ("attention 128 f32", "sm_90a"): (244, 43520),
+    ("attention 128 f32 mask", "sm_80"): (238, 43520),
+    ("attention 128 f32 mask", "sm_90a"): (248, 43520),
+    ("attention 128 bf16", "sm_80"): (236, 49152),
+    ("attention 128 bf16", "sm_90a"): (238, 49152),
+    ("attention 128 bf16 mask", "sm_80"): (235, 49152),
+    ("attention 128 bf16 mask", "sm_90a"): (241, 49152),
+    ("attention 256 f32", "sm_80"): (226, 34304),
+    ("attention 256 f32", "sm_90a"): (246, 34304),
+    ("attention 256 f32 mask", "sm_80"): (226, 34304),
+    ("attention 256 f32 mask", "sm_90a"): (248, 34304),
+    ("attention 256 bf16", "sm_80"): (219, 49152),
+    ("attention 256 bf16", "sm_90a"): (222, 49152),
+    ("attention 256 bf16 mask", "sm_80"): (218, 49152),
+    ("attention 256 bf16 mask", "sm_90a"): (222, 49152),
 }
 
 
