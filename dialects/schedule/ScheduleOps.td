@@ -386,6 +386,17 @@ def Schedule_ComputeRootOp : Schedule_Directive<"compute_root"> {
   let assemblyFormat = "attr-dict";
 }
 
+def Schedule_PrefetchOp : Schedule_Directive<"prefetch"> {
+  let summary = "Asks for what a later iteration of a loop reads of an argument";
+  let description = [{
+    For memory that is read once, in order: every iteration asks for what the one `distance` iterations later reads,
+    also where the loop ends before it, since what follows in memory is what is read next.
+  }];
+  let arguments = (ins ConfinedAttr<I64Attr, [IntNonNegative]>:$argument, StrAttr:$loop,
+                   ConfinedAttr<I64Attr, [IntPositive]>:$distance);
+  let assemblyFormat = "$argument `loop` $loop `ahead` $distance attr-dict";
+}
+
 def Schedule_StoreOp : Schedule_Directive<"store"> {
   let summary = "Chooses where the values of a stage are kept";
   let arguments = (ins Schedule_Storage:$storage);

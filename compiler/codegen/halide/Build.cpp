@@ -429,6 +429,11 @@ private:
     case Directive::StoreStack: stage.func.store_in(Halide::MemoryType::Stack); return;
     case Directive::StoreRegister: stage.func.store_in(Halide::MemoryType::Heap); return;
     case Directive::BoundStorage: stage.func.bound_storage(at(0).var, number); break;
+    case Directive::Prefetch:
+      return onStage([&](auto &s) {
+        s.prefetch(params[directive.tensor], at(0), at(0), number,
+                   Halide::PrefetchBoundStrategy::NonFaulting);
+      });
     case Directive::BoundExtent: stage.func.bound_extent(at(0).var, number); return;
     }
   }

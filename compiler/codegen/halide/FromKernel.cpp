@@ -60,8 +60,7 @@ private:
                                   << type.getElementType()
                                   << ", which the Halide generator does not know";
       sources[argument] = {Source::Argument, static_cast<int32_t>(program.tensors.size())};
-      program.tensors.push_back(
-          {"arg" + std::to_string(argument.getArgNumber()), *element, shapeOf(type)});
+      program.tensors.push_back({argumentName(argument.getArgNumber()), *element, shapeOf(type)});
     }
     return success();
   }

@@ -13,6 +13,9 @@ namespace tessera::halide {
 mlir::FailureOr<HalideProgram> describeKernel(kernel::FuncOp func);
 
 /// Appends the directives of a schedule to the description of its kernel.
+/// The name of a tensor argument, by its number in the kernel.
+inline std::string argumentName(uint64_t number) { return "arg" + std::to_string(number); }
+
 mlir::LogicalResult describeSchedule(schedule::FuncOp schedule, HalideProgram &program);
 
 } // namespace tessera::halide

@@ -18,7 +18,7 @@ static Directive::Tail convert(schedule::Tail tail) {
   llvm_unreachable("unknown tail");
 }
 
-static LogicalResult describe(Operation *op, Directive &to) {
+static LogicalResult describe(Operation *op, const HalideProgram &program, Directive &to) {
   auto set = [&](Directive::Kind kind, std::initializer_list<StringRef> names, int64_t number = 0) {
     to.kind = kind;
     for (StringRef name : names)
@@ -63,6 +63,16 @@ static LogicalResult describe(Operation *op, Directive &to) {
       .Case([&](BoundStorageOp op) {
         return set(Directive::BoundStorage, {op.getLoop()}, op.getExtent());
       })
+      .Case([&](PrefetchOp op) {
+        auto tensor = llvm::find_if(program.tensors, [&](const TensorArgument &tensor) {
+          return tensor.name == argumentName(op.getArgument());
+        });
+        if (tensor == program.tensors.end())
+          return LogicalResult(op.emitOpError() << "names argument " << op.getArgument()
+                                                << ", which is no tensor of the kernel");
+        to.tensor = static_cast<int32_t>(tensor - program.tensors.begin());
+        return set(Directive::Prefetch, {op.getLoop()}, op.getDistance());
+      })
       .Case([&](BoundExtentOp op) {
         return set(Directive::BoundExtent, {op.getLoop()}, op.getExtent());
       })
@@ -80,7 +90,7 @@ LogicalResult describeSchedule(schedule::FuncOp schedule, HalideProgram &program
       Directive directive;
       directive.stage = stage.str();
       directive.onUpdate = onUpdate;
-      if (failed(describe(&op, directive)))
+      if (failed(describe(&op, program, directive)))
         return failure();
       program.directives.push_back(std::move(directive));
     }

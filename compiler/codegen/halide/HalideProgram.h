@@ -110,13 +110,15 @@ struct Directive {
     StoreStack,
     StoreRegister,
     BoundExtent,
-    BoundStorage
+    BoundStorage,
+    Prefetch
   } kind;
   enum Tail : uint8_t { Auto, Guard, ShiftInwards, RoundUp, Predicate } tail = Auto;
   std::string stage;
   bool onUpdate = false;
   std::vector<std::string> names; ///< loops; ComputeAt: consumer stage, then its loop
-  int64_t number = 0;             ///< factor, width or extent; 0 = none
+  int64_t number = 0;             ///< factor, width, extent or distance; 0 = none
+  int32_t tensor = -1;            ///< Prefetch: which tensor argument
 };
 
 struct Output {

@@ -10,6 +10,11 @@ namespace tessera::scheduling {
 /// Operations that make a task worth handing to another thread (some ten microseconds).
 static constexpr double kTaskWork = 32768;
 
+/// How far ahead weights are asked for that each product reads once. The processor's own
+/// prefetching follows the loads in flight, which are few where each is followed by much unpacking:
+/// 19 of 40 GB/s on Zen 5, 31 with 2048 bytes, 40 with these.
+static constexpr int64_t kPrefetchBytes = 8192;
+
 using Names = SmallVector<std::string>;
 
 namespace {
@@ -204,6 +209,8 @@ private:
       update.unroll(k + "_h");
       if (reducer.panelStride < reducer.panelPeriod)
         update.unroll(k + "_b"); // Where a code lies in its bytes becomes a constant.
+      update.prefetch(reducer.panelArgument, k + "_o",
+                      std::max<int64_t>(1, kPrefetchBytes / reducer.panelBytes));
     } else {
       order.append(reducer.reductionLoops.rbegin(), reducer.reductionLoops.rend());
     }

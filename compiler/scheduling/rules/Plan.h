@@ -54,6 +54,8 @@ struct ReducerPlan {
   std::string panel, panelDepth, panelColumns;
   llvm::SmallVector<std::string> panelOthers;
   int64_t panelPeriod = 1, panelStride = 1;
+  /// The argument that is unpacked, and its bytes for a unit of `panelPeriod` steps of a tile.
+  int64_t panelArgument = 0, panelBytes = 0;
   // Row: what block_reduction made, or (the width) shall make.
   int64_t rowWidth = 0;
   bool hasLanes = false, hasMerge = false;

@@ -80,6 +80,9 @@ public:
   void boundExtent(const std::string &loop, int64_t extent) {
     schedule::BoundExtentOp::create(builder, loc, loop, extent);
   }
+  void prefetch(int64_t argument, const std::string &loop, int64_t distance) {
+    schedule::PrefetchOp::create(builder, loc, argument, loop, distance);
+  }
   void boundStorage(const std::string &loop, int64_t extent) {
     schedule::BoundStorageOp::create(builder, loc, loop, extent);
   }

@@ -116,7 +116,9 @@ LogicalResult Planner::unpackPanels(ReducerPlan &plan, const Access &read, int64
                                     int64_t tile) {
   Unpacking unpacking = *matchUnpacking(kernel, *info.lookup(read.tensor.getDefiningOp()));
   int64_t rank = read.dims.size();
+  int64_t depth = cast<RankedTensorType>(read.tensor.getType()).getDimSize(rank - 1);
   unsigned operand = read.operand->getOperandNumber();
+  plan.panelArgument = unpacking.argument.getArgNumber(); // Packing makes another argument.
   auto argumentType = cast<RankedTensorType>(unpacking.argument.getType());
   auto all = llvm::to_vector(llvm::seq<int64_t>(0, argumentType.getRank()));
   OpBuilder builder = writer.restructuring();
@@ -131,6 +133,8 @@ LogicalResult Planner::unpackPanels(ReducerPlan &plan, const Access &read, int64
     plan.panelOthers.push_back("i" + std::to_string(other));
   plan.panelPeriod = unpacking.period;
   plan.panelStride = unpacking.stride;
+  plan.panelBytes = tile * argumentType.getDimSize(argumentType.getRank() - 1) /
+                    std::max<int64_t>(1, depth / unpacking.period);
   builder = writer.restructuring();
   return apply(schedule::CopyPackedOp::create(
       builder, writer.loc(), plan.stage, operand, plan.panel, ArrayRef<int64_t>{dim},

@@ -51,6 +51,21 @@ schedule.func @u for @unknown_loop {
   schedule.stage "a" { schedule.vectorize "k" by 8 }
 }
 
+// CHECK: kernel not_a_tensor
+// CHECK: error: {{.*}}names argument 1, which is no tensor of the kernel
+kernel.func @not_a_tensor(%x: tensor<?xf32>, %N: index) -> tensor<?xf32> {
+  %e = tensor.empty(%N) : tensor<?xf32>
+  %a = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      ins(%x : tensor<?xf32>) outs(%e : tensor<?xf32>) attrs = {kernel.stage = "a", kernel.loops = ["i"]} {
+  ^bb0(%v: f32, %o: f32):
+    linalg.yield %v : f32
+  } -> tensor<?xf32>
+  kernel.return %a : tensor<?xf32>
+}
+schedule.func @p for @not_a_tensor {
+  schedule.stage "a" { schedule.prefetch 1 loop "i" ahead 4 }
+}
+
 // What runs in order.
 // CHECK: kernel of_the_reduction
 // CHECK: error: {{.*}}'r' of stage 'a' is no loop of an update with several results that can run in order

@@ -42,8 +42,11 @@ def main():
         tool("tessera-compile", f"{folder}/m.mlir", "--quantize", mode, "-o", f"{folder}/m.tsm", "-q")
         program = tool("tessera-compile", f"{folder}/m.mlir", "--quantize", mode, "--emit", "program", "-o", "-")
         assert "program.temp" not in program and program.count("program.constant") == 1, (mode, program)
+        schedules = tool("tessera-compile", f"{folder}/m.mlir", "--quantize", mode, "--emit", "schedule", "-o", "-")
         # Few rows unpack in registers, without a panel in memory.
         assert ('schedule.stage "acc_panel"' in program) == (rows not in (1, 2, 3, 4)), (mode, program)
+        # They read the weight once, in order: it is asked for ahead.
+        assert ("schedule.prefetch" in schedules) == (rows in (1, 2, 3, 4) and columns > 1), (mode, schedules)
         for given in (1, 6, 61) if rows == "B" else (rows,):
             shape = [{"B": given, "S": 3}.get(extent, extent) for extent in x]
             np.save(f"{folder}/x.npy", rng.standard_normal(shape).astype(np.float32))

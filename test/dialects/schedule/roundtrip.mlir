@@ -52,6 +52,8 @@ schedule.func @dense_s for @dense {
   schedule.update "acc" {
     // CHECK: schedule.atomic
     schedule.atomic
+    // CHECK: schedule.prefetch 1 loop "k" ahead 4
+    schedule.prefetch 1 loop "k" ahead 4
     // CHECK: schedule.in_order "n"
     schedule.in_order "n"
     // CHECK: schedule.gpu_tile "m", "n", "k" warps 2, 4 stages 3 by mma
