@@ -72,6 +72,7 @@ private:
   };
   using AddPasses = llvm::function_ref<void(OpPassManager &)>;
   LogicalResult runPasses(ModuleOp module, AddPasses add, bool keepValues = true);
+  LogicalResult runGraphPasses();
   LogicalResult runPassesOfVariants(AddPasses add);
   LogicalResult makeVariants();
   LogicalResult applySchedules();
@@ -218,6 +219,12 @@ LogicalResult Compilation::checkPassNames() {
 }
 
 /// `keepValues`: the passes may not change what is computed.
+LogicalResult Compilation::runGraphPasses() {
+  const bool forGpu = llvm::any_of(
+      result.targets, [](StringRef target) { return target.starts_with(codegen::kCudaPrefix); });
+  return runPasses(*module, [&](OpPassManager &passes) { addGraphPasses(passes, forGpu); });
+}
+
 LogicalResult Compilation::runPasses(ModuleOp module, AddPasses add, bool keepValues) {
   PassManager passes(&context);
   add(passes);
@@ -386,8 +393,8 @@ void Compilation::check() {
     note(diagnostic);
     return success();
   });
-  if (succeeded(runPasses(*module, addGraphPasses)) &&
-      succeeded(runPasses(*module, addKernelPasses)) && succeeded(makeVariants()))
+  if (succeeded(runGraphPasses()) && succeeded(runPasses(*module, addKernelPasses)) &&
+      succeeded(makeVariants()))
     (void)runPassesOfVariants(addLoweringPasses);
 }
 
@@ -430,7 +437,7 @@ LogicalResult Compilation::steps(std::optional<StringRef> bytes) {
   if (edit && failed(prepareAndEdit()))
     return failure();
   failureCode = CompileCode::Unsupported;
-  if (failed(runPasses(*module, addGraphPasses)))
+  if (failed(runGraphPasses()))
     return failure();
   if (quantization && !quantization->weightFormat.empty() && failed(quantize()))
     return failure();

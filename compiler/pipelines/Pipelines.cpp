@@ -11,7 +11,7 @@
 
 #include "mlir/Transforms/Passes.h"
 
-void tessera::addGraphPasses(mlir::OpPassManager &passes) {
+void tessera::addGraphPasses(mlir::OpPassManager &passes, bool forGpu) {
   passes.addPass(transforms::createGraphInlineCalls());
   // Before quantize and dequantize become the ops that they stand for.
   passes.addPass(transforms::createGraphLowerQuantized());
@@ -32,7 +32,9 @@ void tessera::addGraphPasses(mlir::OpPassManager &passes) {
   passes.addPass(mlir::createLoopInvariantCodeMotionPass());
   passes.addPass(mlir::createCSEPass());
   // Last: what is equal is one value now, and nothing looks into streams afterwards.
-  passes.addPass(transforms::createGraphFormStreams());
+  transforms::GraphFormStreamsOptions streams;
+  streams.roundedWeights = forGpu;
+  passes.addPass(transforms::createGraphFormStreams(streams));
   passes.addPass(mlir::createCanonicalizerPass());
 }
 

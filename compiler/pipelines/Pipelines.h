@@ -6,8 +6,10 @@
 
 namespace tessera {
 
-/// Frontend's graph to the graph that kernels are formed from.
-void addGraphPasses(mlir::OpPassManager &passes);
+/// Frontend's graph to the graph that kernels are formed from. `forGpu`: softmaxes of 16-bit models
+/// become streams, too, which GPUs compute by instructions for matrices; CPUs are faster with their
+/// scores in memory.
+void addGraphPasses(mlir::OpPassManager &passes, bool forGpu = false);
 /// To launches and kernels: what is computed together. The same for every variant of a device
 /// family.
 void addKernelPasses(mlir::OpPassManager &passes);

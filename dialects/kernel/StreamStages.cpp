@@ -303,10 +303,17 @@ private:
       return fail("both factors of the scores, or none, follow the keys");
     if (isAlong(scores, scores.left, int(stream.blocks)))
       return fail("the factor along rows changes from block to block");
+    // The innermost one of which there may be more than one: for one query the heads of a group,
+    // which share their keys.
+    bool isOne = true;
     for (unsigned loop = 0; loop < stream.merge.getNumLoops(); ++loop)
       if (loop != stream.blocks && loop != stream.columns.value_or(~0u) &&
-          isAlong(scores, scores.left, int(loop)) && !isAlong(scores, scores.right, int(loop)))
-        stream.rows = loop; // the innermost one
+          isAlong(scores, scores.left, int(loop)) && !isAlong(scores, scores.right, int(loop))) {
+        const bool isSingle = constantExtent(stream.merge, loop) == 1;
+        if (!stream.rows || !isSingle || isOne)
+          stream.rows = loop;
+        isOne &= isSingle;
+      }
     auto *sums =
         llvm::find_if(stream.reductions, [](auto &r) { return r.kind == Reduction::Sums; });
     if (sums != stream.reductions.end()) {

@@ -29,6 +29,12 @@ static Terms pure(Value value) {
   return {term};
 }
 
+/// Floats of fewer bits.
+static bool isNarrower(Type type, Type than) {
+  return llvm::isa<FloatType>(type) && llvm::isa<FloatType>(than) &&
+         type.getIntOrFloatBitWidth() < than.getIntOrFloatBitWidth();
+}
+
 static std::string neededElsewhere(const Terms &terms, Operation *user) {
   if (isPure(terms))
     return "has scores that are needed elsewhere: " + nameOf(user);
@@ -158,6 +164,15 @@ std::string StreamChain::followUse(OpOperand &use, const Terms &terms) {
       llvm::none_of(user->getOperands(), [&](Value operand) { return isResult(operand); }))
     return maps.insert(user).second ? followValue(user->getResult(0), pure(user->getResult(0)))
                                     : "";
+  // Rounded weights are no terms any more, but operands of products: a stream rounds those of a
+  // block, before factors that do not vary are applied, to numbers with as many digits.
+  Type element = graph::getTensorType(scores).getElementType();
+  if (auto convert = llvm::dyn_cast<graph::ConvertOp>(user);
+      convert && mayRound && terms[0].isWeight &&
+      isNarrower(convert.getType().getElementType(), element) &&
+      llvm::all_of(user->getUsers(),
+                   [](Operation *op) { return llvm::isa<graph::ContractOp>(op); }))
+    return goOn(user, terms);
   if (llvm::isa<graph::SelectOp, graph::IsNanOp>(user))
     return followSelect(use.get(), user, terms);
   if (llvm::isa<graph::NegOp>(user)) {
@@ -307,7 +322,8 @@ std::string StreamChain::addSum(OpOperand &use, const Terms &terms) {
       }))
     return "has a shift of 0 at infinite maxima, and weights that are not just summed";
   if (auto reduce = llvm::dyn_cast<graph::ReduceOp>(op)) {
-    if (reduce.getKind() != graph::ReduceKind::sum || reduce.getAxes() != ArrayRef<int64_t>{axis})
+    if (reduce.getKind() != graph::ReduceKind::sum || reduce.getAxes() != ArrayRef<int64_t>{axis} ||
+        reduce.getType().getElementType() != graph::getTensorType(scores).getElementType())
       return isPure(terms) ? neededElsewhere(terms, op)
                            : "has weights that are reduced otherwise than by a sum along the axis";
   } else {
@@ -321,9 +337,11 @@ std::string StreamChain::addSum(OpOperand &use, const Terms &terms) {
     if (!isAlong)
       return isPure(terms) ? neededElsewhere(terms, op)
                            : "has weights that are contracted along other axes";
-    Type element = graph::getTensorType(scores).getElementType();
+    // It may round its result: that comes after what is merged.
+    Type element = graph::getTensorType(scores).getElementType(),
+         given = contract.getType().getElementType();
     if (contract.getAccumulatorType() != element ||
-        graph::getTensorType(contract.getResult()).getElementType() != element)
+        (given != element && !(mayRound && isNarrower(given, element))))
       return "has a contraction in another type";
     // Each term would be a product of its own.
     if (terms.size() > 1 && llvm::any_of(other, [&](char letter) { return !own.contains(letter); }))

@@ -132,7 +132,7 @@ struct GraphFormStreams : tessera::transforms::impl::GraphFormStreamsBase<GraphF
     seen.insert(maximum);
     if (maximum.getKind() != graph::ReduceKind::max)
       return false;
-    StreamChain chain(maximum);
+    StreamChain chain(maximum, roundedWeights);
     std::string reason = chain.find();
     if (explain)
       maximum.emitRemark() << (reason.empty() ? "begins a stream " + chain.describe()

@@ -91,7 +91,9 @@ def GraphFormStreams : Pass<"graph-form-streams", "::mlir::ModuleOp"> {
     ```
   }];
   let options = [
-    Option<"explain", "explain", "bool", "false", "Say of every maximum what follows from it">];
+    Option<"explain", "explain", "bool", "false", "Say of every maximum what follows from it">,
+    Option<"roundedWeights", "rounded-weights", "bool", "false",
+           "Also where weights are rounded before a product, and its result behind it: those of a block are then, and what is merged">];
   let statistics = [Statistic<"numFormed", "formed", "Streams">];
 }
 

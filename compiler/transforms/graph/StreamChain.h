@@ -53,7 +53,9 @@ struct Sum {
 
 class StreamChain {
 public:
-  explicit StreamChain(graph::ReduceOp maximum) : maximum(maximum), scores(maximum.getX()) {}
+  /// `mayRound`: weights may be rounded for a product before factors that do not vary are applied.
+  explicit StreamChain(graph::ReduceOp maximum, bool mayRound = false)
+      : maximum(maximum), scores(maximum.getX()), mayRound(mayRound) {}
 
   /// "" when the ops around the maximum are a chain that pays as one kernel, else why they are not.
   std::string find();
@@ -129,6 +131,7 @@ private:
 
   graph::ReduceOp maximum;
   mlir::Value scores;
+  bool mayRound;
   int64_t axis = 0;
   std::vector<Sum> sums;
   std::vector<State> states;

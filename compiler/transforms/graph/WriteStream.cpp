@@ -19,7 +19,8 @@ Type StreamChain::typeOfState(unsigned number) const {
   if (number == 0)
     return graph::ReduceOp(maximum).getResult().getType();
   if (number <= states.size())
-    return states[number - 1].op->getResult(0).getType();
+    return graph::getTensorType(states[number - 1].op->getResult(0))
+        .withElementType(graph::getTensorType(scores).getElementType());
   return graph::ArgReduceOp(places[number - 1 - states.size()]).getType();
 }
 
@@ -76,6 +77,7 @@ Value StreamChain::findInside(graph::GraphBuilder &b, Value kept, ValueRange sta
     if (const Term &first = sum->terms.front(); first.isInfinite)
       found = b.create<graph::SelectOp>(findInside(b, first.isInfinite, stateValues),
                                         findInside(b, first.atInfinite, stateValues), found);
+    found = b.convert(found, graph::getTensorType(kept).getElementType());
   } else {
     Operation *op = kept.getDefiningOp();
     for (Value operand : op->getOperands())
@@ -258,8 +260,11 @@ void StreamChain::writeLift(Region &region) {
       continue;
     }
     IRMapping operands(mapping);
-    operands.map(state.op->getOperand(state.operand), summand);
-    yielded.push_back(builder.clone(*state.op, operands)->getResult(0));
+    Value operand = state.op->getOperand(state.operand);
+    operands.map(operand, b.convert(summand, graph::getTensorType(operand).getElementType()));
+    Operation *copy = builder.clone(*state.op, operands);
+    copy->getResult(0).setType(typeOfState(unsigned(yielded.size())));
+    yielded.push_back(copy->getResult(0));
   }
   for (auto [place, positions] : llvm::zip_equal(places, positionsOfPlaces)) {
     Value at = b.broadcast(mapping.lookup(positions), {axis}, dimsOf(s));
@@ -428,6 +433,7 @@ Value StreamChain::findOutside(graph::GraphBuilder &b, Value value, ValueRange s
         return sumOf(kept) ? findOutside(b, kept, streamed) : kept;
       });
     });
+    found = b.convert(found, graph::getTensorType(value).getElementType());
   }
   outside[value] = found;
   return found;
