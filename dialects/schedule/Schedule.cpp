@@ -23,7 +23,7 @@ void ScheduleDialect::initialize() {
 
 bool isRestructuring(Operation *op) {
   return isa<PadToTileOp, PackOperandOp, CopyPackedOp, WidenOperandOp, GroupReductionOp,
-             BlockReductionOp, CacheWriteOp, ClampReadsOp, ScratchOp>(op);
+             BlockReductionOp, FactorReductionOp, CacheWriteOp, ClampReadsOp, ScratchOp>(op);
 }
 
 LogicalResult FuncOp::verifyRegions() {
@@ -76,6 +76,7 @@ LogicalResult GpuStreamOp::verify() {
 }
 
 LogicalResult PadToTileOp::verify() { return verifyNames(*this, getOuter(), getInner()); }
+LogicalResult FactorReductionOp::verify() { return verifyNames(*this, getLoop(), getInner()); }
 LogicalResult GroupReductionOp::verify() { return verifyNames(*this, getLoop(), getInner()); }
 // (C1)
 LogicalResult WidenOperandOp::verify() {

@@ -204,6 +204,30 @@ def Schedule_BlockReductionOp : Schedule_Restructure<"block_reduction"> {
   let hasVerifier = 1;
 }
 
+def Schedule_FactorReductionOp : Schedule_Restructure<"factor_reduction"> {
+  let summary = "Multiplies by what a block of a sum shares once for the block";
+  let description = [{
+    The stage sums products with a map that is scaled, and moved, by what is the same for `factor` steps of the
+    loop. The loop keeps its name and runs over blocks; the steps of a block are summed by the stage `partial`. Where the
+    map is moved, stage `sums` sums the other factor. This reassociates.
+
+    ```mlir
+    schedule.factor_reduction "acc" loop "k" by 32 into "ki" as "part" sums "xs"
+    // w[n, k] = s[n, k / 32] * c[n, k] + o[n, k / 32]
+    // acc[m, n] += x[m, k] * w[n, k]   =>   part[m, n, k] += x[m, 32 k + ki] * c[n, 32 k + ki]
+    //                                       xs[m, k]      += x[m, 32 k + ki]
+    //                                       acc[m, n]     += s[n, k] * part[m, n, k] + o[n, k] * xs[m, k]
+    ```
+    - (C1) The factor is positive; the loops have different names.
+  }];
+  let arguments = (ins StrAttr:$stage, StrAttr:$loop, ConfinedAttr<I64Attr, [IntPositive]>:$factor,
+                   StrAttr:$inner, StrAttr:$partial, StrAttr:$sums);
+  let assemblyFormat = [{
+    $stage `loop` $loop `by` $factor `into` $inner `as` $partial `sums` $sums attr-dict
+  }];
+  let hasVerifier = 1;
+}
+
 def Schedule_CacheWriteOp : Schedule_Restructure<"cache_write"> {
   let summary = "Computes a result of the kernel in a place of its own and copies it";
   let description = [{

@@ -17,6 +17,9 @@ mlir::LogicalResult copyPacked(kernel::FuncOp kernel, schedule::CopyPackedOp dir
 mlir::LogicalResult widenOperand(kernel::FuncOp kernel, schedule::WidenOperandOp directive);
 mlir::LogicalResult groupReduction(kernel::FuncOp kernel, schedule::GroupReductionOp directive);
 mlir::LogicalResult blockReduction(kernel::FuncOp kernel, schedule::BlockReductionOp directive);
+mlir::LogicalResult factorReduction(kernel::FuncOp kernel, schedule::FactorReductionOp directive);
+/// Whether `factor` steps of the reduction `loop` share a factor: what factor_reduction wants.
+bool hasFactors(mlir::linalg::GenericOp stage, unsigned loop, int64_t factor);
 mlir::LogicalResult cacheWrite(kernel::FuncOp kernel, schedule::CacheWriteOp directive);
 mlir::LogicalResult clampReads(kernel::FuncOp kernel, schedule::ClampReadsOp directive);
 mlir::LogicalResult keepInScratch(kernel::FuncOp kernel, schedule::ScratchOp directive);

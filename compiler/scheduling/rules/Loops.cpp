@@ -199,6 +199,12 @@ private:
       order.append(piece.begin(), piece.end());
       order.append({r + "_t", c + "_t"});
       order.append(loops.begin() + piece.size(), loops.end());
+    } else if (!reducer.unit.empty()) {
+      const std::string &k = reducer.reductionLoops.back();
+      order.push_back(k);
+      unit(reducer);
+      update.prefetch(reducer.panelArgument, k,
+                      std::max<int64_t>(1, kPrefetchBytes / reducer.panelBytes));
     } else if (!reducer.panel.empty()) {
       // What steps share is read once: those that read the same bytes follow each other, and the
       // scales stay in registers for all steps of a unit.
@@ -223,6 +229,38 @@ private:
     }
     if (!reducer.panel.empty() && reducer.blocked)
       panel(reducer, c + "_t");
+    for (StageWriter *stage : {&init, &update}) {
+      stage->vectorizeEven(c + "_i", reducer.lanes);
+      if (reducer.columnTile > reducer.lanes)
+        stage->unroll(c + "_i");
+      if (!r.empty())
+        stage->unroll(r + "_i");
+    }
+  }
+
+  /// The sums of a unit, in registers beside those of all units.
+  void unit(const ReducerPlan &reducer) {
+    std::string c = reducer.columns, r = reducer.rows, k = reducer.unitLoop;
+    StageWriter init = writer.stage(reducer.unit);
+    init.computeAt(reducer.stage, reducer.reductionLoops.back());
+    init.storeOnStack();
+    for (const std::string &dim : reducer.dims)
+      init.boundExtent(dim == c || dim == r ? dim + "_t" : dim, 1);
+    init.boundExtent(reducer.reductionLoops.back(), 1);
+    if (!r.empty())
+      init.boundExtent(r + "_i", reducer.rowTile);
+    init.boundExtent(c + "_i", reducer.columnTile);
+    StageWriter update = writer.update(reducer.unit);
+    Names order{c + "_i"};
+    if (!r.empty())
+      order.push_back(r + "_i");
+    // Steps that read the same bytes follow each other.
+    update.split(k, k + "_h", k + "_b", reducer.panelStride);
+    order.append({k + "_h", k + "_b"});
+    update.unroll(k + "_h");
+    if (reducer.panelStride < reducer.panelPeriod)
+      update.unroll(k + "_b"); // Where a code lies in its bytes becomes a constant.
+    update.reorder(order);
     for (StageWriter *stage : {&init, &update}) {
       stage->vectorizeEven(c + "_i", reducer.lanes);
       if (reducer.columnTile > reducer.lanes)

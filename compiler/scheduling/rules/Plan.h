@@ -56,6 +56,9 @@ struct ReducerPlan {
   int64_t panelPeriod = 1, panelStride = 1;
   /// The argument that is unpacked, and its bytes for a unit of `panelPeriod` steps of a tile.
   int64_t panelArgument = 0, panelBytes = 0;
+  /// Where steps of a unit share factors (factor_reduction): the stage that sums the unit, its
+  /// reduction, and the stage that sums what the columns have in common, or "".
+  std::string unit, unitLoop, unitSums;
   // Row: what block_reduction made, or (the width) shall make.
   int64_t rowWidth = 0;
   bool hasLanes = false, hasMerge = false;
@@ -165,6 +168,8 @@ private:
   std::optional<int64_t> findUnpackedRows(const StageInfo &stage, unsigned columns);
   mlir::LogicalResult unpackPanels(ReducerPlan &plan, const Access &read, int64_t dim,
                                    int64_t tile);
+  mlir::LogicalResult factor(ReducerPlan &plan);
+  mlir::FailureOr<ReducerPlan> planSums(const ReducerPlan &plan);
   mlir::LogicalResult blockRow(ReducerPlan &plan);
   void planGroups(ReducerPlan &plan, const StageInfo &stage, unsigned columns);
   mlir::LogicalResult group(ReducerPlan &plan);

@@ -354,7 +354,9 @@ LogicalResult Planner::restructure(ReducerPlan &plan) {
   };
   if (!plan.rows.empty() && failed(pad(plan.rows, plan.rowTile)))
     return failure();
-  return pad(plan.columns, plan.columnTile);
+  if (failed(pad(plan.columns, plan.columnTile)))
+    return failure();
+  return plan.panel.empty() || plan.blocked ? success() : factor(plan);
 }
 
 /// (3) What is computed in the same output follows the same loops as the heaviest; the rest would
@@ -468,6 +470,15 @@ FailureOr<std::vector<OutputPlan>> Planner::run() {
   for (ReducerPlan &reducer : plans)
     if (failed(restructure(reducer)))
       return failure();
+
+  for (size_t number = 0, count = plans.size(); number < count; ++number) {
+    if (plans[number].unitSums.empty())
+      continue;
+    FailureOr<ReducerPlan> sums = planSums(plans[number]);
+    if (failed(sums))
+      return failure();
+    plans.push_back(std::move(*sums));
+  }
 
   std::vector<OutputPlan> outputs;
   for (const StageInfo &stage : info.stages) {

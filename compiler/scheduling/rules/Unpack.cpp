@@ -141,4 +141,39 @@ LogicalResult Planner::unpackPanels(ReducerPlan &plan, const Access &read, int64
       ArrayRef<int64_t>{tile}, llvm::to_vector(llvm::seq<int64_t>(0, rank))));
 }
 
+/// What the steps of a unit share multiplies their sum.
+LogicalResult Planner::factor(ReducerPlan &plan) {
+  const StageInfo &stage = *info.lookup(plan.stage);
+  std::string loop = plan.reductionLoops.back();
+  if (!hasFactors(stage.op, stage.loopNumber(loop), plan.panelPeriod))
+    return success();
+  plan.unit = plan.stage + "_unit";
+  plan.unitLoop = loop + "_u";
+  std::string sums = plan.stage + "_sums";
+  OpBuilder builder = writer.restructuring();
+  if (failed(apply(schedule::FactorReductionOp::create(builder, writer.loc(), plan.stage, loop,
+                                                       plan.panelPeriod, plan.unitLoop, plan.unit,
+                                                       sums))))
+    return failure();
+  if (!info.lookup(sums))
+    return success();
+  // All tiles of columns read them.
+  plan.unitSums = sums;
+  if (failed(keepInMemory(sums)))
+    return failure();
+  builder = writer.restructuring();
+  return apply(schedule::CacheWriteOp::create(builder, writer.loc(), sums, sums + "_out"));
+}
+
+FailureOr<ReducerPlan> Planner::planSums(const ReducerPlan &plan) {
+  const StageInfo *stage = info.lookup(plan.unitSums);
+  std::optional<Place> place = findPlace(*stage);
+  if (!place)
+    return stage->op.emitOpError() << "has no place in the loops of an output";
+  ReducerPlan sums = this->plan(*stage, *place);
+  if (failed(restructure(sums)))
+    return failure();
+  return sums;
+}
+
 } // namespace tessera::scheduling

@@ -241,3 +241,52 @@ schedule.func @s for @k {
   // expected-error @+1 {{needs a constant extent that is a multiple of 4 for contiguous parts of 'k'}}
   schedule.block_reduction "r" loop "k" by 4 into "ko", "ki" as "p" contiguous
 }
+
+// -----
+
+// A block of two steps shares nothing: the factor changes with every step.
+kernel.func @k(%x: tensor<8xf32>, %y: tensor<8xf32>) -> tensor<f32> {
+  %ew = tensor.empty() : tensor<8xf32>
+  %w = linalg.generic {indexing_maps = [affine_map<(k) -> (k)>], iterator_types = ["parallel"]}
+      outs(%ew : tensor<8xf32>) attrs = {kernel.stage = "w", kernel.loops = ["k"]} {
+  ^bb0(%o: f32):
+    %k = linalg.index 0 : index
+    %v = tensor.extract %y[%k] : tensor<8xf32>
+    %p = arith.mulf %v, %v : f32
+    linalg.yield %p : f32
+  } -> tensor<8xf32>
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<f32>
+  %init = linalg.fill {kernel.stage = "init"} ins(%zero : f32) outs(%e : tensor<f32>) -> tensor<f32>
+  %r = linalg.generic {indexing_maps = [affine_map<(k) -> (k)>, affine_map<(k) -> (k)>, affine_map<(k) -> ()>], iterator_types = ["reduction"]}
+      ins(%x, %w : tensor<8xf32>, tensor<8xf32>) outs(%init : tensor<f32>) attrs = {kernel.stage = "r", kernel.loops = ["k"]} {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %p = arith.mulf %a, %b : f32
+    %s = arith.addf %o, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<f32>
+  kernel.return %r : tensor<f32>
+}
+schedule.func @s for @k {
+  // expected-error @+1 {{stage 'r' sums no products with an operand that has a factor for 2 steps of 'k'}}
+  schedule.factor_reduction "r" loop "k" by 2 into "ki" as "unit" sums "xs"
+}
+
+// -----
+
+kernel.func @k(%x: tensor<6xf32>) -> tensor<f32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<f32>
+  %init = linalg.fill {kernel.stage = "init"} ins(%zero : f32) outs(%e : tensor<f32>) -> tensor<f32>
+  %r = linalg.generic {indexing_maps = [affine_map<(k) -> (k)>, affine_map<(k) -> ()>], iterator_types = ["reduction"]}
+      ins(%x : tensor<6xf32>) outs(%init : tensor<f32>) attrs = {kernel.stage = "r", kernel.loops = ["k"]} {
+  ^bb0(%v: f32, %o: f32):
+    %s = arith.addf %v, %o : f32
+    linalg.yield %s : f32
+  } -> tensor<f32>
+  kernel.return %r : tensor<f32>
+}
+schedule.func @s for @k {
+  // expected-error @+1 {{needs an extent that is a multiple of 4 for 'k'}}
+  schedule.factor_reduction "r" loop "k" by 4 into "ki" as "unit" sums "xs"
+}

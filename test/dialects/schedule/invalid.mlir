@@ -52,6 +52,13 @@ schedule.func @block_reduction_c1 for @k {
 
 // -----
 
+schedule.func @factor_reduction_c1 for @k {
+  // expected-error @+1 {{expected different names for the outer and the inner loop}}
+  schedule.factor_reduction "a" loop "k" by 8 into "k" as "p" sums "s"
+}
+
+// -----
+
 schedule.func @pack_operand_c1_tiles for @k {
   // expected-error @+1 {{expected one positive entry of inner_tiles per entry of inner_dims_pos}}
   schedule.pack_operand 0 inner_dims_pos = [0] inner_tiles = [0] outer_dims_perm = [0]

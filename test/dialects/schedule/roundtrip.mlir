@@ -14,6 +14,8 @@ schedule.func @dense_s for @dense {
   schedule.group_reduction "acc" loop "k" by 2 as "kg"
   // CHECK: schedule.block_reduction "acc" loop "k" by 32 into "ko", "ki" as "part"
   schedule.block_reduction "acc" loop "k" by 32 into "ko", "ki" as "part"
+  // CHECK: schedule.factor_reduction "acc" loop "k" by 32 into "kf" as "unit" sums "xs"
+  schedule.factor_reduction "acc" loop "k" by 32 into "kf" as "unit" sums "xs"
   // CHECK: schedule.cache_write "acc" as "out"
   schedule.cache_write "acc" as "out"
   // CHECK: schedule.clamp_reads "acc" loop "m"
