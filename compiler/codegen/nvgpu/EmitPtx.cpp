@@ -6,6 +6,8 @@
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
@@ -74,6 +76,20 @@ static std::vector<uint8_t> makeImage(LaunchRecord launch, llvm::StringRef text)
   return image;
 }
 
+/// PTX ISA, section 9.7.3.22: 2 ulp at most, and right at infinities.
+static void writePowersOfTwo(ModuleOp module) {
+  module.walk([](math::Exp2Op op) {
+    ImplicitLocOpBuilder b(op.getLoc(), op);
+    Value power = LLVM::InlineAsmOp::create(
+                      b, op.getType(), ValueRange(op.getOperand()), "ex2.approx.f32 $0, $1;",
+                      "=f,f", /*has_side_effects=*/false, /*is_align_stack=*/false,
+                      LLVM::tailcallkind::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr())
+                      .getResult(0);
+    op.replaceAllUsesWith(power);
+    op.erase();
+  });
+}
+
 FailureOr<std::string> emitPtx(kernel::FuncOp kernel, schedule::FuncOp schedule,
                                llvm::StringRef processor, std::string *llvmText,
                                std::vector<uint8_t> &image) {
@@ -92,6 +108,7 @@ FailureOr<std::string> emitPtx(kernel::FuncOp kernel, schedule::FuncOp schedule,
   FailureOr<OwningOpRef<ModuleOp>> module = convertToGpu(kernel, schedule, launch);
   if (failed(module))
     return failure();
+  writePowersOfTwo(**module);
   PassManager passes(context);
   passes.addPass(createConvertMathToLLVMPass());
   passes.addPass(createArithToLLVMConversionPass());

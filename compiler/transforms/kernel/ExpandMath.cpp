@@ -43,6 +43,23 @@ static Value expand(Operation *op, E &f, ValueRange x) {
       .Default([](Operation *) { return Value(); });
 }
 
+/// e^x = 2^t (1 + (x log2 e - t) ln 2), with t = x log2 e as it is rounded: the error of t, which
+/// grows with x, is made good. Beyond the clamps the result is 0 or infinite.
+static Value expandForGpu(math::ExpOp op) {
+  ImplicitLocOpBuilder b(op.getLoc(), op);
+  auto number = [&](float value) -> Value {
+    return arith::ConstantOp::create(b, b.getF32FloatAttr(value));
+  };
+  Value x = arith::MaximumFOp::create(b, op.getOperand(), number(-150));
+  x = arith::MinimumFOp::create(b, x, number(130));
+  Value scale = number(1.44269504088896341f);
+  Value t = arith::MulFOp::create(b, x, scale);
+  Value rest = math::FmaOp::create(b, x, scale, arith::NegFOp::create(b, t));
+  rest = math::FmaOp::create(b, x, number(1.92596303e-8f), rest); // of log2 e, what f32 lacks
+  Value correction = math::FmaOp::create(b, rest, number(0.693147180559945309f), number(1));
+  return arith::MulFOp::create(b, math::Exp2Op::create(b, t), correction);
+}
+
 static LogicalResult expandOp(Operation *op) {
   auto type = llvm::dyn_cast<FloatType>(op->getResult(0).getType());
   if (!type)
@@ -83,6 +100,9 @@ static void expandTruncation(arith::TruncFOp op) {
 namespace {
 struct KernelExpandMath : transforms::impl::KernelExpandMathBase<KernelExpandMath> {
   void runOnOperation() override {
+    // Processors of GPUs have powers of two of f32.
+    auto target = getOperation()->getAttrOfType<StringAttr>("tessera.target");
+    const bool isGpu = target && target.getValue().starts_with("cuda:");
     for (auto kernel : getOperation().getOps<kernel::FuncOp>()) {
       SmallVector<Operation *> ops;
       kernel.walk([&](Operation *op) {
@@ -93,9 +113,17 @@ struct KernelExpandMath : transforms::impl::KernelExpandMathBase<KernelExpandMat
         if (isFunction && !kept)
           ops.push_back(op);
       });
-      for (Operation *op : ops)
-        if (failed(expandOp(op)))
+      for (Operation *op : ops) {
+        const bool isWord = isGpu && op->getResult(0).getType().isF32();
+        if (isWord && llvm::isa<math::Exp2Op>(op))
+          continue;
+        if (auto exp = llvm::dyn_cast<math::ExpOp>(op); exp && isWord) {
+          exp.replaceAllUsesWith(expandForGpu(exp));
+          exp.erase();
+        } else if (failed(expandOp(op))) {
           return signalPassFailure();
+        }
+      }
       kernel.walk(expandTruncation);
     }
   }

@@ -8,7 +8,8 @@ def KernelExpandMath : Pass<"kernel-expand-math", "::mlir::ModuleOp"> {
   let description = [{
     exp, log, tanh, sin, erf, pow, ... become straight-line arithmetic with selections, for every float
     type; f16 and bf16 compute in f32. NaN, infinities, signed zeros and subnormals are C's.
-    What processors have (floor, ceil, trunc, round, sqrt, fma, abs, copysign) stays.
+    What processors have (floor, ceil, trunc, round, sqrt, fma, abs, copysign) stays; for CUDA devices also
+    exp2 of f32, by which they compute exp.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
 }
