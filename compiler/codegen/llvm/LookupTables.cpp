@@ -12,15 +12,27 @@
 //   %v7 = select (%i & 8), %high, %low
 //
 // What is no such vector, or a longer table, is a load.
+//
+// Where a register holds 8 entries, four reads whose indices lie side by side in memory, as parts
+// of bytes, become one of 32 lanes: shuffles of bytes look up each byte of the entries (none for
+// bytes that are 0 in all of them), and the bytes are put together, half a register at a time:
+//
+//   %codes = <32 x i8> loaded, its fourths in the order in which the halves are put together
+//   %b0 = pshufb(%byte0OfEntries, %codes), ..., %b3 = pshufb(%byte3OfEntries, %codes)
+//   %v0 = unpacklo16(unpacklo8(%b0, %b1), unpacklo8(%b2, %b3)), ...
 #include "compiler/codegen/llvm/LookupTables.h"
 
+#include "llvm/ADT/MapVector.h"
 #include "llvm/Analysis/VectorUtils.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/IntrinsicsX86.h"
+#include "llvm/IR/PatternMatch.h"
 #include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/Target/TargetMachine.h"
 
+#include <array>
 #include <cmath>
+#include <tuple>
 
 using namespace llvm;
 
@@ -113,6 +125,8 @@ public:
         hasAvx512(machine.getMCSubtargetInfo()->checkFeatures("+avx512f")) {}
 
   void run(Function &read) {
+    if (hasAvx2 && !hasAvx512 && entries.size() <= 16)
+      lookUpTogether(read);
     Module &module = *read.getParent();
     LLVMContext &context = module.getContext();
     GlobalVariable *global = nullptr;
@@ -154,6 +168,164 @@ public:
   }
 
 private:
+  /// Indices that are bits of bytes in memory.
+  struct Codes {
+    CallInst *call = nullptr;
+    LoadInst *load = nullptr;
+    Value *base = nullptr;
+    int64_t offset = 0;
+    unsigned shift = 0, mask = 0xff; ///< first the one, then the other
+    bool operator<(const Codes &other) const {
+      return std::tie(base, shift, mask, offset) <
+             std::tie(other.base, other.shift, other.mask, other.offset);
+    }
+  };
+
+  static std::optional<Codes> codesOf(CallInst *call) {
+    using namespace PatternMatch;
+    Codes codes{call};
+    SmallVector<std::pair<bool, unsigned>> steps; // Shifts and masks, the last one first.
+    Value *value = call->getArgOperand(0), *inner;
+    const APInt *number;
+    while (true) {
+      if (match(value, m_And(m_Value(inner), m_APInt(number))))
+        steps.emplace_back(false, unsigned(number->getZExtValue()) & 0xff);
+      else if (match(value, m_LShr(m_Value(inner), m_APInt(number))))
+        steps.emplace_back(true, unsigned(number->getZExtValue()));
+      else if (!match(value, m_ZExt(m_Value(inner))))
+        break;
+      value = inner;
+    }
+    codes.load = dyn_cast<LoadInst>(value);
+    auto *type = dyn_cast<FixedVectorType>(value->getType());
+    if (!codes.load || !codes.load->isSimple() || codes.load->getParent() != call->getParent() ||
+        !type || type->getNumElements() != 8 || !type->getElementType()->isIntegerTy(8))
+      return std::nullopt;
+    for (auto [isShift, amount] : reverse(steps)) {
+      codes.shift += isShift ? amount : 0;
+      codes.mask = isShift ? codes.mask >> amount : codes.mask & amount;
+    }
+    const DataLayout &layout = call->getModule()->getDataLayout();
+    APInt offset(64, 0);
+    codes.base = codes.load->getPointerOperand()->stripAndAccumulateConstantOffsets(
+        layout, offset, /*AllowNonInbounds=*/true);
+    codes.offset = offset.getSExtValue();
+    return codes.shift < 8 ? std::optional(codes) : std::nullopt;
+  }
+
+  /// Whether what the codes are loaded from is the same at an earlier instruction of their block.
+  static bool canLoadAt(Instruction *place, ArrayRef<Codes> group) {
+    auto *base = dyn_cast<Instruction>(group[0].base);
+    if (base && base->getParent() == place->getParent() && !isa<PHINode>(base) &&
+        !base->comesBefore(place))
+      return false;
+    for (const Codes &codes : group) {
+      Instruction *from = place, *to = codes.load;
+      if (to->comesBefore(from))
+        std::swap(from, to);
+      for (; from != to; from = from->getNextNode())
+        if (from->mayWriteToMemory())
+          return false;
+    }
+    return true;
+  }
+
+  void lookUpTogether(Function &read) {
+    MapVector<BasicBlock *, SmallVector<Codes>> blocks;
+    for (User *user : read.users())
+      if (std::optional<Codes> codes = codesOf(cast<CallInst>(user)))
+        blocks[codes->call->getParent()].push_back(*codes);
+    for (auto &[block, all] : blocks) {
+      llvm::sort(all);
+      SmallVector<std::pair<CallInst *, ArrayRef<Codes>>> groups; // With the first call of each.
+      for (ArrayRef<Codes> rest = all; rest.size() >= 4;) {
+        ArrayRef<Codes> group = rest.take_front(4);
+        bool fits = true;
+        for (int64_t i : {1, 2, 3})
+          fits &= group[i].base == group[0].base && group[i].shift == group[0].shift &&
+                  group[i].mask == group[0].mask && group[i].offset == group[0].offset + 8 * i;
+        if (fits) {
+          CallInst *first = group[0].call;
+          for (const Codes &codes : group)
+            if (codes.call->comesBefore(first))
+              first = codes.call;
+          if (canLoadAt(first, group))
+            groups.emplace_back(first, group);
+        }
+        rest = rest.drop_front(fits ? 4 : 1);
+      }
+      llvm::sort(groups, [](auto &a, auto &b) { return a.first->comesBefore(b.first); });
+      DenseMap<std::pair<Value *, int64_t>, Value *> loaded;
+      SmallVector<CallInst *> done;
+      for (auto [first, group] : groups) {
+        IRBuilder<> builder(first);
+        Value *&bytes = loaded[{group[0].base, group[0].offset}];
+        if (!bytes)
+          bytes = loadInHalves(builder, group[0]);
+        std::array<Value *, 4> found = lookUpBytes(builder, bytes, group[0].shift, group[0].mask);
+        for (auto [codes, value] : zip(group, found)) {
+          codes.call->replaceAllUsesWith(value);
+          done.push_back(codes.call);
+        }
+      }
+      for (CallInst *call : done)
+        call->eraseFromParent();
+    }
+  }
+
+  /// 32 bytes, of which both halves hold 4 of each 8: what is put together by halves is in order
+  /// then.
+  static Value *loadInHalves(IRBuilder<> &builder, const Codes &first) {
+    auto *words = FixedVectorType::get(builder.getInt32Ty(), 8);
+    Value *place = builder.CreatePtrAdd(first.base, builder.getInt64(first.offset));
+    Value *loaded = builder.CreateAlignedLoad(words, place, Align(1));
+    loaded = builder.CreateShuffleVector(loaded, ArrayRef<int>{0, 2, 4, 6, 1, 3, 5, 7});
+    return builder.CreateBitCast(loaded, FixedVectorType::get(builder.getInt8Ty(), 32));
+  }
+
+  std::array<Value *, 4> lookUpBytes(IRBuilder<> &builder, Value *bytes, unsigned shift,
+                                     unsigned mask) const {
+    auto constant = [&](unsigned number) {
+      return ConstantVector::getSplat(ElementCount::getFixed(32), builder.getInt8(number));
+    };
+    Value *codes = shift ? builder.CreateLShr(bytes, constant(shift)) : bytes;
+    codes = builder.CreateAnd(codes, constant(mask & 15));
+    Value *zero = Constant::getNullValue(bytes->getType());
+    std::array<Value *, 4> planes;
+    for (unsigned plane = 0; plane < 4; ++plane) {
+      SmallVector<uint8_t> table;
+      for (unsigned i = 0; i < 32; ++i)
+        table.push_back(
+            uint8_t(bit_cast<uint32_t>(entries[i % 16 % entries.size()]) >> (8 * plane)));
+      planes[plane] = all_of(table, [](uint8_t byte) { return byte == 0; })
+                          ? zero
+                          : builder.CreateIntrinsic(
+                                Intrinsic::x86_avx2_pshuf_b, {},
+                                {ConstantDataVector::get(builder.getContext(), table), codes});
+    }
+    // In each half of the registers: the lower, or the upper elements of both by turns.
+    auto unpack = [&](Value *a, Value *b, unsigned bits, bool isHigh) {
+      int perHalf = 128 / int(bits);
+      auto *type = FixedVectorType::get(builder.getIntNTy(bits), 2 * perHalf);
+      SmallVector<int> lanes;
+      for (int half : {0, 1})
+        for (int i = 0; i < perHalf / 2; ++i) {
+          int lane = half * perHalf + (isHigh ? perHalf / 2 : 0) + i;
+          lanes.append({lane, 2 * perHalf + lane});
+        }
+      return builder.CreateShuffleVector(builder.CreateBitCast(a, type),
+                                         builder.CreateBitCast(b, type), lanes);
+    };
+    auto *result = FixedVectorType::get(builder.getFloatTy(), 8);
+    std::array<Value *, 4> found;
+    for (unsigned i = 0; i < 4; ++i) {
+      Value *low = unpack(planes[0], planes[1], 8, i >= 2);
+      Value *high = unpack(planes[2], planes[3], 8, i >= 2);
+      found[i] = builder.CreateBitCast(unpack(low, high, 16, i % 2), result);
+    }
+    return found;
+  }
+
   /// Entries from `first` on as a register of `lanes` lanes, repeated where there are fewer.
   Constant *registerOf(LLVMContext &context, unsigned first, unsigned lanes) const {
     SmallVector<float> part;
