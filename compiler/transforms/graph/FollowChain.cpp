@@ -7,7 +7,7 @@
 // up. The states are what is left: sums of what varies, weighted by e^(s - m) or not.
 //
 //===----------------------------------------------------------------------===//
-#include "compiler/transforms/graph/StreamChain.h"
+#include "compiler/transforms/graph/MaximumChain.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -43,7 +43,7 @@ static std::string neededElsewhere(const Terms &terms, Operation *user) {
   return "no rule repairs " + nameOf(user) + " of x - max x";
 }
 
-std::string StreamChain::followScores() {
+std::string MaximumChain::followScores() {
   for (OpOperand &use : scores.getUses()) {
     Operation *user = use.getOwner();
     if (user == maximum)
@@ -76,7 +76,7 @@ std::string StreamChain::followScores() {
 
 /// Of a shift x = max(m, c), such as by the logit of a sink, e^(s - x) = e^(s - m) e^(m - x): the
 /// second factor, which is at most 1. Null for other shifts.
-Value StreamChain::largerShift(Value shift) {
+Value MaximumChain::largerShift(Value shift) {
   auto larger = shift.getDefiningOp<graph::MaxOp>();
   if (!larger ||
       llvm::none_of(larger->getOperands(), [&](Value x) { return x == maximum.getResult(); }))
@@ -89,7 +89,7 @@ Value StreamChain::largerShift(Value shift) {
 
 /// A shift by 0 where the maximum m is infinite, and by m elsewhere, as graph.logsumexp has it. The
 /// sum of e^s is e^m there: inf with one score of inf, 0 when all are -inf.
-bool StreamChain::guardInfinite(Value shift, Term &weight) {
+bool MaximumChain::guardInfinite(Value shift, Term &weight) {
   auto select = shift.getDefiningOp<graph::SelectOp>();
   if (!select || select->getOperand(2) != maximum.getResult())
     return false;
@@ -106,7 +106,7 @@ bool StreamChain::guardInfinite(Value shift, Term &weight) {
 }
 
 /// Exponentials of x - max x are weights; elsewhere it is a sum of two terms.
-std::string StreamChain::followShifted(Value shifted, Value shift, const Term &weight) {
+std::string MaximumChain::followShifted(Value shifted, Value shift, const Term &weight) {
   Terms difference = pure(scores);
   Term &subtracted = difference.emplace_back();
   subtracted.isNegative = true;
@@ -120,26 +120,7 @@ std::string StreamChain::followShifted(Value shifted, Value shift, const Term &w
   return "";
 }
 
-/// What a value repeats along the axis; null when it varies.
-Value StreamChain::fixedPart(Value expanded) {
-  auto broadcast = expanded.getDefiningOp<graph::BroadcastOp>();
-  if (!broadcast || llvm::is_contained(broadcast.getDims(), axis))
-    return {};
-  SmallVector<DimAttr> kept = keptDims();
-  if (dimsOf(broadcast.getX()) == ArrayRef(kept)) {
-    SmallVector<int64_t> places = llvm::to_vector(llvm::seq<int64_t>(0, kept.size() + 1));
-    places.erase(places.begin() + axis);
-    if (broadcast.getDims() == ArrayRef(places))
-      return broadcast.getX();
-  }
-  SmallVector<int64_t> places;
-  for (int64_t place : broadcast.getDims())
-    places.push_back(place - (place > axis));
-  OpBuilder builder(broadcast);
-  return graph::GraphBuilder(builder, broadcast.getLoc()).broadcast(broadcast.getX(), places, kept);
-}
-
-std::string StreamChain::followValue(Value value, const Terms &terms) {
+std::string MaximumChain::followValue(Value value, const Terms &terms) {
   for (OpOperand &use : value.getUses())
     if (std::string reason = followUse(use, terms); !reason.empty())
       return reason;
@@ -147,11 +128,11 @@ std::string StreamChain::followValue(Value value, const Terms &terms) {
 }
 
 /// A member of the chain, which is followed once.
-std::string StreamChain::goOn(Operation *user, const Terms &terms) {
+std::string MaximumChain::goOn(Operation *user, const Terms &terms) {
   return members.insert(user) ? followValue(user->getResult(0), terms) : "";
 }
 
-std::string StreamChain::followUse(OpOperand &use, const Terms &terms) {
+std::string MaximumChain::followUse(OpOperand &use, const Terms &terms) {
   Operation *user = use.getOwner();
   if (user->getBlock() != maximum->getBlock())
     return "has weights that a region needs";
@@ -188,19 +169,7 @@ std::string StreamChain::followUse(OpOperand &use, const Terms &terms) {
   return neededElsewhere(terms, user);
 }
 
-/// Whether a value follows from the maximum.
-bool StreamChain::isResult(Value value) {
-  if (results.empty()) {
-    results.insert(maximum);
-    for (unsigned i = 0; i < results.size(); ++i)
-      for (Operation *user : results[i]->getUsers())
-        if (Operation *here = maximum->getBlock()->findAncestorOpInBlock(*user))
-          results.insert(here);
-  }
-  return value.getDefiningOp() && results.contains(value.getDefiningOp());
-}
-
-std::string StreamChain::followSummand(OpOperand &use, const Terms &terms) {
+std::string MaximumChain::followSummand(OpOperand &use, const Terms &terms) {
   constexpr size_t kMaxTerms = 4;
   Operation *user = use.getOwner();
   Value other = user->getOperand(1 - use.getOperandNumber());
@@ -221,7 +190,7 @@ std::string StreamChain::followSummand(OpOperand &use, const Terms &terms) {
   return goOn(user, next);
 }
 
-std::string StreamChain::followFactor(OpOperand &use, const Terms &terms) {
+std::string MaximumChain::followFactor(OpOperand &use, const Terms &terms) {
   Operation *user = use.getOwner();
   bool isQuotient = llvm::isa<graph::DivOp>(user);
   Value other = user->getOperand(1 - use.getOperandNumber());
@@ -247,7 +216,7 @@ std::string StreamChain::followFactor(OpOperand &use, const Terms &terms) {
 
 /// The sum that weights were divided by, when they are nothing else than e^(x - m) by its own sum;
 /// null otherwise: a factor might be NaN, too.
-Value StreamChain::totalOf(Value value, const Terms &terms) const {
+Value MaximumChain::totalOf(Value value, const Terms &terms) const {
   auto quotient = value.getDefiningOp<graph::DivOp>();
   if (!quotient || !terms[0].isWeight || terms[0].fixed.size() != 1 || !terms[0].varying.empty())
     return {};
@@ -262,7 +231,7 @@ Value StreamChain::totalOf(Value value, const Terms &terms) const {
 /// Zeros instead of weights: where a condition says so, of rows or of single elements, or where
 /// weights are NaN. Once they are divided by their sum, all of a row are when one is, and the sum
 /// is NaN, or 0 in a stream, which takes e^-inf to be 0 also where nothing is larger.
-std::string StreamChain::followSelect(Value value, Operation *user, const Terms &terms) {
+std::string MaximumChain::followSelect(Value value, Operation *user, const Terms &terms) {
   auto isZero = [](Value x) {
     auto splat = llvm::dyn_cast_or_null<FloatAttr>(graph::getSplat(x));
     return splat && splat.getValue().isZero();
@@ -304,7 +273,7 @@ std::string StreamChain::followSelect(Value value, Operation *user, const Terms 
   return goOn(user, next);
 }
 
-unsigned StreamChain::addState(Operation *op, unsigned operand, const Term &term) {
+unsigned MaximumChain::addState(Operation *op, unsigned operand, const Term &term) {
   bool mayBeShared = llvm::isa<graph::ReduceOp>(op);
   for (auto [number, state] : llvm::enumerate(states))
     if (state.isWeight == term.isWeight && state.varying == term.varying &&
@@ -314,7 +283,7 @@ unsigned StreamChain::addState(Operation *op, unsigned operand, const Term &term
   return states.size() - 1;
 }
 
-std::string StreamChain::addSum(OpOperand &use, const Terms &terms) {
+std::string MaximumChain::addSum(OpOperand &use, const Terms &terms) {
   Operation *op = use.getOwner();
   if (llvm::any_of(terms, [&](const Term &term) {
         return term.isInfinite &&
@@ -359,7 +328,7 @@ std::string StreamChain::addSum(OpOperand &use, const Terms &terms) {
   return "";
 }
 
-std::string StreamChain::addPlace(graph::ArgReduceOp place) {
+std::string MaximumChain::addPlace(graph::ArgReduceOp place) {
   if (place.getKind() != graph::ArgReduceKind::max || int64_t(place.getAxis()) != axis)
     return neededElsewhere(pure(scores), place);
   members.insert(place);

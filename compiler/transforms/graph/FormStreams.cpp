@@ -14,7 +14,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/transforms/graph/Passes.h"
-#include "compiler/transforms/graph/StreamChain.h"
+#include "compiler/transforms/graph/MaximumChain.h"
 
 namespace tessera::transforms {
 #define GEN_PASS_DEF_GRAPHFORMSTREAMS
@@ -26,7 +26,7 @@ using namespace tessera;
 using namespace tessera::transforms;
 using graph::DimAttr;
 
-std::string StreamChain::find() {
+std::string MaximumChain::find() {
   if (maximum.getKind() != graph::ReduceKind::max || maximum.getAxes().size() != 1)
     return "is no maximum along one axis";
   Type element = graph::getTensorType(scores).getElementType();
@@ -51,7 +51,7 @@ std::string StreamChain::find() {
 
 /// When one kernel pays. Scores that are known to stay in the cache between kernels are as well off
 /// there; the states of a block have to be small, and their size known.
-std::string StreamChain::checkCost() const {
+std::string MaximumChain::checkCost() const {
   constexpr int64_t kCachedScores = 128 << 10, kMaxColumns = 512;
   int64_t count = 1;
   for (DimAttr dim : dimsOf(scores))
@@ -80,7 +80,7 @@ std::string StreamChain::checkCost() const {
   return "";
 }
 
-std::string StreamChain::describe() const {
+std::string MaximumChain::describe() const {
   auto list = [](ArrayRef<Operation *> ops) {
     std::string names;
     for (Operation *op : ops)
@@ -132,7 +132,7 @@ struct GraphFormStreams : tessera::transforms::impl::GraphFormStreamsBase<GraphF
     seen.insert(maximum);
     if (maximum.getKind() != graph::ReduceKind::max)
       return false;
-    StreamChain chain(maximum, roundedWeights);
+    MaximumChain chain(maximum, roundedWeights);
     std::string reason = chain.find();
     if (explain)
       maximum.emitRemark() << (reason.empty() ? "begins a stream " + chain.describe()

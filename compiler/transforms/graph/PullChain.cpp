@@ -4,7 +4,7 @@
 // else needs it: that would have to be stored all the same.
 //
 //===----------------------------------------------------------------------===//
-#include "compiler/transforms/graph/StreamChain.h"
+#include "compiler/transforms/graph/MaximumChain.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -48,6 +48,35 @@ std::optional<int64_t> transforms::axisOfOperand(OpOperand &operand, int64_t axi
   return std::nullopt;
 }
 
+Value ReductionChain::fixedPart(Value expanded) {
+  auto broadcast = expanded.getDefiningOp<graph::BroadcastOp>();
+  if (!broadcast || llvm::is_contained(broadcast.getDims(), axis))
+    return {};
+  SmallVector<DimAttr> kept = keptDims();
+  if (dimsOf(broadcast.getX()) == ArrayRef(kept)) {
+    SmallVector<int64_t> places = llvm::to_vector(llvm::seq<int64_t>(0, kept.size() + 1));
+    places.erase(places.begin() + axis);
+    if (broadcast.getDims() == ArrayRef(places))
+      return broadcast.getX();
+  }
+  SmallVector<int64_t> places;
+  for (int64_t place : broadcast.getDims())
+    places.push_back(place - (place > axis));
+  OpBuilder builder(broadcast);
+  return graph::GraphBuilder(builder, broadcast.getLoc()).broadcast(broadcast.getX(), places, kept);
+}
+
+bool ReductionChain::isResult(Value value) {
+  if (results.empty()) {
+    results.insert(first);
+    for (unsigned i = 0; i < results.size(); ++i)
+      for (Operation *user : results[i]->getUsers())
+        if (Operation *here = first->getBlock()->findAncestorOpInBlock(*user))
+          results.insert(here);
+  }
+  return value.getDefiningOp() && results.contains(value.getDefiningOp());
+}
+
 static bool isMap(Operation *op) {
   return op->hasTrait<graph::Elementwise>() || llvm::isa<graph::BroadcastOp>(op);
 }
@@ -72,7 +101,7 @@ static bool isPositional(Value value, int64_t axis) {
          });
 }
 
-void StreamChain::pullAll() {
+void MaximumChain::pullAll() {
   // What reads a value comes before it: until nothing more can be pulled.
   size_t before;
   do {
@@ -86,9 +115,9 @@ void StreamChain::pullAll() {
 
 /// Computes a value for every block, when nothing else needs it and it may be cut along the axis,
 /// or does not have it and would be a kernel of its own.
-void StreamChain::pull(Value value, int64_t axis, bool mayContract) {
+void ReductionChain::pull(Value value, int64_t axis, bool mayContract) {
   Operation *op = value.getDefiningOp();
-  if (!op || op->getBlock() != maximum->getBlock() || members.contains(op))
+  if (!op || op->getBlock() != first->getBlock() || members.contains(op))
     return;
   if (axis < 0) {
     if (op->hasTrait<OpTrait::ConstantLike>() || !isGiven(value) ||
@@ -124,7 +153,7 @@ void StreamChain::pull(Value value, int64_t axis, bool mayContract) {
 }
 
 /// What lift reads: it must be there before the chain.
-std::string StreamChain::checkInputs() {
+std::string MaximumChain::checkInputs() {
   for (Operation *user : scores.getUsers())
     if (!members.contains(user) && !pulled.contains(user))
       return "has scores that are needed elsewhere: " + user->getName().getStringRef().str();
@@ -151,7 +180,7 @@ std::string StreamChain::checkInputs() {
   return "";
 }
 
-void StreamChain::collectInputs(Value value, int64_t axis) {
+void ReductionChain::collectInputs(Value value, int64_t axis) {
   Operation *op = value.getDefiningOp();
   if (axis < 0 && op && op->hasTrait<OpTrait::ConstantLike>())
     return;
