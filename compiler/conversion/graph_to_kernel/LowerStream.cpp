@@ -36,6 +36,15 @@ using BodyBuilder = ImplicitLocOpBuilder;
 /// Elements of a block: enough to pay for rescaling the states, few enough for the cache next to
 /// the core. Blocks consist of pieces, so that they can be cut into tiles.
 static constexpr int64_t kBlock = 256, kPiece = 32;
+/// Where nothing but the elements is kept of a block, sums across vectors and rescaling are what
+/// costs.
+static constexpr int64_t kPlainBlock = 2048;
+
+static int64_t sizeOfBlocks(graph::StreamOp op) {
+  bool isProduct =
+      op.getLift().walk([](graph::ContractOp) { return WalkResult::interrupt(); }).wasInterrupted();
+  return isProduct ? kBlock : kPlainBlock;
+}
 
 /// The split form: tasks that keep a machine busy, rows that make one of them, and blocks that are
 /// worth a state of their own. How many parts there are must not depend on the number of threads,
@@ -446,16 +455,17 @@ std::optional<MaskedBlocks> StreamLowering::findMasks(Level level) {
 
 /// As few blocks as the largest size allows, all of the same size: a short axis is one short block.
 void StreamLowering::cutIntoBlocks(DimAttr extent) {
+  int64_t most = sizeOfBlocks(op);
   DimExpr one = DimExpr::constant(op.getContext(), 1);
-  DimExpr count = DimExpr::max(DimExpr(extent).ceilDiv(kBlock), one);
+  DimExpr count = DimExpr::max(DimExpr(extent).ceilDiv(most), one);
   DimExpr pieces = DimExpr::max(DimExpr(extent).ceilDiv(count).ceilDiv(kPiece), one);
   DimExpr size = pieces * kPiece;
   blocks = {extent, size.get(), {DimExpr(extent).ceilDiv(size).get()}};
   if (blocks.size.isConstant())
     return;
   // That it is bounded, and a multiple, stands in the kernel: schedules rely on it.
-  Value most = emitter.constantIndex(kBlock / kPiece), by = emitter.constantIndex(kPiece);
-  Value bounded = arith::MinSIOp::create(builder, op.getLoc(), emitter.extent(pieces), most);
+  Value mostPieces = emitter.constantIndex(most / kPiece), by = emitter.constantIndex(kPiece);
+  Value bounded = arith::MinSIOp::create(builder, op.getLoc(), emitter.extent(pieces), mostPieces);
   blocks.sizeValue = arith::MulIOp::create(builder, op.getLoc(), bounded, by);
   emitter.setExtent(blocks.size, blocks.sizeValue);
 }
@@ -534,7 +544,7 @@ DimExpr tessera::lower::getStreamParts(graph::StreamOp op) {
   for (auto [place, dim] : llvm::enumerate(rows))
     tasks = tasks * (place + 1 == rows.size() ? DimExpr(dim).ceilDiv(kRowsOfATask) : DimExpr(dim));
   DimExpr wanted = DimExpr::constant(context, kTasks).ceilDiv(DimExpr::max(tasks, one));
-  DimExpr most = DimExpr(op.getExtent()).ceilDiv(kBlock * kBlocksOfAPart);
+  DimExpr most = DimExpr(op.getExtent()).ceilDiv(sizeOfBlocks(op) * kBlocksOfAPart);
   DimExpr parts = DimExpr::max(DimExpr::min(wanted, most), one);
   return parts ? parts : one;
 }

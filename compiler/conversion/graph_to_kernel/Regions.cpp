@@ -336,16 +336,76 @@ void BatchedRegion::guard(linalg::GenericOp stage, const llvm::SmallBitVector &t
   }
 }
 
+/// The number that is every element of a tensor; null for others.
+static Value constantOf(Value tensor) {
+  if (auto fill = tensor.getDefiningOp<linalg::FillOp>())
+    return fill.getInputs()[0];
+  auto stage = tensor.getDefiningOp<linalg::GenericOp>();
+  if (!stage || stage.getNumReductionLoops() || stage.getNumResults() != 1)
+    return {};
+  Value yielded = stage.getRegion().front().getTerminator()->getOperand(0);
+  if (auto constant = yielded.getDefiningOp<arith::ConstantOp>()) {
+    OpBuilder builder(stage);
+    return arith::ConstantOp::create(builder, stage.getLoc(), constant.getValue());
+  }
+  auto argument = dyn_cast<BlockArgument>(yielded);
+  bool copies = argument && argument.getOwner() == &stage.getRegion().front() &&
+                argument.getArgNumber() < stage.getNumDpsInputs();
+  return copies ? constantOf(stage.getDpsInputs()[argument.getArgNumber()]) : Value();
+}
+
+/// The sum of a constant along the axis is a product: with as many elements as a block has.
+bool BatchedRegion::countInstead(linalg::GenericOp stage, const llvm::SmallBitVector &tailLoops) {
+  Block &body = stage.getRegion().front();
+  auto sum = body.getTerminator()->getOperand(0).getDefiningOp<arith::AddFOp>();
+  if (stage.getNumReductionLoops() != 1 || tailLoops.count() != 1 || !sum ||
+      stage.getNumDpsInputs() != 1 || stage.getNumDpsInits() != 1 ||
+      body.getOperations().size() != 2 ||
+      stage.getIteratorTypesArray()[tailLoops.find_first()] != utils::IteratorType::reduction ||
+      neutralOf(stage, sum) != OpBuilder(stage).getZeroAttr(sum.getType()))
+    return false;
+  Value constant = constantOf(stage.getDpsInputs()[0]);
+  if (!constant || constant.getType() != sum.getType())
+    return false;
+  OpBuilder &builder = emitter.getBuilder();
+  Value init = batchInit(stage.getDpsInits()[0]);
+  unsigned rank = rankOf(init);
+  Value size = emitter.extent(blocks.size);
+  auto counted = linalg::GenericOp::create(
+      builder, stage.getLoc(), init.getType(), ValueRange{}, init,
+      {builder.getMultiDimIdentityMap(rank)},
+      SmallVector<utils::IteratorType>(rank, utils::IteratorType::parallel),
+      [&](OpBuilder &inner, Location loc, ValueRange) {
+        ImplicitLocOpBuilder b(loc, inner);
+        SmallVector<Value> block;
+        for (unsigned loop = 0; loop < blocks.loops(); ++loop)
+          block.push_back(linalg::IndexOp::create(b, loop));
+        Value zero = arith::ConstantIndexOp::create(b, 0);
+        Value rest = arith::SubIOp::create(b, extent, blocks.position(b, block, zero));
+        Value count = arith::MaxSIOp::create(b, arith::MinSIOp::create(b, rest, size), zero);
+        Value number = arith::IndexCastOp::create(b, b.getI64Type(), count);
+        number = arith::SIToFPOp::create(b, sum.getType(), number);
+        linalg::YieldOp::create(b, Value(arith::MulFOp::create(b, number, constant)));
+      });
+  kernel::setStage(counted, kernel::getStageName(stage));
+  batched[stage.getResult(0)] = counted.getResult(0);
+  return true;
+}
+
 LogicalResult BatchedRegion::batch(linalg::GenericOp stage) {
   bool depends =
       llvm::any_of(stage.getOperands(), [&](Value value) { return batched.count(value); });
   stage.getRegion().walk(
       [&](tensor::ExtractOp extract) { depends |= batched.count(extract.getTensor()); });
-  if (!depends)
-    return success();
   llvm::SmallBitVector tailLoops(stage.getNumLoops());
   if (failed(findTailLoops(stage, tailLoops)))
     return failure();
+  // The last block has fewer elements, even where all of them are the same.
+  for (unsigned loop : tailLoops.set_bits())
+    depends |=
+        blocks.hasTail() && stage.getIteratorTypesArray()[loop] == utils::IteratorType::reduction;
+  if (!depends || (blocks.hasTail() && countInstead(stage, tailLoops)))
+    return success();
 
   OpBuilder &builder = emitter.getBuilder();
   unsigned outer = blocks.loops(), loops = stage.getNumLoops() + outer;

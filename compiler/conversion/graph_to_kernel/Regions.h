@@ -90,6 +90,7 @@ private:
   llvm::LogicalResult batch(mlir::linalg::GenericOp stage);
   llvm::LogicalResult findTailLoops(mlir::linalg::GenericOp stage, llvm::SmallBitVector &loops);
   mlir::Value batchInit(mlir::Value init);
+  bool countInstead(mlir::linalg::GenericOp stage, const llvm::SmallBitVector &tailLoops);
   void guard(mlir::linalg::GenericOp stage, const llvm::SmallBitVector &tailLoops);
   bool guardSum(mlir::linalg::GenericOp stage, unsigned loop);
   mlir::Value zeroPastEnd(mlir::linalg::GenericOp stage, mlir::OpOperand &operand, unsigned dim);

@@ -4,17 +4,19 @@
 // changes:
 //   m = max s,  sums of e^(s - m) * gamma,   repaired by e^(m - m')
 //   m = max s,  the place where it is,       repaired by choosing again
+//   t = sum x,  sums of (x - mean)^2,        repaired by the distance of means (MomentChain.cpp)
 // where gamma is anything of the elements: 1, a factor, the other operand of a contraction. Sums
 // that need no maximum come along: the logit of the label beside the log-sum-exp of all. A shift
 // may be larger than the maximum of the axis (a sink's logit). The theorem is "the general rule" of
 // the design's section on streams.
 //
-// A chain is found from its maximum: forward, whatever is computed from the scores
+// A chain is found from its first reduction: forward, whatever is computed from the scores
 // (FollowChain.cpp); backward, what the scores are computed from (PullChain.cpp).
 //
 //===----------------------------------------------------------------------===//
-#include "compiler/transforms/graph/Passes.h"
 #include "compiler/transforms/graph/MaximumChain.h"
+#include "compiler/transforms/graph/MomentChain.h"
+#include "compiler/transforms/graph/Passes.h"
 
 namespace tessera::transforms {
 #define GEN_PASS_DEF_GRAPHFORMSTREAMS
@@ -128,18 +130,24 @@ struct GraphFormStreams : tessera::transforms::impl::GraphFormStreamsBase<GraphF
     return formed;
   }
 
-  bool formFrom(graph::ReduceOp maximum) {
-    seen.insert(maximum);
-    if (maximum.getKind() != graph::ReduceKind::max)
-      return false;
-    MaximumChain chain(maximum, roundedWeights);
-    std::string reason = chain.find();
-    if (explain)
-      maximum.emitRemark() << (reason.empty() ? "begins a stream " + chain.describe()
-                                              : "begins no stream: it " + reason);
+  bool formFrom(graph::ReduceOp reduce) {
+    seen.insert(reduce);
+    if (reduce.getKind() == graph::ReduceKind::max)
+      return form(reduce, std::make_unique<MaximumChain>(reduce, roundedWeights));
+    if (reduce.getKind() == graph::ReduceKind::sum)
+      return form(reduce, std::make_unique<MomentChain>(reduce));
+    return false;
+  }
+
+  bool form(graph::ReduceOp reduce, std::unique_ptr<ReductionChain> chain) {
+    std::string reason = chain->find();
+    // Most sums are no beginning of anything: only of those that are, it is told why not.
+    if (explain && (reason.empty() || chain->isBegun()))
+      reduce.emitRemark() << (reason.empty() ? "begins a stream " + chain->describe()
+                                             : "begins no stream: it " + reason);
     if (!reason.empty())
       return false;
-    chain.replace();
+    chain->replace();
     ++numFormed;
     return true;
   }

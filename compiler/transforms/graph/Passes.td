@@ -79,7 +79,8 @@ def GraphFormStreams : Pass<"graph-form-streams", "::mlir::ModuleOp"> {
   let description = [{
     The maximum of scores, its place, sums of e^(x - max x) and contractions with it, and sums of the scores
     themselves, however they are spelled: attention, softmax before a product, cross-entropy and the choice
-    of a class over computed logits. Scores and weights are not stored.
+    of a class over computed logits. Scores and weights are not stored. Long rows are read once for their
+    mean and variance.
 
     ```mlir
     %s = graph.contract "md,kd->mk" %q, %k : ...

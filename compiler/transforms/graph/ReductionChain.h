@@ -29,6 +29,8 @@ public:
   /// "" when the ops around the first reduction are a chain that pays as one kernel, else why they
   /// are not.
   virtual std::string find() = 0;
+  /// Whether more than the first reduction was found.
+  virtual bool isBegun() const { return true; }
   /// What was found, for people.
   virtual std::string describe() const = 0;
   void replace();
@@ -48,7 +50,8 @@ protected:
 
   // What finalize knows: own results of the chain, made from states, and maps of them.
   virtual bool isOwn(mlir::Value value) const = 0;
-  virtual mlir::Value makeOwn(graph::GraphBuilder &b, mlir::Value value, mlir::ValueRange states) = 0;
+  virtual mlir::Value makeOwn(graph::GraphBuilder &b, mlir::Value value,
+                              mlir::ValueRange states) = 0;
   bool isKnownInside(mlir::Value kept) const;
   mlir::Value findInside(graph::GraphBuilder &b, mlir::Value kept, mlir::ValueRange states);
   /// Values that are used behind the stream and made in it. What is only a map of results joins the

@@ -46,8 +46,7 @@ Value ReductionChain::findInside(graph::GraphBuilder &b, Value kept, ValueRange 
   return found;
 }
 
-llvm::SetVector<Value>
-ReductionChain::takeMaps(const llvm::SmallPtrSetImpl<Operation *> &kept) {
+llvm::SetVector<Value> ReductionChain::takeMaps(const llvm::SmallPtrSetImpl<Operation *> &kept) {
   results.clear(); // Some came since.
   isResult(first.getResult());
   // What only the chain reads goes with it.
@@ -155,12 +154,12 @@ graph::StreamOp ReductionChain::writeStream(OpBuilder &builder, StringRef symbol
     ValueRange both = entry.getArguments();
     return merge(b, both.take_front(states.size()), both.drop_front(states.size()));
   });
-  write(finalizing, states, [&](graph::GraphBuilder &b, Block &entry) {
-    return finalize(b, entry.getArguments());
-  });
+  write(finalizing, states,
+        [&](graph::GraphBuilder &b, Block &entry) { return finalize(b, entry.getArguments()); });
   TypeRange types = finalizing.front().getTerminator()->getOperandTypes();
-  auto stream = graph::StreamOp::create(builder, loc, types, operands, axes,
-                                        builder.getArrayAttr(neutral), builder.getStringAttr(symbol));
+  auto stream =
+      graph::StreamOp::create(builder, loc, types, operands, axes, builder.getArrayAttr(neutral),
+                              builder.getStringAttr(symbol));
   stream.getLift().takeBody(lifting);
   stream.getMerge().takeBody(merging);
   stream.getFinalize().takeBody(finalizing);
