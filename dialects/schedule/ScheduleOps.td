@@ -281,7 +281,8 @@ def Schedule_Tail : I32EnumAttr<"Tail", "What happens at the end of a loop that 
 
 def Schedule_Storage : I32EnumAttr<"Storage", "Where the values of a stage are kept", [
     I32EnumAttrCase<"Stack", 0, "stack">,
-    I32EnumAttrCase<"Register", 1, "register">]> {
+    I32EnumAttrCase<"Register", 1, "register">,
+    I32EnumAttrCase<"Tile", 2, "tile">]> {
   let cppNamespace = "::tessera::schedule";
 }
 
@@ -423,6 +424,10 @@ def Schedule_PrefetchOp : Schedule_Directive<"prefetch"> {
 
 def Schedule_StoreOp : Schedule_Directive<"store"> {
   let summary = "Chooses where the values of a stage are kept";
+  let description = [{
+    `stack`: where Halide shares places among small buffers; `register`: on the stack, also when it is large;
+    `tile`: a place of its own, whose elements become registers: it is small, and every index into it is constant.
+  }];
   let arguments = (ins Schedule_Storage:$storage);
   let assemblyFormat = "$storage attr-dict";
 }

@@ -427,7 +427,9 @@ private:
     }
     case Directive::ComputeRoot: stage.func.compute_root(); return;
     case Directive::StoreStack: stage.func.store_in(Halide::MemoryType::Stack); return;
-    case Directive::StoreRegister: stage.func.store_in(Halide::MemoryType::Heap); return;
+    case Directive::StoreRegister: stage.func.store_in(Halide::MemoryType::Register); return;
+    // Halide shares places on the stack; what it allocates gets one of its own (StackSlots.cpp).
+    case Directive::StoreTile: stage.func.store_in(Halide::MemoryType::Heap); return;
     case Directive::BoundStorage: stage.func.bound_storage(at(0).var, number); break;
     case Directive::Prefetch:
       return onStage([&](auto &s) {

@@ -56,9 +56,11 @@ static LogicalResult describe(Operation *op, const HalideProgram &program, Direc
       })
       .Case([&](ComputeRootOp op) { return set(Directive::ComputeRoot, {}); })
       .Case([&](StoreOp op) {
-        return set(op.getStorage() == Storage::Stack ? Directive::StoreStack
-                                                     : Directive::StoreRegister,
-                   {});
+        switch (op.getStorage()) {
+        case Storage::Stack: return set(Directive::StoreStack, {});
+        case Storage::Register: return set(Directive::StoreRegister, {});
+        case Storage::Tile: return set(Directive::StoreTile, {});
+        }
       })
       .Case([&](BoundStorageOp op) {
         return set(Directive::BoundStorage, {op.getLoop()}, op.getExtent());

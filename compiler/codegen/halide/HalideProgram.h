@@ -109,6 +109,7 @@ struct Directive {
     ComputeRoot,
     StoreStack,
     StoreRegister,
+    StoreTile,
     BoundExtent,
     BoundStorage,
     Prefetch

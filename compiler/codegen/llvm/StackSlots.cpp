@@ -107,8 +107,9 @@ struct Slot {
   SmallVector<CallInst *> allocations;
 };
 
+/// Vectors at the end of a buffer read past it, what nobody uses: that has to be there.
 uint64_t bytesOf(CallInst *allocation) {
-  return cast<ConstantInt>(allocation->getArgOperand(1))->getZExtValue();
+  return alignTo(cast<ConstantInt>(allocation->getArgOperand(1))->getZExtValue(), kAlignment);
 }
 
 /// Places for the allocations of one function: each goes to the first in which it disturbs nobody.

@@ -76,6 +76,7 @@ public:
   }
   void computeRoot() { schedule::ComputeRootOp::create(builder, loc); }
   void storeOnStack() { schedule::StoreOp::create(builder, loc, schedule::Storage::Stack); }
+  void storeAsTile() { schedule::StoreOp::create(builder, loc, schedule::Storage::Tile); }
   void storeInRegisters() { schedule::StoreOp::create(builder, loc, schedule::Storage::Register); }
   void boundExtent(const std::string &loop, int64_t extent) {
     schedule::BoundExtentOp::create(builder, loc, loop, extent);

@@ -215,7 +215,7 @@ private:
     std::string at = (member.rows.empty() ? hostColumns : host.rows) + "_t";
     StageWriter init = writer.stage(member.stage);
     init.computeAt(member.host, at);
-    init.storeInRegisters();
+    init.storeAsTile();
     for (auto [loop, bound] : llvm::zip_equal(member.loops, member.bounds)) {
       if (loop == member.columns && member.isPadded)
         init.boundExtent(loop + "_t", 1);

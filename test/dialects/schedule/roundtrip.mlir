@@ -45,6 +45,8 @@ schedule.func @dense_s for @dense {
     schedule.compute_at "out" loop "t"
     // CHECK: schedule.store stack
     schedule.store stack
+    // CHECK: schedule.store tile
+    schedule.store tile
     // CHECK: schedule.bound_extent "n" 16
     schedule.bound_extent "n" 16
     // CHECK: schedule.bound_storage "m" 8
