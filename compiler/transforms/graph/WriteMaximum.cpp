@@ -14,7 +14,7 @@ using How = Term::How;
 
 /// A value of the scores' dims without the axis, at the dims of a sum.
 Value MaximumChain::spread(graph::GraphBuilder &b, Operation *op, unsigned operand, Value kept,
-                          ArrayRef<DimAttr> dims) {
+                           ArrayRef<DimAttr> dims) {
   auto contract = llvm::dyn_cast<graph::ContractOp>(op);
   if (!contract)
     return kept;
@@ -51,8 +51,8 @@ Value MaximumChain::makeOwn(graph::GraphBuilder &b, Value value, ValueRange stat
   const Sum *sum = sumOf(value);
   if (!sum)
     return stateValues[0];
-  Value total = addTerms(
-      b, *sum, [&](unsigned term) { return scaleInside(b, *sum, term, stateValues); });
+  Value total =
+      addTerms(b, *sum, [&](unsigned term) { return scaleInside(b, *sum, term, stateValues); });
   if (const Term &term = sum->terms.front(); term.isInfinite)
     total = b.create<graph::SelectOp>(findInside(b, term.isInfinite, stateValues),
                                       findInside(b, term.atInfinite, stateValues), total);
@@ -61,7 +61,7 @@ Value MaximumChain::makeOwn(graph::GraphBuilder &b, Value value, ValueRange stat
 
 /// Applies the factors that left the sum of a term, those that are found.
 Value MaximumChain::scale(graph::GraphBuilder &b, const Sum &sum, const Term &term, Value value,
-                         llvm::function_ref<Value(Value)> find) {
+                          llvm::function_ref<Value(Value)> find) {
   Value unscaled = value;
   ArrayRef<DimAttr> dims = dimsOf(sum.result());
   for (const Term::Factor &factor : term.fixed) {
@@ -104,7 +104,7 @@ Value MaximumChain::scale(graph::GraphBuilder &b, const Sum &sum, const Term &te
 }
 
 Value MaximumChain::scaleInside(graph::GraphBuilder &b, const Sum &sum, unsigned term,
-                               ValueRange stateValues) {
+                                ValueRange stateValues) {
   std::optional<unsigned> state = sum.states[term];
   Value value = state ? stateValues[*state + 1] : count(b, dimsOf(sum.result()));
   return scale(b, sum, sum.terms[term], value, [&](Value kept) {
@@ -113,7 +113,7 @@ Value MaximumChain::scaleInside(graph::GraphBuilder &b, const Sum &sum, unsigned
 }
 
 Value MaximumChain::addTerms(graph::GraphBuilder &b, const Sum &sum,
-                            llvm::function_ref<Value(unsigned)> get) {
+                             llvm::function_ref<Value(unsigned)> get) {
   Value total;
   for (auto [number, term] : llvm::enumerate(sum.terms)) {
     Value value = get(number);
@@ -292,8 +292,8 @@ void MaximumChain::prepare(graph::GraphBuilder &b) {
   }
   for (graph::ArgReduceOp place : places) {
     Type type = graph::getTensorType(place.getResult()).getElementType();
-    Value positions = b.create<graph::IotaOp>(
-        graph::TensorType::get({dimsOf(scores)[axis]}, type), int64_t(0));
+    Value positions =
+        b.create<graph::IotaOp>(graph::TensorType::get({dimsOf(scores)[axis]}, type), int64_t(0));
     positionsOfPlaces.push_back(positions);
     inputs.insert({positions, 0});
   }
@@ -337,7 +337,7 @@ Value MaximumChain::findOutside(graph::GraphBuilder &b, Value value, ValueRange 
 }
 
 SmallVector<std::pair<Value, Value>> MaximumChain::resultsOf(graph::GraphBuilder &b,
-                                                            ValueRange streamed) {
+                                                             ValueRange streamed) {
   SmallVector<std::pair<Value, Value>> pairs;
   for (const Output &output : outputs)
     pairs.push_back({output.value, findOutside(b, output.value, streamed)});
