@@ -12,10 +12,14 @@ using namespace tessera;
 using namespace tessera::kernel;
 
 /// More depth than shared memory holds, more columns than registers do.
-static constexpr int64_t kMostDepth = 256, kMostColumns = 256;
+static constexpr int64_t kMostScores = 2, kMostDepth = 256, kMostColumns = 256;
 
-const StreamStages::Reduction &StreamStages::scores() const {
-  return *llvm::find_if(reductions, [](const Reduction &r) { return r.kind == Reduction::Scores; });
+SmallVector<const StreamStages::Reduction *> StreamStages::scores() const {
+  SmallVector<const Reduction *> found;
+  for (const Reduction &reduction : reductions)
+    if (reduction.kind == Reduction::Scores)
+      found.push_back(&reduction);
+  return found;
 }
 
 const StreamStages::Reduction *StreamStages::sums() const {
@@ -25,7 +29,10 @@ const StreamStages::Reduction *StreamStages::sums() const {
 }
 
 int64_t StreamStages::getSharedBytes(const StreamTile &tile) const {
-  const int64_t size = isMatrix ? 2 : 4, depthExtent = getPaddedDepth();
+  const int64_t size = isMatrix ? 2 : 4;
+  int64_t depthExtent = 0;
+  for (const Reduction *score : scores())
+    depthExtent += getPaddedDepth(*score);
   const int64_t columns = columnExtent ? getPaddedColumns(tile) : 0;
   int64_t bytes =
       tile.rows() * depthExtent * size + tile.keyWarps * tile.keys * (depthExtent + columns) * size;
@@ -177,8 +184,9 @@ private:
     auto count = [&](Reduction::Kind kind) {
       return llvm::count_if(stream.reductions, [&](auto &r) { return r.kind == kind; });
     };
-    if (count(Reduction::Scores) != 1)
-      return fail(Twine(count(Reduction::Scores)) + " products give its scores, not one");
+    if (count(Reduction::Scores) < 1 || count(Reduction::Scores) > kMostScores)
+      return fail(Twine(count(Reduction::Scores)) + " products give its scores, not 1 to " +
+                  Twine(kMostScores));
     if (count(Reduction::Row) == 0)
       return fail("no reduction of a row of scores gives a state");
     if (count(Reduction::Sums) > 1)
@@ -293,22 +301,30 @@ private:
   }
 
   bool readProducts() {
-    Reduction &scores =
-        *llvm::find_if(stream.reductions, [](auto &r) { return r.kind == Reduction::Scores; });
-    std::optional<int64_t> depth = constantExtent(scores.stage, scores.reduced);
-    if (!depth || *depth < 1 || *depth > kMostDepth)
-      return fail("the depth of the scores is not known, or above " + Twine(kMostDepth));
-    stream.depth = *depth;
-    if (!sortFactors(scores, StreamStages::kKeys))
-      return fail("both factors of the scores, or none, follow the keys");
-    if (isAlong(scores, scores.left, int(stream.blocks)))
-      return fail("the factor along rows changes from block to block");
+    SmallVector<Reduction *> scores, products;
+    for (Reduction &reduction : stream.reductions)
+      if (reduction.kind == Reduction::Scores)
+        scores.push_back(&reduction);
+    for (Reduction *score : scores) {
+      std::optional<int64_t> depth = constantExtent(score->stage, score->reduced);
+      if (!depth || *depth < 1 || *depth > kMostDepth)
+        return fail("the depth of the scores is not known, or above " + Twine(kMostDepth));
+      score->depth = *depth;
+      if (!sortFactors(*score, StreamStages::kKeys))
+        return fail("both factors of the scores, or none, follow the keys");
+      if (isAlong(*score, score->left, int(stream.blocks)))
+        return fail("the factor along rows changes from block to block");
+    }
+    auto isRow = [&](unsigned loop) {
+      return llvm::all_of(scores, [&](Reduction *score) {
+        return isAlong(*score, score->left, int(loop)) && !isAlong(*score, score->right, int(loop));
+      });
+    };
     // The innermost one of which there may be more than one: for one query the heads of a group,
     // which share their keys.
     bool isOne = true;
     for (unsigned loop = 0; loop < stream.merge.getNumLoops(); ++loop)
-      if (loop != stream.blocks && loop != stream.columns.value_or(~0u) &&
-          isAlong(scores, scores.left, int(loop)) && !isAlong(scores, scores.right, int(loop))) {
+      if (loop != stream.blocks && loop != stream.columns.value_or(~0u) && isRow(loop)) {
         const bool isSingle = constantExtent(stream.merge, loop) == 1;
         if (!stream.rows || !isSingle || isOne)
           stream.rows = loop;
@@ -323,7 +339,7 @@ private:
           (stream.rows && isAlong(*sums, sums->right, int(*stream.rows))))
         return fail("the factors of the weighted sum are no weights of rows and keys");
     }
-    SmallVector<Reduction *> products = {&scores};
+    products = scores;
     if (sums != stream.reductions.end())
       products.push_back(sums);
     stream.isMatrix = llvm::all_of(products, [](Reduction *product) {

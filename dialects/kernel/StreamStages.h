@@ -31,22 +31,26 @@ struct StreamStages {
     Product product;                ///< of scores and sums: `lhs` does not depend on ...
     mlir::Value left, right;        ///< of the product: along rows; along keys (sums: columns)
     unsigned reduced = 0;           ///< the loop that is reduced
+    int64_t depth = 1;              ///< of scores: the extent of that loop
   };
 
   mlir::linalg::GenericOp merge;
   unsigned blocks = 0;                     ///< its loop over blocks
   std::optional<unsigned> rows, columns;   ///< its loop over rows; that of sums
-  llvm::SmallVector<Reduction> reductions; ///< producers first; one of scores, at most one of sums
+  llvm::SmallVector<Reduction> reductions; ///< producers first; at most one of sums
   llvm::SmallBitVector isAlike;            ///< results that are the same for all columns
   bool isMatrix = false;                   ///< products are what matrix instructions multiply
-  int64_t depth = 1, columnExtent = 0;     ///< of the scores' product; 0: no columns
+  int64_t columnExtent = 0;                ///< 0: no columns
   int64_t keyStep = 1;                     ///< what the number of keys in a block is a multiple of
 
-  const Reduction &scores() const;
+  /// The products that scores are computed from: most often one.
+  llvm::SmallVector<const Reduction *> scores() const;
   const Reduction *sums() const;
   /// Bytes of memory that a block of threads shares.
   int64_t getSharedBytes(const StreamTile &tile) const;
-  int64_t getPaddedDepth() const { return roundUp(depth, isMatrix ? 16 : 4); }
+  int64_t getPaddedDepth(const Reduction &score) const {
+    return roundUp(score.depth, isMatrix ? 16 : 4);
+  }
   /// Columns that several warps share are so many that chunks of 16 bytes change places within
   /// those of one of them.
   int64_t getPaddedColumns(const StreamTile &tile) const {

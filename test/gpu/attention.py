@@ -13,10 +13,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "python"))
 from attention_models import VARIANTS  # noqa: E402
 from attention_models import arrays, inputs_of  # noqa: E402
 
-# Scores of two products, and f64, are merged by a row of launches.
-OTHERS = {"latent", "absorbed", "plain64"}
+# States of f64 are merged by a row of launches.
+OTHERS = {"plain64"}
 # By matrices as well: what differs in places, states and results.
-MATRICES = {"plain", "grouped", "heads_last", "keys_first", "one_query", "with_statistics", "log_sum_exp", "from_here_on", "sink", "cache"}
+MATRICES = {"plain", "grouped", "heads_last", "keys_first", "one_query", "with_statistics", "log_sum_exp", "from_here_on", "sink", "cache", "latent"}
 SIZES = ({"H": 2, "M": 19, "K": 37}, {"H": 3, "M": 1, "K": 1}, {"H": 1, "M": 0, "K": 4}, {"H": 1, "M": 67, "K": 300}, {"H": 2, "M": 1, "K": 600})
 
 

@@ -83,7 +83,8 @@ BlockStream::Factor BlockStream::makeFactor(const Reduction &reduction, Value sc
   factor.lines = lines;
   factor.perChunk = 128 / factor.element.getIntOrFloatBitWidth();
   factor.chunks = padded / factor.perChunk;
-  const int along = &reduction == &stream.scores() ? StreamStages::kOther : int(*stream.columns);
+  const int along =
+      reduction.kind == Reduction::Scores ? StreamStages::kOther : int(*stream.columns);
   const auto *loop = llvm::find(reduction.follows, along);
   linalg::GenericOp from = reduction.stage;
   if (!findSource(factor, from, scalar, unsigned(loop - reduction.follows.begin())))
@@ -102,23 +103,35 @@ LogicalResult BlockStream::layOut() {
   if (tile.keyWarps > 1 || stream.columnExtent > 64)
     f.function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), b.getI32IntegerAttr(1));
   warp = div(thread, 32);
-  const Reduction &scores = stream.scores();
-  queries = makeFactor(scores, scores.left, true, stream.depth, stream.getPaddedDepth(), rowExtent);
-  keys = makeFactor(scores, scores.right, false, stream.depth, stream.getPaddedDepth(), tile.keys);
-  keys.offset = queries.lines * queries.chunks * 16;
-  weightOffset = keys.offset + keys.lines * keys.chunks * 16;
+  weightOffset = 0;
+  auto put = [&](Factor &factor) {
+    factor.offset = weightOffset;
+    weightOffset += factor.lines * factor.chunks * 16;
+  };
+  for (const Reduction *score : stream.scores()) {
+    const int64_t depth = score->depth, padded = stream.getPaddedDepth(*score);
+    ScoreFactors &both = factors.emplace_back();
+    both.queries = makeFactor(*score, score->left, true, depth, padded, rowExtent);
+    both.keys = makeFactor(*score, score->right, false, depth, padded, tile.keys);
+    put(both.queries);
+  }
+  const int64_t firstOwn = weightOffset;
+  for (ScoreFactors &both : factors)
+    put(both.keys);
   if (const Reduction *sums = stream.sums()) {
     values = makeFactor(*sums, sums->right, false, stream.columnExtent,
                         stream.getPaddedColumns(tile), tile.keys);
-    values.offset = weightOffset;
-    weightOffset += values.lines * values.chunks * 16;
+    put(values);
   }
   if (tile.keyWarps > 1) {
-    keys.isOwn = values.isOwn = true;
-    ownBytes = weightOffset - keys.offset + (stream.isMatrix ? 0 : 16 * (tile.keys + 4) * 4);
+    values.isOwn = true;
+    for (ScoreFactors &both : factors)
+      both.keys.isOwn = true;
+    ownBytes = weightOffset - firstOwn + (stream.isMatrix ? 0 : 16 * (tile.keys + 4) * 4);
   }
-  const auto *loop = llvm::find(scores.follows, int(StreamStages::kKeys));
-  FailureOr<Value> extent = f.loopExtent(scores.stage, unsigned(loop - scores.follows.begin())),
+  const Reduction &score = *stream.scores().front();
+  const auto *loop = llvm::find(score.follows, int(StreamStages::kKeys));
+  FailureOr<Value> extent = f.loopExtent(score.stage, unsigned(loop - score.follows.begin())),
                    blocks = f.loopExtent(stage, stream.blocks);
   if (failed(extent) || failed(blocks))
     return failure();
@@ -263,8 +276,9 @@ FailureOr<SmallVector<Value>> BlockStream::run() {
   auto copyKeys = [&](Value number) -> LogicalResult {
     Value isThere = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, number, total);
     FailureOr<Values> done = f.guard(isThere, {}, [&](Values) -> FailureOr<Values> {
-      if (failed(copy(keys, stepOf(number))))
-        return failure();
+      for (const ScoreFactors &both : factors)
+        if (failed(copy(both.keys, stepOf(number))))
+          return failure();
       return Values();
     });
     NVVM::CpAsyncCommitGroupOp::create(b);
@@ -284,7 +298,12 @@ FailureOr<SmallVector<Value>> BlockStream::run() {
     total = arith::MinSIOp::create(b, arith::AddIOp::create(b, begin, part), total);
   }
   FailureOr<Value> first = skips ? skipBlocks(begin) : FailureOr(begin);
-  if (failed(first) || failed(copy(queries, {})) || failed(copyKeys(*first)))
+  if (failed(first))
+    return failure();
+  for (const ScoreFactors &both : factors)
+    if (failed(copy(both.queries, {})))
+      return failure();
+  if (failed(copyKeys(*first)))
     return failure();
   if (tile.keyWarps > 1) {
     NVVM::CpAsyncWaitGroupOp::create(b, b.getI32IntegerAttr(0));

@@ -92,6 +92,8 @@ private:
                                        llvm::ArrayRef<Value> added);
   bool followsColumns(Value scalar);
   void setRow(unsigned row);
+  /// Scores are of all products, one after the other.
+  void setScore(llvm::ArrayRef<Value> scores, size_t number);
   Value acrossRow(Value value, llvm::function_ref<Value(Value, Value)> combine);
 
   // StreamCopy.cpp
@@ -105,6 +107,7 @@ private:
 
   // StreamMultiply.cpp
   mlir::FailureOr<Values> multiplyScores();
+  mlir::FailureOr<Values> multiplyScores(const Factor &queries, const Factor &keys);
   /// The columns of some units, from weights: fragments of a matrix, or what lies in memory.
   mlir::FailureOr<Values> multiplyWeights(llvm::ArrayRef<Value> weights, int64_t unit,
                                           int64_t units);
@@ -146,7 +149,12 @@ private:
   int64_t rowExtent = 0; ///< of the tile
   Value rowTile, rowCount, keyCount;
   Value steps, total; ///< pieces of a block, and of all
-  Factor queries, keys, values;
+  /// The factors of a product that gives scores.
+  struct ScoreFactors {
+    Factor queries, keys;
+  };
+  llvm::SmallVector<ScoreFactors, 1> factors; ///< as stream.scores()
+  Factor values;
   int64_t weightOffset = 0, ownBytes = 0; ///< of a warp, where it has keys of its own
   Value warp;
 

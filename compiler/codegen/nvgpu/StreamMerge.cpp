@@ -43,6 +43,12 @@ void BlockStream::setRow(unsigned row) {
     f.sharedValues[reduced] = values[row];
 }
 
+void BlockStream::setScore(ArrayRef<Value> scores, size_t number) {
+  const size_t count = scores.size() / factors.size();
+  for (auto [product, score] : llvm::enumerate(stream.scores()))
+    f.sharedValues[score->stage] = {scores[product * count + number]};
+}
+
 /// Lanes beside each other have a row.
 Value BlockStream::acrossRow(Value value, llvm::function_ref<Value(Value, Value)> combine) {
   for (int64_t distance = 1; distance < lanesOfRow(); distance *= 2) {
@@ -78,8 +84,7 @@ LogicalResult BlockStream::reduceRows(const Reduction &reduction, ArrayRef<Value
       for (int64_t element = 0; element < keyWidth(); ++element) {
         place.key = arith::AddIOp::create(b, now.first, index(keyOfLane(unit, element)));
         Value isThere = isWhole ? Value() : boundKey(b, place.key, keyCount);
-        f.sharedValues[stream.scores().stage] = {
-            scores[size_t((unit * rowsOfLane() + row) * keyWidth() + element)]};
+        setScore(scores, size_t((unit * rowsOfLane() + row) * keyWidth() + element));
         FailureOr<Values> next = f.body(stage, loopsOf(reduction.follows, place), running);
         if (failed(next))
           return failure();
@@ -101,7 +106,7 @@ FailureOr<SmallVector<Value>> BlockStream::computeWeights(ArrayRef<Value> scores
   const Reduction &sums = *stream.sums();
   const bool isWhole = stream.keyStep % tile.keys == 0;
   Value zero = arith::ConstantOp::create(b, b.getZeroAttr(sums.left.getType()));
-  Values weights(scores.size());
+  Values weights(scores.size() / factors.size());
   for (int64_t row = 0; row < rowsOfLane(); ++row) {
     setRow(unsigned(row));
     Place place{now.block, rowAt(rowOfLane(row)), {}, {}, {}};
@@ -110,7 +115,7 @@ FailureOr<SmallVector<Value>> BlockStream::computeWeights(ArrayRef<Value> scores
         place.key = arith::AddIOp::create(b, now.first, index(keyOfLane(unit, element)));
         Value isThere = isWhole ? Value() : boundKey(b, place.key, keyCount);
         const auto number = size_t((unit * rowsOfLane() + row) * keyWidth() + element);
-        f.sharedValues[stream.scores().stage] = {scores[number]};
+        setScore(scores, number);
         IRMapping known;
         FailureOr<Value> weight =
             f.scalar(sums.stage, sums.left, loopsOf(sums.follows, place), known);

@@ -61,7 +61,19 @@ Value BlockStream::weightByte(Value place) {
 }
 
 FailureOr<SmallVector<Value>> BlockStream::multiplyScores() {
-  const Reduction &scores = stream.scores();
+  Values all;
+  for (const ScoreFactors &both : factors) {
+    FailureOr<Values> scores = multiplyScores(both.queries, both.keys);
+    if (failed(scores))
+      return failure();
+    all.append(*scores);
+  }
+  return all;
+}
+
+FailureOr<SmallVector<Value>> BlockStream::multiplyScores(const Factor &queries,
+                                                          const Factor &keys) {
+  const Reduction &scores = *queries.reduction;
   Values sums(size_t(keyUnits() * rowsOfLane() * keyWidth()), initial(scores));
   Value first = firstRow();
   if (stream.isMatrix) {
