@@ -13,9 +13,10 @@
 //
 // What is no such vector, or a longer table, is a load.
 //
-// Where a register holds 8 entries, four reads whose indices lie side by side in memory, as parts
-// of bytes, become one of 32 lanes: shuffles of bytes look up each byte of the entries (none for
-// bytes that are 0 in all of them), and the bytes are put together, half a register at a time:
+// Where a register holds 8 entries, reads of 32 lanes whose indices are parts of bytes in memory,
+// or four of 8 that lie side by side, are made together: shuffles of bytes look up each byte of the
+// entries (none for bytes that are 0 in all of them), and the bytes are put together, half a
+// register at a time:
 //
 //   %codes = <32 x i8> loaded, its fourths in the order in which the halves are put together
 //   %b0 = pshufb(%byte0OfEntries, %codes), ..., %b3 = pshufb(%byte3OfEntries, %codes)
@@ -175,9 +176,10 @@ private:
     Value *base = nullptr;
     int64_t offset = 0;
     unsigned shift = 0, mask = 0xff; ///< first the one, then the other
+    unsigned lanes = 8;              ///< or 32
     bool operator<(const Codes &other) const {
-      return std::tie(base, shift, mask, offset) <
-             std::tie(other.base, other.shift, other.mask, other.offset);
+      return std::tie(lanes, base, shift, mask, offset) <
+             std::tie(other.lanes, other.base, other.shift, other.mask, other.offset);
     }
   };
 
@@ -199,8 +201,10 @@ private:
     codes.load = dyn_cast<LoadInst>(value);
     auto *type = dyn_cast<FixedVectorType>(value->getType());
     if (!codes.load || !codes.load->isSimple() || codes.load->getParent() != call->getParent() ||
-        !type || type->getNumElements() != 8 || !type->getElementType()->isIntegerTy(8))
+        !type || !type->getElementType()->isIntegerTy(8) ||
+        (type->getNumElements() != 8 && type->getNumElements() != 32))
       return std::nullopt;
+    codes.lanes = type->getNumElements();
     for (auto [isShift, amount] : reverse(steps)) {
       codes.shift += isShift ? amount : 0;
       codes.mask = isShift ? codes.mask >> amount : codes.mask & amount;
@@ -238,12 +242,14 @@ private:
     for (auto &[block, all] : blocks) {
       llvm::sort(all);
       SmallVector<std::pair<CallInst *, ArrayRef<Codes>>> groups; // With the first call of each.
-      for (ArrayRef<Codes> rest = all; rest.size() >= 4;) {
-        ArrayRef<Codes> group = rest.take_front(4);
-        bool fits = true;
-        for (int64_t i : {1, 2, 3})
-          fits &= group[i].base == group[0].base && group[i].shift == group[0].shift &&
-                  group[i].mask == group[0].mask && group[i].offset == group[0].offset + 8 * i;
+      for (ArrayRef<Codes> rest = all; !rest.empty();) {
+        size_t count = rest[0].lanes == 32 ? 1 : 4;
+        ArrayRef<Codes> group = rest.take_front(count);
+        bool fits = group.size() == count;
+        for (const Codes &codes : group)
+          fits &= codes.lanes == group[0].lanes && codes.base == group[0].base &&
+                  codes.shift == group[0].shift && codes.mask == group[0].mask &&
+                  codes.offset == group[0].offset + 8 * (&codes - group.data());
         if (fits) {
           CallInst *first = group[0].call;
           for (const Codes &codes : group)
@@ -252,7 +258,7 @@ private:
           if (canLoadAt(first, group))
             groups.emplace_back(first, group);
         }
-        rest = rest.drop_front(fits ? 4 : 1);
+        rest = rest.drop_front(fits ? count : 1);
       }
       llvm::sort(groups, [](auto &a, auto &b) { return a.first->comesBefore(b.first); });
       DenseMap<std::pair<Value *, int64_t>, Value *> loaded;
@@ -263,8 +269,10 @@ private:
         if (!bytes)
           bytes = loadInHalves(builder, group[0]);
         std::array<Value *, 4> found = lookUpBytes(builder, bytes, group[0].shift, group[0].mask);
-        for (auto [codes, value] : zip(group, found)) {
-          codes.call->replaceAllUsesWith(value);
+        if (group.size() == 1)
+          found[0] = concatenateVectors(builder, found);
+        for (auto [number, codes] : enumerate(group)) {
+          codes.call->replaceAllUsesWith(found[number]);
           done.push_back(codes.call);
         }
       }

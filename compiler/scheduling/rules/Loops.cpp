@@ -261,13 +261,14 @@ private:
     if (reducer.panelStride < reducer.panelPeriod)
       update.unroll(k + "_b"); // Where a code lies in its bytes becomes a constant.
     update.reorder(order);
-    for (StageWriter *stage : {&init, &update}) {
-      stage->vectorizeEven(c + "_i", reducer.lanes);
-      if (reducer.columnTile > reducer.lanes)
-        stage->unroll(c + "_i");
+    init.vectorizeEven(c + "_i", reducer.lanes);
+    if (reducer.columnTile > reducer.lanes)
+      init.unroll(c + "_i");
+    // Codes are short: all columns together fill a register before they are converted.
+    update.vectorizeEven(c + "_i", reducer.columnTile);
+    for (StageWriter *stage : {&init, &update})
       if (!r.empty())
         stage->unroll(r + "_i");
-    }
   }
 
   /// Columns are unpacked for all rows of a block at a time. The steps of a unit are unrolled: what
