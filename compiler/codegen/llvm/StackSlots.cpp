@@ -136,6 +136,21 @@ SmallVector<Slot> assignSlots(ArrayRef<CallInst *> allocations, bool sharesTiles
   return slots;
 }
 
+/// Halide says of each access which buffer it is to, so that those to others may change places with
+/// it. Of buffers that share a place that is no longer true.
+void forgetBuffers(Value &place) {
+  SetVector<Value *> addresses;
+  addresses.insert(&place);
+  for (unsigned i = 0; i < addresses.size(); ++i)
+    for (User *user : addresses[i]->users()) {
+      auto *instruction = cast<Instruction>(user);
+      instruction->setMetadata(LLVMContext::MD_tbaa, nullptr);
+      if (isa<GetElementPtrInst, CastInst, PHINode, SelectInst>(instruction) &&
+          instruction->getType()->isPtrOrPtrVectorTy())
+        addresses.insert(instruction);
+    }
+}
+
 } // namespace
 
 void moveAllocationsToStack(Module &module) {
@@ -173,6 +188,8 @@ void moveAllocationsToStack(Module &module) {
       call->replaceAllUsesWith(place);
       call->eraseFromParent();
     }
+    if (slot.allocations.size() > 1)
+      forgetBuffers(*place);
   }
   if (Function *release = module.getFunction("halide_free"); release && release->isDeclaration()) {
     IRBuilder<> builder(BasicBlock::Create(module.getContext(), "", release));
