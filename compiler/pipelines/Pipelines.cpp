@@ -34,6 +34,7 @@ void tessera::addGraphPasses(mlir::OpPassManager &passes, bool forGpu) {
   // Last: what is equal is one value now, and nothing looks into streams afterwards.
   transforms::GraphFormStreamsOptions streams;
   streams.roundedWeights = forGpu;
+  streams.longRows = !forGpu;
   passes.addPass(transforms::createGraphFormStreams(streams));
   passes.addPass(mlir::createCanonicalizerPass());
 }

@@ -134,7 +134,7 @@ struct GraphFormStreams : tessera::transforms::impl::GraphFormStreamsBase<GraphF
     seen.insert(reduce);
     if (reduce.getKind() == graph::ReduceKind::max)
       return form(reduce, std::make_unique<MaximumChain>(reduce, roundedWeights));
-    if (reduce.getKind() == graph::ReduceKind::sum)
+    if (longRows && reduce.getKind() == graph::ReduceKind::sum)
       return form(reduce, std::make_unique<MomentChain>(reduce));
     return false;
   }

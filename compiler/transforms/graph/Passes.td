@@ -94,7 +94,9 @@ def GraphFormStreams : Pass<"graph-form-streams", "::mlir::ModuleOp"> {
   let options = [
     Option<"explain", "explain", "bool", "false", "Say of every maximum what follows from it">,
     Option<"roundedWeights", "rounded-weights", "bool", "false",
-           "Also where weights are rounded before a product, and its result behind it: those of a block are then, and what is merged">];
+           "Also where weights are rounded before a product, and its result behind it: those of a block are then, and what is merged">,
+    Option<"longRows", "long-rows", "bool", "true",
+           "Means and variances of long rows, too, which a GPU reduces better by its blocks of threads">];
   let statistics = [Statistic<"numFormed", "formed", "Streams">];
 }
 
