@@ -160,10 +160,12 @@ def bench_models(table, seconds):
 
 
 def bench_int8(table, seconds, folder):
-    title, name, shapes = REAL_MODELS[1]
-    [(source, shape)] = shapes.items()
-    picture = to_numbers(example_picture().resize(shape[:1:-1]))  # Of noise, nothing that says how accurate it is comes out.
-    bench_int8_model(table, title, MODELS / name, {source: np.ascontiguousarray(picture[None])}, seconds, folder, in_turns)
+    # Of noise, nothing that says how accurate it is comes out: all of the picture is found in, one line of it is read.
+    pictures = [example_picture(), example_picture().crop((20, 18, 420, 78))]
+    for (title, name, shapes), picture in zip(REAL_MODELS[1:3], pictures):
+        [(source, shape)] = shapes.items()
+        numbers = to_numbers(picture.resize(shape[:1:-1]))
+        bench_int8_model(table, title, MODELS / name, {source: np.ascontiguousarray(numbers[None])}, seconds, folder, in_turns)
 
 
 def run_tool(*command):
@@ -203,20 +205,30 @@ def quantized_product(size, quantized):
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10).SerializeToString()
 
 
-def bench_integers(table, seconds):
+def bench_integers(table, seconds, folder):
+    """Products of bytes, of one row as well; the peak is the rate of the instruction that sums four of them, where there is one."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    for size in (256, 512, 1024):
+    path = folder / "peak.onnx"
+    path.write_bytes(quantized_product(64, True))
+    run_tool("tessera-compile", str(path), "-o", str(folder / "peak.tsm"), "-q")
+    peak = json.loads(run_tool("tessera-bench", str(folder / "peak.tsm"), "--json", "--threads", "1", "--time", "0.1",
+                               "-i", "x=64x64xu8"))["machine"]["byte_products_per_core"]
+    for rows, size in ((1, 1024), (7, 333), (256, 256), (512, 512), (1000, 999), (1024, 1024), (2048, 2048)):
         model = quantized_product(size, True)
         ours, floats = (tessera.compile(m).context(threads=1) for m in (model, quantized_product(size, False)))
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        x = {"x": np.random.default_rng(1).integers(0, 256, (size, size)).astype(np.uint8)}
+        x = {"x": np.random.default_rng(1).integers(0, 256, (rows, size)).astype(np.uint8)}
         y = {"x": x["x"].astype(np.float32)}
         times = in_turns([lambda: ours.run(x), lambda: session.run(None, x), lambda: floats.run(y)], seconds, of=min)
-        rates = [2 * size**3 / time * 1e-9 for time in times]
+        rates = [2 * rows * size**2 / time * 1e-9 for time in times]
+        title = f"int8 product {rows}x{size}x{size}"
         note = f"int8 {rates[0]:.1f}, onnxruntime's int8 {rates[1]:.1f}, our f32 {rates[2]:.1f} GOP/s"
-        table.add(f"int8 product {size}^3, 1 thread", times[0] / times[1], "of ORT time", note)
-        table.add(f"int8 product {size}^3 against f32", times[0] / times[2], "of f32 time", "")
+        table.add(f"{title}, 1 thread", times[0] / times[1], "of ORT time", note)
+        table.add(f"{title} against f32", times[0] / times[2], "of f32 time", most=1)
+        if peak:
+            table.add(f"{title}, rate", rates[0] / (peak * 1e-9) * 100, "% of peak", f"of {peak * 1e-9:.1f} GOP/s",
+                      least=85 if rows >= 512 else None)
 
 
 def torch_attention(query, keys, values):
@@ -347,7 +359,7 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         parts = {"models": lambda: bench_models(table, options.seconds),
                  "products": lambda: bench_products(table, options.seconds, Path(name)),
-                 "integers": lambda: bench_integers(table, options.seconds),
+                 "integers": lambda: bench_integers(table, options.seconds, Path(name)),
                  "int8": lambda: bench_int8(table, options.seconds, Path(name)),
                  "attention": lambda: bench_attention(table, options.seconds),
                  "launches": lambda: bench_launches(table, options.seconds),

@@ -49,17 +49,20 @@ def quantize(model, inputs, folder):
 def bench_int8_model(table, title, model, inputs, seconds, folder, in_turns):
     ours, report = quantize(model, inputs, folder)
     theirs = quantize_for_onnxruntime(model, inputs, folder)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    sessions = [onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-                for path in (model, theirs) if path]
-    contexts = [module.context(threads=1) for module in (ours, tessera.compile(model))]
-    runs = [lambda context=context: context.run(inputs) for context in contexts]
-    runs += [lambda session=session: session.run(None, inputs) for session in sessions]
-    times = in_turns(runs, seconds, of=min)
     error = max(row["relative_error"] for row in report["accuracy"])
-    note = f"int8 {times[0] * 1e3:.1f} ms (relative error {error:.2g}), f32 {times[1] * 1e3:.1f} ms"
-    table.add(f"{title} int8, 1 thread", times[0] / times[1], "of f32 time", note)
-    if theirs:
-        table.add(f"{title} int8 against onnxruntime's", times[0] / times[3], "of ORT time",
-                  f"onnxruntime int8 {times[3] * 1e3:.1f} ms, f32 {times[2] * 1e3:.1f} ms")
+    plain = tessera.compile(model)
+    for threads in (1, 2):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        sessions = [onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+                    for path in (model, theirs) if path]
+        contexts = [module.context(threads=threads) for module in (ours, plain)]
+        runs = [lambda context=context: context.run(inputs) for context in contexts]
+        runs += [lambda session=session: session.run(None, inputs) for session in sessions]
+        times = in_turns(runs, seconds, of=min)
+        note = f"int8 {times[0] * 1e3:.1f} ms (relative error {error:.2g}), f32 {times[1] * 1e3:.1f} ms"
+        subject = f"{title} int8, {threads} thread{'s' * (threads > 1)}"
+        table.add(subject, times[0] / times[1], "of f32 time", note, most=1)
+        if theirs:
+            table.add("the same, against onnxruntime's", times[0] / times[3], "of ORT time",
+                      f"onnxruntime int8 {times[3] * 1e3:.1f} ms, f32 {times[2] * 1e3:.1f} ms")

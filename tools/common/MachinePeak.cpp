@@ -26,14 +26,15 @@ constexpr int kChains = 12;
 #if defined(__x86_64__)
 
 // One step of every chain: register i += register 14 * register 15, all of them zero.
-#define TESSERA_CHAINS(R)                                                                          \
-  "vfmadd231ps %%" R "14, %%" R "15, %%" R "0\n\tvfmadd231ps %%" R "14, %%" R "15, %%" R "1\n\t"   \
-  "vfmadd231ps %%" R "14, %%" R "15, %%" R "2\n\tvfmadd231ps %%" R "14, %%" R "15, %%" R "3\n\t"   \
-  "vfmadd231ps %%" R "14, %%" R "15, %%" R "4\n\tvfmadd231ps %%" R "14, %%" R "15, %%" R "5\n\t"   \
-  "vfmadd231ps %%" R "14, %%" R "15, %%" R "6\n\tvfmadd231ps %%" R "14, %%" R "15, %%" R "7\n\t"   \
-  "vfmadd231ps %%" R "14, %%" R "15, %%" R "8\n\tvfmadd231ps %%" R "14, %%" R "15, %%" R "9\n\t"   \
-  "vfmadd231ps %%" R "14, %%" R "15, %%" R "10\n\tvfmadd231ps %%" R "14, %%" R "15, %%" R "11\n\t"
-#define TESSERA_LOOP(R) "vzeroall\n\t1:\n\t" TESSERA_CHAINS(R) "dec %0\n\tjnz 1b\n\tvzeroupper"
+#define TESSERA_CHAINS(I, R)                                                                       \
+  I " %%" R "14, %%" R "15, %%" R "0\n\t" I " %%" R "14, %%" R "15, %%" R "1\n\t" I " %%" R        \
+    "14, %%" R "15, %%" R "2\n\t" I " %%" R "14, %%" R "15, %%" R "3\n\t" I " %%" R "14, %%" R     \
+    "15, %%" R "4\n\t" I " %%" R "14, %%" R "15, %%" R "5\n\t" I " %%" R "14, %%" R "15, %%" R     \
+    "6\n\t" I " %%" R "14, %%" R "15, %%" R "7\n\t" I " %%" R "14, %%" R "15, %%" R "8\n\t" I      \
+    " %%" R "14, %%" R "15, %%" R "9\n\t" I " %%" R "14, %%" R "15, %%" R "10\n\t" I " %%" R       \
+    "14, %%" R "15, %%" R "11\n\t"
+#define TESSERA_LOOP(I, R)                                                                         \
+  "vzeroall\n\t1:\n\t" TESSERA_CHAINS(I, R) "dec %0\n\tjnz 1b\n\tvzeroupper"
 #define TESSERA_CLOBBERS                                                                           \
   "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",         \
       "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "cc"
@@ -41,11 +42,28 @@ constexpr int kChains = 12;
 void multiplyAdd(int vectorBits) {
   int64_t steps = kSteps;
   if (vectorBits == 512)
-    __asm__ volatile(TESSERA_LOOP("zmm") : "+r"(steps) : : TESSERA_CLOBBERS);
+    __asm__ volatile(TESSERA_LOOP("vfmadd231ps", "zmm") : "+r"(steps) : : TESSERA_CLOBBERS);
   else if (vectorBits == 256)
-    __asm__ volatile(TESSERA_LOOP("ymm") : "+r"(steps) : : TESSERA_CLOBBERS);
+    __asm__ volatile(TESSERA_LOOP("vfmadd231ps", "ymm") : "+r"(steps) : : TESSERA_CLOBBERS);
   else
-    __asm__ volatile(TESSERA_LOOP("xmm") : "+r"(steps) : : TESSERA_CLOBBERS);
+    __asm__ volatile(TESSERA_LOOP("vfmadd231ps", "xmm") : "+r"(steps) : : TESSERA_CLOBBERS);
+}
+
+// vpdpbusd: sums of four products u8 x s8.
+void dotProducts(int vectorBits) {
+  int64_t steps = kSteps;
+  if (vectorBits == 512)
+    __asm__ volatile(TESSERA_LOOP("vpdpbusd", "zmm") : "+r"(steps) : : TESSERA_CLOBBERS);
+  else
+    __asm__ volatile(TESSERA_LOOP("%{vex%} vpdpbusd", "ymm") : "+r"(steps) : : TESSERA_CLOBBERS);
+}
+
+// 0: the processor has no such instruction for vectors of at most so many bits.
+int widestDotProduct(int vectorBits) {
+  __builtin_cpu_init();
+  if (vectorBits >= 512 && __builtin_cpu_supports("avx512vnni"))
+    return 512;
+  return vectorBits >= 256 && __builtin_cpu_supports("avxvnni") ? 256 : 0;
 }
 
 int widestVector() {
@@ -59,6 +77,8 @@ int widestVector() {
 
 int widestVector() { return 0; }
 void multiplyAdd(int) {}
+int widestDotProduct(int) { return 0; }
+void dotProducts(int) {}
 
 #endif
 
@@ -79,6 +99,13 @@ double measureFlops(int vectorBits) {
     return 0;
   double flops = 2.0 * kSteps * kChains * (vectorBits / 32);
   return flops / bestTime(0.1, [&] { multiplyAdd(vectorBits); });
+}
+
+double measureDotProducts(int vectorBits) {
+  if (vectorBits == 0)
+    return 0;
+  double operations = 2.0 * kSteps * kChains * (vectorBits / 8);
+  return operations / bestTime(0.1, [&] { dotProducts(vectorBits); });
 }
 
 double measureRead() {
@@ -114,6 +141,7 @@ MachinePeak measureMachinePeak(int vectorBits) {
                                                                  : 128,
                                              128, widest);
   peak.flopsPerCore = measureFlops(peak.vectorBits);
+  peak.byteProductsPerCore = measureDotProducts(widestDotProduct(peak.vectorBits));
   peak.bytesPerSecond = measureRead();
   return peak;
 }

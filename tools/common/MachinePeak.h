@@ -7,11 +7,13 @@ namespace tessera::tools {
 struct MachinePeak {
   double flopsPerCore =
       0; // f32 operations a second of one core, a fused multiply-add counting as two
-  double bytesPerSecond = 0; // read by one core from memory, beyond every cache
-  int vectorBits = 0;        // of the multiply-adds that were measured
+  double byteProductsPerCore = 0; // multiplications and additions a second of u8 x s8 (vpdpbusd), 0
+                                  // where the processor has no such instruction
+  double bytesPerSecond = 0;      // read by one core from memory, beyond every cache
+  int vectorBits = 0;             // of the multiply-adds that were measured
 };
 
-// Runs for about a third of a second on the calling thread and counts its processor time, so that
+// Runs for about half a second on the calling thread and counts its processor time, so that
 // other programs on the machine disturb it little; the best of many short runs counts. Vectors are
 // at most `vectorBits` wide and as wide as the processor has them (512, 256, 128).
 MachinePeak measureMachinePeak(int vectorBits = 512);

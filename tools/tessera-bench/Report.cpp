@@ -137,6 +137,7 @@ nlohmann::json toJson(const Benchmark &b) {
            {{"cpu", cpuName()},
             {"cpus", std::thread::hardware_concurrency()},
             {"flops_per_core", b.peak.flopsPerCore},
+            {"byte_products_per_core", b.peak.byteProductsPerCore},
             {"bytes_per_second", b.peak.bytesPerSecond},
             {"vector_bits", b.peak.vectorBits}}},
           {"warnings", b.disturbances}};

@@ -18,6 +18,16 @@ TEST(MachinePeak, IsPlausible) {
   EXPECT_LT(peak.flopsPerCore, 24e9 * 2 * lanes);
 }
 
+TEST(MachinePeak, ProductsOfBytesHaveOneOfTheirOwn) {
+  const MachinePeak peak = measureMachinePeak();
+  if (peak.byteProductsPerCore == 0)
+    GTEST_SKIP() << "this processor has no vpdpbusd";
+  // It multiplies four pairs where a multiply-add of f32 has one, on as many units or half as many.
+  EXPECT_GT(peak.byteProductsPerCore, 1.2 * peak.flopsPerCore);
+  EXPECT_LT(peak.byteProductsPerCore, 10 * peak.flopsPerCore);
+  EXPECT_EQ(measureMachinePeak(128).byteProductsPerCore, 0);
+}
+
 TEST(MachinePeak, NarrowerVectorsDoLess) {
   const MachinePeak narrow = measureMachinePeak(128), wide = measureMachinePeak();
   if (wide.vectorBits <= 128)
