@@ -2,6 +2,7 @@
 #include "dialects/kernel/StreamStages.h"
 
 #include "dialects/kernel/Kernel.h"
+#include "dialects/kernel/LoopTracer.h"
 #include "dialects/kernel/Operations.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -46,10 +47,6 @@ int64_t StreamStages::getSharedBytes(const StreamTile &tile) const {
   return std::max(bytes, tile.warps() * 16 * (last + 8 + int64_t(isAlike.size())) * 4);
 }
 
-static AffineMap resultMap(linalg::GenericOp stage) {
-  return stage.getMatchingIndexingMap(stage.getDpsInitOperand(0));
-}
-
 /// Whether two loops have one extent, as far as the operands say.
 static OpFoldResult extentOf(Value tensor, unsigned dim) {
   auto type = cast<RankedTensorType>(tensor.getType());
@@ -83,50 +80,6 @@ static std::optional<int64_t> constantExtent(linalg::GenericOp stage, unsigned l
 }
 
 namespace {
-/// What the loops of all stages behind one are, consumers before their producers.
-class Tracer {
-public:
-  static constexpr int kOther = StreamStages::kOther;
-  using Loops = SmallVector<int>;
-
-  Loops *lookup(linalg::GenericOp stage) {
-    auto found = loops.find(stage);
-    return found == loops.end() ? nullptr : &found->second;
-  }
-  Loops &begin(linalg::GenericOp stage) { return loops[stage]; }
-
-  void follow(linalg::GenericOp stage) {
-    for (OpOperand &operand : stage->getOpOperands()) {
-      if (!isa<RankedTensorType>(operand.get().getType()))
-        continue;
-      Loops place;
-      for (AffineExpr expr : stage.getMatchingIndexingMap(&operand).getResults()) {
-        auto dim = dyn_cast<AffineDimExpr>(expr);
-        place.push_back(dim ? loops[stage][dim.getPosition()] : kOther);
-      }
-      note(operand.get(), place);
-    }
-    stage.getRegion().walk([&](tensor::ExtractOp extract) {
-      note(extract.getTensor(), Loops(extract.getIndices().size(), kOther));
-    });
-  }
-
-private:
-  void note(Value tensor, ArrayRef<int> place) {
-    auto producer = tensor.getDefiningOp<linalg::GenericOp>();
-    if (!producer)
-      return;
-    auto [entry, isNew] = loops.try_emplace(producer, Loops(producer.getNumLoops(), kOther));
-    for (auto [expr, loop] : llvm::zip_equal(resultMap(producer).getResults(), place))
-      if (auto dim = dyn_cast<AffineDimExpr>(expr)) {
-        int &known = entry->second[dim.getPosition()];
-        known = isNew || known == loop ? loop : kOther;
-      }
-  }
-
-  llvm::DenseMap<Operation *, Loops> loops;
-};
-
 class Matcher {
 public:
   using Reduction = StreamStages::Reduction;
@@ -167,13 +120,13 @@ private:
   }
 
   bool findReductions() {
-    Tracer tracer;
-    Tracer::Loops &own = tracer.begin(stream.merge);
+    LoopTracer tracer;
+    LoopTracer::Loops &own = tracer.begin(stream.merge);
     for (unsigned loop = 0; loop < stream.merge.getNumLoops(); ++loop)
       own.push_back(int(loop));
     for (Operation *op = stream.merge; op; op = op->getPrevNode()) {
       auto stage = dyn_cast<linalg::GenericOp>(op);
-      Tracer::Loops *loops = stage ? tracer.lookup(stage) : nullptr;
+      LoopTracer::Loops *loops = stage ? tracer.lookup(stage) : nullptr;
       if (!loops)
         continue;
       if (stage != stream.merge && stage.getNumReductionLoops() && !readReduction(stage, *loops))
@@ -200,7 +153,7 @@ private:
     return true;
   }
 
-  bool readReduction(linalg::GenericOp stage, Tracer::Loops &loops) {
+  bool readReduction(linalg::GenericOp stage, LoopTracer::Loops &loops) {
     const std::string name = getStageName(stage).str();
     SmallVector<unsigned> reduced;
     stage.getReductionDims(reduced);
@@ -377,8 +330,8 @@ std::optional<SmallVector<unsigned>> kernel::followMerged(linalg::GenericOp outp
       result[loop] = loop;
     return result;
   }
-  Tracer tracer;
-  Tracer::Loops &own = tracer.begin(output);
+  LoopTracer tracer;
+  LoopTracer::Loops &own = tracer.begin(output);
   for (unsigned loop = 0; loop < output.getNumLoops(); ++loop)
     own.push_back(int(loop));
   if (output.getNumReductionLoops())
@@ -387,7 +340,7 @@ std::optional<SmallVector<unsigned>> kernel::followMerged(linalg::GenericOp outp
   bool isRead = false, fits = true;
   for (Operation *op = output; op && op != merge.getOperation(); op = op->getPrevNode()) {
     auto stage = dyn_cast<linalg::GenericOp>(op);
-    Tracer::Loops *loops = stage ? tracer.lookup(stage) : nullptr;
+    LoopTracer::Loops *loops = stage ? tracer.lookup(stage) : nullptr;
     if (!loops)
       continue;
     if (stage.getNumReductionLoops())
@@ -406,7 +359,7 @@ std::optional<SmallVector<unsigned>> kernel::followMerged(linalg::GenericOp outp
         if (loop == columns && isAlike)
           continue;
         auto dim = dyn_cast<AffineDimExpr>(expr);
-        const int place = dim ? (*loops)[dim.getPosition()] : Tracer::kOther;
+        const int place = dim ? (*loops)[dim.getPosition()] : LoopTracer::kOther;
         fits &= place >= 0 && (result[loop] == ~0u || result[loop] == unsigned(place));
         result[loop] = unsigned(place);
       }
