@@ -12,6 +12,8 @@ Block::Block(const Program &program, const Kernel &kernel, const Launch &launch,
       threads(size_t(launch.block[0]) * launch.block[1] * launch.block[2]),
       shared((program.sharedBytes + 15) / 16 * 16 + launch.dynamicShared,
              uint32_t(threads.size())) {
+  for (Type type : kernel.registerTypes)
+    masks.push_back(~uint64_t(0) >> (64 - 8 * getBytes(type)));
   for (size_t i = 0; i < threads.size(); ++i) {
     Thread &thread = threads[i];
     thread.number = uint32_t(i);
@@ -62,17 +64,13 @@ bool Block::fail(const Thread &thread, const Instruction &x, const std::string &
   return false;
 }
 
-bool Block::read(Thread &thread, const Instruction &x, const Operand &operand, uint64_t &value) {
+bool Block::readOther(Thread &thread, const Instruction &x, const Operand &operand,
+                      uint64_t &value) {
   const auto mask = [](uint32_t lane) { return uint32_t(1) << lane; };
   const uint32_t lane = thread.number % 32;
   switch (operand.kind) {
   case Operand::Register:
-    if (!thread.isWritten[operand.reg])
-      return fail(thread, x, "register " + kernel.registers[operand.reg] + " was never written");
-    value = thread.registers[operand.reg] + operand.value;
-    if (operand.negated)
-      value = !value;
-    return true;
+    return fail(thread, x, "register " + kernel.registers[operand.reg] + " was never written");
   case Operand::Immediate:
     value = operand.value;
     if (operand.reg == 1 + uint32_t(Space::Global) || operand.reg == 1 + uint32_t(Space::Const))
@@ -103,14 +101,6 @@ bool Block::read(Thread &thread, const Instruction &x, const Operand &operand, u
   case Special::LaneMaskGe: value = uint32_t(~(mask(lane) - 1)); break;
   }
   return true;
-}
-
-void Block::write(Thread &thread, const Operand &operand, uint64_t value) {
-  if (operand.kind != Operand::Register)
-    return;
-  const unsigned bytes = getBytes(kernel.registerTypes[operand.reg]);
-  thread.registers[operand.reg] = bytes == 8 ? value : value & ((uint64_t(1) << bytes * 8) - 1);
-  thread.isWritten[operand.reg] = 1;
 }
 
 /// Until the thread ends or has to wait.

@@ -55,8 +55,21 @@ private:
   bool reportStuck();
   bool fail(const Thread &thread, const Instruction &x, const std::string &message);
   Operands operandsOf(const Instruction &x) const { return kernel.operands.data() + x.first; }
-  bool read(Thread &thread, const Instruction &x, const Operand &operand, uint64_t &value);
-  void write(Thread &thread, const Operand &operand, uint64_t value);
+  bool read(Thread &thread, const Instruction &x, const Operand &operand, uint64_t &value) {
+    if (operand.kind != Operand::Register || !thread.isWritten[operand.reg])
+      return readOther(thread, x, operand, value);
+    value = thread.registers[operand.reg] + operand.value;
+    if (operand.negated)
+      value = !value;
+    return true;
+  }
+  bool readOther(Thread &thread, const Instruction &x, const Operand &operand, uint64_t &value);
+  void write(Thread &thread, const Operand &operand, uint64_t value) {
+    if (operand.kind != Operand::Register)
+      return;
+    thread.registers[operand.reg] = value & masks[operand.reg];
+    thread.isWritten[operand.reg] = 1;
+  }
   // Memory.cpp
   uint8_t *resolve(Thread &thread, const Instruction &x, Space space, uint64_t address,
                    uint64_t bytes, uint64_t align, Access access);
@@ -83,6 +96,7 @@ private:
   const Launch &launch;
   std::vector<uint8_t> &globals;
   std::vector<Thread> threads;
+  std::vector<uint64_t> masks; ///< of what each register holds
   SharedMemory shared;
   uint32_t index[3] = {0, 0, 0};
   size_t lastRegion = 0;

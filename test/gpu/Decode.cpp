@@ -11,26 +11,19 @@
 namespace tessera::ptx {
 namespace {
 
-struct TypeName {
-  const char *name;
-  Type type;
-  uint8_t bytes;
-};
-constexpr TypeName kTypes[] = {
-    {"", Type::None, 0},        {"pred", Type::Pred, 1}, {"b8", Type::B8, 1},
-    {"b16", Type::B16, 2},      {"b32", Type::B32, 4},   {"b64", Type::B64, 8},
-    {"u8", Type::U8, 1},        {"u16", Type::U16, 2},   {"u32", Type::U32, 4},
-    {"u64", Type::U64, 8},      {"s8", Type::S8, 1},     {"s16", Type::S16, 2},
-    {"s32", Type::S32, 4},      {"s64", Type::S64, 8},   {"f16", Type::F16, 2},
-    {"f16x2", Type::F16x2, 4},  {"bf16", Type::BF16, 2}, {"bf16x2", Type::BF16x2, 4},
-    {"tf32", Type::TF32, 4},    {"f32", Type::F32, 4},   {"f64", Type::F64, 8},
-    {"e4m3", Type::E4M3, 1},    {"e5m2", Type::E5M2, 1}, {"e4m3x2", Type::E4M3x2, 2},
-    {"e5m2x2", Type::E5M2x2, 2}};
-
 template <typename T> struct Named {
   const char *name;
   T value;
 };
+constexpr Named<Type> kTypes[] = {
+    {"pred", Type::Pred}, {"b8", Type::B8},         {"b16", Type::B16},
+    {"b32", Type::B32},   {"b64", Type::B64},       {"u8", Type::U8},
+    {"u16", Type::U16},   {"u32", Type::U32},       {"u64", Type::U64},
+    {"s8", Type::S8},     {"s16", Type::S16},       {"s32", Type::S32},
+    {"s64", Type::S64},   {"f16", Type::F16},       {"f16x2", Type::F16x2},
+    {"bf16", Type::BF16}, {"bf16x2", Type::BF16x2}, {"tf32", Type::TF32},
+    {"f32", Type::F32},   {"f64", Type::F64},       {"e4m3", Type::E4M3},
+    {"e5m2", Type::E5M2}, {"e4m3x2", Type::E4M3x2}, {"e5m2x2", Type::E5M2x2}};
 constexpr Named<Compare> kCompares[] = {
     {"eq", Compare::Eq},   {"ne", Compare::Ne},   {"lt", Compare::Lt},   {"le", Compare::Le},
     {"gt", Compare::Gt},   {"ge", Compare::Ge},   {"lo", Compare::Lt},   {"ls", Compare::Le},
@@ -329,16 +322,7 @@ bool decodeWhole(std::string_view name, Instruction &x) {
 
 } // namespace
 
-unsigned getBytes(Type type) { return kTypes[size_t(type)].bytes; }
-bool isFloat(Type type) { return type >= Type::F16; }
-bool isSigned(Type type) { return type >= Type::S8 && type <= Type::S64; }
-
-std::optional<Type> typeOf(std::string_view name) {
-  for (const TypeName &row : kTypes)
-    if (!name.empty() && name == row.name)
-      return row.type;
-  return std::nullopt;
-}
+std::optional<Type> typeOf(std::string_view name) { return find(kTypes, name); }
 
 bool decode(std::string_view name, unsigned operands, Instruction &x) {
   std::vector<std::string_view> parts = splitName(name);

@@ -17,11 +17,16 @@ static std::string hex(uint64_t value) {
 uint8_t *Block::resolve(Thread &thread, const Instruction &x, Space space, uint64_t address,
                         uint64_t bytes, uint64_t align, Access access) {
   static constexpr const char *names[] = {"generic", "global", "shared", "local", "param", "const"};
-  const char *verb = access == Access::Read ? "read" : access == Access::Write ? "write" : "atomic";
-  const std::string what = std::string(verb) + " of " + std::to_string(bytes) + " bytes at " +
-                           names[int(space)] + " address " + hex(address);
+  // Texts are made where something is wrong only.
+  const auto what = [&] {
+    const char *verb = access == Access::Read    ? "read"
+                       : access == Access::Write ? "write"
+                                                 : "atomic";
+    return std::string(verb) + " of " + std::to_string(bytes) + " bytes at " + names[int(space)] +
+           " address " + hex(address);
+  };
   if (address % align) {
-    fail(thread, x, "misaligned " + what);
+    fail(thread, x, "misaligned " + what());
     return nullptr;
   }
   if (space == Space::Generic && address >= kLocalWindow) {
@@ -34,7 +39,7 @@ uint8_t *Block::resolve(Thread &thread, const Instruction &x, Space space, uint6
   const auto inside = [&](uint64_t size) {
     if (address <= size && bytes <= size - address)
       return true;
-    return fail(thread, x, "out of bounds: " + what + ", of " + std::to_string(size) + " bytes");
+    return fail(thread, x, "out of bounds: " + what() + ", of " + std::to_string(size) + " bytes");
   };
   switch (space) {
   case Space::Shared: {
@@ -47,7 +52,7 @@ uint8_t *Block::resolve(Thread &thread, const Instruction &x, Space space, uint6
         return nullptr;
       }
     if (std::string race = shared.touch(thread.number, address, bytes, access); !race.empty()) {
-      fail(thread, x, what + " " + race);
+      fail(thread, x, what() + " " + race);
       return nullptr;
     }
     return shared.bytes.data() + address;
@@ -75,7 +80,7 @@ uint8_t *Block::resolve(Thread &thread, const Instruction &x, Space space, uint6
       if (region.base <= address && (!nearest || region.base > nearest->base))
         nearest = &region;
     fail(thread, x,
-         "out of bounds: " + what +
+         "out of bounds: " + what() +
              (nearest
                   ? ", " + std::to_string(address - nearest->base) + " bytes behind the start of " +
                         nearest->name + " (" + std::to_string(nearest->size) + " bytes)"
@@ -89,7 +94,7 @@ uint8_t *Block::resolve(Thread &thread, const Instruction &x, Space space, uint6
       return region.isWritable && covers(region.base, region.size);
     });
     if (!isOther) {
-      fail(thread, x, what + ": " + memory[found].name + " may only be read");
+      fail(thread, x, what() + ": " + memory[found].name + " may only be read");
       return nullptr;
     }
   }

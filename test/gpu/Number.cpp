@@ -26,6 +26,8 @@ Format formatOf(Type type) {
   }
 }
 
+double powerOfTwo(int exponent) { return std::bit_cast<double>(uint64_t(exponent + 1023) << 52); }
+
 /// While it lives, the machine rounds so.
 class Rounding {
 public:
@@ -44,6 +46,15 @@ private:
 template <typename T> T opaque(T value) {
   volatile T kept = value;
   return kept;
+}
+
+/// The machine rounds to nearest where nobody says otherwise: what it has an instruction for needs
+/// no change of its mode, which costs more than everything else here.
+template <typename Float> uint64_t bitsOf(Float value) {
+  if constexpr (sizeof(Float) == 4)
+    return std::isnan(value) ? 0x7fffffff : std::bit_cast<uint32_t>(value);
+  else
+    return std::isnan(value) ? 0x7ff8000000000000 : std::bit_cast<uint64_t>(value);
 }
 
 /// f(a, b, c) in f64 such that a second rounding to a format of at most 50 bits gives what one
@@ -92,10 +103,10 @@ double toDouble(Type type, uint64_t bits) {
   else if (isTop && mantissa == (1 << f.mantissa) - 1)
     value = std::numeric_limits<double>::quiet_NaN();
   else if (exponent == 0)
-    value = std::ldexp(double(mantissa), 1 - f.bias - f.mantissa);
+    value = double(mantissa) * powerOfTwo(1 - f.bias - f.mantissa);
   else
-    value =
-        std::ldexp(double(mantissa + (int64_t(1) << f.mantissa)), exponent - f.bias - f.mantissa);
+    value = std::bit_cast<double>(uint64_t(exponent - f.bias + 1023) << 52 |
+                                  uint64_t(mantissa) << (52 - f.mantissa));
   return bits & signBit(type) ? -value : value;
 }
 
@@ -104,6 +115,8 @@ uint64_t fromDouble(Type type, double value, Round round, bool isSaturated) {
     return canonicalNan(type);
   if (type == Type::F64)
     return std::bit_cast<uint64_t>(value);
+  if (type == Type::F32 && round == Round::Nearest)
+    return std::bit_cast<uint32_t>(float(value));
   Format f = formatOf(type);
   const int padding = type == Type::TF32 ? 13 : 0;
   f.mantissa -= padding;
@@ -120,12 +133,14 @@ uint64_t fromDouble(Type type, double value, Round round, bool isSaturated) {
     bits = tooLarge;
   } else {
     // In units of the last place: an integer and a rest.
-    int exponent = magnitude ? std::ilogb(magnitude) : 1 - f.bias;
-    exponent = std::max(exponent, 1 - f.bias);
-    const double scaled = std::ldexp(magnitude, f.mantissa - exponent);
-    const double whole = std::floor(scaled), rest = scaled - whole;
-    uint64_t units = uint64_t(whole);
-    if (round == Round::Nearest ? rest > 0.5 || (rest == 0.5 && (units & 1)) : isAway && rest > 0)
+    const uint64_t given = std::bit_cast<uint64_t>(magnitude), hiddenBit = uint64_t(1) << 52;
+    const int found = std::max(int(given >> 52), 1) - 1023;
+    const int exponent = std::max(found, 1 - f.bias);
+    const uint64_t all = (given & (hiddenBit - 1)) | (given >= hiddenBit ? hiddenBit : 0);
+    const int dropped = std::min(52 - f.mantissa + exponent - found, 63);
+    const uint64_t rest = all & ((uint64_t(1) << dropped) - 1), half = uint64_t(1) << (dropped - 1);
+    uint64_t units = all >> dropped;
+    if (round == Round::Nearest ? rest > half || (rest == half && (units & 1)) : isAway && rest > 0)
       ++units;
     // A subnormal number has no hidden bit; carries walk into the exponent by themselves.
     const uint64_t hidden = uint64_t(1) << f.mantissa;
@@ -139,19 +154,39 @@ uint64_t fromDouble(Type type, double value, Round round, bool isSaturated) {
 }
 
 uint64_t fusedMultiplyAdd(Type type, double a, double b, double c, Round round) {
+  if (round == Round::Nearest && type == Type::F32)
+    return bitsOf(std::fma(float(a), float(b), float(c)));
+  if (round == Round::Nearest && type == Type::F64)
+    return bitsOf(std::fma(a, b, c));
   // An f32's product is exact in f64.
   return compute(type, round, [&] { return std::fma(opaque(a), b, c); });
 }
 uint64_t add(Type type, double a, double b, Round round) {
+  if (round == Round::Nearest && type == Type::F32)
+    return bitsOf(float(a) + float(b));
+  if (round == Round::Nearest && type == Type::F64)
+    return bitsOf(a + b);
   return compute(type, round, [&] { return opaque(a) + opaque(b); });
 }
 uint64_t multiply(Type type, double a, double b, Round round) {
+  if (round == Round::Nearest && type == Type::F32)
+    return bitsOf(float(a) * float(b));
+  if (round == Round::Nearest && type == Type::F64)
+    return bitsOf(a * b);
   return compute(type, round, [&] { return opaque(a) * opaque(b); });
 }
 uint64_t divide(Type type, double a, double b, Round round) {
+  if (round == Round::Nearest && type == Type::F32)
+    return bitsOf(float(a) / float(b));
+  if (round == Round::Nearest && type == Type::F64)
+    return bitsOf(a / b);
   return compute(type, round, [&] { return opaque(a) / opaque(b); });
 }
 uint64_t squareRoot(Type type, double a, Round round) {
+  if (round == Round::Nearest && type == Type::F32)
+    return bitsOf(std::sqrt(float(a)));
+  if (round == Round::Nearest && type == Type::F64)
+    return bitsOf(std::sqrt(a));
   return compute(type, round, [&] { return std::sqrt(opaque(a)); });
 }
 
@@ -182,6 +217,8 @@ uint64_t toInteger(Type type, double value, Round round) {
 }
 
 uint64_t fromInteger(Type type, uint64_t bits, bool isSigned, Round round) {
+  if (round == Round::Nearest && type == Type::F32)
+    return bitsOf(isSigned ? float(int64_t(bits)) : float(bits));
   return compute(type, round,
                  [&] { return isSigned ? double(opaque(int64_t(bits))) : double(opaque(bits)); });
 }

@@ -112,9 +112,11 @@ struct Program {
 /// label or type.
 Program parse(std::string_view text);
 
-unsigned getBytes(Type type);
-bool isFloat(Type type);
-bool isSigned(Type type);
+inline constexpr uint8_t kTypeBytes[] = {0, 1, 1, 2, 4, 8, 1, 2, 4, 8, 1, 2, 4,
+                                         8, 2, 4, 2, 4, 4, 4, 8, 1, 1, 2, 2};
+inline unsigned getBytes(Type type) { return kTypeBytes[size_t(type)]; }
+inline bool isFloat(Type type) { return type >= Type::F16; }
+inline bool isSigned(Type type) { return type >= Type::S8 && type <= Type::S64; }
 
 } // namespace tessera::ptx
 

