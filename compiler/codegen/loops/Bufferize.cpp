@@ -166,11 +166,58 @@ static Value atEntry(Value value, OpBuilder &entry, DenseMap<Value, Value> &know
              entry.clone(*op, mapping)->getResult(cast<OpResult>(value).getResultNumber());
 }
 
+SmallVector<scf::ForOp> getParallelNest(Operation *op) {
+  SmallVector<scf::ForOp> nest;
+  for (auto loop = dyn_cast<scf::ForOp>(op); loop; loop = dyn_cast_or_null<scf::ForOp>(op)) {
+    const bool isKnown = nest.empty() || !nest.front()->isAncestor(
+                                             loop.getUpperBound().getParentBlock()->getParentOp());
+    if (!loop->hasAttr(kernel::KernelDialect::kParallelAttr) || loop.getNumResults() != 0 ||
+        getConstantIntValue(loop.getLowerBound()) != 0 ||
+        getConstantIntValue(loop.getStep()) != 1 || !isKnown)
+      break;
+    nest.push_back(loop);
+    op = nullptr;
+    for (Operation &inner : loop.getBody()->without_terminator()) {
+      if (isPure(&inner))
+        continue;
+      if (op) {
+        op = nullptr;
+        break;
+      }
+      op = &inner;
+    }
+  }
+  return nest;
+}
+
+bool hasScalarStages(Operation *op) {
+  return !op->walk([](linalg::LinalgOp stage) {
+              for (auto [extent, kind] :
+                   llvm::zip(stage.getStaticLoopRanges(), stage.getIteratorTypesArray()))
+                if (kind == utils::IteratorType::parallel && extent != 1)
+                  return WalkResult::interrupt();
+              return WalkResult::advance();
+            }).wasInterrupted();
+}
+
+/// Loops that are marked from here on are those whose iterations get memory of their own.
+static void keepParallelNests(func::FuncOp function) {
+  DenseSet<Operation *> kept;
+  for (Operation &op : function.getBody().front())
+    for (scf::ForOp loop : getParallelNest(&op))
+      kept.insert(loop);
+  function.walk([&](scf::ForOp loop) {
+    if (!kept.contains(loop))
+      loop->removeAttr(kernel::KernelDialect::kParallelAttr);
+  });
+}
+
 namespace {
 class Placer {
 public:
-  Placer(func::FuncOp function, Value scratch)
-      : function(function), scratch(scratch), b(function.getLoc(), function.getContext()) {
+  Placer(func::FuncOp function, Value scratch, bool forGpu)
+      : function(function), scratch(scratch), forGpu(forGpu),
+        b(function.getLoc(), function.getContext()) {
     b.setInsertionPointToStart(&function.getBody().front());
   }
 
@@ -188,7 +235,11 @@ private:
   LogicalResult place(memref::AllocOp allocation) {
     MemRefType type = allocation.getType();
     int64_t bytes = bytesOf(type.getElementType());
-    if (type.hasStaticShape() && type.getNumElements() * bytes <= kMaxStackBuffer &&
+    Operation *outermost = function.getBody().findAncestorOpInRegion(*allocation);
+    // A stack is one thread's; what threads share lies in memory.
+    const bool hasStack =
+        !forGpu || (outermost != allocation.getOperation() && hasScalarStages(outermost));
+    if (hasStack && type.hasStaticShape() && type.getNumElements() * bytes <= kMaxStackBuffer &&
         stack + type.getNumElements() * bytes <= kMaxStack) {
       stack += type.getNumElements() * bytes;
       Value buffer = memref::AllocaOp::create(b, type, allocation.getAlignmentAttr());
@@ -212,38 +263,72 @@ private:
       size = arith::MulIOp::create(b, size, extent);
     }
     Value start = used ? used : Value(arith::ConstantIndexOp::create(b, 0));
+    Value unit = arith::ConstantIndexOp::create(b, kScratchAlignment);
+    Value whole = arith::MulIOp::create(b, arith::CeilDivSIOp::create(b, size, unit), unit);
+    Value all = whole;
+    SmallVector<scf::ForOp> nest;
+    if (forGpu)
+      for (scf::ForOp loop : getParallelNest(outermost))
+        if (loop->isProperAncestor(allocation))
+          nest.push_back(loop);
+    for (scf::ForOp loop : nest) {
+      Value extent = atEntry(loop.getUpperBound(), b, moved);
+      if (!extent)
+        return loop.emitOpError() << "has a number of iterations that is computed in the kernel";
+      all = arith::MulIOp::create(b, all, extent);
+    }
     if (scratch) {
-      Value buffer = memref::ViewOp::create(b, type, scratch, start, sizes);
+      OpBuilder::InsertionGuard guard(b);
+      if (!nest.empty())
+        b.setInsertionPointToStart(nest.back().getBody());
+      Value number;
+      for (scf::ForOp loop : nest) {
+        Value outer =
+            number ? Value(arith::MulIOp::create(b, number, loop.getUpperBound())) : Value();
+        number = outer ? Value(arith::AddIOp::create(b, outer, loop.getInductionVar()))
+                       : loop.getInductionVar();
+      }
+      Value own =
+          number ? Value(arith::AddIOp::create(b, start, arith::MulIOp::create(b, number, whole)))
+                 : start;
+      Value buffer = memref::ViewOp::create(b, type, scratch, own, sizes);
       allocation.replaceAllUsesWith(buffer);
       allocation.erase();
     }
-    Value unit = arith::ConstantIndexOp::create(b, kScratchAlignment);
-    Value whole = arith::MulIOp::create(b, arith::CeilDivSIOp::create(b, size, unit), unit);
-    used = used ? Value(arith::AddIOp::create(b, used, whole)) : whole;
+    used = used ? Value(arith::AddIOp::create(b, used, all)) : all;
     return success();
   }
 
   func::FuncOp function;
   Value scratch;
+  bool forGpu;
   ImplicitLocOpBuilder b;
   DenseMap<Value, Value> moved;
   int64_t stack = 0;
 };
 } // namespace
 
-FailureOr<BufferizedKernel> bufferize(kernel::FuncOp kernel) {
+bool isForGpu(ModuleOp module) {
+  auto target = module->getAttrOfType<StringAttr>("tessera.target");
+  return target && target.getValue().starts_with(codegen::kCudaPrefix);
+}
+
+FailureOr<BufferizedKernel> bufferize(kernel::FuncOp kernel, bool forGpu) {
   BufferizedKernel result;
   result.module = ModuleOp::create(kernel.getLoc());
   func::FuncOp function = makeFunction(kernel, *result.module);
   if (failed(runBufferization(*result.module)) || failed(simplify(function)))
     return kernel.emitOpError() << "has no form on buffers";
   std::optional<unsigned> scratch = getScratchResult(kernel);
-  outlineParallelLoops(function);
+  if (forGpu)
+    keepParallelNests(function);
+  else
+    outlineParallelLoops(function);
   Value arena = scratch ? function.getArgument(kernel.getNumArguments() + *scratch) : Value();
   for (auto each : result.module->getOps<func::FuncOp>()) {
     if (each.isDeclaration())
       continue;
-    Placer placer(each, each == function ? arena : Value());
+    Placer placer(each, each == function ? arena : Value(), forGpu);
     if (failed(placer.run()))
       return failure();
     if (each == function)

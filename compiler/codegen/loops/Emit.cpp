@@ -48,8 +48,7 @@ void registerDialects(DialectRegistry &registry) {
   registerLLVMDialectTranslation(registry);
 }
 
-/// To the LLVM dialect.
-static LogicalResult lower(ModuleOp module) {
+LogicalResult lowerToLLVM(ModuleOp module) {
   PassManager passes(module.getContext());
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
@@ -74,9 +73,7 @@ static LogicalResult lower(ModuleOp module) {
   return passes.run(module);
 }
 
-/// bf16 goes to memory and back as integers: values of that type that loops carry would make LLVM
-/// call a function to round them.
-static void moveAsIntegers(llvm::Module &module) {
+void moveAsIntegers(llvm::Module &module) {
   llvm::IRBuilder<> b(module.getContext());
   llvm::Type *bf16 = b.getBFloatTy(), *i16 = b.getInt16Ty();
   auto asInteger = [&](llvm::Type *type) -> llvm::Type * {
@@ -175,7 +172,7 @@ FailureOr<std::unique_ptr<llvm::Module>> emitKernel(kernel::FuncOp kernel,
               "no scratch result for it (--kernel-reserve-scratch makes one)";
   bool wide = target.cpu == "x86-64-v4" || target.features.find("+avx512f") != std::string::npos;
   ModuleOp module = *buffers->module;
-  if (failed(emitStageLoops(module, wide ? 64 : 32)) || failed(lower(module)))
+  if (failed(emitStageLoops(module, wide ? 64 : 32)) || failed(lowerToLLVM(module)))
     return kernel.emitOpError() << "cannot be lowered to LLVM";
   std::unique_ptr<llvm::Module> result = translateModuleToLLVMIR(module, context, "kernel");
   if (!result)

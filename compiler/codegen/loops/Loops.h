@@ -6,6 +6,7 @@
 #include "compiler/codegen/llvm/Finish.h"
 #include "dialects/kernel/Kernel.h"
 
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/Pass/Pass.h"
@@ -22,6 +23,22 @@ mlir::FailureOr<std::unique_ptr<llvm::Module>> emitKernel(kernel::FuncOp kernel,
                                                           llvm::LLVMContext &context,
                                                           codegen::KernelFunction &function);
 
+/// Whether a module of kernels is on its way to a GPU.
+bool isForGpu(mlir::ModuleOp module);
+
+/// The loops from `op` inwards whose iterations do not meet: marked kernel.parallel, from 0, each
+/// around nothing but the next one, with bounds that are known before the first.
+llvm::SmallVector<mlir::scf::ForOp> getParallelNest(mlir::Operation *op);
+/// Whether no stage in `op` has more than one element: threads that would share it had nothing to
+/// do.
+bool hasScalarStages(mlir::Operation *op);
+
+/// To the LLVM dialect; stages are loops already.
+mlir::LogicalResult lowerToLLVM(mlir::ModuleOp module);
+/// bf16 goes to memory and back as integers: values of that type that loops carry would make LLVM
+/// call a function to round them.
+void moveAsIntegers(llvm::Module &module);
+
 /// A kernel on buffers: one function that takes a memref per tensor, the extents, a memref per
 /// result. Its buffers are arguments, places on the stack, or parts of the kernel's scratch result.
 struct BufferizedKernel {
@@ -29,15 +46,23 @@ struct BufferizedKernel {
   /// What the scratch result has to hold, as an index of the function; null when nothing.
   mlir::Value scratchBytes;
 };
-mlir::FailureOr<BufferizedKernel> bufferize(kernel::FuncOp kernel);
+/// For a GPU parallel loops stay where they are, and each of their iterations has its own part of
+/// the scratch result.
+mlir::FailureOr<BufferizedKernel> bufferize(kernel::FuncOp kernel, bool forGpu = false);
 
 /// The number of the result that holds what has no place of its own (bytes that no stage writes),
 /// or nothing.
 std::optional<unsigned> getScratchResult(kernel::FuncOp kernel);
 
+/// The elements of a stage that somebody computes: first, first + step, ...
+struct StageShare {
+  mlir::Value first, step;
+};
 /// Turns the stages of a function on buffers into loops, innermost ones of reductions on vectors of
-/// `vectorBytes`.
-mlir::LogicalResult emitStageLoops(mlir::ModuleOp module, unsigned vectorBytes);
+/// `vectorBytes` (0: on single elements). `share`: what of a stage is computed, null when all.
+mlir::LogicalResult
+emitStageLoops(mlir::ModuleOp module, unsigned vectorBytes,
+               llvm::function_ref<std::optional<StageShare>(mlir::Operation *)> share = {});
 
 #define GEN_PASS_DECL
 #define GEN_PASS_REGISTRATION

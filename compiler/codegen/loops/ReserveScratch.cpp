@@ -35,8 +35,8 @@ static Value inKernel(Value value, kernel::FuncOp kernel, OpBuilder &builder) {
   return builder.clone(*op, mapping)->getResult(0);
 }
 
-static LogicalResult reserve(kernel::FuncOp kernel) {
-  FailureOr<loops::BufferizedKernel> buffers = loops::bufferize(kernel);
+static LogicalResult reserve(kernel::FuncOp kernel, bool forGpu) {
+  FailureOr<loops::BufferizedKernel> buffers = loops::bufferize(kernel, forGpu);
   if (failed(buffers))
     return failure();
   if (!buffers->scratchBytes)
@@ -68,8 +68,10 @@ struct KernelReserveScratch : loops::impl::KernelReserveScratchBase<KernelReserv
     loops::registerDialects(registry);
   }
   void runOnOperation() override {
+    const bool forGpu = loops::isForGpu(getOperation());
     for (auto kernel : getOperation().getOps<kernel::FuncOp>())
-      if (kernel.isSequential() && !loops::getScratchResult(kernel) && failed(reserve(kernel)))
+      if (kernel.isSequential() && !loops::getScratchResult(kernel) &&
+          failed(reserve(kernel, forGpu)))
         return signalPassFailure();
   }
 };

@@ -27,8 +27,9 @@ struct Tile {
 
 class StageEmitter {
 public:
-  StageEmitter(linalg::GenericOp op, unsigned vectorBytes)
-      : op(op), b(op.getLoc(), op), vectorBytes(vectorBytes), indices(op.getNumLoops()) {}
+  StageEmitter(linalg::GenericOp op, unsigned vectorBytes, std::optional<StageShare> share)
+      : op(op), b(op.getLoc(), op), vectorBytes(vectorBytes), share(share),
+        indices(op.getNumLoops()) {}
 
   LogicalResult run() {
     AffineMap result = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
@@ -46,8 +47,12 @@ public:
       extents.push_back(extent);
     }
     zero = arith::ConstantIndexOp::create(b, 0);
-    chooseTiles();
-    emitParallel(0, {});
+    if (vectorBytes)
+      chooseTiles();
+    if (share)
+      emitShare();
+    else
+      emitParallel(0, {});
     op.erase();
     return success();
   }
@@ -154,6 +159,22 @@ private:
     b.setInsertionPoint(loop.getBody()->getTerminator());
     body(loop.getInductionVar());
     return isWhole ? Value() : end;
+  }
+
+  /// Elements by their number, in the order of the loops.
+  void emitShare() {
+    Value one = arith::ConstantIndexOp::create(b, 1), count = one;
+    for (unsigned loop : parallel)
+      count = b.createOrFold<arith::MulIOp>(count, extents[loop]);
+    auto loop = scf::ForOp::create(b, share->first, count, share->step);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPoint(loop.getBody()->getTerminator());
+    Value left = loop.getInductionVar();
+    for (unsigned inner : llvm::reverse(parallel)) {
+      indices[inner] = b.createOrFold<arith::RemUIOp>(left, extents[inner]);
+      left = b.createOrFold<arith::DivUIOp>(left, extents[inner]);
+    }
+    emitTile({});
   }
 
   void emitParallel(size_t depth, Tile tile) {
@@ -337,6 +358,7 @@ private:
   linalg::GenericOp op;
   ImplicitLocOpBuilder b;
   unsigned vectorBytes;
+  std::optional<StageShare> share;
   Value zero;
   SmallVector<unsigned> parallel, reductions;
   SmallVector<Value> extents, indices;
@@ -345,11 +367,13 @@ private:
 };
 } // namespace
 
-LogicalResult emitStageLoops(ModuleOp module, unsigned vectorBytes) {
+LogicalResult emitStageLoops(ModuleOp module, unsigned vectorBytes,
+                             llvm::function_ref<std::optional<StageShare>(Operation *)> share) {
   IRRewriter rewriter(module.getContext());
   SmallVector<linalg::LinalgOp> stages;
   module.walk([&](linalg::LinalgOp op) { stages.push_back(op); });
   for (linalg::LinalgOp stage : stages) {
+    const std::optional<StageShare> part = share ? share(stage) : std::nullopt;
     auto generic = dyn_cast<linalg::GenericOp>(*stage);
     if (!generic) {
       rewriter.setInsertionPoint(stage);
@@ -358,7 +382,7 @@ LogicalResult emitStageLoops(ModuleOp module, unsigned vectorBytes) {
         return stage->emitOpError() << "has no general form";
       generic = *general;
     }
-    if (failed(StageEmitter(generic, vectorBytes).run()))
+    if (failed(StageEmitter(generic, vectorBytes, part).run()))
       return failure();
   }
   return success();

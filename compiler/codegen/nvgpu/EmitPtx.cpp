@@ -1,7 +1,8 @@
 //===- EmitPtx.cpp - Kernel and schedule to PTX --------------------------------------------===//
 #include "compiler/codegen/nvgpu/EmitPtx.h"
 
-#include "compiler/codegen/nvgpu/ToGpu.h"
+#include "compiler/codegen/loops/Loops.h"
+#include "compiler/codegen/nvgpu/LoopLaunches.h"
 
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -77,7 +78,7 @@ static std::vector<uint8_t> makeImage(LaunchRecord launch, llvm::StringRef text)
 }
 
 /// PTX ISA, section 9.7.3.22: 2 ulp at most, and right at infinities.
-static void writePowersOfTwo(ModuleOp module) {
+void writePowersOfTwo(ModuleOp module) {
   module.walk([](math::Exp2Op op) {
     ImplicitLocOpBuilder b(op.getLoc(), op);
     Value power = LLVM::InlineAsmOp::create(
@@ -90,6 +91,27 @@ static void writePowersOfTwo(ModuleOp module) {
   });
 }
 
+/// A kernel of stages only.
+static FailureOr<std::unique_ptr<llvm::Module>> emitStages(kernel::FuncOp kernel,
+                                                           schedule::FuncOp schedule,
+                                                           llvm::LLVMContext &context,
+                                                           LaunchRecord &launch) {
+  FailureOr<OwningOpRef<ModuleOp>> module = convertToGpu(kernel, schedule, launch);
+  if (failed(module))
+    return failure();
+  writePowersOfTwo(**module);
+  PassManager passes(kernel.getContext());
+  passes.addPass(createConvertMathToLLVMPass());
+  passes.addPass(createArithToLLVMConversionPass());
+  passes.addPass(createReconcileUnrealizedCastsPass());
+  if (failed(passes.run(**module)))
+    return failure();
+  std::unique_ptr<llvm::Module> code = translateModuleToLLVMIR(**module, context);
+  if (!code)
+    return kernel.emitOpError("cannot be written as LLVM IR for a CUDA device");
+  return std::move(code);
+}
+
 FailureOr<std::string> emitPtx(kernel::FuncOp kernel, schedule::FuncOp schedule,
                                llvm::StringRef processor, std::string *llvmText,
                                std::vector<uint8_t> &image) {
@@ -98,6 +120,7 @@ FailureOr<std::string> emitPtx(kernel::FuncOp kernel, schedule::FuncOp schedule,
   registerBuiltinDialectTranslation(registry);
   registerLLVMDialectTranslation(registry);
   registerNVVMDialectTranslation(registry);
+  loops::registerDialects(registry);
   context->appendDialectRegistry(registry);
   context->loadDialect<LLVM::LLVMDialect, NVVM::NVVMDialect>();
   std::unique_ptr<llvm::TargetMachine> machine = makeTarget(processor);
@@ -105,20 +128,13 @@ FailureOr<std::string> emitPtx(kernel::FuncOp kernel, schedule::FuncOp schedule,
     return kernel.emitOpError() << "'" << processor << "' is no CUDA processor that LLVM knows";
 
   LaunchRecord launch;
-  FailureOr<OwningOpRef<ModuleOp>> module = convertToGpu(kernel, schedule, launch);
-  if (failed(module))
-    return failure();
-  writePowersOfTwo(**module);
-  PassManager passes(context);
-  passes.addPass(createConvertMathToLLVMPass());
-  passes.addPass(createArithToLLVMConversionPass());
-  passes.addPass(createReconcileUnrealizedCastsPass());
-  if (failed(passes.run(**module)))
-    return failure();
   llvm::LLVMContext llvmContext;
-  std::unique_ptr<llvm::Module> code = translateModuleToLLVMIR(**module, llvmContext);
-  if (!code)
-    return kernel.emitOpError("cannot be written as LLVM IR for a CUDA device");
+  FailureOr<std::unique_ptr<llvm::Module>> emitted =
+      kernel.isSequential() ? emitLoopLaunches(kernel, llvmContext, launch)
+                            : emitStages(kernel, schedule, llvmContext, launch);
+  if (failed(emitted))
+    return failure();
+  std::unique_ptr<llvm::Module> &code = *emitted;
   code->setTargetTriple(machine->getTargetTriple());
   code->setDataLayout(machine->createDataLayout());
 

@@ -26,6 +26,9 @@ struct LaunchRecord {
 mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>>
 convertToGpu(kernel::FuncOp kernel, schedule::FuncOp schedule, LaunchRecord &launch);
 
+/// Powers of two of f32 become an instruction of the device.
+void writePowersOfTwo(mlir::ModuleOp module);
+
 } // namespace tessera::nvgpu
 
 #endif

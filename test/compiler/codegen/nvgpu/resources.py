@@ -49,6 +49,15 @@ MODELS = {
 MODELS["sum in parts f16"] = contraction("f16", x="[16, 4096]", w="[4096, 1024]", y="[16, 1024]")
 
 
+ROWS, PLACES = "[B, N], f32", "[B, N], si64"
+MODELS["sort"] = function({"x": ROWS}, f"  %out, %i = graph.sort %x, axis = 1 : !graph.tensor<{ROWS}> -> !graph.tensor<{ROWS}>, !graph.tensor<{PLACES}>", ROWS)
+MODELS["running sum"] = unary("cumulative sum", ROWS, ", axis = 1")
+MODELS["scatter"] = function(
+    {"x": ROWS, "i": "[K], si64", "u": "[B, K], f32"},
+    f"  %out = graph.scatter add %x, %i, %u, axis = 1 : (!graph.tensor<{ROWS}>, !graph.tensor<[K], si64>, !graph.tensor<[B, K], f32>)"
+    f" -> !graph.tensor<{ROWS}>", ROWS)
+
+
 def attention(depth, mask=False):
     q, k, s = f"[8, Q, {depth}], f32", f"[8, S, {depth}], f32", "[8, Q, S], f32"
     t = [f"!graph.tensor<{kind}>" for kind in (q, k, s)]
@@ -114,6 +123,12 @@ EXPECTED = {
     ("attention 256 bf16", "sm_90a"): (220, 49152),
     ("attention 256 bf16 mask", "sm_80"): (218, 49152),
     ("attention 256 bf16 mask", "sm_90a"): (222, 49152),
+    ("sort", "sm_80"): (32, 0),
+    ("sort", "sm_90a"): (32, 0),
+    ("running sum", "sm_80"): (26, 0),
+    ("running sum", "sm_90a"): (26, 0),
+    ("scatter", "sm_80"): (26, 0),
+    ("scatter", "sm_90a"): (26, 0),
 }
 
 
