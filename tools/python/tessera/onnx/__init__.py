@@ -1,0 +1,1 @@
+"""What ties Tessera to the `onnx` package; `tessera.onnx.backend` needs it installed."""
