@@ -6,10 +6,13 @@
 
 namespace tessera::ptx {
 
+static bool isOfGroup(Op op) { return op >= Op::Wgmma && op <= Op::WgmmaWait; }
+
 Block::Block(const Program &program, const Kernel &kernel, const Launch &launch,
              std::vector<uint8_t> &globals)
     : program(program), kernel(kernel), launch(launch), globals(globals),
       threads(size_t(launch.block[0]) * launch.block[1] * launch.block[2]),
+      groups((threads.size() + 127) / 128),
       shared((program.sharedBytes + 15) / 16 * 16 + launch.dynamicShared,
              uint32_t(threads.size())) {
   for (Type type : kernel.registerTypes)
@@ -21,7 +24,7 @@ Block::Block(const Program &program, const Kernel &kernel, const Launch &launch,
     thread.index[1] = thread.number / launch.block[0] % launch.block[1];
     thread.index[2] = thread.number / launch.block[0] / launch.block[1];
     thread.registers.resize(kernel.registers.size());
-    thread.isWritten.resize(kernel.registers.size());
+    thread.held.resize(kernel.registers.size());
     thread.local.resize(kernel.localBytes);
   }
 }
@@ -29,12 +32,13 @@ Block::Block(const Program &program, const Kernel &kernel, const Launch &launch,
 bool Block::run(const uint32_t (&at)[3]) {
   std::copy(at, at + 3, index);
   shared.beginBlock();
+  std::fill(groups.begin(), groups.end(), WarpGroup());
   for (Thread &thread : threads) {
     thread.next = 0;
     thread.state = Thread::Running;
     thread.copies.clear();
     thread.group = 0;
-    std::fill(thread.isWritten.begin(), thread.isWritten.end(), uint8_t(0));
+    std::fill(thread.held.begin(), thread.held.end(), Held::Nothing);
     std::fill(thread.local.begin(), thread.local.end(), uint8_t(0xcd));
   }
   while (true) {
@@ -70,6 +74,10 @@ bool Block::readOther(Thread &thread, const Instruction &x, const Operand &opera
   const uint32_t lane = thread.number % 32;
   switch (operand.kind) {
   case Operand::Register:
+    if (thread.held[operand.reg] == Held::BeingWritten)
+      return fail(thread, x,
+                  "register " + kernel.registers[operand.reg] +
+                      " is being written by a wgmma that the thread did not wait for");
     return fail(thread, x, "register " + kernel.registers[operand.reg] + " was never written");
   case Operand::Immediate:
     value = operand.value;
@@ -103,6 +111,13 @@ bool Block::readOther(Thread &thread, const Instruction &x, const Operand &opera
   return true;
 }
 
+/// The instruction goes on; the thread stops where it waits or ends.
+void Block::reportHeld(Thread &thread, const Operand &operand) {
+  fail(thread, kernel.code[thread.next],
+       "register " + kernel.registers[operand.reg] +
+           " is in use by a wgmma that the thread did not wait for");
+}
+
 /// Until the thread ends or has to wait.
 bool Block::runThread(Thread &thread) {
   while (true) {
@@ -127,7 +142,9 @@ bool Block::runThread(Thread &thread) {
       thread.state = Thread::Ended;
       if (!thread.copies.empty())
         return fail(thread, x, "the thread ends with asynchronous copies that nobody waited for");
-      return true;
+      if (!groups[thread.number / 128].pending.empty())
+        return fail(thread, x, "the thread ends with a wgmma that nobody waited for");
+      return error.empty();
     case Op::Trap: return fail(thread, x, "trap");
     case Op::Nothing: break;
     case Op::Barrier:
@@ -136,7 +153,12 @@ bool Block::runThread(Thread &thread) {
     case Op::Vote:
     case Op::Redux:
     case Op::LdMatrix:
-    case Op::Mma: thread.state = Thread::Waiting; return true;
+    case Op::Mma:
+    case Op::Wgmma:
+    case Op::WgmmaFence:
+    case Op::WgmmaCommit:
+    case Op::WgmmaWait: thread.state = Thread::Waiting; return error.empty();
+    case Op::ProxyFence: shared.fenceProxy(thread.number); break;
     case Op::Ld:
       if (!load(thread, x))
         return false;
@@ -175,6 +197,9 @@ bool Block::meet() {
   for (uint32_t w = 0; w * 32 < threads.size(); ++w)
     if (!meetWarp(w, any))
       return false;
+  for (uint32_t g = 0; g < groups.size(); ++g)
+    if (!meetGroup(g, any))
+      return false;
   if (!meetBarrier(any))
     return false;
   if (any)
@@ -194,7 +219,7 @@ bool Block::meetWarp(uint32_t w, bool &any) {
     if (thread.state != Thread::Waiting || (done >> lane & 1))
       continue;
     const Instruction &x = kernel.code[thread.next];
-    if (x.op == Op::Barrier)
+    if (x.op == Op::Barrier || isOfGroup(x.op))
       continue;
     // Who takes part: a mask is the last operand; matrices need the whole warp.
     uint64_t mask = 0xffffffff;
@@ -233,6 +258,27 @@ bool Block::meetWarp(uint32_t w, bool &any) {
     done |= uint32_t(mask);
     any = true;
   }
+  return true;
+}
+
+/// An instruction of four warps happens when all of their threads are there.
+bool Block::meetGroup(uint32_t group, bool &any) {
+  const size_t first = size_t(group) * 128;
+  if (first + 128 > threads.size())
+    return true;
+  Thread *own = threads.data() + first;
+  const auto isHere = [&](const Thread &thread) {
+    return thread.state == Thread::Waiting && thread.next == own->next;
+  };
+  if (!isOfGroup(kernel.code[own->next].op) || !std::all_of(own, own + 128, isHere))
+    return true;
+  if (!warpGroup(group, kernel.code[own->next]))
+    return false;
+  for (Thread *thread = own; thread != own + 128; ++thread) {
+    thread->state = Thread::Running;
+    ++thread->next;
+  }
+  any = true;
   return true;
 }
 
@@ -286,11 +332,14 @@ bool Block::reportStuck() {
     if (thread.state == Thread::Waiting && !waiting)
       waiting = &thread;
   const Instruction &x = kernel.code[waiting->next];
+  const uint32_t size = isOfGroup(x.op) ? 128 : 32;
   for (const Thread &thread : threads)
     if (!other && (thread.state == Thread::Ended || thread.next != waiting->next) &&
-        (x.op == Op::Barrier || thread.number / 32 == waiting->number / 32))
+        (x.op == Op::Barrier || thread.number / size == waiting->number / size))
       other = &thread;
-  const std::string kind = x.op == Op::Barrier ? "barrier divergence" : "warp divergence";
+  const std::string kind = x.op == Op::Barrier ? "barrier divergence"
+                           : size == 128       ? "divergence in a group of four warps"
+                                               : "warp divergence";
   if (!other)
     return fail(*waiting, x, kind + ": the threads that it waits for do not exist");
   return fail(*waiting, x,

@@ -11,7 +11,7 @@
 #include "test/gpu/Machine.h"
 #include "test/gpu/SharedMemory.h"
 
-#include <memory>
+#include <array>
 
 namespace tessera::ptx {
 
@@ -24,15 +24,32 @@ struct AsyncCopy {
   uint32_t bytes, read, group, line;
 };
 
+/// What may be done with a register. wgmma takes those that were written before a wgmma.fence, or
+/// by another wgmma; what it reads or writes is not to be touched until the thread waited for it.
+enum class Held : uint8_t { Nothing, BeingWritten, Value, Fenced, BeingRead };
+
 struct Thread {
   std::vector<uint64_t> registers;
-  std::vector<uint8_t> isWritten;
+  std::vector<Held> held;
   std::vector<uint8_t> local;
   std::vector<AsyncCopy> copies;
   uint32_t group = 0; ///< of asynchronous copies: the open one
   uint32_t next = 0;
   uint32_t number = 0, index[3] = {0, 0, 0};
   enum State : uint8_t { Running, Waiting, Ended } state = Running;
+};
+
+/// A wgmma.mma_async that nobody has waited for. Its operands in shared memory as they were when it
+/// was issued: they have to be the same in the end.
+struct PendingMultiply {
+  const Instruction *x;
+  uint32_t group;
+  std::vector<std::pair<uint64_t, std::array<uint8_t, 16>>> chunks;
+};
+/// Four warps.
+struct WarpGroup {
+  std::vector<PendingMultiply> pending;
+  uint32_t group = 0; ///< the open one
 };
 
 class Block {
@@ -51,12 +68,13 @@ private:
   bool runThread(Thread &thread);
   bool meet();
   bool meetWarp(uint32_t warp, bool &any);
+  bool meetGroup(uint32_t group, bool &any);
   bool meetBarrier(bool &any);
   bool reportStuck();
   bool fail(const Thread &thread, const Instruction &x, const std::string &message);
   Operands operandsOf(const Instruction &x) const { return kernel.operands.data() + x.first; }
   bool read(Thread &thread, const Instruction &x, const Operand &operand, uint64_t &value) {
-    if (operand.kind != Operand::Register || !thread.isWritten[operand.reg])
+    if (operand.kind != Operand::Register || thread.held[operand.reg] <= Held::BeingWritten)
       return readOther(thread, x, operand, value);
     value = thread.registers[operand.reg] + operand.value;
     if (operand.negated)
@@ -64,11 +82,15 @@ private:
     return true;
   }
   bool readOther(Thread &thread, const Instruction &x, const Operand &operand, uint64_t &value);
+  void reportHeld(Thread &thread, const Operand &operand);
   void write(Thread &thread, const Operand &operand, uint64_t value) {
     if (operand.kind != Operand::Register)
       return;
+    Held &held = thread.held[operand.reg];
+    if (held == Held::BeingWritten || held == Held::BeingRead)
+      reportHeld(thread, operand);
     thread.registers[operand.reg] = value & masks[operand.reg];
-    thread.isWritten[operand.reg] = 1;
+    held = Held::Value;
   }
   // Memory.cpp
   uint8_t *resolve(Thread &thread, const Instruction &x, Space space, uint64_t address,
@@ -86,6 +108,13 @@ private:
   bool vote(Thread *lanes, const Instruction &x, uint32_t mask);
   bool loadMatrix(Thread *lanes, const Instruction &x, uint32_t mask);
   bool multiplyMatrix(Thread *lanes, const Instruction &x, uint32_t mask);
+  // WarpGroup.cpp: one instruction of four warps
+  bool warpGroup(uint32_t number, const Instruction &x);
+  bool multiplyGroup(uint32_t number, const Instruction &x);
+  bool finishMultiplies(uint32_t number, const Instruction &x, uint64_t pending);
+  bool readChunk(Thread &thread, const Instruction &x, uint64_t address, PendingMultiply &to);
+  bool readMatrix(Thread &thread, const Instruction &x, uint64_t descriptor, unsigned extent,
+                  bool isAcross, Type type, std::vector<double> &to, PendingMultiply &chunks);
   uint32_t lanesOf(uint32_t warp) const {
     const uint32_t left = uint32_t(threads.size()) - warp * 32;
     return left < 32 ? left : 32;
@@ -97,6 +126,7 @@ private:
   std::vector<uint8_t> &globals;
   std::vector<Thread> threads;
   std::vector<uint64_t> masks; ///< of what each register holds
+  std::vector<WarpGroup> groups;
   SharedMemory shared;
   uint32_t index[3] = {0, 0, 0};
   size_t lastRegion = 0;

@@ -146,7 +146,8 @@ constexpr Row kRows[] = {{"add", Op::Add, "ifhRFS", 1, 3, 3},
                          {"vote", Op::Vote, "bMs", 1, 3, 3},
                          {"redux", Op::Redux, "ibMs", 1, 3, 3},
                          {"ldmatrix", Op::LdMatrix, "", 0, 2, 2},
-                         {"mma", Op::Mma, "", 0, 4, 4}};
+                         {"mma", Op::Mma, "", 0, 4, 4},
+                         {"wgmma", Op::Wgmma, "", 0, 0, 8}};
 
 constexpr const char *kOrders[] = {"volatile", "relaxed", "acquire", "release", "acq_rel", "weak",
                                    "sc",       "cta",     "gpu",     "sys",     "gl",      "ca",
@@ -246,6 +247,39 @@ bool modifier(const Row &row, std::string_view part, Instruction &x, std::vector
   return has('O') && std::find(std::begin(kOrders), std::end(kOrders), part) != std::end(kOrders);
 }
 
+/// Section 9.7.15: wgmma.mma_async.sync.aligned.m64n128k16.f32.f16.f16, and what goes with it.
+bool decodeGroup(const std::vector<std::string_view> &parts, Instruction &x) {
+  if (parts.size() < 4 || parts[2] != "sync" || parts[3] != "aligned")
+    return false;
+  if (parts[1] != "mma_async") {
+    x.op = parts[1] == "fence"          ? Op::WgmmaFence
+           : parts[1] == "commit_group" ? Op::WgmmaCommit
+                                        : Op::WgmmaWait;
+    return parts.size() == 4 && (x.op != Op::WgmmaWait || parts[1] == "wait_group");
+  }
+  if (parts.size() != 8 || parts[4].substr(0, 4) != "m64n")
+    return false;
+  char *end = nullptr;
+  const std::string shape(parts[4].substr(4));
+  x.n = uint16_t(std::strtoul(shape.c_str(), &end, 10));
+  x.k = *end == 'k' ? uint16_t(std::atoi(end + 1)) : 0;
+  const std::optional<Type> types[] = {typeOf(parts[5]), typeOf(parts[6]), typeOf(parts[7])};
+  if (!types[0] || !types[1] || !types[2] || x.n % 8 || !x.n || x.n > 256)
+    return false;
+  x.type = *types[0];
+  x.from = *types[1];
+  x.typeB = *types[2];
+  const auto isOne = [](Type type, Type a, Type b) { return type == a || type == b; };
+  if (isOne(x.from, Type::S8, Type::U8))
+    return isOne(x.typeB, Type::S8, Type::U8) && x.type == Type::S32 && x.k == 32 &&
+           (x.n % 16 == 0 || x.n == 8 || x.n == 24);
+  if (isOne(x.from, Type::E4M3, Type::E5M2))
+    return isOne(x.typeB, Type::E4M3, Type::E5M2) && x.type == Type::F32 && x.k == 32;
+  if (x.from != x.typeB || x.type != Type::F32)
+    return false;
+  return isOne(x.from, Type::F16, Type::BF16) ? x.k == 16 : x.from == Type::TF32 && x.k == 8;
+}
+
 /// Instructions whose modifiers say what they are: section 9.7.9.25 (cp.async), 9.7.13
 /// (bar), 9.7.14 (ldmatrix, mma).
 bool decodeWhole(std::string_view name, Instruction &x) {
@@ -316,6 +350,7 @@ bool decodeWhole(std::string_view name, Instruction &x) {
       return false;
     return x.k == whole || (x.k == whole / 2 && !isByteFloat);
   }
+  case Op::Wgmma: return decodeGroup(parts, x);
   default: return false;
   }
 }
@@ -331,8 +366,13 @@ bool decode(std::string_view name, unsigned operands, Instruction &x) {
   if (row == std::end(kRows) || operands < row->least || operands > row->most)
     return false;
   x.op = row->op;
-  if (x.op == Op::CpAsync || x.op == Op::Barrier || x.op == Op::LdMatrix || x.op == Op::Mma)
+  if (x.op == Op::CpAsync || x.op == Op::Barrier || x.op == Op::LdMatrix || x.op == Op::Mma ||
+      x.op == Op::Wgmma)
     return decodeWhole(name, x);
+  if (name == "fence.proxy.async" || name == "fence.proxy.async.shared::cta") {
+    x.op = Op::ProxyFence;
+    return true;
+  }
   if (x.op == Op::Nothing && parts[0] == "prefetch")
     return true;
   std::vector<Type> types;

@@ -529,6 +529,18 @@ private:
       expected[2] = 8u * x.k / 32 / perRegister;
       break;
     }
+    case Op::Wgmma: {
+      // A lies in registers or behind a descriptor. Only 16-bit factors may lie across the depth.
+      const bool inRegisters = x.counts[1] > 1;
+      const unsigned flags = getBytes(x.from) == 2 ? (inRegisters ? 3 : 4)
+                             : isFloat(x.from)     ? 2
+                                                   : 0;
+      expected[0] = x.n / 2;
+      expected[1] = inRegisters ? 4 : 1;
+      if (x.operands != expected[0] + expected[1] + 2 + flags)
+        return fail("wgmma of these types takes " + std::to_string(4 + flags) + " operands");
+      break;
+    }
     default: break;
     }
     for (unsigned i = 0; i < 4; ++i)

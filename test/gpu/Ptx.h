@@ -27,7 +27,8 @@ enum class Op : uint8_t {
   And, Or, Xor, Not, Cnot, Lop3, Shl, Shr, Shf, Bfe, Bfi, Bfind, Brev, Clz, Popc, Prmt, Dp4a,
   Setp, Selp, Mov, Cvt, Cvta,
   Ld, St, Atom, Red, CpAsync, CpAsyncCommit, CpAsyncWaitGroup, CpAsyncWaitAll, Nothing,
-  Bra, Exit, Trap, Barrier, WarpBarrier, Shfl, Vote, Redux, LdMatrix, Mma
+  Bra, Exit, Trap, Barrier, WarpBarrier, Shfl, Vote, Redux, LdMatrix, Mma,
+  ProxyFence, Wgmma, WgmmaFence, WgmmaCommit, WgmmaWait
 };
 // clang-format on
 
@@ -66,7 +67,7 @@ struct Instruction {
   bool clamp = false, trans = false, aligned = false, toSpace = false, wrap = false;
   uint8_t vector = 1;               ///< elements of a load or store; registers of ldmatrix
   uint8_t counts[4] = {1, 1, 1, 1}; ///< registers of each operand
-  uint16_t k = 0;                   ///< of mma
+  uint16_t n = 0, k = 0;            ///< of wgmma; of mma and wgmma
   int32_t guard = -1;
   bool guardNegated = false;
   uint32_t target = 0; ///< of a branch

@@ -7,7 +7,7 @@ namespace tessera::ptx {
 
 SharedMemory::SharedMemory(uint64_t size, uint32_t threads)
     : bytes(size), writers(size), isWritten(size), warpEpochs((threads + 31) / 32, 1),
-      warps((threads + 31) / 32) {
+      proxyFences(threads), warps((threads + 31) / 32) {
   readers.resize(size * warps);
 }
 
@@ -27,6 +27,13 @@ uint64_t SharedMemory::findUnwritten(uint64_t offset, uint64_t count) const {
     if (!isWritten[offset + i])
       return i;
   return count;
+}
+
+int64_t SharedMemory::findUnfenced(uint64_t offset, uint64_t count) const {
+  for (uint64_t at = offset; at < offset + count; ++at)
+    if (writers[at].fence == proxyFences[writers[at].thread])
+      return writers[at].thread;
+  return -1;
 }
 
 std::string SharedMemory::touch(uint32_t thread, uint64_t offset, uint64_t count, Access access) {
@@ -57,7 +64,7 @@ std::string SharedMemory::touch(uint32_t thread, uint64_t offset, uint64_t count
       if (others)
         return text(w * 32 + uint32_t(__builtin_ctz(others)), "read", at);
     }
-    writer = {epoch, warpEpochs[warp], thread, access == Access::Atomic};
+    writer = {epoch, warpEpochs[warp], thread, proxyFences[thread], access == Access::Atomic};
     isWritten[at] = 1;
   }
   return "";

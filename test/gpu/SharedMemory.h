@@ -22,6 +22,10 @@ public:
   void warpBarrier(uint32_t warp) { ++warpEpochs[warp]; }
   /// "" or with whom the thread races.
   std::string touch(uint32_t thread, uint64_t offset, uint64_t bytes, Access access);
+  /// fence.proxy.async: what the thread wrote may be read by wgmma, once that is ordered behind.
+  void fenceProxy(uint32_t thread) { ++proxyFences[thread]; }
+  /// The thread that wrote one of these bytes and did not fence it since, or -1.
+  int64_t findUnfenced(uint64_t offset, uint64_t bytes) const;
   /// Bytes that are on their way: nobody may read them.
   void beginArrival(uint64_t offset, uint64_t bytes);
   /// The first of these bytes that nobody wrote, or `bytes`.
@@ -31,7 +35,7 @@ public:
 
 private:
   struct Writer {
-    uint32_t epoch = 0, warpEpoch = 0, thread = 0;
+    uint32_t epoch = 0, warpEpoch = 0, thread = 0, fence = 0;
     bool isAtomic = false;
   };
   struct Readers { // of one warp
@@ -40,7 +44,7 @@ private:
   std::vector<Writer> writers;
   std::vector<Readers> readers;
   std::vector<uint8_t> isWritten;
-  std::vector<uint32_t> warpEpochs;
+  std::vector<uint32_t> warpEpochs, proxyFences; // of warps; of threads
   uint32_t warps, epoch = 1;
 };
 
