@@ -12,6 +12,7 @@ import tessera
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "python"))
 from attention_models import VARIANTS  # noqa: E402
 from attention_models import arrays, inputs_of  # noqa: E402
+from paged_models import PAGES, USED, change, paged  # noqa: E402
 
 # States of f64 are merged by a row of launches.
 OTHERS = {"plain64"}
@@ -21,7 +22,7 @@ SIZES = ({"H": 2, "M": 19, "K": 37}, {"H": 3, "M": 1, "K": 1}, {"H": 1, "M": 0, 
 
 
 
-def check(variant, width, options, sizes, tolerance, isMerged=True):
+def check(variant, width, options, sizes, tolerance, isMerged=True, change=None):
     name = " ".join([variant.__name__, str(width), *options[1:]])
     text, reference = variant(width)
     model, module = folder / f"{name}.mlir", folder / f"{name}.tsm"
@@ -34,6 +35,8 @@ def check(variant, width, options, sizes, tolerance, isMerged=True):
     loaded = tessera.load(module, device="cuda")
     for extents in sizes:
         values = arrays(inputs_of(text), extents, seed=sum(extents.values()))
+        if change:
+            change(values)
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             wanted = reference({key: value.astype(bool if value.dtype == bool else np.float64) for key, value in values.items()})
         got = loaded.run(values)
@@ -55,3 +58,17 @@ if not only:
     for width in (5, 64, 128, 200):
         check(VARIANTS[0], width, (), ({"H": 1, "M": 17, "K": 33}, {"H": 1, "M": 20, "K": 290}), 5e-4)
         check(VARIANTS[0], width, ("--precision", "bf16"), ({"H": 1, "M": 17, "K": 33}, {"H": 1, "M": 20, "K": 290}), 1e-1)
+
+
+def pages_keys_first(_):
+    return paged(8, heads_first=False)
+
+
+def pages_heads_first(_):
+    return paged("S", heads_first=True)
+
+
+for variant in (pages_keys_first, pages_heads_first):
+    for options, tolerance in (((), 2e-4), (("--precision", "f16"), 2e-2)):
+        if not only or variant.__name__ in only:
+            check(variant, 16, options, [{"H": 2, "M": rows, "P": PAGES, "N": USED, "S": 7} for rows in (1, 19)], tolerance, change=change)

@@ -152,36 +152,6 @@ def test_masked_values_do_not_spread():
     assert np.allclose(before[np.isfinite(before)], wanted[0, :560, 4][np.isfinite(before)], rtol=2e-4, atol=1e-5)
 
 
-def test_paged_keys():
-    """Keys in pages of 32 that a table names: pages are gathered, then one stream; the last page is not full."""
-    t = Text()
-    q, length = t.input("q", "H", "M", 16), t.input("length", element="si32")
-    table = t.input("table", "N", element="si32")
-
-    def gathered(name):
-        pool = t.input(name, "P", 32, "H", 16)
-        pages = t.add(f"graph.gather {pool[0]}, {table[0]}, axis = 0 : ({t.type(pool[1])}, {t.type(table[1], 'si32')}) -> "
-                      f"{t.type(['N', 32, 'H', 16])}", ["N", 32, "H", 16])
-        return t.add(f"graph.reshape {pages[0]} : {t.type(pages[1])} -> {t.type(['32 * N', 'H', 16])}", ["32 * N", "H", 16])
-    k, v = gathered("kpool"), gathered("vpool")
-    s = t.contract("hmd,khd->hmk", q, k)
-    held = compare(t, "lt", t.position(s, 2), t.broadcast(length, [], s[1]))
-    low = t.number(-INF, s)
-    s = t.add(f"graph.select {held[0]}, {s[0]}, {low[0]} : {t.type(s[1])}", s[1])
-
-    def reference(a):
-        k, v = (a[name][a["table"].astype(int)].reshape(-1, *a[name].shape[2:]) for name in ("kpool", "vpool"))
-        s = np.einsum("hmd,khd->hmk", a["q"], k)
-        return np.einsum("hmk,khd->hmd", softmax(np.where(np.arange(len(k)) < a["length"], s, -INF)), v)
-
-    def change(a):
-        a["table"] = np.random.default_rng(1).permutation(24)[:20].astype(np.int32)
-        a["length"] = np.array(20 * 32 - 13, np.int32)
-    for rows in (1, 9):
-        check("paged", t.text(t.contract("hmk,khd->hmd", t.softmax(s), v)), reference,
-              {"H": 2, "M": rows, "P": 24, "N": 20}, change)
-
-
 def test_rows_whose_blocks_are_all_left_out():
     """Queries behind the last key: 0 / 0, as the model says, not what memory held."""
     text, reference = from_here_on(16)

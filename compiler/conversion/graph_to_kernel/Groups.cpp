@@ -64,7 +64,9 @@ private:
   bool repeatsCost(Group a, Group b) const;
   bool mayShare(Group a, Group b) const;
   void addSiblings(Operation *op, llvm::SetVector<Group> &candidates) const;
-  bool isConvex(Group a, Group b);
+  llvm::SetVector<Operation *> findGathers(graph::StreamOp stream) const;
+  void joinGathers(graph::StreamOp stream);
+  bool isConvex(Group a, Group b, ArrayRef<Operation *> between = {});
 
   Block &block;
   const BoundSymbols &bound;
@@ -118,13 +120,15 @@ SmallVector<Operation *> tessera::predecessorsOf(Operation *op, const BoundSymbo
   return predecessors;
 }
 
-/// Whether the union of two groups would be convex: nothing outside lies on a path between its ops.
-bool Partition::isConvex(Group a, Group b) {
+/// Whether the union of two groups, and of ops that lie between them, would be convex: nothing
+/// outside lies on a path between its ops.
+bool Partition::isConvex(Group a, Group b, ArrayRef<Operation *> between) {
   DenseSet<Operation *> visited;
   SmallVector<Operation *> work;
   auto isInside = [&](Operation *op) {
     auto it = groupOf.find(op);
-    return it != groupOf.end() && (it->second == a || it->second == b);
+    return (it != groupOf.end() && (it->second == a || it->second == b)) ||
+           llvm::is_contained(between, op);
   };
   auto push = [&](Operation *op) {
     for (Operation *before : predecessorsOf(op, bound))
@@ -132,11 +136,15 @@ bool Partition::isConvex(Group a, Group b) {
         work.push_back(before);
   };
   // From the inputs of the union backwards, through whole groups: they run as one.
-  for (Group group : {a, b})
-    for (Operation *op : groups[group])
+  auto pushOutside = [&](ArrayRef<Operation *> inside) {
+    for (Operation *op : inside)
       for (Operation *before : predecessorsOf(op, bound))
         if (!isInside(before) && visited.insert(before).second)
           work.push_back(before);
+  };
+  pushOutside(groups[a]);
+  pushOutside(groups[b]);
+  pushOutside(between);
   while (!work.empty()) {
     Operation *op = work.pop_back_val();
     if (isInside(op))
@@ -334,6 +342,74 @@ bool Partition::isWorthwhile(Group group, Operation *consumer) const {
   return onlyReader || sameDomain;
 }
 
+/// Whether an op only moves rows (of the last axis) as a whole, or widens them.
+static bool movesRows(Operation *op) {
+  size_t last = graph::getTensorType(op->getResult(0)).rank() - 1;
+  if (auto gather = llvm::dyn_cast<graph::GatherOp>(op))
+    return gather.getAxis() + 1 < int64_t(graph::getTensorType(gather.getX()).rank());
+  if (auto transpose = llvm::dyn_cast<graph::TransposeOp>(op))
+    return !transpose.getPerm().empty() && transpose.getPerm().back() == int64_t(last);
+  if (auto reshape = llvm::dyn_cast<graph::ReshapeOp>(op)) {
+    ArrayRef<graph::DimAttr> from = graph::getTensorType(reshape.getX()).getDims();
+    ArrayRef<graph::DimAttr> to = reshape.getType().getDims();
+    return !from.empty() && !to.empty() && from.back() == to.back();
+  }
+  return llvm::isa<graph::SliceOp, graph::ConvertOp>(op);
+}
+
+/// Gathers whose rows only the stream reads, and the moves between them and the stream.
+llvm::SetVector<Operation *> Partition::findGathers(graph::StreamOp stream) const {
+  llvm::SetVector<Operation *> moves;
+  SmallVector<Value> work;
+  for (auto [input, axis] : llvm::zip(stream.getInputs(), stream.getAxes()))
+    if (axis >= 0)
+      work.push_back(input);
+  while (!work.empty()) {
+    Operation *op = work.pop_back_val().getDefiningOp();
+    if (op && op->getBlock() == &block && segmentOf.lookup(op) == segmentOf.lookup(stream) &&
+        movesRows(op) && moves.insert(op) && !llvm::isa<graph::GatherOp>(op))
+      work.push_back(op->getOperand(0));
+  }
+  auto isInside = [&](Operation *user) { return user == stream || moves.contains(user); };
+  auto belongs = [&](Operation *op) {
+    if (!llvm::all_of(op->getUsers(), isInside))
+      return false;
+    if (!llvm::isa<graph::GatherOp>(op))
+      return moves.contains(op->getOperand(0).getDefiningOp());
+    // What the gather has been joined with is computed again for each element.
+    return llvm::all_of(groups[groupOf.lookup(op)], [](Operation *member) {
+      return classOf(member) == FusionClass::Map && !llvm::isa<graph::ConcatOp>(member);
+    });
+  };
+  while (moves.remove_if([&](Operation *op) { return !belongs(op); }))
+    ;
+  return moves;
+}
+
+/// A stream reads its elements where they lie: pages of keys that a table names are not stored a
+/// second time, side by side. (Views in between are computed, too: the stream has to count.)
+void Partition::joinGathers(graph::StreamOp stream) {
+  llvm::SetVector<Operation *> moves = findGathers(stream);
+  Group own = groupOf.lookup(stream);
+  llvm::SetVector<Group> joined;
+  for (Operation *op : moves)
+    if (isMember(op))
+      joined.insert(groupOf.lookup(op));
+  size_t count = moves.size();
+  for (Group group : joined)
+    count += groups[group].size();
+  if (count >= kMaxGroupOps ||
+      !llvm::all_of(joined, [&](Group group) { return isConvex(group, own, moves.getArrayRef()); }))
+    return;
+  for (Group group : joined)
+    merge(own, group);
+  for (Operation *op : moves)
+    if (!isMember(op)) {
+      start(op);
+      merge(own, groupOf.lookup(op));
+    }
+}
+
 std::vector<SmallVector<Operation *>> Partition::run() {
   unsigned segment = 0;
   for (Operation &op : block) {
@@ -354,6 +430,8 @@ std::vector<SmallVector<Operation *>> Partition::run() {
       continue;
     }
     start(&op);
+    if (auto stream = llvm::dyn_cast<graph::StreamOp>(op))
+      joinGathers(stream);
     Group own = groupOf[&op];
     llvm::SetVector<Group> producers;
     for (Value operand : getInputs(&op))

@@ -283,7 +283,43 @@ static Tensors lowerGather(graph::GatherOp op, KernelEmitter &emitter) {
       })};
 }
 
-/// Row-major position of the result's element, taken apart by the operand's extents.
+namespace {
+/// Dimensions of both sides of a reshape that hold the same elements in the same order.
+struct ReshapedDims {
+  unsigned fromBegin, fromEnd, toBegin, toEnd;
+};
+} // namespace
+
+static DimExpr product(ArrayRef<DimAttr> dims) {
+  DimExpr result = dims.front();
+  for (DimAttr dim : dims.drop_front())
+    result = result * dim;
+  return result;
+}
+
+/// The shortest runs of dimensions with equal products.
+static SmallVector<ReshapedDims> matchDims(ArrayRef<DimAttr> from, ArrayRef<DimAttr> to) {
+  SmallVector<ReshapedDims> runs;
+  unsigned f = 0, t = 0;
+  auto findRun = [&]() -> std::optional<ReshapedDims> {
+    for (unsigned fromEnd = f + 1; fromEnd <= from.size(); ++fromEnd)
+      for (unsigned toEnd = t + 1; toEnd <= to.size(); ++toEnd)
+        if (product(from.slice(f, fromEnd - f)) == product(to.slice(t, toEnd - t)))
+          return ReshapedDims{f, fromEnd, t, toEnd};
+    return std::nullopt;
+  };
+  while (std::optional<ReshapedDims> run = findRun()) {
+    runs.push_back(*run);
+    f = run->fromEnd;
+    t = run->toEnd;
+  }
+  if (f < from.size() || t < to.size())
+    runs.push_back({f, unsigned(from.size()), t, unsigned(to.size())});
+  return runs;
+}
+
+/// Row-major position of the result's element in a run of dimensions, taken apart by the operand's
+/// extents.
 static Tensors lowerReshape(graph::ReshapeOp op, KernelEmitter &emitter) {
   ArrayRef<DimAttr> from = dimsOf(op.getX()), to = op.getType().getDims();
   SmallVector<Value> fromExtents, toExtents;
@@ -292,15 +328,22 @@ static Tensors lowerReshape(graph::ReshapeOp op, KernelEmitter &emitter) {
   for (DimAttr dim : to)
     toExtents.push_back(emitter.extent(dim));
   Value source = emitter.lookup(op.getX());
+  SmallVector<ReshapedDims> runs = matchDims(from, to);
   return SmallVector<Value>{emitter.mapIndexed(
       "reshape", to, kernelElement(op.getX()), [&](BodyBuilder &b, ValueRange i) {
-        Value position = arith::ConstantIndexOp::create(b, 0);
-        for (size_t d = 0; d < to.size(); ++d)
-          position = addIndex(b, mulIndex(b, position, toExtents[d]), i[d]);
         SmallVector<Value> at(from.size());
-        for (size_t d = from.size(); d-- > 0;) {
-          at[d] = d == 0 ? position : Value(arith::RemSIOp::create(b, position, fromExtents[d]));
-          position = arith::DivSIOp::create(b, position, fromExtents[d]);
+        for (ReshapedDims run : runs) {
+          Value position;
+          for (unsigned d = run.toBegin; d < run.toEnd; ++d)
+            position = position ? addIndex(b, mulIndex(b, position, toExtents[d]), i[d]) : i[d];
+          if (!position)
+            position = arith::ConstantIndexOp::create(b, 0);
+          for (unsigned d = run.fromEnd; d-- > run.fromBegin;) {
+            bool isOuter = d == run.fromBegin;
+            at[d] = isOuter ? position : Value(arith::RemUIOp::create(b, position, fromExtents[d]));
+            if (!isOuter)
+              position = arith::DivUIOp::create(b, position, fromExtents[d]);
+          }
         }
         return extract(b, source, at);
       })};

@@ -305,32 +305,8 @@ private:
         stage.boundExtent(dim, 1);
       return stage;
     };
-    if (reducer.kind == ReducerPlan::Row) {
-      std::string k = reducer.reductionLoops.back();
-      StageWriter part = place(reducer.stage + "_part");
-      part.boundExtent(k + "_i", reducer.rowWidth);
-      StageWriter update = writer.update(reducer.stage + "_part");
-      Names order{k + "_i", k + "_o"};
-      for (size_t i = reducer.reductionLoops.size() - 1; i-- > 0;)
-        order.push_back(reducer.reductionLoops[i]);
-      update.reorder(order);
-      for (StageWriter *stage : {&part, &update}) {
-        stage->vectorizeEven(k + "_i", reducer.lanes);
-        if (reducer.rowWidth > reducer.lanes)
-          stage->unroll(k + "_i");
-      }
-      if (reducer.hasLanes) {
-        StageWriter lanes = place(reducer.stage + "_lanes");
-        lanes.boundExtent(k + "_l", reducer.lanes);
-        lanes.vectorizeEven(k + "_l", reducer.lanes);
-        StageWriter fold = writer.update(reducer.stage + "_lanes");
-        fold.reorder({k + "_l", k + "_v"});
-        fold.vectorizeEven(k + "_l", reducer.lanes);
-        fold.unroll(k + "_v");
-      }
-      if (reducer.hasMerge)
-        place(reducer.stage + "_merge");
-    }
+    if (reducer.kind == ReducerPlan::Row)
+      writeRowSum(writer, reducer, reducer.stage, reducer.reductionLoops, place);
     place(reducer.stage);
   }
 

@@ -19,6 +19,13 @@
 
 namespace tessera::scheduling {
 
+/// Accumulators that lie side by side become fewer: stage `stage` has `width` of them, and sums
+/// those of its step `outer` (loop `inner`: the ones it keeps).
+struct Fold {
+  std::string stage, outer, inner;
+  int64_t width;
+};
+
 /// How a reducing stage is computed inside of the output stage that needs it.
 struct ReducerPlan {
   enum Kind {
@@ -61,7 +68,8 @@ struct ReducerPlan {
   std::string unit, unitLoop, unitSums;
   // Row: what block_reduction made, or (the width) shall make.
   int64_t rowWidth = 0;
-  bool hasLanes = false, hasMerge = false;
+  bool hasMerge = false;
+  llvm::SmallVector<Fold> folds;
 };
 
 /// What Halide places on the stack by itself. Larger buffers get there as "registers", but for
@@ -193,6 +201,12 @@ std::optional<int64_t> packedDim(const Access &read, unsigned loop);
 
 /// Writes the loop directives of one output and everything computed inside of it.
 void writeLoops(ScheduleWriter &writer, const OutputPlan &plan, const Target &target);
+
+/// What sums a row by accumulators side by side, `name`'s helpers first; `place` says where they
+/// are computed.
+void writeRowSum(ScheduleWriter &writer, const ReducerPlan &row, const std::string &name,
+                 llvm::ArrayRef<std::string> reductionLoops,
+                 llvm::function_ref<StageWriter(const std::string &)> place);
 
 /// The same for an output in which a stream is merged.
 void writeStreamLoops(ScheduleWriter &writer, const OutputPlan &plan, const Target &target);

@@ -316,16 +316,25 @@ LogicalResult Planner::blockRow(ReducerPlan &plan) {
     return failure();
   plan.rowWidth = width;
   plan.hasMerge = info.lookup(merge) != nullptr;
-  std::string merging = plan.hasMerge ? merge : plan.stage;
-  if (width > lanes) {
-    std::string folded = plan.stage + "_lanes";
+  // Vectors are added first, then parts of a vector: one lane after the other would cost more than
+  // a short row.
+  std::string merging = plan.hasMerge ? merge : plan.stage, kept = loop + "_i";
+  auto fold = [&](int64_t to, StringRef suffix, StringRef outer, StringRef inner) {
+    if (width <= to)
+      return success();
+    Fold made{plan.stage + suffix.str(), loop + outer.str(), loop + inner.str(), to};
     builder = writer.restructuring();
-    if (failed(apply(schedule::BlockReductionOp::create(builder, writer.loc(), merging, loop + "_i",
-                                                        lanes, loop + "_v", loop + "_l", folded))))
+    if (failed(apply(schedule::BlockReductionOp::create(builder, writer.loc(), merging, kept, to,
+                                                        made.outer, made.inner, made.stage))))
       return failure();
-    plan.hasLanes = true;
-  }
-  return success();
+    kept = made.inner;
+    width = to;
+    plan.folds.push_back(made);
+    return success();
+  };
+  constexpr int64_t kFewLanes = 4;
+  return success(succeeded(fold(lanes, "_lanes", "_v", "_l")) &&
+                 succeeded(fold(kFewLanes, "_few", "_q", "_p")));
 }
 
 LogicalResult Planner::restructure(ReducerPlan &plan) {

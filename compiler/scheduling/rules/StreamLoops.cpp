@@ -275,39 +275,15 @@ private:
   }
 
   void writeRow(const Member &member, const std::string &at) {
-    const ReducerPlan &row = member.row;
-    std::string k = member.reductionLoops.back();
-    auto inside = [&](const std::string &name) {
-      StageWriter stage = writer.stage(name);
-      stage.computeAt(member.stage, at);
-      stage.storeOnStack();
-      for (const std::string &loop : member.loops)
-        stage.boundExtent(loop, 1);
-      return stage;
-    };
-    StageWriter part = inside(member.stage + "_part");
-    part.boundExtent(k + "_i", row.rowWidth);
-    StageWriter update = writer.update(member.stage + "_part");
-    Names order{k + "_i", k + "_o"};
-    for (size_t i = member.reductionLoops.size() - 1; i-- > 0;)
-      order.push_back(member.reductionLoops[i]);
-    update.reorder(order);
-    for (StageWriter *stage : {&part, &update}) {
-      stage->vectorizeEven(k + "_i", row.lanes);
-      if (row.rowWidth > row.lanes)
-        stage->unroll(k + "_i");
-    }
-    if (row.hasLanes) {
-      StageWriter lanes = inside(member.stage + "_lanes");
-      lanes.boundExtent(k + "_l", row.lanes);
-      lanes.vectorizeEven(k + "_l", row.lanes);
-      StageWriter fold = writer.update(member.stage + "_lanes");
-      fold.reorder({k + "_l", k + "_v"});
-      fold.vectorizeEven(k + "_l", row.lanes);
-      fold.unroll(k + "_v");
-    }
-    if (row.hasMerge)
-      inside(member.stage + "_merge");
+    writeRowSum(writer, member.row, member.stage, member.reductionLoops,
+                [&](const std::string &name) {
+                  StageWriter stage = writer.stage(name);
+                  stage.computeAt(member.stage, at);
+                  stage.storeOnStack();
+                  for (const std::string &loop : member.loops)
+                    stage.boundExtent(loop, 1);
+                  return stage;
+                });
   }
 
   ScheduleWriter &writer;
