@@ -165,6 +165,7 @@ private:
     bool direct = true; ///< no other reducing stage reads it
   };
   std::optional<Place> findPlace(const StageInfo &stage);
+  bool isReadAtOnePoint(const StageInfo &stage);
   ReducerPlan plan(const StageInfo &stage, const Place &place);
   void planTile(ReducerPlan &plan, const StageInfo &stage, unsigned columns);
   void blockWindow(ReducerPlan &plan, const StageInfo &stage);

@@ -53,22 +53,32 @@ static llvm::SmallSetVector<Operation *, 4> readersOf(Operation *stage) {
   return readers;
 }
 
+/// Whether all that reads a stage computes one element of one output from one element of it: then
+/// several readers are computed side by side, and share it in registers.
+bool Planner::isReadAtOnePoint(const StageInfo &stage) {
+  std::optional<Place> place = findPlace(stage);
+  return place && place->direct;
+}
+
 /// (1)
 LogicalResult Planner::materializePrologues() {
-  std::map<std::string, unsigned> inlined; // operations per point, with what is inlined into it
+  std::map<std::string, std::set<std::string>> inlined; // into a stage, with itself
   for (unsigned number = 0; number < info.stages.size(); ++number) {
     const StageInfo &stage = info.stages[number];
-    unsigned cost = stage.flopsPerPoint;
+    std::set<std::string> &parts = inlined[stage.name];
+    parts.insert(stage.name);
     for (const Access &read : stage.reads)
       if (Operation *producer = read.tensor.getDefiningOp())
         if (const StageInfo *from = info.lookup(producer);
             from && !from->reduces() && !isReturned(*from))
-          cost += inlined[from->name];
-    inlined[stage.name] = cost;
+          parts.insert(inlined[from->name].begin(), inlined[from->name].end());
     if (inStreams.count(stage.name))
       continue;
     if (stage.reduces() || isReturned(stage) || stage.op->use_empty())
       continue;
+    unsigned cost = 0; // operations per point
+    for (const std::string &part : parts)
+      cost += info.lookup(part)->flopsPerPoint;
     auto readers = readersOf(stage.op);
     bool intoProduct = llvm::any_of(readers, [&](Operation *reader) {
       const StageInfo *to = info.lookup(reader);
@@ -79,10 +89,10 @@ LogicalResult Planner::materializePrologues() {
     if (readers.size() == 1 && intoProduct && matchUnpacking(kernel, stage))
       continue;
     bool keep = (intoProduct && cost > kInlineIntoProduct) ||
-                (readers.size() > 1 && cost > kInlineRepeated);
+                (readers.size() > 1 && cost > kInlineRepeated && !isReadAtOnePoint(stage));
     if (!keep)
       continue;
-    inlined[stage.name] = 0;
+    parts.clear();
     if (failed(keepInMemory(std::string(stage.name))))
       return failure();
   }

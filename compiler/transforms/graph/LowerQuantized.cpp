@@ -7,8 +7,8 @@
 //    one multiplication by the product of the scales follows. Likewise when the operands are
 //    integers less their zero points.
 // 3. A bias that was dequantized by that same product is added to the integers.
-// 4. Quantizing what follows elementwise multiplies by the reciprocal of the scale. All of this is
-//    elementwise, so it becomes the epilogue of the product's kernel.
+// 4. What follows elementwise multiplies by the reciprocals of constants and of scales that
+//    quantize it. All of this is elementwise, so it becomes the epilogue of the product's kernel.
 //
 // Sums are exact, so they differ from those of the model only by what its f32 arithmetic rounds;
 // (3) and (4) round once more or less. A quantized result may be one step off where the quotient
@@ -21,6 +21,7 @@
 
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "llvm/ADT/SetVector.h"
 
 #include <cmath>
 
@@ -377,33 +378,58 @@ void Lowering::addBias(Value &sums) {
   replaced = add;
 }
 
-/// (4)
+/// Multiplies by the reciprocal of a scale instead of dividing by it.
+static void invertScale(graph::QuantizeOp quantize) {
+  Value scale = quantize.getScale(), x = quantize.getX();
+  auto splat = llvm::dyn_cast_or_null<FloatAttr>(graph::getSplat(scale));
+  if (quantize.getBlock() || !graph::getTensorType(scale).getElementType().isF32() ||
+      !isOrdinaryScale(scale) || (splat && splat.getValueAsDouble() == 1))
+    return;
+  OpBuilder builder(quantize);
+  GraphBuilder b(builder, quantize.getLoc());
+  Value inverse = b.div(b.fillLike(scale, 1), scale);
+  ArrayRef<DimAttr> dims = graph::getTensorType(x).getDims();
+  quantize.getXMutable().assign(b.mul(x, b.broadcast(inverse, asList(quantize.getAxis()), dims)));
+  quantize.getScaleMutable().assign(b.fillLike(scale, 1));
+}
+
+/// x / c as x (1/c), c an ordinary number. Gives what stands for the quotient.
+static Value invertDivisor(graph::DivOp div, Value dividend) {
+  auto divisor = llvm::dyn_cast_or_null<FloatAttr>(graph::getSplat(div.getY()));
+  double number = divisor ? divisor.getValueAsDouble() : 0;
+  if (div.getX() != dividend || !isOrdinaryScale(std::fabs(number)))
+    return div.getResult();
+  OpBuilder builder(div);
+  GraphBuilder b(builder, div.getLoc());
+  Value product = b.mul(dividend, 1 / number);
+  div.replaceAllUsesWith(product);
+  div.erase();
+  return product;
+}
+
+/// (4) All that follows from the scaled sums element by element, or only places them.
 void Lowering::requantize(Value scaled) {
-  Value value = scaled;
-  while (value.hasOneUse()) {
-    Operation *user = *value.user_begin();
-    if (auto quantize = llvm::dyn_cast<graph::QuantizeOp>(user)) {
-      Value scale = quantize.getScale();
-      if (quantize.getX() != value || quantize.getBlock() ||
-          !graph::getTensorType(scale).getElementType().isF32() || !isOrdinaryScale(scale))
-        return;
-      OpBuilder here(quantize);
-      GraphBuilder g(here, quantize.getLoc());
-      std::optional<int64_t> axis = quantize.getAxis();
-      Value inverse = g.div(g.fillLike(scale, 1), scale);
-      Value quotient =
-          g.mul(value, g.broadcast(inverse, asList(axis), graph::getTensorType(value).getDims()));
-      quantize.getXMutable().assign(quotient);
-      quantize.getScaleMutable().assign(g.fillLike(scale, 1));
-      return;
+  SetVector<Value> follow;
+  follow.insert(scaled);
+  for (size_t i = 0; i < follow.size(); ++i) {
+    SmallVector<Operation *> users(follow[i].getUsers());
+    SmallPtrSet<Operation *, 4> seen;
+    for (Operation *user : users) {
+      if (!seen.insert(user).second || user->getNumResults() != 1)
+        continue;
+      if (auto quantize = llvm::dyn_cast<graph::QuantizeOp>(user)) {
+        if (quantize.getX() == follow[i])
+          invertScale(quantize);
+        continue;
+      }
+      auto type = llvm::dyn_cast<graph::TensorType>(user->getResult(0).getType());
+      bool goesOn = user->hasTrait<graph::Elementwise>() || placesElements(user) ||
+                    llvm::isa<graph::DecomposableOpInterface, graph::ConcatOp>(user);
+      if (!goesOn || !type || !type.getElementType().isF32())
+        continue;
+      auto div = llvm::dyn_cast<graph::DivOp>(user);
+      follow.insert(div ? invertDivisor(div, follow[i]) : user->getResult(0));
     }
-    bool goesOn =
-        user->getNumResults() == 1 &&
-        (user->hasTrait<graph::Elementwise>() || llvm::isa<graph::DecomposableOpInterface>(user)) &&
-        user->getResult(0).getType() == value.getType();
-    if (!goesOn)
-      return;
-    value = user->getResult(0);
   }
 }
 
