@@ -13,6 +13,7 @@
 #include "compiler/reference/verify/NumericVerifier.h"
 #include "compiler/transforms/graph/FixDims.h"
 #include "dialects/graph/Graph.h"
+#include "dialects/graph/WeightStore.h"
 #include "dialects/schedule/Schedule.h"
 #include "frontends/onnx/Import.h"
 #include "runtime/api/tessera.h"
@@ -39,6 +40,8 @@ std::string tessera::getHostLevel() {
   return "x86-64-v2";
 }
 
+static bool isForGpu(StringRef level) { return level.starts_with(codegen::kCudaPrefix); }
+
 namespace {
 class Compilation {
 public:
@@ -59,7 +62,12 @@ private:
   LogicalResult parse(StringRef text);
   LogicalResult checkPassNames();
   LogicalResult prepareAndEdit();
-  LogicalResult quantize();
+  /// The graph, later the kernels, of the variants of a device family: what is fused differs.
+  struct Family {
+    bool isGpu;
+    OwningOpRef<ModuleOp> module;
+  };
+  LogicalResult quantize(Family &family);
   LogicalResult steps(std::optional<StringRef> bytes);
   void check();
   void note(const Diagnostic &diagnostic);
@@ -73,12 +81,16 @@ private:
   using AddPasses = llvm::function_ref<void(OpPassManager &)>;
   LogicalResult runPasses(ModuleOp module, AddPasses add, bool keepValues = true);
   LogicalResult runGraphPasses();
+  LogicalResult makeFamilies();
+  LogicalResult makeFamily(Family &family);
+  LogicalResult formKernels();
   LogicalResult runPassesOfVariants(AddPasses add);
   LogicalResult makeVariants();
   LogicalResult applySchedules();
   LogicalResult compileKernels();
   LogicalResult emit();
   LogicalResult printIR(ModuleOp module);
+  LogicalResult printFamilies();
   LogicalResult printVariants();
   LogicalResult fail(const llvm::Twine &message);
   /// A step begins: what it is called, where the whole is, what a failure in it means.
@@ -92,6 +104,7 @@ private:
   MLIRContext context;
   OwningOpRef<ModuleOp> module;
   const QuantizationMode *quantization = nullptr;
+  std::vector<Family> families;
   std::vector<Variant> variants; ///< most demanding level first: as they are tried at load
   CompileResult result;
   CompileCode failureCode = CompileCode::Internal;
@@ -163,10 +176,10 @@ LogicalResult Compilation::parse(StringRef text) {
   return success(bool(module));
 }
 
-LogicalResult Compilation::quantize() {
+LogicalResult Compilation::quantize(Family &family) {
   std::vector<transforms::WeightChoice> choices;
   if (failed(runPasses(
-          *module,
+          *family.module,
           [&](OpPassManager &passes) { addQuantizationPasses(passes, *quantization, &choices); },
           /*keepValues=*/false)))
     return failure();
@@ -175,8 +188,9 @@ LogicalResult Compilation::quantize() {
   for (const transforms::WeightChoice &choice : choices) {
     any |= choice.reason.empty();
     left += "\n  " + choice.place + ": " + choice.type + " is left: " + choice.reason;
-    result.weights.push_back(
-        {choice.place, choice.type, choice.bytes, choice.newBytes, choice.reason});
+    if (&family == &families.front()) // The same weights in every one.
+      result.weights.push_back(
+          {choice.place, choice.type, choice.bytes, choice.newBytes, choice.reason});
   }
   if (any)
     return success();
@@ -201,6 +215,7 @@ LogicalResult Compilation::checkPassNames() {
   std::vector<std::string> known;
   PassManager passes(&context);
   addGraphPasses(passes);
+  addStreamPasses(passes);
   if (quantization && !quantization->weightFormat.empty())
     addQuantizationPasses(passes, *quantization, nullptr);
   if (!options.precision.empty())
@@ -218,13 +233,47 @@ LogicalResult Compilation::checkPassNames() {
   return success();
 }
 
-/// `keepValues`: the passes may not change what is computed.
-LogicalResult Compilation::runGraphPasses() {
-  const bool forGpu = llvm::any_of(
-      result.targets, [](StringRef target) { return target.starts_with(codegen::kCudaPrefix); });
-  return runPasses(*module, [&](OpPassManager &passes) { addGraphPasses(passes, forGpu); });
+LogicalResult Compilation::runGraphPasses() { return runPasses(*module, addGraphPasses); }
+
+LogicalResult Compilation::makeFamilies() {
+  for (bool isGpu : {false, true})
+    if (llvm::any_of(result.targets, [&](StringRef level) { return isForGpu(level) == isGpu; }))
+      families.push_back({isGpu, module->clone()});
+  module = {};
+  graph::WeightStore &weights = context.getLoadedDialect<graph::GraphDialect>()->getWeightStore();
+  std::vector<Operation *> sharing;
+  for (Family &family : families)
+    sharing.push_back(*family.module);
+  weights.setModules(sharing);
+  LogicalResult made = success();
+  for (Family &family : families)
+    made = success(succeeded(made) && succeeded(makeFamily(family)));
+  weights.setModules({});
+  return made;
 }
 
+LogicalResult Compilation::makeFamily(Family &family) {
+  if (failed(runPasses(*family.module,
+                       [&](OpPassManager &passes) { addStreamPasses(passes, family.isGpu); })))
+    return failure();
+  if (quantization && !quantization->weightFormat.empty() && failed(quantize(family)))
+    return failure();
+  if (options.precision.empty())
+    return success();
+  return runPasses(
+      *family.module, [&](OpPassManager &passes) { addPrecisionPasses(passes, options.precision); },
+      /*keepValues=*/false);
+}
+
+LogicalResult Compilation::formKernels() {
+  for (Family &family : families)
+    if (failed(runPasses(*family.module,
+                         [&](OpPassManager &passes) { addKernelPasses(passes, family.isGpu); })))
+      return failure();
+  return success();
+}
+
+/// `keepValues`: the passes may not change what is computed.
 LogicalResult Compilation::runPasses(ModuleOp module, AddPasses add, bool keepValues) {
   PassManager passes(&context);
   add(passes);
@@ -265,15 +314,17 @@ LogicalResult Compilation::applySchedules() {
   if (!file)
     return failure();
   std::vector<std::string> kernels;
-  for (auto kernel : module->getOps<kernel::FuncOp>())
-    kernels.push_back(kernel.getSymName().str());
-  for (auto schedule : llvm::to_vector(file->getOps<schedule::FuncOp>())) {
+  for (Family &family : families)
+    for (auto kernel : family.module->getOps<kernel::FuncOp>())
+      kernels.push_back(kernel.getSymName().str());
+  for (auto schedule : file->getOps<schedule::FuncOp>()) {
     std::string kernel = schedule.getKernel().str();
     if (!llvm::is_contained(kernels, kernel))
       return schedule.emitError(
           suggest("the model has no kernel '" + kernel + "'", kernel, kernels));
-    schedule->remove();
-    module->push_back(schedule);
+    for (Family &family : families)
+      if (SymbolTable::lookupSymbolIn(family.module->getOperation(), kernel))
+        family.module->push_back(schedule.clone());
   }
   return success();
 }
@@ -284,7 +335,9 @@ LogicalResult Compilation::makeVariants() {
   for (const std::string &level : result.targets) {
     Variant &variant = variants.emplace_back();
     variant.level = level;
-    variant.module = module->clone();
+    const Family &family =
+        *llvm::find_if(families, [&](const Family &each) { return each.isGpu == isForGpu(level); });
+    variant.module = ModuleOp(*family.module).clone();
     (*variant.module)->setAttr("tessera.target", StringAttr::get(&context, level));
     if (failed(runPasses(*variant.module,
                          [&](OpPassManager &passes) { addSchedulePasses(passes, level); })) ||
@@ -374,6 +427,13 @@ LogicalResult Compilation::printIR(ModuleOp module) {
   return success();
 }
 
+LogicalResult Compilation::printFamilies() {
+  for (Family &family : families)
+    if (failed(printIR(*family.module)))
+      return failure();
+  return success();
+}
+
 LogicalResult Compilation::printVariants() {
   for (Variant &variant : variants)
     if (failed(printIR(*variant.module)))
@@ -393,7 +453,7 @@ void Compilation::check() {
     note(diagnostic);
     return success();
   });
-  if (succeeded(runGraphPasses()) && succeeded(runPasses(*module, addKernelPasses)) &&
+  if (succeeded(runGraphPasses()) && succeeded(makeFamilies()) && succeeded(formKernels()) &&
       succeeded(makeVariants()))
     (void)runPassesOfVariants(addLoweringPasses);
 }
@@ -439,22 +499,17 @@ LogicalResult Compilation::steps(std::optional<StringRef> bytes) {
   failureCode = CompileCode::Unsupported;
   if (failed(runGraphPasses()))
     return failure();
-  if (quantization && !quantization->weightFormat.empty() && failed(quantize()))
-    return failure();
-  if (!options.precision.empty() &&
-      failed(runPasses(
-          *module, [&](OpPassManager &passes) { addPrecisionPasses(passes, options.precision); },
-          /*keepValues=*/false)))
+  if (failed(makeFamilies()))
     return failure();
   time("graph passes");
   if (options.emit == EmitKind::Graph)
-    return printIR(*module);
+    return printFamilies();
   begin("forming kernels", 0.05, CompileCode::Unsupported);
-  if (failed(runPasses(*module, addKernelPasses)))
+  if (failed(formKernels()))
     return failure();
   time("kernel formation");
   if (options.emit == EmitKind::Kernel)
-    return printIR(*module);
+    return printFamilies();
   begin("scheduling", 0.07, CompileCode::InvalidOption);
   if (failed(applySchedules()))
     return failure();

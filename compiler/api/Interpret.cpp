@@ -83,6 +83,7 @@ std::string ReferenceModel::State::transform(llvm::function_ref<void(OpPassManag
   before(passes);
   if (!std::exchange(isPrepared, true))
     addGraphPasses(passes);
+  addStreamPasses(passes);
   behind(passes);
   if (failed(passes.run(*module)))
     return error;

@@ -11,7 +11,7 @@
 
 #include "mlir/Transforms/Passes.h"
 
-void tessera::addGraphPasses(mlir::OpPassManager &passes, bool forGpu) {
+void tessera::addGraphPasses(mlir::OpPassManager &passes) {
   passes.addPass(transforms::createGraphInlineCalls());
   // Before quantize and dequantize become the ops that they stand for.
   passes.addPass(transforms::createGraphLowerQuantized());
@@ -31,6 +31,9 @@ void tessera::addGraphPasses(mlir::OpPassManager &passes, bool forGpu) {
   passes.addPass(mlir::createCanonicalizerPass());
   passes.addPass(mlir::createLoopInvariantCodeMotionPass());
   passes.addPass(mlir::createCSEPass());
+}
+
+void tessera::addStreamPasses(mlir::OpPassManager &passes, bool forGpu) {
   // Last: what is equal is one value now, and nothing looks into streams afterwards.
   transforms::GraphFormStreamsOptions streams;
   streams.roundedWeights = forGpu;
@@ -39,8 +42,10 @@ void tessera::addGraphPasses(mlir::OpPassManager &passes, bool forGpu) {
   passes.addPass(mlir::createCanonicalizerPass());
 }
 
-void tessera::addKernelPasses(mlir::OpPassManager &passes) {
-  passes.addPass(createGraphFormKernels());
+void tessera::addKernelPasses(mlir::OpPassManager &passes, bool forGpu) {
+  GraphFormKernelsOptions options;
+  options.gpu = forGpu;
+  passes.addPass(createGraphFormKernels(options));
 }
 
 void tessera::addSchedulePasses(mlir::OpPassManager &passes, llvm::StringRef level) {

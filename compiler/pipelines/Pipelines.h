@@ -6,13 +6,15 @@
 
 namespace tessera {
 
-/// Frontend's graph to the graph that kernels are formed from. `forGpu`: softmaxes of 16-bit models
-/// become streams, too, which GPUs compute by instructions for matrices; CPUs are faster with their
-/// scores in memory.
-void addGraphPasses(mlir::OpPassManager &passes, bool forGpu = false);
+/// Frontend's graph to the graph that streams and kernels are formed from.
+void addGraphPasses(mlir::OpPassManager &passes);
+/// Behind addGraphPasses, for one family of devices: chains of reductions become streams. `forGpu`:
+/// softmaxes of 16-bit models, too, which GPUs compute by instructions for matrices; CPUs are
+/// faster with their scores in memory.
+void addStreamPasses(mlir::OpPassManager &passes, bool forGpu = false);
 /// To launches and kernels: what is computed together. The same for every variant of a device
 /// family.
-void addKernelPasses(mlir::OpPassManager &passes);
+void addKernelPasses(mlir::OpPassManager &passes, bool forGpu = false);
 /// Schedules for the kernels that have none, for one level of instruction sets ("x86-64-v3").
 void addSchedulePasses(mlir::OpPassManager &passes, llvm::StringRef level);
 /// To kernels that codegen accepts, with loop directives only.

@@ -179,14 +179,21 @@ void WeightStore::release(WeightAttr weight) {
   derived.erase(weight.getFile());
 }
 
+void WeightStore::setModules(std::vector<mlir::Operation *> sharing) {
+  modules = std::move(sharing);
+}
+
 void WeightStore::releaseUnused(mlir::Operation *op, llvm::ArrayRef<WeightAttr> weights) {
   if (weights.empty())
     return;
   llvm::StringSet<> used;
-  op->walk([&](mlir::Operation *inner) {
+  auto find = [&](mlir::Operation *inner) {
     for (mlir::NamedAttribute attribute : inner->getAttrs())
       attribute.getValue().walk([&](WeightAttr weight) { used.insert(weight.getFile()); });
-  });
+  };
+  op->walk(find);
+  for (mlir::Operation *module : modules)
+    module->walk(find);
   for (WeightAttr weight : weights)
     if (weight.isDerived() && !used.contains(weight.getFile()))
       release(weight);

@@ -63,7 +63,11 @@ public:
 
   /// Frees a derived buffer; nothing may use its weight any more.
   void release(WeightAttr weight);
-  /// Frees those of some weights that are derived, and that nothing in an op refers to any more.
+  /// Modules that were copied from one another: a weight that one of them has no use for any more
+  /// may be another one's.
+  void setModules(std::vector<mlir::Operation *> sharing);
+  /// Frees those of some weights that are derived, and that nothing in an op (or a module that
+  /// shares them) refers to any more.
   void releaseUnused(mlir::Operation *op, llvm::ArrayRef<WeightAttr> weights);
 
 private:
@@ -71,6 +75,7 @@ private:
 
   std::mutex mutex;
   std::string folder;
+  std::vector<mlir::Operation *> modules;
   llvm::StringMap<std::unique_ptr<llvm::MemoryBuffer>> files;
   llvm::StringMap<std::vector<char>> derived;
 };

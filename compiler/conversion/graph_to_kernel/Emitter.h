@@ -87,6 +87,10 @@ public:
   bool splitsStreams() const { return isSplit; }
   void splitStreams() { isSplit = true; }
 
+  /// Whether loops shall leave iterations to many threads, where that takes more work.
+  bool isForGpu() const { return forGpu; }
+  void setForGpu(bool value) { forGpu = value; }
+
   mlir::OpBuilder &getBuilder() { return builder; }
   void setLoc(mlir::Location location) { loc = location; }
   mlir::Location getLoc() const { return loc; }
@@ -99,7 +103,7 @@ private:
   mlir::OpBuilder &builder;
   kernel::FuncOp kernel;
   mlir::Location loc;
-  bool isSplit = false;
+  bool isSplit = false, forGpu = false;
   llvm::DenseMap<mlir::Value, mlir::Value> tensors;
   llvm::SmallVector<graph::DimAttr> indexArguments;
   llvm::DenseMap<mlir::Attribute, mlir::Value> knownExtents;

@@ -60,9 +60,9 @@ namespace {
 class Outliner {
 public:
   Outliner(ArrayRef<Operation *> group, OpBuilder &moduleBuilder, StringRef name,
-           bool splitsStreams, StringRef one)
+           bool splitsStreams, bool forGpu, StringRef one)
       : group(group), members(group.begin(), group.end()), builder(moduleBuilder), name(name),
-        splitsStreams(splitsStreams), one(one) {}
+        splitsStreams(splitsStreams), forGpu(forGpu), one(one) {}
 
   LogicalResult run();
 
@@ -80,7 +80,7 @@ private:
   llvm::DenseSet<Operation *> members;
   OpBuilder &builder;
   StringRef name;
-  bool splitsStreams;
+  bool splitsStreams, forGpu;
   StringRef one; // a symbol that is 1 wherever this kernel runs, or ""
   llvm::SetVector<Value> inputs, outputs;
 };
@@ -202,6 +202,7 @@ LogicalResult Outliner::run() {
   Block &entry = kernel.getBody().front();
   OpBuilder inner = OpBuilder::atBlockBegin(&entry);
   KernelEmitter emitter(inner, kernel);
+  emitter.setForGpu(forGpu);
   if (splitsStreams)
     emitter.splitStreams();
   for (auto [input, argument] : llvm::zip(inputs, entry.getArguments()))
@@ -334,6 +335,7 @@ static StringRef describe(ArrayRef<Operation *> group) {
 
 namespace {
 struct GraphFormKernels : tessera::impl::GraphFormKernelsBase<GraphFormKernels> {
+  using GraphFormKernelsBase::GraphFormKernelsBase;
   void runOnOperation() override {
     ModuleOp module = getOperation();
     OpBuilder builder(module.getBodyRegion());
@@ -345,7 +347,7 @@ struct GraphFormKernels : tessera::impl::GraphFormKernelsBase<GraphFormKernels> 
       do
         name = ("k" + Twine(number++) + "_" + describe(group)).str();
       while (symbols.lookup(name));
-      return Outliner(group, builder, name, splitsStreams, one).run();
+      return Outliner(group, builder, name, splitsStreams, gpu, one).run();
     };
     for (auto function : llvm::to_vector(module.getOps<graph::FuncOp>())) {
       BoundSymbols bound = function.getBoundSymbols();

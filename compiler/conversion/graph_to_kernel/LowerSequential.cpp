@@ -143,6 +143,17 @@ static Value combineUpdate(BodyBuilder &b, graph::ScatterKind kind, Type element
   return {};
 }
 
+/// On a GPU each of so many takes every so manieth place along the axis, and leaves the updates of
+/// others to them: all read all indices, and those of one place are still made in their order.
+static DimExpr scatterParts(ArrayRef<DimAttr> dims, int64_t axis) {
+  MLIRContext *context = dims[axis].getContext();
+  // Blocks where the dims after the axis are shared by threads, else threads.
+  const int64_t wanted = axis + 1 == int64_t(dims.size()) ? 1024 : 64;
+  const DimExpr one = DimExpr::constant(context, 1), many = DimExpr::constant(context, wanted);
+  const DimExpr rows = graph::multiplyDims(context, dims.take_front(axis));
+  return DimExpr::max(one, DimExpr::min(dims[axis], many.ceilDiv(DimExpr::max(rows, one))));
+}
+
 /// Loops over the dims before the axis, then over the indices in order; the dims after the axis are
 /// a stage.
 static Tensors lowerScatter(graph::ScatterOp op, KernelEmitter &emitter) {
@@ -158,7 +169,9 @@ static Tensors lowerScatter(graph::ScatterOp op, KernelEmitter &emitter) {
   bool isUnsigned = indexType.getElementType().isUnsignedInteger();
   Value start = copyOf(emitter, "copy", emitter.lookup(op.getX()), dims);
 
-  auto scatterOne = [&](ArrayRef<Value> before, ArrayRef<Value> at, Value result) -> Value {
+  Value parts = emitter.isForGpu() ? emitter.extent(scatterParts(dims, axis).get()) : Value();
+  auto scatterOne = [&](ArrayRef<Value> before, Value own, ArrayRef<Value> at,
+                        Value result) -> Value {
     ImplicitLocOpBuilder b(emitter.getLoc(), emitter.getBuilder());
     Value number = tensor::ExtractOp::create(b, indices, at);
     Value index = isUnsigned ? Value(arith::IndexCastUIOp::create(b, b.getIndexType(), number))
@@ -168,6 +181,10 @@ static Tensors lowerScatter(graph::ScatterOp op, KernelEmitter &emitter) {
     index = arith::SelectOp::create(b, isNegative, arith::AddIOp::create(b, index, extent), index);
     // One comparison finds both: what is still negative is large without a sign.
     Value isInside = arith::CmpIOp::create(b, P::ult, index, extent);
+    if (own) {
+      Value part = arith::RemUIOp::create(b, index, parts);
+      isInside = arith::AndIOp::create(b, isInside, arith::CmpIOp::create(b, P::eq, part, own));
+    }
     auto branch = scf::IfOp::create(b, TypeRange(result.getType()), isInside, /*withElse=*/true);
     OpBuilder &builder = emitter.getBuilder();
     OpBuilder::InsertionGuard guard(builder);
@@ -188,13 +205,22 @@ static Tensors lowerScatter(graph::ScatterOp op, KernelEmitter &emitter) {
     scf::YieldOp::create(builder, emitter.getLoc(), result);
     return branch.getResult(0);
   };
-  return forEach(emitter, "scatter", dims.take_front(axis), start, true, {},
-                 [&](ArrayRef<Value> before, ValueRange carried) {
-                   return forEach(emitter, "scatter", indexType.getDims(), carried, false, {},
-                                  [&](ArrayRef<Value> at, ValueRange inside) {
-                                    return SmallVector<Value>{scatterOne(before, at, inside[0])};
-                                  });
-                 });
+  auto scatterAll = [&](ArrayRef<Value> before, Value own, ValueRange carried) {
+    return forEach(emitter, "scatter", indexType.getDims(), carried, false, {},
+                   [&](ArrayRef<Value> at, ValueRange inside) {
+                     return SmallVector<Value>{scatterOne(before, own, at, inside[0])};
+                   });
+  };
+  return forEach(
+      emitter, "scatter", dims.take_front(axis), start, true, {},
+      [&](ArrayRef<Value> before, ValueRange carried) {
+        if (!parts)
+          return scatterAll(before, Value(), carried);
+        return forLoop(
+            emitter, "part", zero, parts, emitter.constantIndex(1), carried,
+            [&](Value own, ValueRange inside) { return scatterAll(before, own, inside); },
+            /*isParallel=*/true);
+      });
 }
 
 void tessera::lower::attachSequential(MLIRContext &context) {

@@ -1,7 +1,7 @@
 //===- LowerSort.cpp - Rows in order become loops ------------------------------------------===//
 
 #include "compiler/conversion/graph_to_kernel/Lower.h"
-#include "compiler/conversion/graph_to_kernel/SequentialLoops.h"
+#include "compiler/conversion/graph_to_kernel/SortNetwork.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -11,8 +11,7 @@ using graph::DimExpr;
 
 using BodyBuilder = ImplicitLocOpBuilder;
 
-/// Whether x must stand before y: strictly, so that equal elements keep their order.
-static Value isBefore(BodyBuilder &b, Type element, bool descending, Value x, Value y) {
+Value lower::isBefore(BodyBuilder &b, Type element, bool descending, Value x, Value y) {
   if (descending)
     std::swap(x, y);
   if (!isFloat(element)) {
@@ -189,6 +188,8 @@ private:
 } // namespace
 
 static Tensors lowerSort(graph::SortOp op, KernelEmitter &emitter) {
+  if (emitter.isForGpu())
+    return lowerSortByNetwork(op, emitter);
   graph::TensorType type = graph::getTensorType(op.getX());
   int64_t axis = op.getAxis();
   ArrayRef<DimAttr> dims = type.getDims();

@@ -11,6 +11,10 @@ def GraphFormKernels : Pass<"graph-form-kernels", "::mlir::ModuleOp"> {
     maps before it; a contraction takes the maps of its own domain after it. Views (reshape), control
     flow, variables and constants that are no splat stay in the graph.
   }];
+  let options = [
+    Option<"gpu", "gpu", "bool", "false",
+           "Loops of kernels leave iterations to many threads, where that takes more work">
+  ];
   let dependentDialects = ["kernel::KernelDialect", "::mlir::arith::ArithDialect",
                            "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
                            "::mlir::tensor::TensorDialect"];

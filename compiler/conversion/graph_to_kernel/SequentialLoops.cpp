@@ -54,6 +54,7 @@ Part::Part(KernelEmitter &emitter, ArrayRef<DimAttr> dims, ArrayRef<Value> at, T
   for (auto [dim, index] : llvm::zip(dims, at)) {
     offsets.push_back(index ? OpFoldResult(index) : OpFoldResult(b.getIndexAttr(0)));
     strides.push_back(b.getIndexAttr(1));
+    isKept.push_back(!index);
     if (index) {
       sizes.push_back(b.getIndexAttr(1));
       continue;
@@ -68,6 +69,14 @@ Part::Part(KernelEmitter &emitter, ArrayRef<DimAttr> dims, ArrayRef<Value> at, T
 Value Part::take(KernelEmitter &emitter, Value from) const {
   if (isWhole)
     return from;
+  if (isEmpty()) { // There is no place to take it from.
+    SmallVector<OpFoldResult> extents;
+    for (auto [size, kept] : llvm::zip_equal(sizes, isKept))
+      if (kept)
+        extents.push_back(size);
+    return tensor::EmptyOp::create(emitter.getBuilder(), emitter.getLoc(), extents,
+                                   type.getElementType());
+  }
   return tensor::ExtractSliceOp::create(emitter.getBuilder(), emitter.getLoc(), type, from, offsets,
                                         sizes, strides);
 }
@@ -75,6 +84,8 @@ Value Part::take(KernelEmitter &emitter, Value from) const {
 Value Part::put(KernelEmitter &emitter, Value part, Value into) const {
   if (isWhole)
     return part;
+  if (isEmpty())
+    return into;
   return tensor::InsertSliceOp::create(emitter.getBuilder(), emitter.getLoc(), part, into, offsets,
                                        sizes, strides);
 }

@@ -35,6 +35,7 @@ mlir::Value fromEnd(KernelEmitter &emitter, graph::DimAttr extent, mlir::Value i
 /// The part of a tensor at `at` (an index where the dim disappears, null where all of it is taken).
 struct Part {
   llvm::SmallVector<mlir::OpFoldResult> offsets, sizes, strides;
+  llvm::SmallVector<bool> isKept;
   mlir::RankedTensorType type;
   bool isWhole;
 
@@ -42,6 +43,7 @@ struct Part {
        mlir::Type element);
   mlir::Value take(KernelEmitter &emitter, mlir::Value from) const;
   mlir::Value put(KernelEmitter &emitter, mlir::Value part, mlir::Value into) const;
+  bool isEmpty() const { return llvm::is_contained(type.getShape(), 0); }
 };
 
 mlir::Type builtinElement(mlir::Value tensor);
