@@ -55,6 +55,9 @@ void tessera::addSchedulePasses(mlir::OpPassManager &passes, llvm::StringRef lev
   options.vectorRegisters = target.vectorRegisters;
   options.dotProducts = target.dotProducts;
   options.gpu = level.starts_with("cuda:");
+  const scheduling::GpuTarget gpu = scheduling::GpuTarget::ofLevel(level);
+  options.sharedBytes = gpu.sharedBytes;
+  options.warpGroups = gpu.warpGroups;
   passes.addPass(scheduling::createScheduleDefault(options));
 }
 

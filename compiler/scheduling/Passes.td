@@ -30,6 +30,8 @@ def ScheduleDefault : Pass<"schedule-default", "::mlir::ModuleOp"> {
     Option<"l2Bytes", "l2-bytes", "int64_t", "524288", "Size of the second cache">,
     Option<"cores", "cores", "int64_t", "2", "1: never spread work over threads">,
     Option<"gpu", "gpu", "bool", "false", "Schedules for a GPU: one thread for each element of an output">,
+    Option<"sharedBytes", "shared-bytes", "int64_t", "49152", "Shared memory that a block of a GPU may ask for">,
+    Option<"warpGroups", "warp-groups", "bool", "false", "Four warps multiply matrices together (wgmma)">,
     Option<"explain", "explain", "bool", "false", "Say how streams are merged on a GPU, and why">];
   let dependentDialects = ["::tessera::schedule::ScheduleDialect"];
 }

@@ -48,7 +48,7 @@ struct ScheduleDefault : impl::ScheduleDefaultBase<ScheduleDefault> {
     OwningOpRef<kernel::FuncOp> copy = kernel.clone();
     ScheduleWriter writer(schedule);
     if (gpu)
-      return writeGpuLoops(writer, *copy, explain);
+      return writeGpuLoops(writer, *copy, {sharedBytes, warpGroups}, explain);
     FailureOr<std::vector<OutputPlan>> plans = Planner(*copy, writer, target).run();
     if (failed(plans))
       return failure();

@@ -32,6 +32,19 @@ struct Target {
   }
 };
 
+/// The same of a CUDA device.
+struct GpuTarget {
+  int64_t sharedBytes = 48 << 10; ///< the most that a block may ask for
+  bool warpGroups = false;        ///< four warps multiply matrices in shared memory (wgmma)
+
+  /// "cuda:sm_90a" runs on that architecture alone; "cuda:sm_80" on all later ones, too, some of
+  /// which give a block 99 KB.
+  static GpuTarget ofLevel(llvm::StringRef level) {
+    const bool isHopper = level == "cuda:sm_90a";
+    return {isHopper ? 227 << 10 : 48 << 10, isHopper};
+  }
+};
+
 } // namespace tessera::scheduling
 
 #endif

@@ -63,6 +63,14 @@ LogicalResult GeneratorOp::verify() {
   return success();
 }
 
+// (C2)
+LogicalResult GpuTileOp::verify() {
+  if (getUnit() == Unit::Wgmma && int64_t(getRowWarps()) % 4 != 0)
+    return emitOpError() << "expected a multiple of 4 warps along rows for wgmma, found "
+                         << getRowWarps();
+  return success();
+}
+
 LogicalResult GpuStreamOp::verify() {
   const int64_t unit = getUnit() == Unit::Mma ? 16 : 8;
   // (C1)
@@ -72,6 +80,9 @@ LogicalResult GpuStreamOp::verify() {
   if (getKeyWarps() > 1 && (getRowWarps() > 1 || getColumnWarps() > 1))
     return emitOpError() << "expected one warp along rows and columns beside " << getKeyWarps()
                          << " along keys";
+  // (C3)
+  if (getUnit() == Unit::Wgmma)
+    return emitOpError("expected fma or mma, found wgmma");
   return success();
 }
 

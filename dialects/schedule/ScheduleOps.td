@@ -328,7 +328,8 @@ def Schedule_GpuThreadsOp : Schedule_LoopDirective<"gpu_threads",
     "Runs the iterations of a loop on the threads of a block: x first, then y, z">;
 def Schedule_Unit : I32EnumAttr<"Unit", "What multiplies", [
     I32EnumAttrCase<"Fma", 0, "fma">,
-    I32EnumAttrCase<"Mma", 1, "mma">]> {
+    I32EnumAttrCase<"Mma", 1, "mma">,
+    I32EnumAttrCase<"Wgmma", 2, "wgmma">]> {
   let cppNamespace = "::tessera::schedule";
 }
 
@@ -338,8 +339,9 @@ def Schedule_GpuTileOp : Schedule_Directive<"gpu_tile"> {
     Of the update of a stage that is computed at the blocks of its output. `rows` and `columns` are loops
     of the output, `depth` one of the update, all of constant extent: those of the tile. For each step of
     the depth the block copies both factors to shared memory, `stages` - 1 steps ahead; the warps, so many along rows
-    and columns, multiply by `fma` (every thread some elements) or `mma` (instructions for matrices) and keep
-    sums in registers.
+    and columns, multiply by `fma` (every thread some elements), `mma` (instructions of a warp for matrices) or
+    `wgmma` (instructions of four warps, one above the other, which read shared memory themselves while the next
+    copies begin) and keep sums in registers.
 
     ```mlir
     schedule.stage "acc" { schedule.compute_at "out" loop "block" }
@@ -349,6 +351,7 @@ def Schedule_GpuTileOp : Schedule_Directive<"gpu_tile"> {
     }
     ```
     - (C1) There are at least 2 stages, and warps along rows and columns.
+    - (C2) For `wgmma` a multiple of 4 warps stand along rows.
   }];
   let arguments = (ins StrAttr:$rows, StrAttr:$columns, StrAttr:$depth,
                    ConfinedAttr<I64Attr, [IntPositive]>:$row_warps,
@@ -357,6 +360,7 @@ def Schedule_GpuTileOp : Schedule_Directive<"gpu_tile"> {
   let assemblyFormat = [{
     $rows `,` $columns `,` $depth `warps` $row_warps `,` $column_warps `stages` $stages `by` $unit attr-dict
   }];
+  let hasVerifier = 1;
 }
 
 def Schedule_GpuStreamOp : Schedule_Directive<"gpu_stream"> {
@@ -375,6 +379,7 @@ def Schedule_GpuStreamOp : Schedule_Directive<"gpu_stream"> {
     ```
     - (C1) There are at least 8 keys (16 for `mma`), a multiple of that, and warps.
     - (C2) Where several warps stand along keys, one stands along rows and columns.
+    - (C3) Nothing is multiplied by `wgmma` yet.
   }];
   let arguments = (ins StrAttr:$rows, ConfinedAttr<I64Attr, [IntPositive]>:$keys,
                    ConfinedAttr<I64Attr, [IntPositive]>:$row_warps,

@@ -18,20 +18,22 @@
 namespace tessera::rt {
 
 constexpr uint32_t kDeviceImageMagic = 0x47575354; // "TSWG"
-constexpr uint32_t kDeviceImageVersion = 2;
+constexpr uint32_t kDeviceImageVersion = 3;
+// The most that a block gets on any device (sm_90 and sm_100).
+constexpr uint32_t kMaxSharedBytes = 227 << 10;
 
 struct DeviceImageHeader {
   uint32_t magic, version;
   uint32_t bytes; // of all
   uint32_t args, steps, launches;
   uint32_t text; // offset
-  uint32_t sharedBytes;
 };
 constexpr uint32_t kNoStep = 0xffffffffu;
 
 struct DeviceLaunch {
-  uint32_t name;       // offset
-  uint32_t extents[6]; // steps that compute the grid (x, y, z) and the block; kNoStep: 1
+  uint32_t name;        // offset
+  uint32_t extents[6];  // steps that compute the grid (x, y, z) and the block; kNoStep: 1
+  uint32_t sharedBytes; // for each block, beside what its text declares
 };
 
 enum class DeviceArgKind : uint32_t { Input = 0, Output = 1, Scalar = 2 };
@@ -56,8 +58,8 @@ struct DeviceStep {
   uint32_t a, b;
 };
 
-static_assert(sizeof(DeviceImageHeader) == 32 && sizeof(DeviceArg) == 12 &&
-              sizeof(DeviceStep) == 12 && sizeof(DeviceLaunch) == 28);
+static_assert(sizeof(DeviceImageHeader) == 28 && sizeof(DeviceArg) == 12 &&
+              sizeof(DeviceStep) == 12 && sizeof(DeviceLaunch) == 32);
 
 } // namespace tessera::rt
 

@@ -105,6 +105,10 @@ Status readDeviceImage(const uint8_t *image, uint64_t bytes, DeviceKernel &kerne
     const DeviceLaunch launch = kernel.launch(i);
     if (isOutside(launch.name))
       return malformed("a name lies outside");
+    if (launch.sharedBytes > kMaxSharedBytes)
+      return Status::error(Code::LimitExceeded,
+                           "its blocks take %u bytes of shared memory, no device has more than %u",
+                           launch.sharedBytes, kMaxSharedBytes);
     for (uint32_t step : launch.extents)
       if (step != kNoStep && step >= header.steps)
         return malformed("an extent of the grid is no step");

@@ -370,6 +370,9 @@ std::string run(const Program &program, std::string_view name, const Launch &lau
   }
   if (count > 1024)
     return who + "a block of " + std::to_string(count) + " threads has more than 1024";
+  if (program.sharedBytes + launch.dynamicShared > 227 << 10)
+    return who + "a block of " + std::to_string(program.sharedBytes + launch.dynamicShared) +
+           " bytes of shared memory has more than any device";
   if (launch.params.size() != kernel->paramBytes)
     return who + "the kernel takes " + std::to_string(kernel->paramBytes) +
            " bytes of parameters, " + std::to_string(launch.params.size()) + " were given";

@@ -80,7 +80,6 @@ int32_t launch(void *handle, const rt::KernelContext *, void *, void *const *arg
   auto &loaded = *static_cast<Loaded *>(handle);
   const rt::DeviceKernel &kernel = loaded.kernel;
   Launch request;
-  request.dynamicShared = kernel.header.sharedBytes;
   std::vector<uint64_t> parameters(kernel.parameters);
   rt::fillParameters(kernel, args, parameters.data());
   request.params.resize(parameters.size() * 8);
@@ -102,6 +101,7 @@ int32_t launch(void *handle, const rt::KernelContext *, void *, void *const *arg
       return 0;
     if (isEmpty)
       continue;
+    request.dynamicShared = kernel.launch(i).sharedBytes;
     std::memcpy(request.grid, grid.grid, sizeof grid.grid);
     std::memcpy(request.block, grid.block, sizeof grid.block);
     if (const std::string message = run(loaded.program, kernel.name(i), request);

@@ -26,9 +26,9 @@ struct Image {
     const auto offset = [&](const char *field) {
       return uint32_t(field - reinterpret_cast<const char *>(this));
     };
-    header = {kDeviceImageMagic, kDeviceImageVersion, sizeof(Image), 3, 6, 2, offset(text), 0};
-    launches[0] = {offset(names[0]), {4, 5, kNoStep, 3, kNoStep, kNoStep}};
-    launches[1] = {offset(names[1]), {1, kNoStep, kNoStep, 3, kNoStep, kNoStep}};
+    header = {kDeviceImageMagic, kDeviceImageVersion, sizeof(Image), 3, 6, 2, offset(text)};
+    launches[0] = {offset(names[0]), {4, 5, kNoStep, 3, kNoStep, kNoStep}, 0};
+    launches[1] = {offset(names[1]), {1, kNoStep, kNoStep, 3, kNoStep, kNoStep}, 1000};
   }
 };
 
@@ -54,6 +54,7 @@ TEST(DeviceImage, GivesGridAndParameters) {
   EXPECT_STREQ(kernel.name(1), "def");
   EXPECT_STREQ(kernel.text, "the PTX");
   EXPECT_EQ(kernel.parameters, 9u);
+  EXPECT_EQ(kernel.launch(1).sharedBytes, 1000u);
   KernelDim dims[] = {{0, 100, 1, 0}, {0, 3, 120, 0}}, outDims[] = {{0, 7, 1, 0}};
   KernelBuffer in{}, out{};
   in.dim = dims, in.dimensions = 2;
@@ -103,6 +104,7 @@ TEST(DeviceImage, RefusesDamage) {
   expectRefused([](Image &i) { i.steps[2].a = 2; }, "a step uses a later one");
   expectRefused([](Image &i) { i.steps[2].kind = DeviceStepKind(9); }, "an unknown step");
   expectRefused([](Image &i) { i.launches[1].extents[0] = 6; }, "no step");
+  expectRefused([](Image &i) { i.launches[0].sharedBytes = 1 << 20; }, "1048576 bytes of shared");
   DeviceKernel kernel;
   EXPECT_FALSE(read(Image(), kernel, 8).ok());
 }

@@ -569,7 +569,11 @@ Program parse(std::string_view text) {
   if (program.error.empty() && program.kernels.empty())
     program.error = "line 1: the text has no kernel";
   // Dynamic shared memory lies behind what is declared.
-  const uint64_t dynamic = (program.sharedBytes + 15) / 16 * 16;
+  uint64_t align = 16;
+  for (const Variable &variable : program.variables)
+    if (variable.space == Space::Shared && variable.offset == kDynamic)
+      align = std::max(align, variable.align);
+  const uint64_t dynamic = (program.sharedBytes + align - 1) / align * align;
   for (Variable &variable : program.variables)
     if (variable.space == Space::Shared && variable.offset == kDynamic) {
       variable.offset = dynamic;

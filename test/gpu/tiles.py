@@ -47,6 +47,18 @@ def contractions(rng, element, n):
     return m
 
 
+def large(rng, element, n):
+    """Nothing is known: tiles are the largest. Rows of odd lengths, and chunks that may be copied, along the depth and across it."""
+    m = Model()
+    for name, spec, extents in (("odd", "mk,kn->mn", (n, n + 77, 2 * n + 3)), ("along", "mk,nk->mn", (n, n, 2 * n)),
+                                ("across", "km,kn->mn", (n, 2 * n, n)), ("many", "bmk,bkn->bmn", (n, n + 16, n))):
+        size = dict(zip("bmnk", (1, *(extent if name == "odd" else extent // 16 * 16 for extent in extents))))
+        dims = [[f"{d}_{name}" for d in part] for part in spec.replace("->", ",").split(",")]
+        factors = [m.input(f"{name}{i}", numbers(rng, [size[d[0]] for d in names], element), element, names) for i, names in enumerate(dims[:2])]
+        m.output(f"out_{name}", m.op(f'contract "{spec}"', factors, dims[2], SUMS.get(element, element)))
+    return m
+
+
 def fused(rng, element, n):
     m = Model()
     dims = lambda *names: [n if d == "N" else d for d in names]
@@ -82,7 +94,9 @@ for element in elements or ("f32", "f64", "f16", "bf16", "si8", "ui8", "si64"):
     for n in (37, 0) if element in INTEGERS else (37, 16, 1, 0):
         results.append(check(contractions, element, n))
     results.append(check(fused, element, 21))
-    if element in ("f16", "f32", "si8"):
-        results.append(check(fused, element, 34, "sm_90a"))
+    results.append(check(fused, element, 34, "sm_90a"))
+    if element in ("f16", "bf16", "si8", "ui8"): # those of instructions for matrices
+        results.append(check(large, element, 90))
+        results += [check(contractions, element, 37, "sm_90a"), check(large, element, 150, "sm_90a")]
 outputs, wrong = map(sum, zip(*results))
 print(f"{outputs} outputs, {wrong} wrong")

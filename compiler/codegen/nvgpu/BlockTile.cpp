@@ -55,7 +55,8 @@ LogicalResult BlockTile::read() {
     return fail("is on a stage that sums no products for every element of its output");
   product = *found;
   sumType = product.combiner.op->getResult(0).getType();
-  isMatrix = directive.getUnit() == schedule::Unit::Mma;
+  isGroup = directive.getUnit() == schedule::Unit::Wgmma;
+  isMatrix = isGroup || directive.getUnit() == schedule::Unit::Mma;
   // Outputs that are computed with this one follow from the same stage.
   AffineMap map = stage.getMatchingIndexingMap(stage.getDpsInitOperand(0));
   for (linalg::GenericOp output : f.outputs) {
@@ -136,7 +137,8 @@ LogicalResult BlockTile::readFactors() {
   if (isMatrix) {
     std::optional<kernel::MatrixProduct> matrix = kernel::matchMatrixProduct(product);
     if (!matrix)
-      return fail("is by mma, which multiplies f16 or bf16 summed in f32, or i8 summed in i32");
+      return fail("is by instructions for matrices, which multiply f16 or bf16 summed in f32, or "
+                  "i8 summed in i32");
     lhs.scalar = matrix->lhs;
     lhs.isUnsigned = matrix->lhsUnsigned;
     rhs.scalar = matrix->rhs;
@@ -240,24 +242,36 @@ LogicalResult BlockTile::layOut() {
   }
   vector = isMatrix ? 8 : left.perChunk;
   passRows = isMatrix ? 16 : 4 * vector;
+  passStride = isGroup ? 64 : passRows;
   const int64_t columnUnit = isMatrix ? 16 : 8 * vector;
   const int64_t depthUnit = (isMatrix ? 2 : 1) * left.perChunk;
   if (warpRows == 0 || warpRows % passRows || warpColumns == 0 || warpColumns % columnUnit ||
       steps.split.getFactor() % depthUnit || left.chunks == 0 || right.chunks == 0)
     return fail("needs tiles of at least " + Twine(passRows) + " x " + Twine(columnUnit) + " x " +
                 Twine(depthUnit) + " for a warp");
+  if (isGroup && (warpColumns > 256 || stepBytes % 1024 != 0 || left.lines % 8 != 0))
+    return fail("needs tiles of 256 columns at most for four warps, in lines of 128 bytes");
   // Rows of sums are so far apart that the lanes of a warp write to different banks.
   pitch = warpColumns + 8;
   const int64_t sumBytes = sumType.getIntOrFloatBitWidth() / 8;
   const int64_t bytes = std::max(stepBytes * int64_t(directive.getStages()),
                                  rowWarps * columnWarps * passRows * pitch * sumBytes);
-  if (bytes > kSharedBytes)
-    return fail("needs " + Twine(bytes) + " bytes of shared memory, of " + Twine(kSharedBytes));
+  if (bytes > kMostSharedBytes)
+    return fail("needs " + Twine(bytes) + " bytes of shared memory, of " + Twine(kMostSharedBytes));
   f.loops = outer;
-  allocate("tile_" + kernel::getStageName(stage), bytes, 32 * rowWarps * columnWarps);
+  // Instructions that read shared memory themselves count lines from multiples of 1024 bytes.
+  allocate("tile_" + kernel::getStageName(stage), bytes, 32 * rowWarps * columnWarps,
+           isGroup ? 1024 : 128);
   Value warp = div(thread, 32);
-  warpRow = mul(div(warp, columnWarps), warpRows);
-  warpColumn = mul(rem(warp, columnWarps), warpColumns);
+  if (isGroup) {
+    // Four warps take 16 rows each, one below the other, of every 64.
+    Value group = div(warp, 4);
+    warpRow = add(mul(div(group, columnWarps), 4 * warpRows), mul(rem(warp, 4), 16));
+    warpColumn = mul(rem(group, columnWarps), warpColumns);
+  } else {
+    warpRow = mul(div(warp, columnWarps), warpRows);
+    warpColumn = mul(rem(warp, columnWarps), warpColumns);
+  }
   for (Factor *factor : {&left, &right})
     if (factor->argument)
       factor->mayCopy = isAligned(*factor);
@@ -329,21 +343,26 @@ LogicalResult BlockTile::run() {
       f.loop(count, carried, [&](Value step, Values values) -> FailureOr<Values> {
         if (isAsync)
           NVVM::CpAsyncWaitGroupOp::create(b, b.getI32IntegerAttr(int32_t(stages - 2)));
+        if (isGroup)
+          fenceProxy();
         // What was copied is there for all, and what the last step read is free.
         NVVM::Barrier0Op::create(b);
         Value buffer = values[0];
+        Values next(llvm::drop_begin(values));
+        if (isGroup)
+          next = beginGroups(buffer, next);
         const int64_t last = (stages - 1) * stepBytes;
         Value isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, buffer, i32(0));
         Value previous = arith::SelectOp::create(b, isFirst, i32(last), add(buffer, -stepBytes));
         Value ahead = arith::AddIOp::create(b, step, index(stages - 1));
         if (failed(copyIf(ahead, previous)))
           return failure();
-        FailureOr<Values> next = multiply(buffer, Values(llvm::drop_begin(values)));
-        if (failed(next))
+        FailureOr<Values> sums = isGroup ? finishGroups(next) : multiply(buffer, next);
+        if (failed(sums))
           return failure();
         Value isLast = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, buffer, i32(last));
         Values result = {arith::SelectOp::create(b, isLast, i32(0), add(buffer, stepBytes))};
-        result.append(*next);
+        result.append(*sums);
         return result;
       });
   if (failed(end))
@@ -360,7 +379,7 @@ LogicalResult BlockTile::storeTile() {
   for (int64_t pass = 0; pass * passRows < warpRows; ++pass) {
     writeSums(pass, first);
     NVVM::SyncWarpOp::create(b, i32(-1));
-    if (failed(storeElements(add(warpRow, pass * passRows), first)))
+    if (failed(storeElements(add(warpRow, pass * passStride), first)))
       return failure();
     NVVM::SyncWarpOp::create(b, i32(-1));
   }

@@ -76,9 +76,7 @@ private:
   mlir::LogicalResult computeChunk(const Factor &factor, Value step, Value to, Value line,
                                    Value chunk);
   Value isAligned(const Factor &factor);
-  Value slot(const Factor &factor, Value line, Value chunk) {
-    return SharedTile::slot(factor.chunks, line, chunk);
-  }
+  Value slot(const Factor &factor, Value line, Value chunk);
 
   // TileMultiply.cpp
   mlir::FailureOr<Values> multiply(Value buffer, Values sums);
@@ -87,13 +85,21 @@ private:
   Values loadMatrices(const Factor &factor, Value buffer, Value first, int64_t step);
   Values loadElements(const Factor &factor, Value buffer, Value first, int64_t number,
                       int64_t lanes, int64_t step);
+
+  // TileGroups.cpp: by four warps
+  Values beginGroups(Value buffer, Values sums);
+  Values finishGroups(Values sums);
+  Values callOnSums(const std::string &text, Values sums, llvm::ArrayRef<Value> others);
+  Value describe(const Factor &factor, Value buffer, Value first);
+  void fenceProxy();
+
   /// Writes the sums of `passRows` rows of the warp's tile to its memory.
   void writeSums(int64_t pass, Value first);
 
   schedule::GpuTileOp directive;
   mlir::linalg::GenericOp stage;
   kernel::Product product;
-  bool isMatrix = false;
+  bool isMatrix = false, isGroup = false; ///< by instructions for matrices; of four warps
   mlir::Type sumType;
   /// Outputs whose elements follow from the sums, with the loops of each for those of the stage.
   llvm::SmallVector<std::pair<mlir::linalg::GenericOp, llvm::SmallVector<std::string>>> outputs;
@@ -104,6 +110,7 @@ private:
   int64_t stepBytes = 0;
   int64_t warpRows = 0, warpColumns = 0; ///< of a warp's part of the tile
   int64_t vector = 0, passRows = 0, pitch = 0;
+  int64_t passStride = 0;    ///< from the rows of one pass of a warp to those of the next
   Value warpRow, warpColumn; ///< i32: where the part of the warp begins
   Values sums;
 };

@@ -94,7 +94,7 @@ private:
     mapping.map(whole.getArguments().drop_back(), body->getArguments());
     launch.names.push_back(name);
     constexpr uint32_t none = rt::kNoStep;
-    launch.launches.push_back({0, {none, none, none, none, none, none}});
+    launch.launches.push_back({0, {none, none, none, none, none, none}, 0});
     for (Operation &op : whole.getBody().front().without_terminator()) {
       const bool isKnown =
           llvm::all_of(op.getOperands(), [&](Value value) { return mapping.contains(value); });

@@ -7,14 +7,18 @@ using namespace mlir;
 
 namespace tessera::nvgpu {
 
-void SharedTile::allocate(const Twine &name, int64_t bytes, int64_t count) {
+void SharedTile::allocate(const Twine &name, int64_t bytes, int64_t count, unsigned alignment) {
   threads = count;
   {
     OpBuilder::InsertionGuard restore(b);
     b.setInsertionPoint(f.function);
-    auto type = LLVM::LLVMArrayType::get(b.getI8Type(), unsigned(bytes));
-    auto global = LLVM::GlobalOp::create(b, type, /*isConstant=*/false, LLVM::Linkage::Internal,
-                                         name.str(), Attribute(), /*alignment=*/128, kShared);
+    const bool isAsked = bytes > kSharedBytes;
+    if (isAsked)
+      f.launch.launches.back().sharedBytes = uint32_t(bytes);
+    auto type = LLVM::LLVMArrayType::get(b.getI8Type(), isAsked ? 0 : unsigned(bytes));
+    auto global = LLVM::GlobalOp::create(
+        b, type, /*isConstant=*/false, isAsked ? LLVM::Linkage::External : LLVM::Linkage::Internal,
+        name.str(), Attribute(), alignment, kShared);
     b.setInsertionPointToStart(&f.function.getBody().front());
     memory = LLVM::AddressOfOp::create(b, global);
   }

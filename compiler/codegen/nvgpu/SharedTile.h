@@ -8,8 +8,8 @@
 
 namespace tessera::nvgpu {
 
-/// What every device gives a block without being asked.
-constexpr int64_t kSharedBytes = 48 << 10;
+/// What every device gives a block without being asked, and the most that one is asked for.
+constexpr int64_t kSharedBytes = 48 << 10, kMostSharedBytes = rt::kMaxSharedBytes;
 
 /// What computes by warps on tiles in shared memory.
 class SharedTile {
@@ -19,8 +19,9 @@ protected:
 
   explicit SharedTile(GpuFunction &function) : f(function), b(function.b) {}
 
-  /// So many bytes of shared memory and threads; sets `memory`, `thread` and `lane`.
-  void allocate(const llvm::Twine &name, int64_t bytes, int64_t count);
+  /// So many bytes of shared memory, of which the launch is asked for those that not every device
+  /// gives, and threads; sets `memory`, `thread` and `lane`.
+  void allocate(const llvm::Twine &name, int64_t bytes, int64_t count, unsigned alignment = 128);
   /// The byte of a chunk of 16 bytes in lines of so many. Chunks of a line change places from line
   /// to line, so that eight lines of one chunk, or a whole line, lie in different banks.
   Value slot(int64_t chunks, Value line, Value chunk);

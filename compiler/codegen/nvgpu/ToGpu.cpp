@@ -90,7 +90,7 @@ const GpuFunction::Memory &GpuFunction::resultOf(linalg::GenericOp stage) {
 void GpuFunction::declare(const std::string &suffix) {
   const bool isFirst = launch.launches.empty();
   constexpr uint32_t none = rt::kNoStep;
-  launch.launches.push_back({0, {none, none, none, none, none, none}});
+  launch.launches.push_back({0, {none, none, none, none, none, none}, 0});
   launch.names.push_back(kernel.getSymName().str() + suffix);
   arguments.clear();
   results.clear();

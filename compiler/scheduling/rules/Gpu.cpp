@@ -171,8 +171,9 @@ static Roots findRoots(ArrayRef<Operation *> outputs, const Roots &known) {
 }
 
 /// What one launch computes.
-static void writeLaunch(ScheduleWriter &writer, ArrayRef<Operation *> outputs, const Roots &roots) {
-  if (writeGpuTile(writer, outputs, roots))
+static void writeLaunch(ScheduleWriter &writer, ArrayRef<Operation *> outputs, const Roots &roots,
+                        const GpuTarget &target) {
+  if (writeGpuTile(writer, outputs, roots, target))
     return;
   SharedStages shared;
   for (Operation *op : outputs)
@@ -189,11 +190,12 @@ static llvm::SetVector<Operation *> findOutputs(kernel::FuncOp kernel) {
   return outputs;
 }
 
-LogicalResult writeGpuLoops(ScheduleWriter &writer, kernel::FuncOp kernel, bool explain) {
+LogicalResult writeGpuLoops(ScheduleWriter &writer, kernel::FuncOp kernel, const GpuTarget &target,
+                            bool explain) {
   llvm::SetVector<Operation *> outputs = findOutputs(kernel);
   if (outputs.empty())
     return success();
-  FailureOr<std::string> parts = splitGpuSum(writer, kernel, outputs.getArrayRef());
+  FailureOr<std::string> parts = splitGpuSum(writer, kernel, outputs.getArrayRef(), target);
   if (failed(parts))
     return failure();
   outputs = findOutputs(kernel);
@@ -233,12 +235,12 @@ LogicalResult writeGpuLoops(ScheduleWriter &writer, kernel::FuncOp kernel, bool 
     if (const kernel::StreamStages *stream = merging.lookup(stage))
       writeGpuStream(writer, stage, *stream);
     else
-      writeLaunch(writer, stage, roots);
+      writeLaunch(writer, stage, roots, target);
   }
   if (hosted)
     writeGpuStream(writer, outputs.getArrayRef(), *hosted);
   else
-    writeLaunch(writer, outputs.getArrayRef(), roots);
+    writeLaunch(writer, outputs.getArrayRef(), roots, target);
   return success();
 }
 

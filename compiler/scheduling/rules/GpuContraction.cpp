@@ -27,10 +27,18 @@ static constexpr int64_t kMultiprocessors = 120;
 static constexpr int64_t kLeastSteps = 8;
 /// What a line of a tile costs, in elements of the tile: bringing it to shared memory.
 static constexpr int64_t kLineCost = 24;
+/// What an element costs by wgmma, beside one by mma.
+static constexpr double kGroupCost = 0.55;
+/// With so few rows, instructions of four warps multiply zeros most of the time.
+static constexpr int64_t kLeastGroupRows = 33;
+/// A step of the depth takes a line of so many chunks of 16 bytes; wgmma counts in lines of 128.
+static constexpr int64_t kChunks = 4, kGroupChunks = 8;
+static constexpr int64_t kMostStages = 4;
 
 namespace {
 struct Tile {
   int64_t rows, columns, rowWarps, columnWarps;
+  bool isGroup = false; ///< by wgmma
 };
 
 /// One sum of products, and the loops of the output that are its rows, columns, and neither.
@@ -134,26 +142,36 @@ static int64_t countBlocks(const Contraction &contraction, const Tile &tile) {
 }
 
 /// The tile that is done first: its work and what it brings, for as many turns as the device needs.
-static Tile chooseTile(const Contraction &contraction) {
+static Tile chooseTile(const Contraction &contraction, const GpuTarget &target) {
   static constexpr Tile matrixTiles[] = {{128, 128, 2, 2}, {128, 64, 2, 2}, {64, 128, 2, 2},
                                          {64, 64, 2, 2},   {32, 128, 1, 4}, {128, 32, 4, 1},
                                          {16, 128, 1, 4},  {128, 16, 4, 1}};
   static constexpr Tile wordTiles[] = {
       {128, 128, 4, 2}, {64, 128, 2, 2}, {64, 64, 2, 2}, {16, 128, 1, 4}, {64, 32, 4, 1}};
+  // Two times four warps keep sums of 64 x 256 in registers.
+  static constexpr Tile groupTiles[] = {
+      {128, 256, 8, 1, true}, {128, 128, 8, 1, true}, {128, 64, 8, 1, true}, {64, 256, 4, 1, true},
+      {64, 128, 4, 1, true},  {64, 64, 4, 1, true},   {64, 32, 4, 1, true},  {64, 16, 4, 1, true}};
   // Elements of 64 bits need twice the registers.
   static constexpr Tile doubleTiles[] = {{64, 64, 2, 2}, {16, 64, 1, 4}, {64, 16, 4, 1}};
-  ArrayRef<Tile> tiles = contraction.unit == schedule::Unit::Mma ? ArrayRef<Tile>(matrixTiles)
-                         : contraction.depthChunk == 2           ? ArrayRef<Tile>(doubleTiles)
-                                                                 : ArrayRef<Tile>(wordTiles);
+  const ArrayRef<Tile> ordinary = contraction.unit == schedule::Unit::Mma
+                                      ? ArrayRef<Tile>(matrixTiles)
+                                  : contraction.depthChunk == 2 ? ArrayRef<Tile>(doubleTiles)
+                                                                : ArrayRef<Tile>(wordTiles);
+  SmallVector<Tile> tiles(ordinary);
+  if (target.warpGroups && contraction.unit == schedule::Unit::Mma &&
+      contraction.rowExtent >= kLeastGroupRows)
+    tiles.append(std::begin(groupTiles), std::end(groupTiles));
   auto cost = [&](const Tile &tile) {
     return double(llvm::divideCeil(countBlocks(contraction, tile), kMultiprocessors)) *
-           double(tile.rows * tile.columns + kLineCost * (tile.rows + tile.columns));
+           (double(tile.rows * tile.columns) * (tile.isGroup ? kGroupCost : 1) +
+            double(kLineCost * (tile.rows + tile.columns)));
   };
   return *llvm::min_element(tiles, [&](const Tile &a, const Tile &b) { return cost(a) < cost(b); });
 }
 
 FailureOr<std::string> splitGpuSum(ScheduleWriter &writer, kernel::FuncOp kernel,
-                                   ArrayRef<Operation *> outputs) {
+                                   ArrayRef<Operation *> outputs, const GpuTarget &target) {
   std::optional<Contraction> found;
   for (Operation *output : outputs) {
     std::optional<Contraction> next = findContraction(cast<linalg::GenericOp>(output), {});
@@ -163,8 +181,9 @@ FailureOr<std::string> splitGpuSum(ScheduleWriter &writer, kernel::FuncOp kernel
   }
   if (!found || !found->isKnown || found->depth.size() != 1)
     return std::string();
-  const int64_t blocks = countBlocks(*found, chooseTile(*found));
-  const int64_t step = 4 * found->depthChunk;
+  const Tile tile = chooseTile(*found, target);
+  const int64_t blocks = countBlocks(*found, tile);
+  const int64_t step = (tile.isGroup ? kGroupChunks : kChunks) * found->depthChunk;
   int64_t parts = 1;
   while (blocks * parts * 2 <= kMultiprocessors * 2 &&
          found->depthExtent % (parts * 2 * step) == 0 &&
@@ -182,7 +201,8 @@ FailureOr<std::string> splitGpuSum(ScheduleWriter &writer, kernel::FuncOp kernel
   return part;
 }
 
-bool writeGpuTile(ScheduleWriter &writer, ArrayRef<Operation *> outputs, const Roots &roots) {
+bool writeGpuTile(ScheduleWriter &writer, ArrayRef<Operation *> outputs, const Roots &roots,
+                  const GpuTarget &target) {
   // The warps of a tile meet all the time: no other output of the launch has threads beside them.
   auto output = cast<linalg::GenericOp>(outputs.front());
   std::optional<Contraction> found = findContraction(output, roots);
@@ -193,7 +213,7 @@ bool writeGpuTile(ScheduleWriter &writer, ArrayRef<Operation *> outputs, const R
     if (!same || same->stage != found->stage)
       return false;
   }
-  const Tile tile = chooseTile(*found);
+  const Tile tile = chooseTile(*found, target);
   const std::string name = kernel::getStageName(output).str();
   const std::string inner = kernel::getStageName(found->stage).str();
   StageWriter out = writer.stage(name);
@@ -207,10 +227,12 @@ bool writeGpuTile(ScheduleWriter &writer, ArrayRef<Operation *> outputs, const R
   if (inner != name && !llvm::is_contained(outputs, found->stage))
     writer.stage(inner).computeAt(name, "block");
   StageWriter update = writer.update(inner);
-  // Lines of 64 bytes: 4 chunks, which two steps of mma take.
-  update.split(update.fuseAll(found->depth, "depth"), "step", "inner", 4 * found->depthChunk);
-  update.gpuTile("row", "column", "inner", tile.rowWarps, tile.columnWarps, /*stages=*/3,
-                 found->unit);
+  const int64_t chunks = tile.isGroup ? kGroupChunks : kChunks;
+  update.split(update.fuseAll(found->depth, "depth"), "step", "inner", chunks * found->depthChunk);
+  const int64_t stepBytes = (tile.rows + tile.columns) * chunks * 16;
+  update.gpuTile("row", "column", "inner", tile.rowWarps, tile.columnWarps,
+                 tile.isGroup ? std::min(target.sharedBytes / stepBytes, kMostStages) : 3,
+                 tile.isGroup ? schedule::Unit::Wgmma : found->unit);
   return true;
 }
 

@@ -215,7 +215,8 @@ void writeStreamLoops(ScheduleWriter &writer, const OutputPlan &plan, const Targ
 /// For a GPU: the elements of every output, 256 to a block, or rows or tiles that a block shares.
 /// `kernel` is a copy: restructuring directives are applied to it.
 /// `explain`: says of streams how they are merged, and why.
-mlir::LogicalResult writeGpuLoops(ScheduleWriter &writer, kernel::FuncOp kernel, bool explain);
+mlir::LogicalResult writeGpuLoops(ScheduleWriter &writer, kernel::FuncOp kernel,
+                                  const GpuTarget &target, bool explain);
 
 /// For a GPU: stages that launches of their own compute as a whole.
 using Roots = llvm::SmallPtrSet<mlir::Operation *, 8>;
@@ -225,12 +226,13 @@ constexpr int64_t kGpuExtent = 1024;
 /// For a GPU: a tile of outputs that follow from one sum of products to a block. False: they do
 /// not.
 bool writeGpuTile(ScheduleWriter &writer, llvm::ArrayRef<mlir::Operation *> outputs,
-                  const Roots &roots);
+                  const Roots &roots, const GpuTarget &target);
 
 /// For a GPU: cuts the sum of products that all outputs follow from into parts, where its tiles
 /// would be few. Gives the stage of the parts, which wants a launch of its own; "": nothing is cut.
 mlir::FailureOr<std::string> splitGpuSum(ScheduleWriter &writer, kernel::FuncOp kernel,
-                                         llvm::ArrayRef<mlir::Operation *> outputs);
+                                         llvm::ArrayRef<mlir::Operation *> outputs,
+                                         const GpuTarget &target);
 
 /// For a GPU: the stages that merge streams in one launch each.
 std::vector<kernel::StreamStages> findGpuStreams(kernel::FuncOp kernel, bool explain);

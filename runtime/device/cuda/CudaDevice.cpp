@@ -158,11 +158,11 @@ Status loadText(const Driver &driver, Loaded &loaded) {
   if (result == cuda::kInvalidPtx && *log)
     return Status::error(Code::Malformed, "the CUDA driver does not take its PTX: %s", log);
   TESSERA_TRY(driver.check(result, "loading PTX"));
-  const uint32_t shared = loaded.kernel.header.sharedBytes;
   for (uint32_t i = 0; i < loaded.kernel.header.launches; ++i) {
     TESSERA_TRY(driver.check(
         driver.moduleGetFunction(&loaded.functions[i], loaded.module, loaded.kernel.name(i)),
         "finding the function"));
+    const uint32_t shared = loaded.kernel.launch(i).sharedBytes;
     if (shared > kOrdinarySharedBytes)
       TESSERA_TRY(driver.check(driver.functionSetAttribute(
                                    loaded.functions[i], cuda::kMaxDynamicSharedBytes, int(shared)),
@@ -214,11 +214,11 @@ int32_t launch(void *handle, const KernelContext *, void *queue, void *const *ar
       TESSERA_TRY(findGrid(loaded.kernel, i, args, grid, isEmpty));
       if (isEmpty)
         continue;
-      TESSERA_TRY(driver.check(driver.launchKernel(loaded.functions[i], grid.grid[0], grid.grid[1],
-                                                   grid.grid[2], grid.block[0], grid.block[1],
-                                                   grid.block[2], loaded.kernel.header.sharedBytes,
-                                                   toStream(queue), nullptr, extra),
-                               "a launch"));
+      TESSERA_TRY(driver.check(
+          driver.launchKernel(loaded.functions[i], grid.grid[0], grid.grid[1], grid.grid[2],
+                              grid.block[0], grid.block[1], grid.block[2],
+                              loaded.kernel.launch(i).sharedBytes, toStream(queue), nullptr, extra),
+          "a launch"));
     }
     return {};
   });

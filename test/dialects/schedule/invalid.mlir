@@ -95,6 +95,24 @@ schedule.func @generator_c1 for @k {
 
 // -----
 
+schedule.func @gpu_tile_c2 for @k {
+  schedule.update "acc" {
+    // expected-error @+1 {{'schedule.gpu_tile' op expected a multiple of 4 warps along rows for wgmma, found 2}}
+    schedule.gpu_tile "m", "n", "k" warps 2, 2 stages 3 by wgmma
+  }
+}
+
+// -----
+
+schedule.func @gpu_stream_c3 for @k {
+  schedule.update "acc" {
+    // expected-error @+1 {{'schedule.gpu_stream' op expected fma or mma, found wgmma}}
+    schedule.gpu_stream "m" keys 16 warps 4, 1, 1 by wgmma
+  }
+}
+
+// -----
+
 schedule.func @gpu_stream_c1 for @k {
   schedule.update "a" {
     // expected-error @+1 {{expected a multiple of 16 keys, found 24}}

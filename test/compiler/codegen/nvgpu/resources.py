@@ -37,6 +37,8 @@ MODELS = {
     "tile f16 turned": contraction("f16", equation="km,nk->mn", x="[512, B]", w="[1024, 512]"),
     "large tile f16": contraction("f16", x="[4096, 512]", w="[512, 4096]", y="[4096, 4096]"),
     "large tile f32": contraction("f32", x="[4096, 512]", w="[512, 4096]", y="[4096, 4096]"),
+    "large tile f16 turned": contraction("f16", equation="km,nk->mn", x="[512, 4096]", w="[4096, 512]", y="[4096, 4096]"),
+    "large tile si8": contraction("si8", "si32", x="[4096, 512]", w="[512, 4096]", y="[4096, 4096]"),
     "tile bf16": contraction("bf16"),
     "tile si8": contraction("si8", "si32"),
     "tile f32": contraction("f32"),
@@ -71,7 +73,7 @@ for depth in (64, 128, 256):
     for element in ("f32", "bf16"):
         MODELS[f"attention {depth} {element}"] = attention(depth)
         MODELS[f"attention {depth} {element} mask"] = attention(depth, mask=True)
-# Registers and bytes of shared memory, by ptxas 13.0.
+# Registers and bytes of shared memory, by ptxas 13.0; none where the launch asks for what it needs.
 EXPECTED = {
     ("elementwise f32", "sm_80"): (21, 0),
     ("elementwise f32", "sm_90a"): (21, 0),
@@ -80,23 +82,27 @@ EXPECTED = {
     ("rows f32", "sm_80"): (20, 1024),
     ("rows f32", "sm_90a"): (19, 1024),
     ("tile f16", "sm_80"): (111, 24576),
-    ("tile f16", "sm_90a"): (111, 24576),
+    ("tile f16", "sm_90a"): (179, 0),
     ("tile f16 turned", "sm_80"): (137, 24576),
-    ("tile f16 turned", "sm_90a"): (128, 24576),
+    ("tile f16 turned", "sm_90a"): (176, 0),
     ("large tile f16", "sm_80"): (241, 49152),
-    ("large tile f16", "sm_90a"): (223, 49152),
+    ("large tile f16", "sm_90a"): (255, 0),
     ("large tile f32", "sm_80"): (197, 49152),
     ("large tile f32", "sm_90a"): (239, 49152),
+    ("large tile f16 turned", "sm_80"): (239, 49152),
+    ("large tile f16 turned", "sm_90a"): (255, 0),
+    ("large tile si8", "sm_80"): (255, 49152),
+    ("large tile si8", "sm_90a"): (236, 0),
     ("tile bf16", "sm_80"): (111, 24576),
-    ("tile bf16", "sm_90a"): (111, 24576),
+    ("tile bf16", "sm_90a"): (179, 0),
     ("tile si8", "sm_80"): (128, 24576),
-    ("tile si8", "sm_90a"): (125, 24576),
+    ("tile si8", "sm_90a"): (142, 0),
     ("tile f32", "sm_80"): (150, 24576),
     ("tile f32", "sm_90a"): (128, 24576),
     ("tile f64", "sm_80"): (200, 24576),
     ("tile f64", "sm_90a"): (192, 24576),
     ("tile conv f16", "sm_80"): (80, 24576),
-    ("tile conv f16", "sm_90a"): (80, 24576),
+    ("tile conv f16", "sm_90a"): (154, 0),
     ("sum in parts f16", "sm_80"): (94, 27648),
     ("sum in parts f16", "sm_90a"): (66, 27648),
     ("attention 64 f32", "sm_80"): (166, 41984),
@@ -146,6 +152,8 @@ def measure(job):
         assert done.returncode == 0, f"{job}: {done.stderr}"
         clean = done.stderr.count("0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads")
         assert clean == kernel.count(".entry"), f"{job}: {done.stderr}"
+        # It says so where it cannot keep instructions of four warps apart from what uses their registers.
+        assert "wgmma" not in done.stderr, f"{job}: {done.stderr}"
         registers = max([registers, *map(int, re.findall(r"Used (\d+) registers", done.stderr))])
         shared = max([shared, *map(int, re.findall(r"(\d+) bytes smem", done.stderr))])
     return job, (registers, shared)
