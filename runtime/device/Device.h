@@ -8,7 +8,8 @@
 namespace tessera::rt {
 
 // Memory that the host cannot reach. Addresses are the device's; see Memory.h for the order.
-// `queue` is one of the device's own kind (a CUstream), null: the ordinary one.
+// `queue` is one that makeQueue made, or where there is no makeQueue one of the device's own kind
+// (a CUstream); null: the ordinary one.
 struct DeviceMemory {
   // Aligned to kBufferAlignment at least. An error says how much there is.
   Status (*allocate)(uint64_t bytes, void *&address);
@@ -26,6 +27,14 @@ struct DeviceMemory {
   // Between two marks that the queue has passed.
   Status (*elapsed)(void *first, void *last, int64_t &nanoseconds) = nullptr;
   void (*releaseMark)(void *mark) = nullptr;
+  // A queue of a context's own, in which launches, copies and fills may wait until the host waits
+  // for them, moves bytes, or asks to submit them. Null functions: nothing waits.
+  Status (*makeQueue)(void *&queue) = nullptr;
+  // From now on what it does is done in that stream of the device (a CUstream). What was not
+  // submitted is forgotten: the call that asked for it has failed.
+  void (*setStream)(void *queue, void *stream) = nullptr;
+  void (*releaseQueue)(void *queue) = nullptr;
+  Status (*submit)(void *queue) = nullptr;
 };
 
 struct Device {
@@ -48,7 +57,7 @@ struct Device {
 };
 
 // Raised when a field is added to Device or DeviceMemory.
-constexpr uint32_t kDeviceAbi = 2;
+constexpr uint32_t kDeviceAbi = 3;
 
 const Device &cpuDevice();
 // Runs programs, checks everything, launches nothing.

@@ -21,11 +21,32 @@ public:
     for (void *mark : marks)
       if (mark)
         remote->releaseMark(mark);
+    if (own)
+      remote->releaseQueue(own);
   }
 
-  // Of the device, in which all that follows is done; null: the ordinary one.
-  void setQueue(void *chosen) { queue = chosen; }
+  // Of the device, in which all that follows is done; null: the ordinary one. What an earlier call
+  // has left is forgotten.
+  Status setStream(void *chosen) {
+    stream = queue = chosen;
+    if (!remote || !remote->makeQueue)
+      return {};
+    if (!own)
+      TESSERA_TRY(remote->makeQueue(own));
+    remote->setStream(own, chosen);
+    queue = own;
+    return {};
+  }
+  bool hasStream() const { return stream; }
+  // What launches take.
   void *getQueue() const { return queue; }
+  // After this nothing waits for the host.
+  Status submit() const { return own ? remote->submit(own) : Status(); }
+  // What waits will not be done.
+  void forget() {
+    if (own)
+      remote->setStream(own, stream);
+  }
 
   bool isRemote() const { return remote != nullptr; }
   Status toDevice(uint8_t *to, const void *from, uint64_t bytes) const {
@@ -70,7 +91,9 @@ private:
   }
 
   const DeviceMemory *remote;
-  void *queue = nullptr;
+  void *stream = nullptr; // the caller's
+  void *own = nullptr;    // of makeQueue
+  void *queue = nullptr;  // one of them
   void *marks[2] = {};
 };
 

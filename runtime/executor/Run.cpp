@@ -372,7 +372,7 @@ Status Context::run(uint32_t functionIndex, uint64_t timeout, void *queue) {
   TESSERA_TRY(occupied.status());
   if (queue && !memory.isRemote())
     return Status::error(Code::InvalidArgument, "device '%s' has no streams", module.device->name);
-  memory.setQueue(queue);
+  TESSERA_TRY(memory.setStream(queue));
   const int64_t start = monotonicNanoseconds();
   if (!timeout || timeout > uint64_t(INT64_MAX - start))
     deadline = 0;
@@ -380,6 +380,8 @@ Status Context::run(uint32_t functionIndex, uint64_t timeout, void *queue) {
     deadline = start + int64_t(timeout);
   functions[functionIndex].hasRun = false;
   Status status = call(functionIndex);
+  if (!status.ok())
+    memory.forget();
   for (size_t i = 0; i < module.variables.size; ++i) {
     VariableState &variable = variables[i];
     if (variable.isWritten && status.ok())

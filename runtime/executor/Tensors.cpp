@@ -233,7 +233,7 @@ Status Context::checkInputs(const Function &function, FunctionState &state) {
 Status Context::deliverOutputs(const Function &function, FunctionState &state) {
   if (!memory.isRemote())
     return {};
-  bool allStay = memory.getQueue() && !function.outputs.empty();
+  bool allStay = memory.hasStream() && !function.outputs.empty();
   for (size_t i = 0; i < function.buffers.size; ++i) {
     const Buffer &buffer = function.buffers[i];
     if (buffer.kind != BufferKind::Output || state.staysOnDevice[buffer.source])
@@ -247,7 +247,7 @@ Status Context::deliverOutputs(const Function &function, FunctionState &state) {
     }
     TESSERA_TRY(memory.toHost(to, state.bound[i].buffer.host, bytes));
   }
-  return allStay ? Status() : memory.wait(); // Also what wrote no output.
+  return allStay ? memory.submit() : memory.wait(); // Also what wrote no output.
 }
 
 // What is written must not be read or written under another name. Asked once for the tensors that

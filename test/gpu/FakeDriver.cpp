@@ -4,7 +4,8 @@
 // with a GPU, addresses mean nothing to the host, memory is limited, and what goes wrong in a
 // kernel appears when somebody waits. What the machine is like:
 //   FAKE_CUDA_VERSION (12040), FAKE_CUDA_DEVICES (1), FAKE_CUDA_CAPABILITY (80),
-//   FAKE_CUDA_MEMORY (bytes; 1 GB)
+//   FAKE_CUDA_MEMORY (bytes; 1 GB), FAKE_CUDA_GRAPHS (1; 0: it makes none)
+// fakeCudaCalls("cuLaunchKernel") tells how often that was called.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/device/cuda/Driver.h"
@@ -39,6 +40,7 @@ struct Machine {
   bool hasFailed = false; // a kernel; stays so, as with a GPU
 };
 Machine machine;
+std::map<std::string, long> calls;
 
 uint8_t *onHost(DevicePtr address) { return reinterpret_cast<uint8_t *>(address - kBias); }
 
@@ -88,6 +90,11 @@ using rt::cuda::StreamRecord;
 
 #define EXPORT extern "C" __attribute__((visibility("default"))) Result
 
+extern "C" __attribute__((visibility("default"))) long fakeCudaCalls(const char *name) {
+  return calls[name];
+}
+extern "C" void countFakeCall(const char *name, long by) { calls[name] += by; }
+
 EXPORT cuInit(unsigned) { return setting("FAKE_CUDA_DEVICES", 1) ? 0 : rt::cuda::kNoDevice; }
 EXPORT cuDriverGetVersion(int *version) {
   *version = int(setting("FAKE_CUDA_VERSION", 12040));
@@ -118,7 +125,10 @@ EXPORT cuCtxSetCurrent(ContextRecord *context) {
   machine.hasContext = context != nullptr;
   return 0;
 }
-EXPORT cuStreamSynchronize(StreamRecord *) { return state(); }
+EXPORT cuStreamSynchronize(StreamRecord *) {
+  ++calls[__func__];
+  return state();
+}
 
 EXPORT cuEventCreate(EventRecord **event, unsigned) {
   *event = new EventRecord{};
@@ -143,6 +153,7 @@ EXPORT cuMemGetInfo_v2(size_t *free, size_t *total) {
   return 0;
 }
 EXPORT cuMemAlloc_v2(DevicePtr *address, size_t bytes) {
+  ++calls[__func__];
   if (const Result result = state())
     return result;
   if (machine.used + bytes > size_t(setting("FAKE_CUDA_MEMORY", 1 << 30)))
@@ -165,6 +176,7 @@ EXPORT cuMemFree_v2(DevicePtr address) {
 }
 
 EXPORT cuMemcpyHtoDAsync_v2(DevicePtr to, const void *from, size_t bytes, StreamRecord *) {
+  ++calls[__func__];
   if (const Result result = state())
     return result;
   if (!isInside(to, bytes))
@@ -173,6 +185,7 @@ EXPORT cuMemcpyHtoDAsync_v2(DevicePtr to, const void *from, size_t bytes, Stream
   return 0;
 }
 EXPORT cuMemcpyDtoHAsync_v2(void *to, DevicePtr from, size_t bytes, StreamRecord *) {
+  ++calls[__func__];
   if (const Result result = state())
     return result;
   if (!isInside(from, bytes))
@@ -181,6 +194,7 @@ EXPORT cuMemcpyDtoHAsync_v2(void *to, DevicePtr from, size_t bytes, StreamRecord
   return 0;
 }
 EXPORT cuMemcpyDtoDAsync_v2(DevicePtr to, DevicePtr from, size_t bytes, StreamRecord *) {
+  ++calls[__func__];
   if (const Result result = state())
     return result;
   if (!isInside(from, bytes) || !isInside(to, bytes))
@@ -239,6 +253,7 @@ EXPORT cuFuncSetAttribute(FunctionRecord *function, int attribute, int value) {
 EXPORT cuLaunchKernel(FunctionRecord *function, unsigned gridX, unsigned gridY, unsigned gridZ,
                       unsigned blockX, unsigned blockY, unsigned blockZ, unsigned shared,
                       StreamRecord *, void **, void **extra) {
+  ++calls[__func__];
   if (const Result result = state())
     return result;
   if (extra[0] != rt::cuda::kParameterPointer || extra[2] != rt::cuda::kParameterSize || extra[4] ||

@@ -1,7 +1,7 @@
 #include "runtime/device/cuda/CudaDevice.h"
 
 #include "runtime/device/Launch.h"
-#include "runtime/device/cuda/Driver.h"
+#include "runtime/device/cuda/Queue.h"
 
 #include <cstdlib>
 #include <cstring>
@@ -12,7 +12,7 @@ namespace {
 using cuda::DevicePtr;
 using cuda::Driver;
 using cuda::EventRecord;
-using cuda::StreamRecord;
+using cuda::Queue;
 
 // What every kernel may take on every architecture (CUDA C++ Programming Guide, "Function
 // Parameters").
@@ -58,62 +58,109 @@ void release(void *address) {
   });
 }
 
-StreamRecord *toStream(void *queue) { return static_cast<StreamRecord *>(queue); }
+// A context's, with what is not submitted yet; without one all goes to the default stream.
+Status flush(const Driver &driver, void *queue, cuda::StreamRecord *&stream) {
+  auto *own = static_cast<Queue *>(queue);
+  stream = own ? own->stream : nullptr;
+  return own ? own->flush(driver) : Status();
+}
+
+Status submit(void *queue) {
+  return with([&](const Driver &driver) {
+    cuda::StreamRecord *stream;
+    return flush(driver, queue, stream);
+  });
+}
 
 Status wait(void *queue) {
   return with([&](const Driver &driver) {
-    return driver.check(driver.streamSynchronize(toStream(queue)), "waiting for kernels");
+    cuda::StreamRecord *stream;
+    TESSERA_TRY(flush(driver, queue, stream));
+    return driver.check(driver.streamSynchronize(stream), "waiting for kernels");
   });
 }
 
 Status toDevice(void *queue, void *to, const void *from, uint64_t bytes) {
-  TESSERA_TRY(with([&](const Driver &driver) {
-    return driver.check(driver.copyToDevice(toPtr(to), from, bytes, toStream(queue)),
-                        "a copy to the device");
-  }));
-  // Memory that is not pinned may be read until then.
-  return wait(queue);
+  return with([&](const Driver &driver) {
+    cuda::StreamRecord *stream;
+    TESSERA_TRY(flush(driver, queue, stream));
+    TESSERA_TRY(
+        driver.check(driver.copyToDevice(toPtr(to), from, bytes, stream), "a copy to the device"));
+    // Memory that is not pinned may be read until then.
+    return driver.check(driver.streamSynchronize(stream), "waiting for kernels");
+  });
 }
 Status toHost(void *queue, void *to, const void *from, uint64_t bytes) {
-  TESSERA_TRY(with([&](const Driver &driver) {
-    return driver.check(driver.copyToHost(to, toPtr(from), bytes, toStream(queue)),
-                        "a copy from the device");
-  }));
-  return wait(queue);
-}
-Status copy(void *queue, void *to, const void *from, uint64_t bytes) {
   return with([&](const Driver &driver) {
-    return driver.check(driver.copyOnDevice(toPtr(to), toPtr(from), bytes, toStream(queue)),
-                        "a copy on the device");
+    cuda::StreamRecord *stream;
+    TESSERA_TRY(flush(driver, queue, stream));
+    TESSERA_TRY(
+        driver.check(driver.copyToHost(to, toPtr(from), bytes, stream), "a copy from the device"));
+    return driver.check(driver.streamSynchronize(stream), "waiting for kernels");
+  });
+}
+
+// `body(driver, queue)` with the context's queue, or one for this step.
+template <typename Body> Status withQueue(void *queue, Body &&body) {
+  return with([&](const Driver &driver) -> Status {
+    if (queue)
+      return body(driver, *static_cast<Queue *>(queue));
+    Queue once;
+    return body(driver, once);
+  });
+}
+
+Status copy(void *queue, void *to, const void *from, uint64_t bytes) {
+  return withQueue(queue, [&](const Driver &driver, Queue &own) {
+    return own.copy(driver, toPtr(to), toPtr(from), bytes);
   });
 }
 
 Status fill(void *queue, void *to, uint64_t pattern, uint32_t elementBytes, uint64_t elements) {
-  return with([&](const Driver &driver) {
+  return withQueue(queue, [&](const Driver &driver, Queue &own) {
     const DevicePtr at = toPtr(to);
-    StreamRecord *const stream = toStream(queue);
-    cuda::Result result;
-    switch (elementBytes) {
-    case 1: result = driver.fill8(at, uint8_t(pattern), elements, stream); break;
-    case 2: result = driver.fill16(at, uint16_t(pattern), elements, stream); break;
-    case 4: result = driver.fill32(at, uint32_t(pattern), elements, stream); break;
-    default:
-      // Rows of one word, 8 bytes apart: the low halves, then the high ones.
-      result = driver.fillRows32(at, 8, uint32_t(pattern), 1, elements, stream);
-      if (result == cuda::kSuccess)
-        result = driver.fillRows32(at + 4, 8, uint32_t(pattern >> 32), 1, elements, stream);
+    if (elementBytes <= 4)
+      return own.fill(driver, at, {0, 0, unsigned(pattern), elementBytes, elements, 1});
+    if (elements == 1) { // Rows of one element are none.
+      TESSERA_TRY(own.fill(driver, at, {0, 0, unsigned(pattern), 4, 1, 1}));
+      return own.fill(driver, at + 4, {0, 0, unsigned(pattern >> 32), 4, 1, 1});
     }
-    return driver.check(result, "a fill on the device");
+    // Rows of one word, 8 bytes apart: the low halves, then the high ones.
+    TESSERA_TRY(own.fill(driver, at, {0, 8, unsigned(pattern), 4, 1, elements}));
+    return own.fill(driver, at + 4, {0, 8, unsigned(pattern >> 32), 4, 1, elements});
   });
+}
+
+Status makeQueue(void *&queue) {
+  queue = create<Queue>(systemAllocator());
+  return queue ? Status() : Status::outOfMemory();
+}
+
+void setStream(void *queue, void *stream) {
+  auto *own = static_cast<Queue *>(queue);
+  own->discard();
+  own->stream = static_cast<cuda::StreamRecord *>(stream);
+}
+
+void releaseQueue(void *queue) {
+  auto *own = static_cast<Queue *>(queue);
+  (void)with([&](const Driver &driver) -> Status {
+    own->release(&driver);
+    return {};
+  });
+  own->release(nullptr);
+  destroy(systemAllocator(), own);
 }
 
 Status mark(void *queue, void *&mark) {
   return with([&](const Driver &driver) -> Status {
+    cuda::StreamRecord *stream;
+    TESSERA_TRY(flush(driver, queue, stream));
     auto *event = static_cast<EventRecord *>(mark);
     if (!event)
       TESSERA_TRY(driver.check(driver.eventCreate(&event, 0), "making an event"));
     mark = event;
-    return driver.check(driver.eventRecord(event, toStream(queue)), "recording an event");
+    return driver.check(driver.eventRecord(event, stream), "recording an event");
   });
 }
 
@@ -205,20 +252,16 @@ int32_t launch(void *handle, const KernelContext *, void *queue, void *const *ar
   const auto &loaded = *static_cast<const Loaded *>(handle);
   uint64_t parameters[kMaxParameters];
   fillParameters(loaded.kernel, args, parameters);
-  size_t bytes = size_t(loaded.kernel.parameters) * 8;
-  void *extra[] = {cuda::kParameterPointer, parameters, cuda::kParameterSize, &bytes, nullptr};
-  error = with([&](const Driver &driver) -> Status {
+  error = withQueue(queue, [&](const Driver &driver, Queue &own) -> Status {
     for (uint32_t i = 0; i < loaded.kernel.header.launches; ++i) {
       DeviceGrid grid;
       bool isEmpty = false;
       TESSERA_TRY(findGrid(loaded.kernel, i, args, grid, isEmpty));
       if (isEmpty)
         continue;
-      TESSERA_TRY(driver.check(
-          driver.launchKernel(loaded.functions[i], grid.grid[0], grid.grid[1], grid.grid[2],
-                              grid.block[0], grid.block[1], grid.block[2],
-                              loaded.kernel.launch(i).sharedBytes, toStream(queue), nullptr, extra),
-          "a launch"));
+      TESSERA_TRY(own.launch(driver, loaded.functions[i], loaded.kernel.name(i), grid,
+                             loaded.kernel.launch(i).sharedBytes, parameters,
+                             loaded.kernel.parameters));
     }
     return {};
   });
@@ -243,8 +286,9 @@ Status open() {
 } // namespace
 
 const Device &cudaDevice() {
-  static constexpr DeviceMemory memory{allocate, release, toDevice, toHost,  copy,
-                                       fill,     wait,    mark,     elapsed, releaseMark};
+  static constexpr DeviceMemory memory{allocate,  release,   toDevice,     toHost,  copy,
+                                       fill,      wait,      mark,         elapsed, releaseMark,
+                                       makeQueue, setStream, releaseQueue, submit};
   static constexpr Device device{"cuda",        "cuda",  false,      launch, prepare,
                                  releaseKernel, &memory, hasFeature, open};
   return device;

@@ -33,6 +33,14 @@ Status resolve(void *library, const char *path, Driver &driver) {
                          path, symbol);
   TESSERA_CUDA_FUNCTIONS(TESSERA_CUDA_RESOLVE)
 #undef TESSERA_CUDA_RESOLVE
+  bool hasGraphs = true;
+#define TESSERA_CUDA_RESOLVE(name, symbol, parameters)                                             \
+  driver.name = reinterpret_cast<Result(*) parameters>(::dlsym(library, symbol));                  \
+  hasGraphs = hasGraphs && driver.name;
+  TESSERA_CUDA_GRAPH_FUNCTIONS(TESSERA_CUDA_RESOLVE)
+#undef TESSERA_CUDA_RESOLVE
+  if (!hasGraphs)
+    driver.graphLaunch = nullptr;
   return {};
 }
 

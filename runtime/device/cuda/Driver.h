@@ -18,6 +18,37 @@ struct ModuleRecord;
 struct FunctionRecord;
 struct StreamRecord;
 struct EventRecord;
+struct GraphRecord;
+struct GraphNode;
+struct GraphExec;
+
+// CUDA_KERNEL_NODE_PARAMS, the first version.
+struct KernelNode {
+  FunctionRecord *function;
+  unsigned gridX, gridY, gridZ, blockX, blockY, blockZ, sharedBytes;
+  void **parameters, **extra;
+};
+// CUDA_MEMCPY3D.
+struct CopyEnd {
+  size_t x, y, z, level;
+  int memoryType;
+  const void *host;
+  DevicePtr device;
+  void *array, *reserved;
+  size_t pitch, height;
+};
+struct CopyNode {
+  CopyEnd from, to;
+  size_t width, height, depth; // the first in bytes
+};
+constexpr int kDeviceMemoryType = 2;
+// CUDA_MEMSET_NODE_PARAMS.
+struct FillShape {
+  DevicePtr to;
+  size_t pitch;
+  unsigned value, elementBytes;
+  size_t width, height; // the first in elements
+};
 
 constexpr int kAttributeMajor = 75, kAttributeMinor = 76;    // of a device: its compute capability
 constexpr int kMaxDynamicSharedBytes = 8;                    // of a function
@@ -62,9 +93,32 @@ void *const kParameterSize = reinterpret_cast<void *>(2);
   X(getErrorName, "cuGetErrorName", (Result, const char **))                                       \
   X(getErrorString, "cuGetErrorString", (Result, const char **))
 
+// What a driver may lack: without them, everything is launched one by one. CUDA 11.4 has them all.
+#define TESSERA_CUDA_GRAPH_FUNCTIONS(X)                                                            \
+  X(graphCreate, "cuGraphCreate", (GraphRecord **, unsigned))                                      \
+  X(graphDestroy, "cuGraphDestroy", (GraphRecord *))                                               \
+  X(graphAddKernel, "cuGraphAddKernelNode",                                                        \
+    (GraphNode **, GraphRecord *, GraphNode *const *, size_t, const KernelNode *))                 \
+  X(graphAddCopy, "cuGraphAddMemcpyNode",                                                          \
+    (GraphNode **, GraphRecord *, GraphNode *const *, size_t, const CopyNode *, ContextRecord *))  \
+  X(graphAddFill, "cuGraphAddMemsetNode",                                                          \
+    (GraphNode **, GraphRecord *, GraphNode *const *, size_t, const FillShape *, ContextRecord *)) \
+  X(graphInstantiate, "cuGraphInstantiateWithFlags",                                               \
+    (GraphExec **, GraphRecord *, unsigned long long))                                             \
+  X(graphSetKernel, "cuGraphExecKernelNodeSetParams",                                              \
+    (GraphExec *, GraphNode *, const KernelNode *))                                                \
+  X(graphSetCopy, "cuGraphExecMemcpyNodeSetParams",                                                \
+    (GraphExec *, GraphNode *, const CopyNode *, ContextRecord *))                                 \
+  X(graphSetFill, "cuGraphExecMemsetNodeSetParams",                                                \
+    (GraphExec *, GraphNode *, const FillShape *, ContextRecord *))                                \
+  X(graphExecDestroy, "cuGraphExecDestroy", (GraphExec *))                                         \
+  X(graphLaunch, "cuGraphLaunch", (GraphExec *, StreamRecord *))
+
 struct Driver {
 #define TESSERA_CUDA_POINTER(name, symbol, parameters) Result(*name) parameters;
   TESSERA_CUDA_FUNCTIONS(TESSERA_CUDA_POINTER)
+  // All of them, or graphLaunch is null.
+  TESSERA_CUDA_GRAPH_FUNCTIONS(TESSERA_CUDA_POINTER)
 #undef TESSERA_CUDA_POINTER
   int version;         // 12040: CUDA 12.4
   int major, minor;    // compute capability of the device
