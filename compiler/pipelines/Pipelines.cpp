@@ -13,6 +13,8 @@
 
 void tessera::addGraphPasses(mlir::OpPassManager &passes) {
   passes.addPass(transforms::createGraphInlineCalls());
+  // Transposed convolutions are ordinary ones for all that follows.
+  passes.addPass(transforms::createGraphSplitTransposedConv());
   // Before quantize and dequantize become the ops that they stand for.
   passes.addPass(transforms::createGraphLowerQuantized());
   passes.addPass(transforms::createGraphDecompose());
@@ -22,8 +24,9 @@ void tessera::addGraphPasses(mlir::OpPassManager &passes) {
   passes.addPass(transforms::createGraphSplitConcats());
   passes.addPass(transforms::createGraphSinkReshapes());
   passes.addPass(transforms::createGraphChannelsLast());
-  passes.addPass(transforms::createGraphContractTransposedConv());
   passes.addPass(mlir::createCanonicalizerPass());
+  // In the layout that was chosen.
+  passes.addPass(transforms::createGraphSinkShuffles());
   passes.addPass(transforms::createGraphFoldTransposes());
   passes.addPass(transforms::createGraphExplicitPadding());
   // Again: weights were transposed and padded for the layouts chosen above.

@@ -36,6 +36,13 @@ const QuantizationMode *tessera::findQuantizationMode(llvm::StringRef name) {
 
 void tessera::addPreparationPasses(mlir::OpPassManager &passes) {
   passes.addPass(transforms::createGraphInlineCalls());
+  transforms::GraphSplitTransposedConvOptions split;
+  split.finite = true;
+  passes.addPass(transforms::createGraphSplitTransposedConv(split));
+  // Weights that were placed are constants again; what the model quantizes stays so.
+  transforms::GraphFoldConstantsOptions fold;
+  fold.placed = true;
+  passes.addPass(transforms::createGraphFoldConstants(fold));
   passes.addPass(mlir::createCanonicalizerPass());
 }
 

@@ -8,8 +8,8 @@
 //    transposes, broadcasts, reductions that keep the order of dims).
 // 3. The ops of those classes are rebuilt in channels-last, with transposes at the border.
 
-#include "compiler/transforms/graph/ContractTransposedConv.h"
 #include "compiler/transforms/graph/Passes.h"
+#include "compiler/transforms/graph/PixelShuffle.h"
 
 #include "dialects/graph/GraphBuilder.h"
 
@@ -75,6 +75,19 @@ static bool isFree(Value value) {
 /// Axes that stay in their order: no channels.
 static bool avoidsChannels(ArrayRef<int64_t> axes) { return !llvm::is_contained(axes, 1); }
 
+/// Of channels that are the second dim.
+static std::optional<transforms::PixelShuffle> matchShuffle(Operation *merge) {
+  std::optional<transforms::PixelShuffle> shuffle = transforms::matchPixelShuffle(merge);
+  if (!shuffle || shuffle->channel != 1 || shuffle->resultChannel != 1 ||
+      shuffle->split->getBlock() != merge->getBlock())
+    return std::nullopt;
+  return shuffle;
+}
+static std::optional<transforms::PixelShuffle> findShuffle(Operation *split) {
+  std::optional<transforms::PixelShuffle> shuffle = transforms::findPixelShuffle(split);
+  return shuffle ? matchShuffle(shuffle->merge) : std::nullopt;
+}
+
 /// An op that can be rebuilt in channels-last.
 static bool isCarrier(Operation *op) {
   if (op->getNumResults() != 1 || op->getNumRegions() != 0 ||
@@ -82,15 +95,16 @@ static bool isCarrier(Operation *op) {
     return false;
   if (auto conv = llvm::dyn_cast<graph::ConvOp>(op))
     return !conv.getLayout();
-  if (auto conv = llvm::dyn_cast<graph::ConvTransposeOp>(op))
-    return !conv.getLayout() && transforms::isContraction(conv);
   if (auto window = llvm::dyn_cast<graph::WindowReduceOp>(op))
     return avoidsChannels(window.getAxes());
   if (auto resize = llvm::dyn_cast<graph::ResizeOp>(op))
     return avoidsChannels(resize.getAxes());
+  if (matchShuffle(op))
+    return true;
   if (auto reshape = llvm::dyn_cast<graph::ReshapeOp>(op)) {
     ArrayRef<DimAttr> from = graph::getTensorType(reshape.getX()).getDims();
-    return from.size() >= 3 && from.take_front(2) == reshape.getType().getDims().take_front(2);
+    return from.size() >= 3 && from.take_front(2) == reshape.getType().getDims().take_front(2) &&
+           !findShuffle(op);
   }
   return op->hasTrait<graph::Elementwise>() ||
          llvm::isa<graph::PadOp, graph::SliceOp, graph::ConcatOp, graph::BroadcastOp>(op);
@@ -99,10 +113,11 @@ static bool isCarrier(Operation *op) {
 /// The operands of a carrier whose layout follows its result's.
 static SmallVector<OpOperand *> tiedOperands(Operation *op) {
   SmallVector<OpOperand *> tied;
+  if (std::optional<transforms::PixelShuffle> shuffle = matchShuffle(op))
+    return {&shuffle->split.getXMutable()};
   for (OpOperand &operand : op->getOpOperands()) {
     if (llvm::isa<graph::BroadcastOp>(op) ||
-        (operand.getOperandNumber() > 0 &&
-         llvm::isa<graph::ConvOp, graph::ConvTransposeOp, graph::PadOp>(op)))
+        (operand.getOperandNumber() > 0 && llvm::isa<graph::ConvOp, graph::PadOp>(op)))
       continue;
     tied.push_back(&operand);
   }
@@ -165,19 +180,6 @@ static double gainOf(graph::ConvOp op) {
   return flops / first - flops / last;
 }
 
-/// A transposed convolution that is a contraction: channels-first, the columns of its results are
-/// no more than a row of the window (measured: 4 GFLOP/s for two).
-static double gainOf(graph::ConvTransposeOp op) {
-  graph::TensorType weight = graph::getTensorType(op.getWeight());
-  double inner = extentOf(weight.getDim(0)), channels = extentOf(weight.getDim(1));
-  double width = extentOf(weight.getDims().back());
-  if (channels <= width)
-    return 0;
-  double flops = 2 * elementsOf(op.getResult()) * inner;
-  auto filled = [](double columns) { return columns / (std::ceil(columns / 8) * 8); };
-  return flops / (20 * filled(width)) - flops / (80 * filled(channels));
-}
-
 //===----------------------------------------------------------------------===//
 // One block
 //===----------------------------------------------------------------------===//
@@ -226,10 +228,6 @@ void Relayout::decide() {
     if (auto conv = producer ? llvm::dyn_cast<graph::ConvOp>(producer) : graph::ConvOp();
         conv && inside && isCarrier(conv))
       gain += gainOf(conv);
-    if (auto conv =
-            producer ? llvm::dyn_cast<graph::ConvTransposeOp>(producer) : graph::ConvTransposeOp();
-        conv && inside && isCarrier(conv))
-      gain += gainOf(conv);
     if (!inside ||
         (!isCarrier(producer) && !llvm::isa<graph::ContractOp, graph::TransposeOp>(producer))) {
       gain -= conversionCost(value);
@@ -237,6 +235,8 @@ void Relayout::decide() {
     }
     bool isReadPlain = llvm::any_of(value.getUses(), [&](OpOperand &use) {
       Operation *user = use.getOwner();
+      if (std::optional<transforms::PixelShuffle> shuffle = findShuffle(user))
+        return shuffle->merge->getBlock() != &block;
       bool tied = user->getBlock() == &block && isCarrier(user) &&
                   llvm::is_contained(tiedOperands(user), &use);
       return !tied && !readsAnyLayout(user);
@@ -293,6 +293,25 @@ void Relayout::rebuild(Operation *op) {
         graph::BroadcastOp::create(builder, op->getLoc(), lastType(result), source, dims);
     return;
   }
+  if (std::optional<transforms::PixelShuffle> shuffle = matchShuffle(op)) {
+    // The factors come last, and those of the picture move as before.
+    int64_t factors = shuffle->factors, spatial = rank - 2;
+    ArrayRef<DimAttr> before = shuffle->split.getType().getDims();
+    SmallVector<DimAttr> split{before[0]};
+    llvm::append_range(split, before.drop_front(1 + factors));
+    llvm::append_range(split, before.slice(1, factors));
+    auto move = [&](int64_t dim) {
+      return dim == 0 ? 0 : dim > factors ? dim - factors : dim + spatial;
+    };
+    SmallVector<int64_t> perm;
+    for (int64_t dim : toLast(rank))
+      for (int64_t part : shuffle->parts[dim])
+        perm.push_back(move(part));
+    graph::GraphBuilder b(builder, op->getLoc());
+    lastValues[result] = transforms::buildPixelShuffle(
+        b, last(shuffle->getX(), builder, op->getLoc()), split, perm, lastType(result).getDims());
+    return;
+  }
   Operation *copy = op->clone();
   for (OpOperand *operand : tiedOperands(op))
     copy->setOperand(operand->getOperandNumber(), last(operand->get(), builder, op->getLoc()));
@@ -307,8 +326,6 @@ void Relayout::rebuild(Operation *op) {
   std::string spatial = rank == 3 ? "W" : StringRef("DHW").take_back(rank - 2).str();
   if (auto conv = llvm::dyn_cast<graph::ConvOp>(copy)) {
     conv.setLayout("N" + spatial + "C,OI" + spatial + "->N" + spatial + "C");
-  } else if (auto conv = llvm::dyn_cast<graph::ConvTransposeOp>(copy)) {
-    conv.setLayout("N" + spatial + "C,IO" + spatial + "->N" + spatial + "C");
   } else if (auto pad = llvm::dyn_cast<graph::PadOp>(copy)) {
     pad.setLoAttr(permuteDims(pad.getLo()));
     pad.setHiAttr(permuteDims(pad.getHi()));
@@ -374,7 +391,12 @@ void Relayout::run() {
       result.replaceAllUsesWith(back);
     }
     result.dropAllUses();
+    std::optional<transforms::PixelShuffle> shuffle = matchShuffle(op);
     op->erase();
+    if (shuffle) {
+      shuffle->move->erase();
+      shuffle->split->erase();
+    }
   }
 }
 

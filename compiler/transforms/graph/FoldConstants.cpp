@@ -91,7 +91,8 @@ std::optional<SmallVector<graph::ConstantOp>> GraphFoldConstants::getConstants(O
       return std::nullopt;
     resultBytes += *bytes;
   }
-  if (resultBytes > storedBytes && resultBytes > kSmallBytes)
+  bool mayGrow = placed && !llvm::isa<graph::BroadcastOp>(op);
+  if (resultBytes > storedBytes && resultBytes > kSmallBytes && !mayGrow)
     return std::nullopt;
   return constants;
 }
@@ -146,7 +147,9 @@ void GraphFoldConstants::fold(Operation *op) {
         auto tensor = llvm::dyn_cast<graph::TensorType>(type);
         return tensor && tensor.hasStaticShape() && tensor.getElementType().isIntOrFloat();
       });
-  if (!isCandidate)
+  bool isPlaced = llvm::isa<graph::ReshapeOp, graph::TransposeOp, graph::SliceOp, graph::ReverseOp,
+                            graph::PadOp, graph::BroadcastOp>(op);
+  if (!isCandidate || (placed && !isPlaced))
     return;
   auto constants = getConstants(op);
   if (!constants)

@@ -41,10 +41,37 @@ using graph::GraphBuilder;
 // Constants
 //===----------------------------------------------------------------------===//
 
-/// The elements of a constant that was perhaps reshaped.
+static std::optional<reference::Tensor> readConstant(Value value);
+
+/// The elements of a constant that is broadcast to known extents.
+static std::optional<reference::Tensor> readBroadcast(graph::BroadcastOp op) {
+  std::optional<reference::Tensor> source = readConstant(op.getX());
+  graph::TensorType from = graph::getTensorType(op.getX());
+  if (!source || !op.getType().hasStaticShape() || !from.hasStaticShape())
+    return std::nullopt;
+  reference::Tensor result(source->getElementType(), op.getType().getShape());
+  SmallVector<int64_t> strides(op.getType().rank(), 0); // of the source, at the result's dims
+  int64_t stride = 1;
+  for (int64_t dim = from.rank(); dim-- > 0; stride *= from.getDim(dim).getValue())
+    strides[op.getDims()[dim]] = from.getDim(dim).getConstant() == 1 ? 0 : stride;
+  for (int64_t i = 0; i < result.size(); ++i) {
+    int64_t rest = i, place = 0;
+    for (int64_t dim = op.getType().rank(); dim-- > 0;) {
+      int64_t extent = op.getType().getDim(dim).getValue();
+      place += rest % extent * strides[dim];
+      rest /= extent;
+    }
+    result.copyElement(i, *source, place);
+  }
+  return result;
+}
+
+/// The elements of a constant that was perhaps reshaped or repeated.
 static std::optional<reference::Tensor> readConstant(Value value) {
   while (auto reshape = value.getDefiningOp<graph::ReshapeOp>())
     value = reshape.getX();
+  if (auto broadcast = value.getDefiningOp<graph::BroadcastOp>())
+    return readBroadcast(broadcast);
   auto constant = value.getDefiningOp<graph::ConstantOp>();
   if (!constant || !graph::getTensorType(value).getElementType().isIntOrFloat())
     return std::nullopt;

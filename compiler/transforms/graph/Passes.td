@@ -7,8 +7,32 @@ def GraphDecompose : Pass<"graph-decompose", "::mlir::ModuleOp"> {
   let summary = "Replaces composites by the ops they stand for";
 }
 
-def GraphContractTransposedConv : Pass<"graph-contract-transposed-conv", "::mlir::ModuleOp"> {
-  let summary = "Writes transposed convolutions whose windows do not overlap as contractions";
+def GraphSplitTransposedConv : Pass<"graph-split-transposed-conv", "::mlir::ModuleOp"> {
+  let summary = "Writes transposed convolutions as ordinary ones whose channels are shuffled into places";
+  let description = [{
+    ```mlir
+    %y = graph.conv_transpose %x, %w, strides = [2], ... : ([B, C, W], [C, O, 2]) -> [B, O, 2 * W]
+    // =>
+    %z = graph.conv %x, (transposed and reshaped %w) : ([B, C, W], [2 * O, C, 1]) -> [B, 2 * O, W]
+    %s = graph.reshape %z : [B, 2, O, W]
+    %t = graph.transpose %s, perm = [0, 2, 3, 1]
+    %y = graph.reshape %t : [B, O, 2 * W]
+    ```
+    Windows that overlap become pieces of the convolution's window, and a slice is taken of the result. Left
+    are groups, dilations, paddings that are computed, and windows for which zeros would be multiplied by
+    numbers that may not be finite (`finite`: none is).
+  }];
+  let options = [Option<"finite", "finite", "bool", "false",
+                        "Numbers may be taken for finite: they are going to be quantized">];
+}
+
+def GraphSinkShuffles : Pass<"graph-sink-shuffles", "::mlir::ModuleOp"> {
+  let summary = "Computes maps of shuffled pixels before they are shuffled";
+  let description = [{
+    `map(reshape(transpose(reshape(x))))` becomes `reshape(transpose(reshape(map(x))))` where the maps read
+    numbers that vary along channels at most, and only the last of them is read by others. They are then the
+    epilogue of the convolution in front. Dims that stay neighbours are moved as one.
+  }];
 }
 
 def GraphDropUnitAxes : Pass<"graph-drop-unit-axes", "::mlir::ModuleOp"> {
@@ -182,7 +206,9 @@ def GraphFoldConstants : Pass<"graph-fold-constants", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"maxBytes", "max-bytes", "int64_t", "int64_t(1) << 31", "Size of a result">,
-    Option<"maxSteps", "max-steps", "int64_t", "int64_t(1) << 28", "Element operations for one op">
+    Option<"maxSteps", "max-steps", "int64_t", "int64_t(1) << 28", "Element operations for one op">,
+    Option<"placed", "placed", "bool", "false",
+           "Only ops that place elements (padding may grow): what a model quantizes stays so">
   ];
   let statistics = [Statistic<"numFolded", "folded", "Ops that became constants">];
 }

@@ -71,14 +71,21 @@ graph.func @transposed(%x: !graph.tensor<[1, 64, 64, 32], f32>, %w: !graph.tenso
 
 // -----
 
-// Transposed convolutions whose windows do not overlap gain too: rows of a window are short columns.
-// CHECK-LABEL: graph.func @upsampled
-// CHECK: graph.conv_transpose {{.*}} layout = "NHWC,IOHW->NHWC"
+// Channels that become places of the picture stay where they are: the factors of the last dim move.
+// CHECK-LABEL: graph.func @shuffled
+// CHECK: %[[C:.*]] = graph.conv {{.*}} layout = "NHWC,OIHW->NHWC" : {{.*}} -> !graph.tensor<[B, 32, 32, 96], f32>
+// CHECK: %[[S:.*]] = graph.reshape %[[C]] : <[B, 32, 32, 96], f32> -> <[B, 32, 32, 2, 2, 24], f32>
+// CHECK: %[[T:.*]] = graph.transpose %[[S]], perm = [0, 1, 3, 2, 4, 5]
+// CHECK: graph.reshape %[[T]] : <[B, 32, 2, 32, 2, 24], f32> -> <[B, 64, 64, 24], f32>
 // CHECK: graph.abs {{.*}} : <[B, 64, 64, 24], f32>
-graph.func @upsampled(%x: !graph.tensor<[B, 16, 32, 32], f32>, %w: !graph.tensor<[16, 24, 2, 2], f32>) -> !graph.tensor<[B, 24], f32> {
-  %0 = graph.conv_transpose %x, %w, strides = [2, 2], dilations = [1, 1], lo = [0, 0], hi = [0, 0], output_padding = [0, 0]
-      : (!graph.tensor<[B, 16, 32, 32], f32>, !graph.tensor<[16, 24, 2, 2], f32>) -> !graph.tensor<[B, 24, 64, 64], f32>
-  %1 = graph.abs %0 : !graph.tensor<[B, 24, 64, 64], f32>
-  %2 = graph.reduce sum %1, axes = [2, 3] : !graph.tensor<[B, 24, 64, 64], f32> -> !graph.tensor<[B, 24], f32>
-  graph.return %2 : !graph.tensor<[B, 24], f32>
+// CHECK-NOT: graph.transpose
+graph.func @shuffled(%x: !graph.tensor<[B, 16, 34, 34], f32>, %w: !graph.tensor<[96, 16, 3, 3], f32>) -> !graph.tensor<[B, 24], f32> {
+  %0 = graph.conv %x, %w, strides = [1, 1], dilations = [1, 1], lo = [0, 0], hi = [0, 0]
+      : (!graph.tensor<[B, 16, 34, 34], f32>, !graph.tensor<[96, 16, 3, 3], f32>) -> !graph.tensor<[B, 96, 32, 32], f32>
+  %1 = graph.reshape %0 : !graph.tensor<[B, 96, 32, 32], f32> -> !graph.tensor<[B, 2, 2, 24, 32, 32], f32>
+  %2 = graph.transpose %1, perm = [0, 3, 4, 1, 5, 2] : !graph.tensor<[B, 2, 2, 24, 32, 32], f32> -> !graph.tensor<[B, 24, 32, 2, 32, 2], f32>
+  %3 = graph.reshape %2 : !graph.tensor<[B, 24, 32, 2, 32, 2], f32> -> !graph.tensor<[B, 24, 64, 64], f32>
+  %4 = graph.abs %3 : !graph.tensor<[B, 24, 64, 64], f32>
+  %5 = graph.reduce sum %4, axes = [2, 3] : !graph.tensor<[B, 24, 64, 64], f32> -> !graph.tensor<[B, 24], f32>
+  graph.return %5 : !graph.tensor<[B, 24], f32>
 }

@@ -1,10 +1,14 @@
 // RUN: tessera-opt %s --graph-fold-constants --split-input-file | FileCheck %s
+// RUN: tessera-opt %s --graph-fold-constants=placed --split-input-file | FileCheck %s --check-prefix PLACED
 
 // Chains fold in one walk, composites too.
 // CHECK-LABEL: graph.func @chain
 // CHECK-NOT: graph.transpose
 // CHECK: graph.constant dense<{{\[\[}}2.000000e+00, 0.000000e+00], [4.000000e+00, 8.000000e+00]]> : !graph.tensor<[2, 2], f32>
 // CHECK-NEXT: graph.add
+// PLACED-LABEL: graph.func @chain
+// PLACED-NOT: graph.transpose
+// PLACED: graph.relu
 graph.func @chain(%x: !graph.tensor<[2, 2], f32>) -> !graph.tensor<[2, 2], f32> {
   %w = graph.constant dense<[[1.0, 2.0], [-3.0, 4.0]]> : !graph.tensor<[2, 2], f32>
   %t = graph.transpose %w, perm = [1, 0] : !graph.tensor<[2, 2], f32> -> !graph.tensor<[2, 2], f32>
