@@ -351,6 +351,7 @@ bool Block::arithmetic(Thread &thread, const Instruction &x) {
   case Op::Cvta: {
     const uint64_t window = x.space == Space::Shared  ? kSharedWindow
                             : x.space == Space::Local ? kLocalWindow
+                            : x.space == Space::Param ? kParamWindow
                                                       : 0;
     result = x.toSpace ? v[0] - window : v[0] + window;
     break;

@@ -33,6 +33,7 @@ bool Block::run(const uint32_t (&at)[3]) {
   std::copy(at, at + 3, index);
   shared.beginBlock();
   std::fill(groups.begin(), groups.end(), WarpGroup());
+  barriers.clear();
   for (Thread &thread : threads) {
     thread.next = 0;
     thread.state = Thread::Running;
@@ -50,8 +51,12 @@ bool Block::run(const uint32_t (&at)[3]) {
       if (!runThread(thread))
         return false;
     }
-    if (!any)
+    if (!any) {
+      for (const auto &[place, barrier] : barriers)
+        for (const BulkCopy &copy : barrier.copies)
+          return fail(threads[copy.thread], *copy.x, "nobody waits for this bulk copy");
       return true;
+    }
     if (!meet())
       return false;
   }
@@ -159,6 +164,29 @@ bool Block::runThread(Thread &thread) {
     case Op::WgmmaCommit:
     case Op::WgmmaWait: thread.state = Thread::Waiting; return error.empty();
     case Op::ProxyFence: shared.fenceProxy(thread.number); break;
+    case Op::BarrierInit:
+    case Op::BarrierFence:
+    case Op::BarrierArrive:
+    case Op::BarrierArriveExpect:
+    case Op::BarrierExpect:
+      if (!barrier(thread, x))
+        return false;
+      break;
+    case Op::BulkTensor:
+      if (!beginBulk(thread, x))
+        return false;
+      break;
+    case Op::BarrierWait: {
+      bool isOver = false;
+      if (!isPhaseOver(thread, x, isOver))
+        return false;
+      if (!isOver) {
+        thread.state = Thread::Waiting;
+        return error.empty();
+      }
+      write(thread, operandsOf(x)[0], 1);
+      break;
+    }
     case Op::Ld:
       if (!load(thread, x))
         return false;
@@ -202,6 +230,17 @@ bool Block::meet() {
       return false;
   if (!meetBarrier(any))
     return false;
+  // Who waits for the end of a phase tries again.
+  for (Thread &thread : threads)
+    if (thread.state == Thread::Waiting && kernel.code[thread.next].op == Op::BarrierWait) {
+      bool isOver = false;
+      if (!isPhaseOver(thread, kernel.code[thread.next], isOver))
+        return false;
+      if (isOver) {
+        thread.state = Thread::Running;
+        any = true;
+      }
+    }
   if (any)
     return true;
   const bool isStuck = std::any_of(threads.begin(), threads.end(), [](const Thread &thread) {
@@ -219,7 +258,7 @@ bool Block::meetWarp(uint32_t w, bool &any) {
     if (thread.state != Thread::Waiting || (done >> lane & 1))
       continue;
     const Instruction &x = kernel.code[thread.next];
-    if (x.op == Op::Barrier || isOfGroup(x.op))
+    if (x.op == Op::Barrier || x.op == Op::BarrierWait || isOfGroup(x.op))
       continue;
     // Who takes part: a mask is the last operand; matrices need the whole warp.
     uint64_t mask = 0xffffffff;
@@ -332,6 +371,8 @@ bool Block::reportStuck() {
     if (thread.state == Thread::Waiting && !waiting)
       waiting = &thread;
   const Instruction &x = kernel.code[waiting->next];
+  if (x.op == Op::BarrierWait)
+    return fail(*waiting, x, "the phase of this mbarrier never ends");
   const uint32_t size = isOfGroup(x.op) ? 128 : 32;
   for (const Thread &thread : threads)
     if (!other && (thread.state == Thread::Ended || thread.next != waiting->next) &&

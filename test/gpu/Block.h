@@ -10,14 +10,17 @@
 
 #include "test/gpu/Machine.h"
 #include "test/gpu/SharedMemory.h"
+#include "test/gpu/TensorMap.h"
 
 #include <array>
+#include <map>
 
 namespace tessera::ptx {
 
 /// Generic addresses of these windows (section 5.1); device memory is memory of the host, below
 /// them.
-constexpr uint64_t kSharedWindow = uint64_t(1) << 60, kLocalWindow = uint64_t(1) << 61;
+constexpr uint64_t kSharedWindow = uint64_t(1) << 60, kLocalWindow = uint64_t(1) << 61,
+                   kParamWindow = uint64_t(3) << 60;
 
 struct AsyncCopy {
   uint64_t to, from;
@@ -45,6 +48,23 @@ struct PendingMultiply {
   const Instruction *x;
   uint32_t group;
   std::vector<std::pair<uint64_t, std::array<uint8_t, 16>>> chunks;
+};
+/// A copy of a box of a tensor, which arrives when somebody waits for its mbarrier.
+struct BulkCopy {
+  TensorMap map;
+  int32_t at[5];
+  uint64_t to;
+  uint32_t thread;
+  const Instruction *x;
+};
+/// An mbarrier (section 9.7.13.15).
+struct PhaseBarrier {
+  uint32_t count = 0, pending = 0, phase = 0;
+  int64_t bytes = 0; ///< that are expected and have not arrived
+  uint32_t number = 0, initializer = 0;
+  bool isFenced = false; ///< bulk copies may know of it
+  SharedMemory::Known released, completed;
+  std::vector<BulkCopy> copies;
 };
 /// Four warps.
 struct WarpGroup {
@@ -115,6 +135,13 @@ private:
   bool readChunk(Thread &thread, const Instruction &x, uint64_t address, PendingMultiply &to);
   bool readMatrix(Thread &thread, const Instruction &x, uint64_t descriptor, unsigned extent,
                   bool isAcross, Type type, std::vector<double> &to, PendingMultiply &chunks);
+  // Bulk.cpp: mbarriers, and copies that arrive at them
+  bool barrier(Thread &thread, const Instruction &x);
+  PhaseBarrier *findBarrier(Thread &thread, const Instruction &x, const Operand &address);
+  void endPhase(PhaseBarrier &barrier);
+  bool isPhaseOver(Thread &thread, const Instruction &x, bool &isOver);
+  bool beginBulk(Thread &thread, const Instruction &x);
+  bool finishBulk(PhaseBarrier &barrier, const BulkCopy &copy);
   uint32_t lanesOf(uint32_t warp) const {
     const uint32_t left = uint32_t(threads.size()) - warp * 32;
     return left < 32 ? left : 32;
@@ -127,6 +154,7 @@ private:
   std::vector<Thread> threads;
   std::vector<uint64_t> masks; ///< of what each register holds
   std::vector<WarpGroup> groups;
+  std::map<uint64_t, PhaseBarrier> barriers; ///< by their places in shared memory
   SharedMemory shared;
   uint32_t index[3] = {0, 0, 0};
   size_t lastRegion = 0;

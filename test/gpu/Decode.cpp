@@ -147,7 +147,8 @@ constexpr Row kRows[] = {{"add", Op::Add, "ifhRFS", 1, 3, 3},
                          {"redux", Op::Redux, "ibMs", 1, 3, 3},
                          {"ldmatrix", Op::LdMatrix, "", 0, 2, 2},
                          {"mma", Op::Mma, "", 0, 4, 4},
-                         {"wgmma", Op::Wgmma, "", 0, 0, 8}};
+                         {"wgmma", Op::Wgmma, "", 0, 0, 8},
+                         {"mbarrier", Op::BarrierInit, "", 0, 2, 3}};
 
 constexpr const char *kOrders[] = {"volatile", "relaxed", "acquire", "release", "acq_rel", "weak",
                                    "sc",       "cta",     "gpu",     "sys",     "gl",      "ca",
@@ -296,6 +297,15 @@ bool decodeWhole(std::string_view name, Instruction &x) {
   case Op::CpAsync:
     if (!has("async"))
       return false;
+    if (has("bulk")) {
+      x.op = Op::BulkTensor;
+      x.n = parts.size() > 4 && parts[4].size() == 2 && parts[4][1] == 'd' ? parts[4][0] - '0' : 0;
+      return has("tensor") && x.n >= 1 && x.n <= 5 &&
+             (has("shared::cluster") || has("shared::cta")) && has("global") &&
+             has("mbarrier::complete_tx::bytes") &&
+             only({"async", "bulk", "tensor", parts[4], "shared::cluster", "shared::cta", "global",
+                   "tile", "mbarrier::complete_tx::bytes"});
+    }
     if (has("commit_group"))
       x.op = Op::CpAsyncCommit;
     else if (has("wait_group"))
@@ -351,6 +361,17 @@ bool decodeWhole(std::string_view name, Instruction &x) {
     return x.k == whole || (x.k == whole / 2 && !isByteFloat);
   }
   case Op::Wgmma: return decodeGroup(parts, x);
+  case Op::BarrierInit:
+    x.op = has("init")        ? Op::BarrierInit
+           : has("try_wait")  ? Op::BarrierWait
+           : !has("arrive")   ? Op::BarrierExpect
+           : has("expect_tx") ? Op::BarrierArriveExpect
+                              : Op::BarrierArrive;
+    return (x.op != Op::BarrierWait || has("parity")) &&
+           (x.op != Op::BarrierExpect || has("expect_tx")) && has("b64") &&
+           (has("shared") || has("shared::cta")) &&
+           only({"init", "try_wait", "parity", "arrive", "expect_tx", "b64", "shared",
+                 "shared::cta", "release", "acquire", "relaxed", "cta"});
   default: return false;
   }
 }
@@ -367,8 +388,12 @@ bool decode(std::string_view name, unsigned operands, Instruction &x) {
     return false;
   x.op = row->op;
   if (x.op == Op::CpAsync || x.op == Op::Barrier || x.op == Op::LdMatrix || x.op == Op::Mma ||
-      x.op == Op::Wgmma)
+      x.op == Op::Wgmma || x.op == Op::BarrierInit)
     return decodeWhole(name, x);
+  if (name == "fence.mbarrier_init.release.cluster") {
+    x.op = Op::BarrierFence;
+    return true;
+  }
   if (name == "fence.proxy.async" || name == "fence.proxy.async.shared::cta") {
     x.op = Op::ProxyFence;
     return true;
@@ -409,6 +434,50 @@ bool decode(std::string_view name, unsigned operands, Instruction &x) {
   case Op::Testp: return x.mode >= Mode::Finite && x.mode <= Mode::Subnormal;
   default: return true;
   }
+}
+
+std::string checkCounts(const Instruction &x) {
+  unsigned expected[4] = {1, 1, 1, 1};
+  switch (x.op) {
+  case Op::Ld:
+  case Op::LdMatrix: expected[0] = x.vector; break;
+  case Op::St: expected[1] = x.vector; break;
+  case Op::Mov:
+    if (x.counts[0] > 1 || x.counts[1] > 1) {
+      expected[0] = x.counts[0];
+      expected[1] = x.counts[1];
+      const unsigned most = std::max(x.counts[0], x.counts[1]);
+      if ((most != 2 && most != 4) || std::min(x.counts[0], x.counts[1]) != 1 ||
+          getBytes(x.type) < most)
+        return "a move of " + std::to_string(x.counts[1]) + " registers to " +
+               std::to_string(x.counts[0]);
+    }
+    break;
+  case Op::Mma: {
+    const unsigned perRegister = x.from == Type::TF32 ? 1 : 4 / getBytes(x.from);
+    expected[0] = expected[3] = x.type == Type::F16 ? 2 : 4;
+    expected[1] = 16u * x.k / 32 / perRegister;
+    expected[2] = 8u * x.k / 32 / perRegister;
+    break;
+  }
+  case Op::BulkTensor: expected[1] = 1u + x.n; break;
+  case Op::Wgmma: {
+    // A lies in registers or behind a descriptor. Only 16-bit factors may lie across the depth.
+    const bool inRegisters = x.counts[1] > 1;
+    const unsigned flags = getBytes(x.from) == 2 ? (inRegisters ? 3 : 4) : isFloat(x.from) ? 2 : 0;
+    expected[0] = x.n / 2;
+    expected[1] = inRegisters ? 4 : 1;
+    if (x.operands != expected[0] + expected[1] + 2 + flags)
+      return "wgmma of these types takes " + std::to_string(4 + flags) + " operands";
+    break;
+  }
+  default: break;
+  }
+  for (unsigned i = 0; i < 4; ++i)
+    if (x.counts[i] != expected[i])
+      return "operand " + std::to_string(i) + " has " + std::to_string(x.counts[i]) +
+             " registers, expected " + std::to_string(expected[i]);
+  return "";
 }
 
 } // namespace tessera::ptx

@@ -29,7 +29,10 @@ uint8_t *Block::resolve(Thread &thread, const Instruction &x, Space space, uint6
     fail(thread, x, "misaligned " + what());
     return nullptr;
   }
-  if (space == Space::Generic && address >= kLocalWindow) {
+  if (space == Space::Generic && address >= kParamWindow) {
+    address -= kParamWindow;
+    space = Space::Param;
+  } else if (space == Space::Generic && address >= kLocalWindow) {
     address -= kLocalWindow;
     space = Space::Local;
   } else if (space == Space::Generic && address >= kSharedWindow) {

@@ -411,8 +411,10 @@ private:
       fail("unknown instruction '" + name + "' of " + std::to_string(operands) + " operands");
       return;
     }
-    if (!check(x))
+    if (const std::string wrong = checkCounts(x); !wrong.empty()) {
+      fail(wrong);
       return;
+    }
     next = end;
     kernel.code.push_back(x);
     expect(";");
@@ -447,6 +449,20 @@ private:
         return false;
       }
       kernel.operands.back().value += offset;
+      if (accept(",")) { // the coordinates of a tensor
+        uint8_t count = 1;
+        if (!expect("{"))
+          return false;
+        do {
+          if (!simple(x))
+            return false;
+          ++count;
+        } while (accept(","));
+        if (index < 4)
+          x.counts[index] = count;
+        if (!expect("}"))
+          return false;
+      }
       return expect("]");
     }
     return simple(x);
@@ -502,52 +518,6 @@ private:
       return fail("unknown name '" + text + "'");
     result.kind = Operand::Immediate;
     return number(result.value) && addOperand(x, result);
-  }
-
-  /// Vectors have as many registers as the instruction reads or writes.
-  bool check(const Instruction &x) {
-    unsigned expected[4] = {1, 1, 1, 1};
-    switch (x.op) {
-    case Op::Ld:
-    case Op::LdMatrix: expected[0] = x.vector; break;
-    case Op::St: expected[1] = x.vector; break;
-    case Op::Mov:
-      if (x.counts[0] > 1 || x.counts[1] > 1) {
-        expected[0] = x.counts[0];
-        expected[1] = x.counts[1];
-        const unsigned most = std::max(x.counts[0], x.counts[1]);
-        if ((most != 2 && most != 4) || std::min(x.counts[0], x.counts[1]) != 1 ||
-            getBytes(x.type) < most)
-          return fail("a move of " + std::to_string(x.counts[1]) + " registers to " +
-                      std::to_string(x.counts[0]));
-      }
-      break;
-    case Op::Mma: {
-      const unsigned perRegister = x.from == Type::TF32 ? 1 : 4 / getBytes(x.from);
-      expected[0] = expected[3] = x.type == Type::F16 ? 2 : 4;
-      expected[1] = 16u * x.k / 32 / perRegister;
-      expected[2] = 8u * x.k / 32 / perRegister;
-      break;
-    }
-    case Op::Wgmma: {
-      // A lies in registers or behind a descriptor. Only 16-bit factors may lie across the depth.
-      const bool inRegisters = x.counts[1] > 1;
-      const unsigned flags = getBytes(x.from) == 2 ? (inRegisters ? 3 : 4)
-                             : isFloat(x.from)     ? 2
-                                                   : 0;
-      expected[0] = x.n / 2;
-      expected[1] = inRegisters ? 4 : 1;
-      if (x.operands != expected[0] + expected[1] + 2 + flags)
-        return fail("wgmma of these types takes " + std::to_string(4 + flags) + " operands");
-      break;
-    }
-    default: break;
-    }
-    for (unsigned i = 0; i < 4; ++i)
-      if (x.counts[i] != expected[i])
-        return fail("operand " + std::to_string(i) + " has " + std::to_string(x.counts[i]) +
-                    " registers, expected " + std::to_string(expected[i]));
-    return true;
   }
 
   std::vector<Token> tokens;

@@ -15,6 +15,9 @@ std::optional<Type> typeOf(std::string_view name);
 /// no such instruction, or none that is interpreted.
 bool decode(std::string_view name, unsigned operands, Instruction &instruction);
 
+/// Vectors have as many registers as the instruction reads or writes: "" or what is wrong.
+std::string checkCounts(const Instruction &instruction);
+
 } // namespace tessera::ptx
 
 #endif

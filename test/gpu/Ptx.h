@@ -28,6 +28,7 @@ enum class Op : uint8_t {
   Setp, Selp, Mov, Cvt, Cvta,
   Ld, St, Atom, Red, CpAsync, CpAsyncCommit, CpAsyncWaitGroup, CpAsyncWaitAll, Nothing,
   Bra, Exit, Trap, Barrier, WarpBarrier, Shfl, Vote, Redux, LdMatrix, Mma,
+  BarrierInit, BarrierFence, BarrierArrive, BarrierArriveExpect, BarrierExpect, BarrierWait, BulkTensor,
   ProxyFence, Wgmma, WgmmaFence, WgmmaCommit, WgmmaWait
 };
 // clang-format on
@@ -67,7 +68,7 @@ struct Instruction {
   bool clamp = false, trans = false, aligned = false, toSpace = false, wrap = false;
   uint8_t vector = 1;               ///< elements of a load or store; registers of ldmatrix
   uint8_t counts[4] = {1, 1, 1, 1}; ///< registers of each operand
-  uint16_t n = 0, k = 0;            ///< of wgmma; of mma and wgmma
+  uint16_t n = 0, k = 0;            ///< of wgmma, or of a tensor; of mma and wgmma
   int32_t guard = -1;
   bool guardNegated = false;
   uint32_t target = 0; ///< of a branch
