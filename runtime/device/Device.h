@@ -39,7 +39,7 @@ struct DeviceMemory {
 
 struct Device {
   const char *name;
-  const char *family; // of the variants that it takes
+  const char *family; // of the variants that it takes; null: it takes all
   bool runsCode;      // false: no CPU feature is asked for, code is not made executable
   // `kernel` is the entry of the code, or what `prepare` gave. Where the device knows more than a
   // number about what went wrong, it says so in `error`.

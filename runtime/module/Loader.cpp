@@ -199,7 +199,7 @@ Status Module::chooseVariant(const char *level) {
   bool found = false;
   for (size_t i = 0; i < variants.size; ++i) {
     const Variant &variant = variants[i];
-    if (std::strcmp(variant.family, device->family) != 0 ||
+    if ((device->family && std::strcmp(variant.family, device->family) != 0) ||
         (level && std::strcmp(variant.level, level) != 0))
       continue;
     bool fits = true;

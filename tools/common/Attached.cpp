@@ -1,5 +1,6 @@
 #include "tools/common/Attached.h"
 
+#include "tools/common/Session.h"
 #include "tools/common/ThisProgram.h"
 
 #include <cerrno>
@@ -40,13 +41,31 @@ std::string findAttached(const std::string &path, AttachedModule &found) {
   return "";
 }
 
+bool hasFamily(const tessera_module *module, const char *family) {
+  for (uint32_t i = 0; i < tessera_variant_count(module); ++i) {
+    tessera_variant_info info{};
+    if (!tessera_get_variant(module, i, &info) && std::strcmp(info.family, family) == 0)
+      return true;
+  }
+  return false;
+}
+
 std::string writeProgram(OutputFile &output, const void *module, size_t size) {
+  tessera_load_options options{};
+  options.size = sizeof(options);
+  options.device = "null"; // which takes all
+  tessera_module *loaded = nullptr;
+  tessera_error *error = nullptr;
+  if (tessera_module_load_memory(module, size, &options, &loaded, &error))
+    return take(error);
+  const std::string name = hasFamily(loaded, "cuda") ? "tessera-runner-cuda" : "tessera-runner";
+  tessera_module_destroy(loaded);
   std::string runner, path = std::getenv("TESSERA_RUNNER") ? std::getenv("TESSERA_RUNNER") : "";
   if (path.empty())
-    path = findBesideThis("tessera-runner");
+    path = findBesideThis(name);
   if (path.empty())
-    return "the runner, tessera-runner, was not found beside this program; set TESSERA_RUNNER to "
-           "its path";
+    return "the runner, " + name +
+           ", was not found beside this program; set TESSERA_RUNNER to its path";
   if (std::string problem = readFile(path, runner); !problem.empty())
     return problem;
   runner.resize((runner.size() + kPageBytes - 1) / kPageBytes * kPageBytes);

@@ -1,8 +1,10 @@
 //===- tessera-runner.cpp - Runs the module behind itself --------------------------------===//
 //
-// `tessera-compile --emit exe` copies this program and puts a module behind it.
+// `tessera-compile --emit exe` copies this program and puts a module behind it. There are two: one
+// that needs nothing, and one that opens the CUDA driver (TESSERA_RUNNER_CUDA).
 //
 //===----------------------------------------------------------------------===//
+#include "runtime/api/tessera_cuda.h"
 #include "tools/common/Attached.h"
 #include "tools/common/Session.h"
 #include "tools/tessera-run/RunModule.h"
@@ -34,7 +36,18 @@ std::string findSelf() {
   return name ? name : self;
 }
 
-std::string load(const std::string &target, ModulePointer &module) {
+#ifdef TESSERA_RUNNER_CUDA
+constexpr const char *kDevices = "cpu, cuda, or null: everything but the kernels";
+
+tessera_code enable(tessera_error **error) { return tessera_cuda_enable(error); }
+#else
+constexpr const char *kDevices = "cpu, or null: everything but the kernels";
+
+tessera_code enable(tessera_error **) { return TESSERA_OK; }
+#endif
+
+// The device that is asked for; else the CPU, where the module has code for it.
+std::string load(const std::string &target, std::string device, ModulePointer &module) {
   AttachedModule attached;
   const std::string self = findSelf();
   if (std::string problem = findAttached(self, attached); !problem.empty())
@@ -48,12 +61,23 @@ std::string load(const std::string &target, ModulePointer &module) {
   options.variant = target.empty() ? nullptr : target.c_str();
   options.offset = attached.offset;
   options.bytes = attached.bytes;
-  tessera_module *loaded = nullptr;
   tessera_error *error = nullptr;
-  if (tessera_module_load_file(self.c_str(), &options, &loaded, &error))
+  if (enable(&error))
     return take(error);
-  module.reset(loaded);
-  return "";
+  const auto open = [&](const char *name) {
+    options.device = name;
+    tessera_module *loaded = nullptr;
+    if (tessera_module_load_file(self.c_str(), &options, &loaded, &error))
+      return take(error);
+    module.reset(loaded);
+    return std::string();
+  };
+  if (device.empty()) {
+    if (std::string problem = open("null"); !problem.empty())
+      return problem;
+    device = hasFamily(module.get(), "cpu") ? "cpu" : "cuda";
+  }
+  return open(device.c_str());
 }
 
 } // namespace
@@ -64,16 +88,17 @@ int main(int argc, char **argv) {
   CommandLine line(argc, argv, name, "Runs the model that this program was compiled from.",
                    kExamples);
   RunOptions options;
-  std::string target;
+  std::string target, device;
   describe(line, options);
   line.add_option("--target", target, "variant to choose: x86-64-v3")->group(line.more);
+  line.add_option("--device", device, kDevices)->group(line.more);
   if (const std::optional<int> status = line.parseArguments())
     return *status;
   OutputFile profile;
   ModulePointer module;
   std::string problem = prepareRun(options, profile);
   if (problem.empty())
-    problem = load(target, module);
+    problem = load(target, device, module);
   if (problem.empty())
     problem = runModule(name, name, module.get(), options, profile);
   return problem.empty() ? 0 : complain(name, problem);
