@@ -157,6 +157,7 @@ private:
   Status beginWrite(const Function &function, FunctionState &state, uint32_t buffer,
                     bool isComplete);
   Status deliverOutputs(const Function &function, FunctionState &state);
+  Status settle(Status status);
   Status bindShape(const Function &function, FunctionState &state, uint32_t buffer);
   Status bindMemory(const Function &function, FunctionState &state, uint32_t buffer,
                     uint8_t *segmentMemory, uint64_t offset);
@@ -179,8 +180,15 @@ private:
   static void report(const KernelContext *context, int32_t code);
   static bool shouldStop(const KernelContext *context);
 
+  // Kernels of which nobody knows how they ended.
+  struct Pending {
+    const Kernel *first, *last;
+    uint32_t count;
+  };
+
   Arena arena;
   Memory memory;
+  Pending pending{};
   DeviceBlock zeros; // what kernels see of inputs that are empty
   VariableState *variables = nullptr;
   FunctionState *functions = nullptr;

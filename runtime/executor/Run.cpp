@@ -74,7 +74,7 @@ Status Context::loadScalar(FunctionState &state, const Instruction &x, const Buf
                          (long long)index, (long long)bound.elements);
   uint8_t at[8];
   const uint64_t bytes = info(buffer.type).bytes;
-  TESSERA_TRY(memory.toHost(at, bound.buffer.host + uint64_t(index) * bytes, bytes));
+  TESSERA_TRY(settle(memory.toHost(at, bound.buffer.host + uint64_t(index) * bytes, bytes)));
   int64_t &value = state.registers[x.dst];
   switch (buffer.type) {
   case ElementType::I8: value = load<int8_t>(at); break;
@@ -102,7 +102,7 @@ Status Context::storeScalar(FunctionState &state, const Instruction &x, const Bu
   int64_t value = state.registers[x.a];
   if (buffer.type == ElementType::Bool)
     value = value != 0;
-  return memory.toDevice(bound.buffer.host + uint64_t(index) * bytes, &value, bytes);
+  return settle(memory.toDevice(bound.buffer.host + uint64_t(index) * bytes, &value, bytes));
 }
 
 // The first write of a run to a variable moves everything that is bound to it to its other copy, so
@@ -227,6 +227,26 @@ Status Context::bindEmptyInputs(const Function &function, FunctionState &state,
   return {};
 }
 
+static const char *sourceOf(const Kernel &kernel) {
+  return kernel.sources.empty() ? kernel.name : kernel.sources[0];
+}
+
+// What waiting for the device has given: after it all is done, or one of those that nobody has
+// waited for has failed.
+Status Context::settle(Status status) {
+  const Pending asked = pending;
+  pending.count = 0;
+  if (status.code() != Code::SystemError || !asked.count)
+    return status;
+  const Kernel &first = *asked.first, &last = *asked.last;
+  if (asked.count == 1)
+    return std::move(status).at("kernel '%s' of '%s'", last.name, sourceOf(last));
+  return std::move(status).at(
+      "one of %u kernels, from '%s' of '%s' to '%s' of '%s' (with a profile "
+      "each is waited for)",
+      asked.count, first.name, sourceOf(first), last.name, sourceOf(last));
+}
+
 Status Context::launch(uint32_t functionIndex, FunctionState &state, uint32_t index) {
   const Function &function = module.variant().functions[functionIndex];
   const Instruction &x = function.instructions[index];
@@ -263,6 +283,9 @@ Status Context::launch(uint32_t functionIndex, FunctionState &state, uint32_t in
       if (kernel.args[i].kind == KernelArgKind::Output)
         TESSERA_TRY(beginWrite(function, state, function.operands[x.b + i], false));
   const int64_t start = recordCapacity ? monotonicNanoseconds() : 0;
+  if (!pending.count++)
+    pending.first = &kernel;
+  pending.last = &kernel;
   reported = 0;
   Status problem;
   if (recordCapacity)
@@ -276,10 +299,15 @@ Status Context::launch(uint32_t functionIndex, FunctionState &state, uint32_t in
   record(RecordKind::Launch, functionIndex, index, int32_t(x.a), start,
          x.dst == kNoRegister ? -1 : state.registers[x.dst],
          x.d == kNoRegister ? -1 : state.registers[x.d], duration);
+  if (duration >= 0 || !memory.isRemote())
+    pending.count = 0; // It was waited for.
   if (status == 0 && problem.ok())
     return {};
   TESSERA_TRY(checkStop());
-  const char *source = kernel.sources.empty() ? kernel.name : kernel.sources[0];
+  const char *source = sourceOf(kernel);
+  // A device tells later what went wrong in its kernels, whoever asks next.
+  if (problem.code() == Code::SystemError && pending.count)
+    return settle(std::move(problem));
   if (!problem.ok())
     return std::move(problem).at("kernel '%s' of '%s'", kernel.name, source);
   if (reported == kKernelBadIndex)
@@ -362,7 +390,7 @@ Status Context::call(uint32_t functionIndex) {
   TESSERA_TRY(planSegment(function, state, 0));
   TESSERA_TRY(
       execute(functionIndex, state, function.prologue, uint32_t(function.instructions.size)));
-  TESSERA_TRY(deliverOutputs(function, state));
+  TESSERA_TRY(settle(deliverOutputs(function, state)));
   // What was asked for while the last kernel ran.
   return checkStop();
 }
@@ -373,6 +401,7 @@ Status Context::run(uint32_t functionIndex, uint64_t timeout, void *queue) {
   if (queue && !memory.isRemote())
     return Status::error(Code::InvalidArgument, "device '%s' has no streams", module.device->name);
   TESSERA_TRY(memory.setStream(queue));
+  pending.count = 0;
   const int64_t start = monotonicNanoseconds();
   if (!timeout || timeout > uint64_t(INT64_MAX - start))
     deadline = 0;

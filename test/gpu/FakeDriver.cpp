@@ -4,6 +4,7 @@
 // with a GPU, addresses mean nothing to the host, memory is limited, and what goes wrong in a
 // kernel appears when somebody waits. What the machine is like:
 //   FAKE_CUDA_VERSION (12040), FAKE_CUDA_DEVICES (1), FAKE_CUDA_CAPABILITY (80),
+//   FAKE_CUDA_FAIL (0; the number of a launch whose kernel fails),
 //   FAKE_CUDA_MEMORY (bytes; 1 GB), FAKE_CUDA_GRAPHS (1; 0: it makes none)
 // fakeCudaCalls("cuLaunchKernel") tells how often that was called.
 //
@@ -38,6 +39,7 @@ struct Machine {
   size_t used = 0;
   bool hasContext = false;
   bool hasFailed = false; // a kernel; stays so, as with a GPU
+  long launches = 0;
 };
 Machine machine;
 std::map<std::string, long> calls;
@@ -220,6 +222,15 @@ EXPORT cuModuleLoadDataEx(ModuleRecord **module, const void *text, unsigned coun
                           void **values) {
   auto made = std::make_unique<ModuleRecord>();
   made->text = static_cast<const char *>(text);
+  // CUDA 11.4 reads PTX up to version 7.4, 12.0 up to 8.0.
+  int major = 0, minor = 0;
+  const size_t at = made->text.find(".version ");
+  if (at == std::string::npos ||
+      std::sscanf(made->text.c_str() + at, ".version %d.%d", &major, &minor) != 2)
+    return rt::cuda::kInvalidPtx;
+  const long driver = setting("FAKE_CUDA_VERSION", 12040);
+  if ((major + 4) * 1000 + minor * 10 > driver)
+    return rt::cuda::kUnsupportedPtxVersion;
   made->program = ptx::parse(made->text);
   if (!made->program.error.empty()) {
     for (unsigned i = 0; i + 1 < count; ++i)
@@ -268,11 +279,10 @@ EXPORT cuLaunchKernel(FunctionRecord *function, unsigned gridX, unsigned gridY, 
   launch.params.assign(parameters, parameters + *static_cast<const size_t *>(extra[3]));
   for (const auto &[address, bytes] : machine.allocations)
     launch.memory.push_back({address, bytes, "an allocation", true, kBias});
-  if (const std::string message = ptx::run(*function->program, function->name, launch);
-      !message.empty()) {
+  const std::string message = ptx::run(*function->program, function->name, launch);
+  if (!message.empty())
     std::fprintf(stderr, "%s\n", message.c_str());
-    machine.hasFailed = true;
-  }
+  machine.hasFailed = !message.empty() || ++machine.launches == setting("FAKE_CUDA_FAIL", 0);
   return 0;
 }
 

@@ -2,7 +2,9 @@
 # be wrong with a machine.
 # RUN: python3 %s %S %builddir/lib/test/libfake_cuda_driver.so %t
 """Arguments: the folder of models, the driver, a folder."""
+import ctypes
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -57,8 +59,8 @@ on_gpu.reset()
 np.testing.assert_array_equal(on_gpu.read("total"), [1.0, 2.0, 3.0])
 
 
-def run(module, device="cuda", **settings):
-    result = subprocess.run(["tessera-run", module, *(["--device", device] if device else []), "--input", "x=4x3xf64=1"],
+def run(module, device="cuda", *arguments, **settings):
+    result = subprocess.run(["tessera-run", module, *(["--device", device] if device else []), "--input", "x=4x3xf64=1", *arguments],
                             capture_output=True, text=True, env=os.environ | settings)
     return result.stdout + result.stderr
 
@@ -87,6 +89,37 @@ for targets, output in (("cuda:sm_80,cuda:sm_90a", several), ("cuda:sm_80,cuda:s
 for module, capability, level in ((several, "80", "sm_80"), (several, "86", "sm_80"), (several, "90", "sm_90a"),
                                   (several, "100", "sm_80"), (newer, "100", "sm_100a"), (newer, "90", "sm_80")):
     chosen = subprocess.run([sys.executable, "-c", "import sys, tessera; print(repr(tessera.load(sys.argv[1], device='cuda')))", module],
-                            check=True, capture_output=True, text=True, env=os.environ | {"FAKE_CUDA_CAPABILITY": capability})
+                            check=True, capture_output=True, text=True,
+                            env=os.environ | {"FAKE_CUDA_CAPABILITY": capability, "FAKE_CUDA_VERSION": "13000"})
     assert f"cuda:{level}" in chosen.stdout, (capability, chosen.stdout)
 expect("this device cannot run the module: cuda:sm_90a needs sm_90a; cuda:sm_80 needs sm_80", several, FAKE_CUDA_CAPABILITY="75")
+# Code for a newer architecture is written in PTX that an old driver does not know.
+expect("the CUDA driver, for CUDA 11.4, is too old for its PTX", several, FAKE_CUDA_VERSION="11040", FAKE_CUDA_CAPABILITY="90")
+
+# What fails in a kernel appears where somebody asks next: all that ran until then, or with a profile the one, with the model's own name.
+failed = run(gpu, "cuda", FAKE_CUDA_FAIL="2")
+assert re.search(r"one of \d kernels, from 'k\d+_\w+' of 'line \d+' to 'k\d+_\w+' of 'line \d+' \(with a profile each is waited for\): .*LAUNCH_FAILED",
+                 failed), failed
+failed = run(gpu, "cuda", "--profile", folder / "p.json", FAKE_CUDA_FAIL="2")
+assert re.search(r"[^ ]: kernel 'k\d+_\w+' of 'line \d+': [a-z ]+: the CUDA driver says CUDA_ERROR_LAUNCH_FAILED", failed), failed
+
+# A lack of memory for what lies between kernels is noticed before the first of them.
+calls = ctypes.CDLL(driver).fakeCudaCalls
+(folder / "between.mlir").write_text("""
+graph.func @main(%x: !graph.tensor<[N], f32> {graph.name = "x"}) -> (!graph.tensor<[], f32> {graph.name = "y"}) {
+  %0 = graph.cumulative sum %x, axis = 0 : !graph.tensor<[N], f32>
+  %1 = graph.cumulative max %0, axis = 0 : !graph.tensor<[N], f32>
+  %2 = graph.reduce sum %1, axes = [0] : !graph.tensor<[N], f32> -> !graph.tensor<[], f32>
+  graph.return %2 : !graph.tensor<[], f32>
+}
+""")
+subprocess.run(["tessera-compile", folder / "between.mlir", "--target", "cuda:sm_80", "-o", folder / "between.tsm", "-q"], check=True)
+os.environ["FAKE_CUDA_MEMORY"] = "100000"  # The input, and not what is made of it.
+between, before = tessera.load(folder / "between.tsm", device="cuda"), calls(b"cuLaunchKernel")
+try:
+    between.run({"x": np.ones(15000, np.float32)})
+    raise AssertionError("there was memory enough")
+except tessera.Error as error:
+    assert re.search(r"\d+ bytes of the memory of interpreter of PTX are needed, \d+ of 100000 are free", str(error)), error
+assert calls(b"cuLaunchKernel") == before
+np.testing.assert_array_equal(between.run({"x": np.ones(4, np.float32)})["y"], 10)
