@@ -14,7 +14,7 @@ struct DeviceMemory {
   // Aligned to kBufferAlignment at least. An error says how much there is.
   Status (*allocate)(uint64_t bytes, void *&address);
   void (*release)(void *address);
-  // `from` is free when it returns.
+  // Bytes of the host are read and written until `wait` returns.
   Status (*toDevice)(void *queue, void *to, const void *from, uint64_t bytes);
   Status (*toHost)(void *queue, void *to, const void *from, uint64_t bytes);
   Status (*copy)(void *queue, void *to, const void *from, uint64_t bytes);
@@ -57,7 +57,7 @@ struct Device {
 };
 
 // Raised when a field is added to Device or DeviceMemory.
-constexpr uint32_t kDeviceAbi = 3;
+constexpr uint32_t kDeviceAbi = 4;
 
 const Device &cpuDevice();
 // Runs programs, checks everything, launches nothing.

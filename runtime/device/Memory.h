@@ -10,8 +10,8 @@
 namespace tessera::rt {
 
 // Moves bytes between the host and where kernels compute; with the host's memory these are plain
-// copies. What was asked for happens in order, also with launches between; only toHost and wait
-// have it done when they return. Errors of earlier launches may come from any of them.
+// copies. What was asked for happens in order, also with launches between; only toDevice, toHost
+// and wait have it done when they return. Errors of earlier launches may come from any of them.
 class Memory {
 public:
   explicit Memory(const DeviceMemory *remote) : remote(remote) {}
@@ -50,9 +50,18 @@ public:
 
   bool isRemote() const { return remote != nullptr; }
   Status toDevice(uint8_t *to, const void *from, uint64_t bytes) const {
-    return transfer(remote ? remote->toDevice : nullptr, to, from, bytes);
+    TESSERA_TRY(upload(to, from, bytes));
+    return wait();
   }
   Status toHost(void *to, const uint8_t *from, uint64_t bytes) const {
+    TESSERA_TRY(download(to, from, bytes));
+    return wait();
+  }
+  // The same, done when wait has returned: many of them wait once.
+  Status upload(uint8_t *to, const void *from, uint64_t bytes) const {
+    return transfer(remote ? remote->toDevice : nullptr, to, from, bytes);
+  }
+  Status download(void *to, const uint8_t *from, uint64_t bytes) const {
     return transfer(remote ? remote->toHost : nullptr, to, from, bytes);
   }
   // The ranges do not overlap.

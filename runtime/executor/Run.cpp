@@ -409,8 +409,10 @@ Status Context::run(uint32_t functionIndex, uint64_t timeout, void *queue) {
     deadline = start + int64_t(timeout);
   functions[functionIndex].hasRun = false;
   Status status = call(functionIndex);
-  if (!status.ok())
+  if (!status.ok()) {
     memory.forget();
+    (void)memory.wait(); // Inputs may still be read.
+  }
   for (size_t i = 0; i < module.variables.size; ++i) {
     VariableState &variable = variables[i];
     if (variable.isWritten && status.ok())

@@ -193,6 +193,7 @@ Status Context::bindInputs(const Function &function, FunctionState &state) {
 
 // Extents that are expressions, after the prologue computed them; and memory that is dense.
 Status Context::checkInputs(const Function &function, FunctionState &state) {
+  bool isUploading = false;
   for (size_t i = 0; i < function.inputs.size; ++i) {
     const TensorSignature &signature = function.inputs[i];
     TensorView &tensor = state.inputs[i];
@@ -221,11 +222,15 @@ Status Context::checkInputs(const Function &function, FunctionState &state) {
     }
     if (memory.isRemote() && !isRemote) {
       TESSERA_TRY(reserve(state.inputCopies[i], bytes).at("input '%s'", signature.name));
-      TESSERA_TRY(memory.toDevice(state.inputCopies[i].data(), dense, bytes));
+      TESSERA_TRY(memory.upload(state.inputCopies[i].data(), dense, bytes));
+      isUploading = true;
       dense = state.inputCopies[i].data();
     }
     state.inputMemory[i] = dense;
   }
+  // A run in a stream of the caller may not wait again, and the caller's memory is theirs then.
+  if (isUploading && memory.hasStream())
+    TESSERA_TRY(memory.wait());
   return checkOverlap(function, state);
 }
 
@@ -245,7 +250,7 @@ Status Context::deliverOutputs(const Function &function, FunctionState &state) {
       TESSERA_TRY(reserve(state.outputCopies[buffer.source], bytes));
       to = state.outputCopies[buffer.source].data();
     }
-    TESSERA_TRY(memory.toHost(to, state.bound[i].buffer.host, bytes));
+    TESSERA_TRY(memory.download(to, state.bound[i].buffer.host, bytes));
   }
   return allStay ? memory.submit() : memory.wait(); // Also what wrote no output.
 }

@@ -301,7 +301,7 @@ Status Module::uploadConstants() {
       TESSERA_TRY(deviceMemory->toDevice(nullptr, to, constant.data, constant.bytes));
     constant.seen = to;
   }
-  return {};
+  return bytes ? deviceMemory->wait(nullptr) : Status();
 }
 
 Status Module::load(const LoadOptions &options) {

@@ -1,8 +1,9 @@
 //===- FakeDriver.cpp - A library with the interface of the CUDA driver --------------------===//
 //
 // Its device is the interpreter of PTX, so that the runtime's device "cuda" runs without a GPU. As
-// with a GPU, addresses mean nothing to the host, memory is limited, and what goes wrong in a
-// kernel appears when somebody waits. What the machine is like:
+// with a GPU, addresses mean nothing to the host, memory is limited, nothing is done before
+// somebody waits (copies from the host read what is there then), and what goes wrong in a kernel
+// appears there. What the machine is like:
 //   FAKE_CUDA_VERSION (12040), FAKE_CUDA_DEVICES (1), FAKE_CUDA_CAPABILITY (80),
 //   FAKE_CUDA_FAIL (0; the number of a launch whose kernel fails),
 //   FAKE_CUDA_MEMORY (bytes; 1 GB), FAKE_CUDA_GRAPHS (1; 0: it makes none)
@@ -16,9 +17,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 using namespace tessera;
 using rt::cuda::DevicePtr;
@@ -40,6 +43,7 @@ struct Machine {
   bool hasContext = false;
   bool hasFailed = false; // a kernel; stays so, as with a GPU
   long launches = 0;
+  std::vector<std::function<void()>> queue; ///< of all streams
 };
 Machine machine;
 std::map<std::string, long> calls;
@@ -55,6 +59,14 @@ bool isInside(DevicePtr address, size_t bytes) {
   return address - begin <= size && bytes <= size - (address - begin);
 }
 
+/// Does what was asked for.
+void catchUp() {
+  for (size_t i = 0; i < machine.queue.size(); ++i)
+    if (!machine.hasFailed)
+      machine.queue[i]();
+  machine.queue.clear();
+}
+
 Result state() {
   return !machine.hasContext ? kNoContext : machine.hasFailed ? kLaunchFailed : rt::cuda::kSuccess;
 }
@@ -65,8 +77,11 @@ template <typename Element> Result fill(DevicePtr to, size_t pitch, Element valu
   for (size_t i = 0; i < count; ++i) {
     if (!isInside(to + i * pitch, sizeof(Element)))
       return kInvalidValue;
-    std::memcpy(onHost(to + i * pitch), &value, sizeof(Element));
   }
+  machine.queue.push_back([=] {
+    for (size_t i = 0; i < count; ++i)
+      std::memcpy(onHost(to + i * pitch), &value, sizeof(Element));
+  });
   return rt::cuda::kSuccess;
 }
 
@@ -129,6 +144,7 @@ EXPORT cuCtxSetCurrent(ContextRecord *context) {
 }
 EXPORT cuStreamSynchronize(StreamRecord *) {
   ++calls[__func__];
+  catchUp();
   return state();
 }
 
@@ -137,7 +153,7 @@ EXPORT cuEventCreate(EventRecord **event, unsigned) {
   return state();
 }
 EXPORT cuEventRecord(EventRecord *event, StreamRecord *) {
-  event->passed = std::chrono::steady_clock::now();
+  machine.queue.push_back([=] { event->passed = std::chrono::steady_clock::now(); });
   return state();
 }
 EXPORT cuEventElapsedTime(float *milliseconds, EventRecord *first, EventRecord *last) {
@@ -145,6 +161,7 @@ EXPORT cuEventElapsedTime(float *milliseconds, EventRecord *first, EventRecord *
   return state();
 }
 EXPORT cuEventDestroy_v2(EventRecord *event) {
+  catchUp();
   delete event;
   return 0;
 }
@@ -168,6 +185,7 @@ EXPORT cuMemAlloc_v2(DevicePtr *address, size_t bytes) {
   return 0;
 }
 EXPORT cuMemFree_v2(DevicePtr address) {
+  catchUp();
   auto found = machine.allocations.find(address);
   if (found == machine.allocations.end())
     return kInvalidValue;
@@ -183,7 +201,7 @@ EXPORT cuMemcpyHtoDAsync_v2(DevicePtr to, const void *from, size_t bytes, Stream
     return result;
   if (!isInside(to, bytes))
     return kInvalidValue;
-  std::memcpy(onHost(to), from, bytes);
+  machine.queue.push_back([=] { std::memcpy(onHost(to), from, bytes); });
   return 0;
 }
 EXPORT cuMemcpyDtoHAsync_v2(void *to, DevicePtr from, size_t bytes, StreamRecord *) {
@@ -192,7 +210,7 @@ EXPORT cuMemcpyDtoHAsync_v2(void *to, DevicePtr from, size_t bytes, StreamRecord
     return result;
   if (!isInside(from, bytes))
     return kInvalidValue;
-  std::memcpy(to, onHost(from), bytes);
+  machine.queue.push_back([=] { std::memcpy(to, onHost(from), bytes); });
   return 0;
 }
 EXPORT cuMemcpyDtoDAsync_v2(DevicePtr to, DevicePtr from, size_t bytes, StreamRecord *) {
@@ -201,7 +219,7 @@ EXPORT cuMemcpyDtoDAsync_v2(DevicePtr to, DevicePtr from, size_t bytes, StreamRe
     return result;
   if (!isInside(from, bytes) || !isInside(to, bytes))
     return kInvalidValue;
-  std::memcpy(onHost(to), onHost(from), bytes);
+  machine.queue.push_back([=] { std::memcpy(onHost(to), onHost(from), bytes); });
   return 0;
 }
 EXPORT cuMemsetD8Async(DevicePtr to, unsigned char value, size_t count, StreamRecord *) {
@@ -243,6 +261,7 @@ EXPORT cuModuleLoadDataEx(ModuleRecord **module, const void *text, unsigned coun
   return 0;
 }
 EXPORT cuModuleUnload(ModuleRecord *module) {
+  catchUp();
   delete module; // With its functions, which are few: they are left.
   return 0;
 }
@@ -277,12 +296,15 @@ EXPORT cuLaunchKernel(FunctionRecord *function, unsigned gridX, unsigned gridY, 
   launch.dynamicShared = shared;
   const auto *parameters = static_cast<const uint8_t *>(extra[1]);
   launch.params.assign(parameters, parameters + *static_cast<const size_t *>(extra[3]));
-  for (const auto &[address, bytes] : machine.allocations)
-    launch.memory.push_back({address, bytes, "an allocation", true, kBias});
-  const std::string message = ptx::run(*function->program, function->name, launch);
-  if (!message.empty())
-    std::fprintf(stderr, "%s\n", message.c_str());
-  machine.hasFailed = !message.empty() || ++machine.launches == setting("FAKE_CUDA_FAIL", 0);
+  machine.queue.push_back([=] {
+    ptx::Launch now = launch;
+    for (const auto &[address, bytes] : machine.allocations)
+      now.memory.push_back({address, bytes, "an allocation", true, kBias});
+    const std::string message = ptx::run(*function->program, function->name, now);
+    if (!message.empty())
+      std::fprintf(stderr, "%s\n", message.c_str());
+    machine.hasFailed = !message.empty() || ++machine.launches == setting("FAKE_CUDA_FAIL", 0);
+  });
   return 0;
 }
 

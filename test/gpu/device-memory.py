@@ -63,6 +63,7 @@ def on_device(array):
     address = ctypes.c_uint64()
     assert driver.cuMemAlloc_v2(ctypes.byref(address), ctypes.c_size_t(array.nbytes)) == 0
     assert driver.cuMemcpyHtoDAsync_v2(address, array.ctypes.data_as(ctypes.c_void_p), ctypes.c_size_t(array.nbytes), None) == 0
+    assert driver.cuStreamSynchronize(None) == 0
     return address.value
 
 
@@ -70,6 +71,7 @@ def from_device(address, shape):
     array = np.empty(shape, np.float32)
     assert driver.cuMemcpyDtoHAsync_v2(array.ctypes.data_as(ctypes.c_void_p), ctypes.c_uint64(address),
                                        ctypes.c_size_t(array.nbytes), None) == 0
+    assert driver.cuStreamSynchronize(None) == 0
     return array
 
 

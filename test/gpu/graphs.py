@@ -110,3 +110,19 @@ for module in (host, gpu):
 inputs = {"x": rng.standard_normal((7, 3)), "n": np.array(2, np.int64)}
 count(gpu, inputs, host.run(inputs))
 np.testing.assert_allclose(gpu.read("total"), host.read("total"), rtol=1e-12)
+
+# Several inputs and outputs are waited for once.
+T = "!graph.tensor<[N, 3], f64>"
+host, gpu = load("many", f"""
+graph.func @main(%x: {T} {{graph.name = "x"}}, %y: {T} {{graph.name = "y"}}, %z: {T} {{graph.name = "z"}})
+    -> ({T} {{graph.name = "a"}}, {T} {{graph.name = "b"}}, {T} {{graph.name = "c"}}) {{
+  %a = graph.add %x, %y : {T}
+  %b = graph.cumulative sum %z, axis = 0 : {T}
+  %c = graph.cumulative max %a, axis = 1 : {T}
+  graph.return %a, %b, %c : {T}, {T}, {T}
+}}""")
+for extent in (5, 0, 5, 5, 2):
+    inputs = {name: rng.standard_normal((3, extent)).T for name in "xyz"}  # Not dense: what is uploaded lies in another place.
+    before = driver.fakeCudaCalls(b"cuStreamSynchronize")
+    count(gpu, inputs, host.run(inputs))
+    assert driver.fakeCudaCalls(b"cuStreamSynchronize") == before + 1

@@ -84,19 +84,16 @@ Status toDevice(void *queue, void *to, const void *from, uint64_t bytes) {
   return with([&](const Driver &driver) {
     cuda::StreamRecord *stream;
     TESSERA_TRY(flush(driver, queue, stream));
-    TESSERA_TRY(
-        driver.check(driver.copyToDevice(toPtr(to), from, bytes, stream), "a copy to the device"));
-    // Memory that is not pinned may be read until then.
-    return driver.check(driver.streamSynchronize(stream), "waiting for kernels");
+    return driver.check(driver.copyToDevice(toPtr(to), from, bytes, stream),
+                        "a copy to the device");
   });
 }
 Status toHost(void *queue, void *to, const void *from, uint64_t bytes) {
   return with([&](const Driver &driver) {
     cuda::StreamRecord *stream;
     TESSERA_TRY(flush(driver, queue, stream));
-    TESSERA_TRY(
-        driver.check(driver.copyToHost(to, toPtr(from), bytes, stream), "a copy from the device"));
-    return driver.check(driver.streamSynchronize(stream), "waiting for kernels");
+    return driver.check(driver.copyToHost(to, toPtr(from), bytes, stream),
+                        "a copy from the device");
   });
 }
 
