@@ -7,6 +7,7 @@
 
 using namespace mlir;
 using namespace tessera;
+using graph::DimExpr;
 
 bool tessera::isRecomputed(Operation *op) {
   if (auto constant = llvm::dyn_cast<graph::ConstantOp>(op)) {
@@ -169,6 +170,25 @@ static bool repeatsReads(Operation *reader) {
   return llvm::isa<graph::BroadcastOp, graph::GatherOp, graph::ConcatOp>(reader) ||
          (llvm::isa<graph::PadOp>(reader) &&
           llvm::cast<graph::PadOp>(reader).getMode() != graph::PadMode::constant);
+}
+
+/// A resize that reads elements several times, or a broadcast that is stored: what is repeated
+/// would be computed again each time, and stored it is the smaller tensor.
+static bool enlarges(Operation *reader) {
+  if (llvm::isa<graph::BroadcastOp>(reader))
+    return llvm::all_of(reader->getUsers(), llvm::IsaPred<graph::ReshapeOp>);
+  auto resize = llvm::dyn_cast<graph::ResizeOp>(reader);
+  if (!resize)
+    return false;
+  graph::TensorType from = graph::getTensorType(resize.getX()),
+                    to = graph::getTensorType(resize.getResult());
+  return llvm::any_of(resize.getAxes(), [&](int64_t axis) {
+    return graph::isKnownLessEqual((DimExpr(from.getDim(axis)) * 2).get(), to.getDim(axis));
+  });
+}
+
+static bool isArithmetic(Operation *op) {
+  return op->hasTrait<graph::Elementwise>() && !llvm::isa<graph::ConvertOp>(op);
 }
 
 /// The rows that a reduction works on, when its axes are the trailing ones. A whole tensor is no
@@ -336,6 +356,8 @@ bool Partition::isWorthwhile(Group group, Operation *consumer) const {
            sameDomain;
   }
   if (repeatsReads(consumer) && contains(group, FusionClass::Costly))
+    return false;
+  if (enlarges(consumer) && llvm::any_of(members, isArithmetic))
     return false;
   if (llvm::any_of(members, [](Operation *op) { return llvm::isa<graph::ConcatOp>(op); }))
     return onlyReader && dimsOf(consumer) == dimsOf(members.back());

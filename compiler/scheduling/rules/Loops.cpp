@@ -425,8 +425,9 @@ private:
     } else {
       size_t fused = last;
       // The place of a short row in a fused loop costs more (divisions) than the row: there the
-      // loop around rows stays one, where enough others are left to share.
-      if (constexpr double kShortRow = 512; rank >= 4 && innerWork < kShortRow)
+      // loops around rows stay, where enough others are left to share.
+      constexpr double kShortRow = 512;
+      while (fused >= 3 && innerWork < kShortRow)
         innerWork *= extentOr(--fused, kAssumedExtent);
       for (size_t i = fused; i-- > 0;)
         outer.push_back(plan.loops[i]);

@@ -242,13 +242,18 @@ static Value centreInF32(GraphBuilder &b, const QuantizedFactor &factor) {
                b.broadcast(b.convert(factor.zero, f32), dims, graph::getTensorType(x).getDims()));
 }
 
+bool transforms::hasFewChannels(graph::ConvOp op) {
+  constexpr int64_t kMostChannels = 7;
+  DimAttr channels = graph::getTensorType(op.getWeight()).getDim(op.getConvLayout().weightInput);
+  std::optional<int64_t> count = channels.getConstant();
+  return count && *count != 1 && *count <= kMostChannels && *count % 2 != 0;
+}
+
 Value transforms::buildExactFloatProduct(GraphBuilder &b, graph::ConvOp op,
                                          const QuantizedFactor &x, const QuantizedFactor &w,
                                          int64_t largestSum) {
-  constexpr int64_t kExact = 1 << 24, kMostChannels = 7;
-  DimAttr channels = graph::getTensorType(w.x).getDim(op.getConvLayout().weightInput);
-  std::optional<int64_t> count = channels.getConstant();
-  if (largestSum > kExact || !count || *count == 1 || *count > kMostChannels || *count % 2 == 0)
+  constexpr int64_t kExact = 1 << 24;
+  if (largestSum > kExact || !hasFewChannels(op))
     return {};
   auto conv = llvm::cast<graph::ConvOp>(b.getBuilder().clone(*op));
   conv.getXMutable().assign(centreInF32(b, x));

@@ -32,6 +32,9 @@ mlir::Value buildIntegerProduct(graph::GraphBuilder &b, graph::ContractOp op,
 mlir::Value buildIntegerProduct(graph::GraphBuilder &b, graph::ConvOp op, const QuantizedFactor &x,
                                 const QuantizedFactor &w);
 
+/// Whether a convolution sums few channels, an odd number of them, for each place of the window.
+bool hasFewChannels(graph::ConvOp op);
+
 /// The same sums in f32, where those are exact and few odd channels would leave a part of the
 /// instructions that sum pairs of integers empty (measured on AVX2, 3 channels: 21 against 50
 /// GFLOP/s). Null where integers are as good.

@@ -26,6 +26,18 @@ def GraphSplitTransposedConv : Pass<"graph-split-transposed-conv", "::mlir::Modu
                         "Numbers may be taken for finite: they are going to be quantized">];
 }
 
+def GraphRepeatPixels : Pass<"graph-repeat-pixels", "::mlir::ModuleOp"> {
+  let summary = "Writes nearest neighbours of a whole multiple as a broadcast and a view";
+  let description = [{
+    ```mlir
+    %r = graph.resize nearest %x, axes = [1], coordinates = asymmetric, rounding = floor : [B, W, C] -> [B, 2 * W, C]
+    // =>
+    %b = graph.broadcast %x, dims = [0, 1, 3] : [B, W, C] -> [B, W, 2, C]
+    %r = graph.reshape %b : [B, W, 2, C] -> [B, 2 * W, C]
+    ```
+  }];
+}
+
 def GraphSinkShuffles : Pass<"graph-sink-shuffles", "::mlir::ModuleOp"> {
   let summary = "Computes maps of shuffled pixels before they are shuffled";
   let description = [{

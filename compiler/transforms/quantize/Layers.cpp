@@ -92,6 +92,8 @@ static std::string examine(Operation *op, QuantizableProduct &product) {
     auto conv = llvm::cast<graph::ConvOp>(op);
     product.weightAxis = conv.getConvLayout().weightOutput;
     summed = getSummedExtent(conv);
+    if (hasFewChannels(conv))
+      return "few channels, an odd number of them, are summed in f32 in any case";
   }
   std::optional<int64_t> count = summed ? summed.get().getConstant() : std::nullopt;
   if (!count || *count > std::numeric_limits<int32_t>::max() / (255 * 128))
