@@ -14,10 +14,10 @@ namespace {
 
 constexpr tessera::EmitKind kKinds[] = {tessera::EmitKind::Module,  tessera::EmitKind::Graph,
                                         tessera::EmitKind::Kernel,  tessera::EmitKind::Schedule,
-                                        tessera::EmitKind::Program, tessera::EmitKind::LLVM,
-                                        tessera::EmitKind::Assembly};
+                                        tessera::EmitKind::Program, tessera::EmitKind::Loops,
+                                        tessera::EmitKind::LLVM,    tessera::EmitKind::Assembly};
 const std::vector<std::string> kKindNames = {"module",  "graph", "kernel", "schedule",
-                                             "program", "llvm",  "asm"};
+                                             "program", "loops", "llvm",   "asm"};
 
 void convert(const tessera_calibration &given, tessera::CalibrationOptions &to) {
   tessera_calibration from{};
@@ -63,6 +63,7 @@ std::string convert(const tessera_compile_options *given, tessera::CompileOption
   to.cacheFolder = from.cache_folder ? from.cache_folder : tessera::getDefaultCacheFolder();
   to.checkOnly = from.check_only != 0;
   to.verifyNumerically = from.verify_numerically != 0;
+  to.report = from.report != 0;
   if (from.quantize)
     to.quantize = from.quantize;
   if (from.precision)
@@ -223,6 +224,9 @@ void tessera_compilation_weight(const tessera_compilation *compilation, uint32_t
              row.reason.c_str()};
 }
 
+const char *tessera_compilation_report(const tessera_compilation *compilation) {
+  return compilation->result.report.c_str();
+}
 uint32_t tessera_compilation_kernel_types_count(const tessera_compilation *compilation) {
   return uint32_t(compilation->result.kernelTypes.size());
 }

@@ -3,7 +3,9 @@
 
 #include "compiler/api/Calibration.h"
 #include "compiler/api/CheckOptions.h"
+#include "compiler/api/KernelTypes.h"
 #include "compiler/api/Load.h"
+#include "compiler/api/Report.h"
 #include "compiler/api/Suggest.h"
 #include "compiler/codegen/driver/KernelCompiler.h"
 #include "compiler/module/EmitModule.h"
@@ -24,21 +26,11 @@
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/SourceMgr.h"
-#include "llvm/TargetParser/Host.h"
 
 #include <chrono>
 
 using namespace mlir;
 using namespace tessera;
-
-std::string tessera::getHostLevel() {
-  llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
-  for (const char *level : {"x86-64-v4+vnni", "x86-64-v4", "x86-64-v3+vnni", "x86-64-v3"})
-    if (llvm::all_of(module::featuresOfLevel(level),
-                     [&](const std::string &feature) { return features.lookup(feature); }))
-      return level;
-  return "x86-64-v2";
-}
 
 static bool isForGpu(StringRef level) { return level.starts_with(codegen::kCudaPrefix); }
 
@@ -108,7 +100,8 @@ private:
   std::vector<Variant> variants; ///< most demanding level first: as they are tried at load
   CompileResult result;
   CompileCode failureCode = CompileCode::Internal;
-  onnx::ImportReport report;
+  onnx::ImportReport importReport;
+  Report report; ///< filled where the options ask for it
   std::chrono::steady_clock::time_point last = std::chrono::steady_clock::now();
 };
 } // namespace
@@ -172,7 +165,7 @@ LogicalResult Compilation::parse(StringRef text) {
                 "' is no model that Tessera reads: expected ONNX or the textual IR "
                 "(graph.func ...)");
   }
-  module = parseModel(text, path, folder, context, options.checkOnly ? &report : nullptr);
+  module = parseModel(text, path, folder, context, options.checkOnly ? &importReport : nullptr);
   return success(bool(module));
 }
 
@@ -253,8 +246,9 @@ LogicalResult Compilation::makeFamilies() {
 }
 
 LogicalResult Compilation::makeFamily(Family &family) {
-  if (failed(runPasses(*family.module,
-                       [&](OpPassManager &passes) { addStreamPasses(passes, family.isGpu); })))
+  if (failed(runPasses(*family.module, [&](OpPassManager &passes) {
+        addStreamPasses(passes, family.isGpu, options.report);
+      })))
     return failure();
   if (quantization && !quantization->weightFormat.empty() && failed(quantize(family)))
     return failure();
@@ -266,10 +260,14 @@ LogicalResult Compilation::makeFamily(Family &family) {
 }
 
 LogicalResult Compilation::formKernels() {
-  for (Family &family : families)
-    if (failed(runPasses(*family.module,
-                         [&](OpPassManager &passes) { addKernelPasses(passes, family.isGpu); })))
+  for (Family &family : families) {
+    if (failed(runPasses(*family.module, [&](OpPassManager &passes) {
+          addKernelPasses(passes, family.isGpu, options.report);
+        })))
       return failure();
+    if (options.report)
+      report.addFunctions(family.isGpu ? "cuda" : "cpu", *family.module);
+  }
   return success();
 }
 
@@ -339,16 +337,30 @@ LogicalResult Compilation::makeVariants() {
         *llvm::find_if(families, [&](const Family &each) { return each.isGpu == isForGpu(level); });
     variant.module = ModuleOp(*family.module).clone();
     (*variant.module)->setAttr("tessera.target", StringAttr::get(&context, level));
-    if (failed(runPasses(*variant.module,
-                         [&](OpPassManager &passes) { addSchedulePasses(passes, level); })) ||
+    if (failed(runPasses(
+            *variant.module,
+            [&](OpPassManager &passes) { addSchedulePasses(passes, level, options.report); })) ||
         failed(checkElementTypes(*variant.module, level)))
       return failure();
+    if (options.report)
+      report.addVariant(level, *variant.module);
   }
   return success();
 }
 
+/// What is printed of each kernel's code.
+static bool isListing(EmitKind kind) {
+  return kind == EmitKind::Loops || kind == EmitKind::LLVM || kind == EmitKind::Assembly;
+}
+
 LogicalResult Compilation::compileKernels() {
   codegen::KernelCompiler compiler({options.jobs, "", options.cacheFolder});
+  using codegen::ListingKind;
+  const bool wantsLoops = options.report || options.emit == EmitKind::Loops;
+  const ListingKind listing = options.emit == EmitKind::LLVM       ? ListingKind::LLVM
+                              : options.emit == EmitKind::Assembly ? ListingKind::Assembly
+                              : wantsLoops                         ? ListingKind::Loops
+                                                                   : ListingKind::None;
   std::vector<codegen::KernelRequest> requests;
   for (Variant &variant : variants) {
     llvm::StringMap<schedule::FuncOp> schedules;
@@ -357,8 +369,7 @@ LogicalResult Compilation::compileKernels() {
     for (auto kernel : variant.module->getOps<kernel::FuncOp>()) {
       requests.push_back(codegen::KernelCompiler::makeRequest(
           kernel, schedules.lookup(kernel.getSymName()), codegen::getCodeTarget(variant.level)));
-      requests.back().wantLLVM = options.emit == EmitKind::LLVM;
-      requests.back().wantAssembly = options.emit == EmitKind::Assembly;
+      requests.back().listing = listing;
     }
   }
   std::vector<codegen::CompiledKernel> compiled = compiler.compile(requests, [&](size_t done) {
@@ -378,31 +389,20 @@ LogicalResult Compilation::compileKernels() {
         status = failure();
         continue;
       }
-      std::string listing = code.reply.llvm + code.reply.assembly;
-      result.bytes.insert(result.bytes.end(), listing.begin(), listing.end());
+      std::string text = std::move(code.reply.listing);
+      if (options.report)
+        report.addLoops(variant.level, kernel.getSymName(), text);
+      if (options.emit == EmitKind::Loops) {
+        if (text.empty())
+          text = "its blocks and threads stand in the schedule\n";
+        text = (kernel.getSymName() + " for " + variant.level + ":\n" + text + "\n").str();
+      }
+      if (isListing(options.emit))
+        result.bytes.insert(result.bytes.end(), text.begin(), text.end());
       variant.kernels[kernel.getSymName()] = {std::move(code.reply.image.bytes),
                                               code.reply.image.entry};
     }
   return status;
-}
-
-/// The types of each kernel, as they stand in the module.
-static void listTypes(const module::ModuleDesc &module, std::vector<KernelTypes> &list) {
-  for (const module::Variant &variant : module.variants)
-    for (const module::Kernel &kernel : variant.kernels) {
-      llvm::SetVector<module::ElementType> reads, writes;
-      for (const module::KernelArg &arg : kernel.args)
-        if (arg.kind != module::KernelArgKind::Scalar)
-          (arg.kind == module::KernelArgKind::Input ? reads : writes).insert(arg.type);
-      auto text = [](llvm::ArrayRef<module::ElementType> types) {
-        std::string names;
-        for (module::ElementType type : types)
-          names += std::string(names.empty() ? "" : " ") + tessera_type_name(tessera_type(type));
-        return names;
-      };
-      list.push_back({variant.level, kernel.name, text(reads.getArrayRef()), text(kernel.sums),
-                      text(writes.getArrayRef())});
-    }
 }
 
 LogicalResult Compilation::emit() {
@@ -412,7 +412,7 @@ LogicalResult Compilation::emit() {
   llvm::Expected<EmittedModule> emitted = emitModule(finished, "tessera 0.1.0");
   if (!emitted)
     return fail(llvm::toString(emitted.takeError()));
-  listTypes(emitted->description, result.kernelTypes);
+  result.kernelTypes = listKernelTypes(emitted->description);
   std::string error = module::writeModule(emitted->description, result.bytes);
   time("module");
   return error.empty() ? success() : fail(error);
@@ -443,9 +443,9 @@ LogicalResult Compilation::printVariants() {
 
 /// Everything that cannot be compiled, without compiling.
 void Compilation::check() {
-  result.nodes = report.nodes;
-  result.unexamined = report.unexamined;
-  for (const onnx::UnsupportedOperator &row : report.unsupported)
+  result.nodes = importReport.nodes;
+  result.unexamined = importReport.unexamined;
+  for (const onnx::UnsupportedOperator &row : importReport.unsupported)
     result.unsupported.push_back({row.name, row.opset, row.count, row.firstNode, row.reason});
   if (!module || !result.error.empty() || !result.unsupported.empty())
     return;
@@ -467,13 +467,13 @@ void Compilation::note(const Diagnostic &diagnostic) {
     node = name.getName().str();
   else if (auto place = diagnostic.getLocation()->findInstanceOf<FileLineColLoc>())
     node = (place.getFilename().getValue() + ":" + llvm::Twine(place.getLine())).str();
-  std::string name = report.operators.lookup(node);
+  std::string name = importReport.operators.lookup(node);
   for (UnsupportedNodes &row : result.unsupported)
     if (row.name == name && row.reason == reason) {
       ++row.count;
       return;
     }
-  result.unsupported.push_back({name, report.opset, 1, node, reason});
+  result.unsupported.push_back({name, importReport.opset, 1, node, reason});
 }
 
 LogicalResult Compilation::steps(std::optional<StringRef> bytes) {
@@ -526,7 +526,7 @@ LogicalResult Compilation::steps(std::optional<StringRef> bytes) {
   if (failed(compileKernels()))
     return failure();
   time("kernels to machine code");
-  if (options.emit == EmitKind::LLVM || options.emit == EmitKind::Assembly)
+  if (isListing(options.emit))
     return success();
   begin("making the program", 0.98, CompileCode::Unsupported);
   if (failed(runPassesOfVariants(addProgramPasses)))
@@ -540,18 +540,26 @@ LogicalResult Compilation::steps(std::optional<StringRef> bytes) {
 
 CompileResult Compilation::run(std::optional<StringRef> bytes) {
   ErrorCollector errors(context, result.error, path);
+  std::optional<ScopedDiagnosticHandler> remarks;
+  if (options.report)
+    remarks.emplace(&context, [&](Diagnostic &diagnostic) {
+      if (diagnostic.getSeverity() != DiagnosticSeverity::Remark)
+        return failure(); // For those that came before.
+      report.addDecision(diagnostic);
+      return success();
+    });
   if (failed(steps(bytes)) && result.error.empty())
     result.error = "compiling '" + path + "' failed\n";
   if (!result.error.empty()) {
     result.code = failureCode;
     result.bytes.clear();
+  } else if (options.report) {
+    result.report = report.json();
   }
   if (options.progress)
     options.progress("done", 1);
   return std::move(result);
 }
-
-std::string tessera::getDefaultCacheFolder() { return codegen::Cache::defaultFolder(); }
 
 /// Modes that need more than one compilation, or a model that was changed before its passes.
 static CompileResult compileModel(std::optional<StringRef> bytes, const std::string &path,

@@ -14,7 +14,7 @@
 namespace tessera {
 
 /// What compileFile produces.
-enum class EmitKind { Module, Graph, Kernel, Schedule, Program, LLVM, Assembly };
+enum class EmitKind { Module, Graph, Kernel, Schedule, Program, Loops, LLVM, Assembly };
 
 /// Who can do something about a failure; numbers are never reused. The C interface has the same.
 enum class CompileCode : int32_t {
@@ -56,6 +56,7 @@ struct CompileOptions {
   /// "bf16" or "f16": operands of contractions and convolutions are rounded to it; sums keep their
   /// type. "": nothing is.
   std::string precision;
+  bool report = false; ///< fills CompileResult::report
 };
 
 /// Nodes of a model that cannot be compiled, for one reason.
@@ -113,6 +114,7 @@ struct CompileResult {
   std::vector<LayerChoice> layers;
   std::vector<OutputAccuracy> accuracy; ///< with calibration
   size_t samples = 0;
+  std::string report; ///< JSON (compiler/api/Report.h), of a module
   // Filled by checkOnly.
   std::vector<UnsupportedNodes> unsupported;
   size_t nodes = 0, unexamined = 0; ///< of the model; those that depend on unsupported ones

@@ -33,7 +33,7 @@ extern "C" {
 #endif
 
 /* Raised when something here is added; nothing is ever removed or changed. */
-#define TESSERA_COMPILER_API_VERSION 7
+#define TESSERA_COMPILER_API_VERSION 8
 
 typedef int32_t tessera_compile_code;
 enum {
@@ -106,7 +106,8 @@ typedef struct tessera_compile_options {
   uint32_t target_count;
   uint32_t dim_count;
   const tessera_compile_dim *dims;
-  /* "module" (NULL), or text: "graph", "kernel", "schedule", "program", "llvm", "asm". */
+  /* "module" (NULL), or text: "graph", "kernel", "schedule", "program", "loops", "llvm",
+   * "asm". */
   const char *emit;
   const char *schedule_file; /* schedules (text) that replace the default ones; NULL: none */
   /* Where compiled kernels are kept. NULL: $TESSERA_CACHE_DIR, $XDG_CACHE_HOME/tessera or
@@ -137,6 +138,8 @@ typedef struct tessera_compile_options {
    * (to nearest, ties to even; beyond the largest f16: infinite), sums and results keep their
    * types, and so does everything else. NULL: nothing is rounded. */
   const char *precision;
+  /* Since version 8. 1: tessera_compilation_report says what was decided, and why. */
+  uint32_t report;
 } tessera_compile_options;
 
 typedef struct tessera_compilation tessera_compilation;
@@ -258,6 +261,11 @@ tessera_compilation_kernel_types_count(const tessera_compilation *compilation);
 TESSERA_COMPILER_API void tessera_compilation_kernel_types(const tessera_compilation *compilation,
                                                            uint32_t index,
                                                            tessera_compiled_kernel *kernel);
+
+/* Since version 8: what was decided, as JSON, where the options ask for it (else ""): kernels, what
+ * they compute of the model, move and save, their schedules and loops, and why. The fields stand in
+ * compiler/api/Report.h. Lives as long as the compilation. */
+TESSERA_COMPILER_API const char *tessera_compilation_report(const tessera_compilation *compilation);
 
 /* Since version 2: the reference interpreter. It runs the first function of a model as the graph's
  * meaning says, without compiling; slowly. Variables keep their values from run to run. A reference

@@ -24,13 +24,13 @@ static bool hasAvx512(const CodeTarget &target) {
 /// Halide's part: its bitcode as a module of our LLVM.
 static FailureOr<std::unique_ptr<llvm::Module>>
 generateByHalide(kernel::FuncOp kernel, schedule::FuncOp schedule, const CodeTarget &target,
-                 llvm::LLVMContext &context, KernelFunction &function) {
+                 llvm::LLVMContext &context, KernelFunction &function, std::string *loops) {
   FailureOr<halide::HalideProgram> program = halide::describeKernel(kernel);
   if (failed(program) || (schedule && failed(halide::describeSchedule(schedule, *program))))
     return failure();
   std::string error;
   std::string bitcode = halide::buildBitcode(
-      *program, halide::HalideTarget{hasAvx512(target), hasVnni(target)}, error);
+      *program, halide::HalideTarget{hasAvx512(target), hasVnni(target)}, error, loops);
   if (!error.empty())
     return kernel.emitOpError() << "cannot be compiled: " << llvm::StringRef(error).rtrim();
 
@@ -62,20 +62,22 @@ FailureOr<KernelImage> compileKernel(kernel::FuncOp kernel, schedule::FuncOp sch
   };
   if (llvm::StringRef processor = target.cpu; processor.consume_front(kCudaPrefix)) {
     KernelImage image;
-    FailureOr<std::string> ptx = nvgpu::emitPtx(
-        kernel, schedule, processor, listing.wantLLVM ? &listing.llvm : nullptr, image.bytes);
+    FailureOr<std::string> ptx =
+        nvgpu::emitPtx(kernel, schedule, processor,
+                       listing.kind == ListingKind::LLVM ? &listing.text : nullptr, image.bytes);
     if (failed(ptx))
       return failure();
-    if (listing.wantAssembly)
-      listing.assembly = std::move(*ptx);
+    if (listing.kind == ListingKind::Assembly)
+      listing.text = std::move(*ptx);
     return image;
   }
   llvm::LLVMContext context;
   KernelFunction function;
   function.vectorizeLoops = needsLoops(kernel, schedule);
+  std::string *nest = listing.kind == ListingKind::Loops ? &listing.text : nullptr;
   FailureOr<std::unique_ptr<llvm::Module>> module =
-      function.vectorizeLoops ? loops::emitKernel(kernel, target, context, function)
-                              : generateByHalide(kernel, schedule, target, context, function);
+      function.vectorizeLoops ? loops::emitKernel(kernel, target, context, function, nest)
+                              : generateByHalide(kernel, schedule, target, context, function, nest);
   if (failed(module))
     return failure();
   auto object = finishKernel(**module, function, target, listing);

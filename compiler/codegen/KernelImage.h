@@ -34,10 +34,11 @@ inline CodeTarget getCodeTarget(const std::string &level) {
   return target;
 }
 
-/// What a compilation should give besides the image.
+/// What a compilation may give besides the image, as text. The values go between processes.
+enum class ListingKind : char { None = '-', Loops = 'n', LLVM = 'l', Assembly = 'a' };
 struct CodeListing {
-  bool wantLLVM = false, wantAssembly = false;
-  std::string llvm, assembly;
+  ListingKind kind = ListingKind::None;
+  std::string text; ///< "" where a generator has no such text (loops of a GPU)
 };
 
 } // namespace tessera::codegen

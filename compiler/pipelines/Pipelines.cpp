@@ -37,22 +37,24 @@ void tessera::addGraphPasses(mlir::OpPassManager &passes) {
   passes.addPass(mlir::createCSEPass());
 }
 
-void tessera::addStreamPasses(mlir::OpPassManager &passes, bool forGpu) {
+void tessera::addStreamPasses(mlir::OpPassManager &passes, bool forGpu, bool explain) {
   // Last: what is equal is one value now, and nothing looks into streams afterwards.
   transforms::GraphFormStreamsOptions streams;
   streams.roundedWeights = forGpu;
   streams.longRows = !forGpu;
+  streams.explain = explain;
   passes.addPass(transforms::createGraphFormStreams(streams));
   passes.addPass(mlir::createCanonicalizerPass());
 }
 
-void tessera::addKernelPasses(mlir::OpPassManager &passes, bool forGpu) {
+void tessera::addKernelPasses(mlir::OpPassManager &passes, bool forGpu, bool explain) {
   GraphFormKernelsOptions options;
   options.gpu = forGpu;
+  options.explain = explain;
   passes.addPass(createGraphFormKernels(options));
 }
 
-void tessera::addSchedulePasses(mlir::OpPassManager &passes, llvm::StringRef level) {
+void tessera::addSchedulePasses(mlir::OpPassManager &passes, llvm::StringRef level, bool explain) {
   scheduling::Target target = scheduling::Target::ofLevel(level);
   scheduling::ScheduleDefaultOptions options;
   options.vectorBits = target.vectorBits;
@@ -62,6 +64,7 @@ void tessera::addSchedulePasses(mlir::OpPassManager &passes, llvm::StringRef lev
   const scheduling::GpuTarget gpu = scheduling::GpuTarget::ofLevel(level);
   options.sharedBytes = gpu.sharedBytes;
   options.warpGroups = gpu.warpGroups;
+  options.explain = explain;
   passes.addPass(scheduling::createScheduleDefault(options));
 }
 

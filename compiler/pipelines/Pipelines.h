@@ -10,13 +10,14 @@ namespace tessera {
 void addGraphPasses(mlir::OpPassManager &passes);
 /// Behind addGraphPasses, for one family of devices: chains of reductions become streams. `forGpu`:
 /// softmaxes of 16-bit models, too, which GPUs compute by instructions for matrices; CPUs are
-/// faster with their scores in memory.
-void addStreamPasses(mlir::OpPassManager &passes, bool forGpu = false);
+/// faster with their scores in memory. `explain`, here and below: remarks say what was decided, and
+/// why.
+void addStreamPasses(mlir::OpPassManager &passes, bool forGpu = false, bool explain = false);
 /// To launches and kernels: what is computed together. The same for every variant of a device
 /// family.
-void addKernelPasses(mlir::OpPassManager &passes, bool forGpu = false);
+void addKernelPasses(mlir::OpPassManager &passes, bool forGpu = false, bool explain = false);
 /// Schedules for the kernels that have none, for one level of instruction sets ("x86-64-v3").
-void addSchedulePasses(mlir::OpPassManager &passes, llvm::StringRef level);
+void addSchedulePasses(mlir::OpPassManager &passes, llvm::StringRef level, bool explain = false);
 /// To kernels that codegen accepts, with loop directives only.
 void addLoweringPasses(mlir::OpPassManager &passes);
 /// To instructions.

@@ -47,6 +47,11 @@ std::string cell(double value, double seconds, double scale, const char *format)
 
 } // namespace
 
+int vectorBits(const tessera_module *module) {
+  const std::string level = variantOf(module);
+  return level.starts_with("x86-64-v4") ? 512 : level.starts_with("x86-64-v3") ? 256 : 128;
+}
+
 void print(const Benchmark &b, size_t kernelLines) {
   const double flops = b.peak.flopsPerCore * b.threads,
                bandwidth = b.peak.bytesPerSecond * b.threads;

@@ -24,6 +24,9 @@ struct Benchmark {
   uint64_t memory = 0; // bytes that the context holds
 };
 
+// As wide as the active variant's vectors are: for measureMachinePeak.
+int vectorBits(const tessera_module *module);
+
 void print(const Benchmark &benchmark, size_t kernelLines);
 nlohmann::json toJson(const Benchmark &benchmark);
 

@@ -48,14 +48,6 @@ void describe(CommandLine &line, Options &options) {
   line.add_flag("-q,--quiet", options.open.isQuiet, "no progress")->group(line.more);
 }
 
-// As wide as the variant's vectors are.
-int vectorBits(const tessera_module *module) {
-  tessera_variant_info info{};
-  tessera_get_variant(module, tessera_active_variant(module), &info);
-  const std::string level = info.level ? info.level : "";
-  return level.starts_with("x86-64-v4") ? 512 : level.starts_with("x86-64-v3") ? 256 : 128;
-}
-
 int run(Options &options) {
   if (!options.compare.empty()) {
     const std::string problem = compare(options.compare[0], options.compare[1], options.json);

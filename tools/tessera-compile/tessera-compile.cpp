@@ -6,6 +6,7 @@
 #include "tools/common/Session.h"
 #include "tools/tessera-compile/Calibrate.h"
 #include "tools/tessera-compile/Check.h"
+#include "tools/tessera-compile/ReportPage.h"
 #include "tools/tessera-compile/Standalone.h"
 
 #include <filesystem>
@@ -19,16 +20,17 @@ const char *const kName = "tessera-compile";
 const char *const kExamples = R"(  tessera-compile model.onnx -o model.tsm
   tessera-compile model.onnx -o model.tsm --target x86-64-v3,x86-64-v4 --dim S=128
   tessera-compile model.onnx -o model.tsm --quantize int8 --calibration samples
+  tessera-compile model.onnx -o model.tsm --report model.html --input x=1x3x224x224xf32
   tessera-compile model.onnx --check
   tessera-compile model.mlir --emit kernel
 )";
 
 struct Options {
   std::string model, output, emit = "module", schedule, cache, verifyEach, quantize, precision;
-  std::string calibration, calibrationMethod;
+  std::string calibration, calibrationMethod, page;
   std::optional<double> maxError;
   bool weightsPerTensor = false;
-  std::vector<std::string> targets, dims, dumpAfter;
+  std::vector<std::string> targets, dims, dumpAfter, inputs;
   uint32_t jobs = 0;
   bool check = false, timing = false, types = false, json = false, noCache = false, quiet = false;
 };
@@ -44,8 +46,14 @@ void describe(CommandLine &line, Options &options) {
   line.add_option(
       "--emit", options.emit,
       "module (default); exe, object (with a C header), library: code that runs on its own; "
-      "text: graph, kernel, schedule, program, llvm, asm");
+      "text: graph, kernel, schedule, program, loops, llvm, asm");
   line.add_flag("--check", options.check, "a table of all that is not supported; compiles nothing");
+  line.add_option("--report", options.page,
+                  "writes a page (HTML) on the kernels: what each computes, moves and saves, its "
+                  "loops, why, and its measured time");
+  line.add_option(
+      "-i,--input", options.inputs,
+      "with --report: NAME=2x3xf32 (generated) or NAME=@file.npy, which it measures with");
   line.add_flag("--timing", options.timing, "says where the time went");
   line.add_flag("--types", options.types,
                 "says in what types each kernel reads, keeps sums, and writes");
@@ -226,8 +234,9 @@ void report(const CompilerLibrary &compiler, const tessera_compilation *compilat
 
 // "" or one sentence.
 std::string checkKind(const std::string &emit) {
-  const std::vector<std::string> kinds = {"module", "exe",      "object",  "library", "graph",
-                                          "kernel", "schedule", "program", "llvm",    "asm"};
+  const std::vector<std::string> kinds = {"module", "exe",    "object",   "library",
+                                          "graph",  "kernel", "schedule", "program",
+                                          "loops",  "llvm",   "asm"};
   for (const std::string &kind : kinds)
     if (kind == emit)
       return "";
@@ -289,6 +298,11 @@ int run(const Options &options) {
     const std::string problem = wrapModule(options, standalone);
     return problem.empty() ? 0 : complain(kName, problem);
   }
+  if (!options.page.empty() && (options.check || options.emit != "module"))
+    return complain(kName, "--report is on the kernels of a module: leave out " +
+                               std::string(options.check ? "--check" : "--emit"));
+  if (!options.inputs.empty() && options.page.empty())
+    return complain(kName, "--input is what --report measures with: add --report PAGE.html");
   if (options.json && !options.check && !toFile)
     return complain(kName, "--json needs standard output for itself: add -o FILE");
   if (options.maxError && !(*options.maxError >= 0))
@@ -300,6 +314,10 @@ int run(const Options &options) {
   OutputFile output;
   if (toFile)
     if (std::string problem = output.open(options.output); !problem.empty())
+      return complain(kName, problem);
+  OutputFile page;
+  if (!options.page.empty())
+    if (std::string problem = page.open(options.page); !problem.empty())
       return complain(kName, problem);
   std::string problem;
   const CompilerLibrary *compiler = openCompiler(problem);
@@ -340,6 +358,7 @@ int run(const Options &options) {
   compile.dump_after = dumpAfter.data();
   compile.dump_after_count = uint32_t(dumpAfter.size());
   compile.check_only = options.check;
+  compile.report = !options.page.empty();
   compile.progress = Progress::show;
   compile.user = &progress;
   const Compilation compilation(compiler->compile_file(options.model.c_str(), &compile));
@@ -362,6 +381,11 @@ int run(const Options &options) {
   } else if (std::fwrite(bytes, 1, size, stdout) != size || std::fflush(stdout) != 0) {
     return complain(kName, "cannot write to standard output");
   }
+  if (!options.page.empty())
+    if (std::string failure =
+            writeReport(*compiler, compilation.get(), {options.model, options.inputs}, page);
+        !failure.empty())
+      return complain(kName, failure);
   report(*compiler, compilation.get(), options, calibrationFolder.samples().size());
   return 0;
 }

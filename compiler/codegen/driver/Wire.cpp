@@ -49,18 +49,17 @@ std::string encode(const KernelRequest &request) {
   put(bytes, request.text);
   put(bytes, request.target.cpu);
   put(bytes, request.target.features);
-  put(bytes, std::string{request.wantLLVM ? 'l' : '-', request.wantAssembly ? 'a' : '-'});
+  put(bytes, std::string{static_cast<char>(request.listing)});
   return bytes;
 }
 
 std::optional<KernelRequest> decodeRequest(std::string_view bytes) {
   KernelRequest request;
-  std::string flags;
+  std::string kind;
   if (!take(bytes, request.text) || !take(bytes, request.target.cpu) ||
-      !take(bytes, request.target.features) || !take(bytes, flags) || flags.size() != 2)
+      !take(bytes, request.target.features) || !take(bytes, kind) || kind.size() != 1)
     return {};
-  request.wantLLVM = flags[0] == 'l';
-  request.wantAssembly = flags[1] == 'a';
+  request.listing = static_cast<ListingKind>(kind[0]);
   return request;
 }
 
@@ -69,8 +68,7 @@ std::string encode(const KernelReply &reply) {
   put(bytes, reply.error);
   put(bytes, {reinterpret_cast<const char *>(reply.image.bytes.data()), reply.image.bytes.size()});
   put(bytes, std::to_string(reply.image.entry));
-  put(bytes, reply.llvm);
-  put(bytes, reply.assembly);
+  put(bytes, reply.listing);
   return bytes;
 }
 
@@ -78,7 +76,7 @@ std::optional<KernelReply> decodeReply(std::string_view bytes) {
   KernelReply reply;
   std::string code, entry;
   if (!take(bytes, reply.error) || !take(bytes, code) || !take(bytes, entry) ||
-      !take(bytes, reply.llvm) || !take(bytes, reply.assembly))
+      !take(bytes, reply.listing))
     return {};
   reply.image.bytes.assign(code.begin(), code.end());
   reply.image.entry = std::strtoull(entry.c_str(), nullptr, 10);

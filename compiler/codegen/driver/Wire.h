@@ -14,14 +14,14 @@ namespace tessera::codegen {
 struct KernelRequest {
   std::string text;
   CodeTarget target;
-  bool wantLLVM = false, wantAssembly = false;
+  ListingKind listing = ListingKind::None;
 };
 
 /// What came of it. `error` is empty exactly when `image` holds code.
 struct KernelReply {
   std::string error;
   KernelImage image;
-  std::string llvm, assembly;
+  std::string listing;
 };
 
 std::string encode(const KernelRequest &request);

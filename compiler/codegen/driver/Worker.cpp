@@ -41,7 +41,7 @@ KernelReply compile(MLIRContext &context, const KernelRequest &request) {
     diagnostics = "the request holds no kernel";
     return reply;
   }
-  CodeListing listing{request.wantLLVM, request.wantAssembly, {}, {}};
+  CodeListing listing{request.listing, {}};
   FailureOr<KernelImage> image =
       compileKernel(*kernels.begin(), schedules.empty() ? schedule::FuncOp() : *schedules.begin(),
                     request.target, listing);
@@ -52,8 +52,7 @@ KernelReply compile(MLIRContext &context, const KernelRequest &request) {
   }
   diagnostics.clear(); // Warnings: the kernel was compiled.
   reply.image = std::move(*image);
-  reply.llvm = std::move(listing.llvm);
-  reply.assembly = std::move(listing.assembly);
+  reply.listing = std::move(listing.text);
   return reply;
 }
 

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <iostream>
 #include <map>
 #include <set>
 #include <sstream>
@@ -46,13 +47,15 @@ public:
   Builder(const HalideProgram &program, const HalideTarget &target)
       : program(program), target(target) {}
 
-  std::string run() {
+  std::string run(std::string *loops) {
     declareArguments();
     for (const Stage &stage : program.stages)
       buildStage(stage);
     constrainOutputs();
     for (const Directive &directive : program.directives)
       apply(directive);
+    if (loops)
+      *loops = printLoops();
     return compile();
   }
 
@@ -442,6 +445,22 @@ private:
 
   //===-- Compilation ---------------------------------------------------------------===//
 
+  std::vector<Func> outputs() const {
+    std::vector<Func> funcs;
+    for (const Output &output : program.outputs)
+      funcs.push_back(built[output.stage].func);
+    return funcs;
+  }
+
+  /// Halide prints to the standard error stream only.
+  std::string printLoops() {
+    std::ostringstream text;
+    std::streambuf *before = std::cerr.rdbuf(text.rdbuf());
+    Halide::Pipeline(outputs()).print_loop_nest();
+    std::cerr.rdbuf(before);
+    return text.str();
+  }
+
   std::string compile() {
     using T = Halide::Target;
     std::vector<T::Feature> features = {
@@ -464,16 +483,13 @@ private:
     std::vector<Halide::Argument> arguments(params.begin(), params.end());
     for (const Halide::Param<int32_t> &extent : extents)
       arguments.push_back(extent);
-    std::vector<Func> outputs;
-    for (const Output &output : program.outputs)
-      outputs.push_back(built[output.stage].func);
 
     // Halide only writes files; this one lives in memory.
     int file = memfd_create("tessera-kernel", MFD_CLOEXEC);
     if (file < 0)
       fail("no memory for the bitcode of kernel '" + program.name + "'");
     std::string path = "/proc/self/fd/" + std::to_string(file);
-    Halide::Pipeline(outputs).compile_to_bitcode(path, arguments, program.name, halideTarget);
+    Halide::Pipeline(outputs()).compile_to_bitcode(path, arguments, program.name, halideTarget);
     std::ifstream in(path, std::ios::binary);
     std::stringstream bytes;
     bytes << in.rdbuf();
@@ -503,9 +519,9 @@ static std::string asOneLine(std::string_view text) {
 }
 
 std::string buildBitcode(const HalideProgram &program, const HalideTarget &target,
-                         std::string &error) {
+                         std::string &error, std::string *loops) {
   try {
-    return Builder(program, target).run();
+    return Builder(program, target).run(loops);
   } catch (const Halide::Error &e) {
     error = asOneLine(e.what());
   } catch (const std::exception &e) {

@@ -146,9 +146,10 @@ struct HalideTarget {
 
 /// Lowers the program and gives LLVM bitcode (of Halide's own LLVM). On failure `error` is one
 /// sentence and the result is empty. The function takes, in this order: the context, the tensors,
-/// the index arguments (i32), the outputs; its name is `program.name`.
+/// the index arguments (i32), the outputs; its name is `program.name`. `loops`: takes the loop nest
+/// as text, unless null.
 std::string buildBitcode(const HalideProgram &program, const HalideTarget &target,
-                         std::string &error);
+                         std::string &error, std::string *loops = nullptr);
 
 } // namespace tessera::halide
 

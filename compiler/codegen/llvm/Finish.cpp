@@ -350,16 +350,16 @@ Expected<SmallVector<char, 0>> finishKernel(Module &module, const KernelFunction
 
   optimise(module, **machine, kernel);
   expandMemoryIntrinsics(module, **machine);
-  if (listing.wantLLVM) {
-    raw_string_ostream out(listing.llvm);
+  if (listing.kind == ListingKind::LLVM) {
+    raw_string_ostream out(listing.text);
     module.print(out, nullptr);
   }
-  if (listing.wantAssembly) {
+  if (listing.kind == ListingKind::Assembly) {
     std::unique_ptr<Module> copy = CloneModule(module);
     Expected<SmallVector<char, 0>> text = emit(*copy, **machine, CodeGenFileType::AssemblyFile);
     if (!text)
       return text.takeError();
-    listing.assembly.assign(text->data(), text->size());
+    listing.text.assign(text->data(), text->size());
   }
   return emit(module, **machine, CodeGenFileType::ObjectFile);
 }

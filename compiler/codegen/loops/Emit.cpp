@@ -159,10 +159,9 @@ static void addBridge(llvm::Module &module, llvm::Function *body, kernel::FuncOp
   b.CreateRet(b.CreateTrunc(b.CreateCall(body, arguments), i32));
 }
 
-FailureOr<std::unique_ptr<llvm::Module>> emitKernel(kernel::FuncOp kernel,
-                                                    const codegen::CodeTarget &target,
-                                                    llvm::LLVMContext &context,
-                                                    codegen::KernelFunction &function) {
+FailureOr<std::unique_ptr<llvm::Module>>
+emitKernel(kernel::FuncOp kernel, const codegen::CodeTarget &target, llvm::LLVMContext &context,
+           codegen::KernelFunction &function, std::string *nest) {
   FailureOr<BufferizedKernel> buffers = bufferize(kernel);
   if (failed(buffers))
     return failure();
@@ -172,7 +171,13 @@ FailureOr<std::unique_ptr<llvm::Module>> emitKernel(kernel::FuncOp kernel,
               "no scratch result for it (--kernel-reserve-scratch makes one)";
   bool wide = target.cpu == "x86-64-v4" || target.features.find("+avx512f") != std::string::npos;
   ModuleOp module = *buffers->module;
-  if (failed(emitStageLoops(module, wide ? 64 : 32)) || failed(lowerToLLVM(module)))
+  if (failed(emitStageLoops(module, wide ? 64 : 32)))
+    return kernel.emitOpError() << "has a stage that cannot become loops";
+  if (nest) {
+    llvm::raw_string_ostream out(*nest);
+    module.print(out);
+  }
+  if (failed(lowerToLLVM(module)))
     return kernel.emitOpError() << "cannot be lowered to LLVM";
   std::unique_ptr<llvm::Module> result = translateModuleToLLVMIR(module, context, "kernel");
   if (!result)

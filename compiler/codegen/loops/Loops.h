@@ -17,11 +17,10 @@ namespace tessera::loops {
 void registerDialects(mlir::DialectRegistry &registry);
 
 /// Makes LLVM IR of a kernel; `function` tells how its function takes what a kernel is given. On
-/// failure an error was emitted.
-mlir::FailureOr<std::unique_ptr<llvm::Module>> emitKernel(kernel::FuncOp kernel,
-                                                          const codegen::CodeTarget &target,
-                                                          llvm::LLVMContext &context,
-                                                          codegen::KernelFunction &function);
+/// failure an error was emitted. `nest`: takes the loops as text, unless null.
+mlir::FailureOr<std::unique_ptr<llvm::Module>>
+emitKernel(kernel::FuncOp kernel, const codegen::CodeTarget &target, llvm::LLVMContext &context,
+           codegen::KernelFunction &function, std::string *nest = nullptr);
 
 /// Whether a module of kernels is on its way to a GPU.
 bool isForGpu(mlir::ModuleOp module);

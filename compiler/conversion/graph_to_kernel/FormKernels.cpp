@@ -74,6 +74,7 @@ private:
   void collectOutputs();
   LogicalResult checkSizes();
   LogicalResult lower(Operation *op, KernelEmitter &emitter);
+  SmallVector<graph::TensorType> findKept() const;
   void replace(kernel::FuncOp kernel, ArrayRef<graph::DimAttr> dims, TypeRange types);
 
   ArrayRef<Operation *> group;
@@ -132,6 +133,32 @@ void Outliner::collectOutputs() {
         outputs.insert(result);
 }
 
+/// What a kernel of its own for every op would store and read again.
+SmallVector<graph::TensorType> Outliner::findKept() const {
+  SmallVector<graph::TensorType> kept;
+  for (Operation *op : group)
+    if (llvm::cast<KernelLoweringOpInterface>(op).getFusionClass() != FusionClass::Unpack &&
+        !llvm::isa<graph::ReshapeOp>(op))
+      for (Value result : op->getResults())
+        if (!outputs.contains(result) && !result.use_empty())
+          kept.push_back(graph::getTensorType(result));
+  // What a stream computes of its elements, of all blocks together.
+  for (Operation *op : group)
+    if (auto stream = llvm::dyn_cast<graph::StreamOp>(op); stream && stream.getBlock())
+      for (Operation &inner : stream.getLift().front().without_terminator()) {
+        auto hasBlock = [&](DimAttr dim) {
+          return dim.getKind() == graph::DimKind::Symbol && dim.getSymbol() == *stream.getBlock();
+        };
+        graph::TensorType type = graph::getTensorType(inner.getResult(0));
+        if (isRecomputed(&inner) || llvm::none_of(type.getDims(), hasBlock))
+          continue;
+        kept.push_back(type.withDims(llvm::map_to_vector(type.getDims(), [&](DimAttr dim) {
+          return hasBlock(dim) ? stream.getExtent() : dim;
+        })));
+      }
+  return kept;
+}
+
 LogicalResult Outliner::lower(Operation *op, KernelEmitter &emitter) {
   for (Value operand : getInputs(op)) {
     if (emitter.lookup(operand) || llvm::isa<graph::ShapeOfOp>(op))
@@ -153,6 +180,7 @@ void Outliner::replace(kernel::FuncOp kernel, ArrayRef<graph::DimAttr> dims, Typ
                                          FlatSymbolRefAttr::get(kernel.getSymNameAttr()),
                                          inputs.getArrayRef(), here.getArrayAttr(extents));
   annotateCost(launch, kernel);
+  annotateSaved(launch, findKept());
   for (auto [produced, result] : llvm::zip(outputs, launch.getResults())) {
     Value output = produced;
     output.replaceUsesWithIf(result,
@@ -361,7 +389,7 @@ struct GraphFormKernels : tessera::impl::GraphFormKernelsBase<GraphFormKernels> 
         return WalkResult::advance();
       });
       for (Block *block : blocks) {
-        for (auto &group : formGroups(*block, bound)) {
+        for (auto &group : formGroups(*block, bound, explain)) {
           if (failed(outlineForms(group, formsOf(group, function), outline)))
             return signalPassFailure();
         }

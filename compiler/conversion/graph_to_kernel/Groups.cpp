@@ -45,7 +45,8 @@ struct RowDomain {
 
 class Partition {
 public:
-  Partition(Block &block, const BoundSymbols &bound) : block(block), bound(bound) {}
+  Partition(Block &block, const BoundSymbols &bound, bool explain)
+      : block(block), bound(bound), explain(explain) {}
   std::vector<SmallVector<Operation *>> run();
 
 private:
@@ -61,16 +62,18 @@ private:
   }
   std::optional<RowDomain> rowDomainOf(Group group) const;
   bool joinsRows(const RowDomain &rows, Operation *consumer) const;
-  bool isWorthwhile(Group producers, Operation *consumer) const;
+  StringRef whyApart(Group producers, Operation *consumer) const;
   bool repeatsCost(Group a, Group b) const;
   bool mayShare(Group a, Group b) const;
   void addSiblings(Operation *op, llvm::SetVector<Group> &candidates) const;
+  void explainApart(Group group, Operation *consumer, StringRef reason) const;
   llvm::SetVector<Operation *> findGathers(graph::StreamOp stream) const;
   void joinGathers(graph::StreamOp stream);
   bool isConvex(Group a, Group b, ArrayRef<Operation *> between = {});
 
   Block &block;
   const BoundSymbols &bound;
+  const bool explain; ///< remarks say why groups stay apart
   DenseMap<Operation *, Group> groupOf;
   DenseMap<Operation *, unsigned> segmentOf;
   std::vector<SmallVector<Operation *>> groups;
@@ -302,28 +305,28 @@ static bool widens(Operation *op) {
   return llvm::isa<graph::ConvertOp>(op) && bits(op->getResult(0)) > bits(op->getOperand(0));
 }
 
-/// Whether a consumer saves memory traffic by joining the group it reads from.
-bool Partition::isWorthwhile(Group group, Operation *consumer) const {
+/// Why a consumer saves no memory traffic by joining the group it reads from; "": it does.
+StringRef Partition::whyApart(Group group, Operation *consumer) const {
   ArrayRef<Operation *> members = groups[group];
   FusionClass consumerClass = classOf(consumer);
   if (consumerClass == FusionClass::Sequential || contains(group, FusionClass::Sequential))
-    return false;
+    return "what runs step after step is a kernel of its own";
   if (members.size() >= kMaxGroupOps)
-    return false;
+    return "a kernel has at most 64 ops";
   bool onlyUnpacks = llvm::all_of(
       members, [](Operation *member) { return classOf(member) == FusionClass::Unpack; });
   if (consumerClass == FusionClass::Contraction && !onlyUnpacks)
-    return false;
+    return "a product reads each operand several times: it would be computed as often";
   if (segmentOf.lookup(members.front()) != segmentOf.lookup(consumer))
-    return false;
+    return "a variable is written in between";
   // What is stored in few bytes anyway is widened where it is read, not stored again.
   if (widens(consumer) && llvm::any_of(consumer->getOperand(0).getUsers(), [&](Operation *user) {
         auto it = groupOf.find(user);
         return user != consumer && (it == groupOf.end() || it->second != group);
       }))
-    return false;
+    return "it is stored in fewer bytes for others, and widened where it is read";
   if (std::optional<RowDomain> rows = rowDomainOf(group); rows && joinsRows(*rows, consumer))
-    return true;
+    return "";
   // What the rest of the graph reads too is stored anyway; then only its own domain may be
   // extended.
   bool onlyReader = llvm::all_of(members, [&](Operation *member) {
@@ -339,29 +342,37 @@ bool Partition::isWorthwhile(Group group, Operation *consumer) const {
     });
     return !stored || dimsOf(member) == dimsOf(consumer);
   });
-  if (consumerClass == FusionClass::Reduction)
-    return onlyReader && !hasAnchor(group) && !llvm::isa<graph::WindowReduceOp>(consumer);
+  constexpr StringRef kReadByOthers = "others read it, too: it is stored in any case";
+  if (consumerClass == FusionClass::Reduction) {
+    if (hasAnchor(group))
+      return "it follows a sum over other elements, which would be repeated for each of its own";
+    if (llvm::isa<graph::WindowReduceOp>(consumer))
+      return "windows overlap: their elements would be computed several times";
+    return onlyReader ? "" : kReadByOthers;
+  }
   if (llvm::isa<graph::ConcatOp>(consumer))
-    return false;
+    return "every element would choose between all that is concatenated";
   if (hasAnchor(group)) {
     // Epilogues: every element of the anchor is computed once and used at its place.
-    return llvm::all_of(members,
-                        [&](Operation *member) {
-                          FusionClass memberClass = classOf(member);
-                          bool isAnchor = memberClass == FusionClass::Reduction ||
-                                          memberClass == FusionClass::Contraction;
-                          return !isAnchor || (dimsOf(member) == dimsOf(consumer) &&
-                                               consumer->hasTrait<graph::Elementwise>());
-                        }) &&
-           sameDomain;
+    bool atItsPlace = llvm::all_of(members, [&](Operation *member) {
+      FusionClass memberClass = classOf(member);
+      bool isAnchor =
+          memberClass == FusionClass::Reduction || memberClass == FusionClass::Contraction;
+      return !isAnchor ||
+             (dimsOf(member) == dimsOf(consumer) && consumer->hasTrait<graph::Elementwise>());
+    });
+    if (!atItsPlace)
+      return "sums would be repeated: their elements are not used once and at their place";
+    return sameDomain ? "" : kReadByOthers;
   }
   if (repeatsReads(consumer) && contains(group, FusionClass::Costly))
-    return false;
+    return "a costly function would be computed several times for one element";
   if (enlarges(consumer) && llvm::any_of(members, isArithmetic))
-    return false;
-  if (llvm::any_of(members, [](Operation *op) { return llvm::isa<graph::ConcatOp>(op); }))
-    return onlyReader && dimsOf(consumer) == dimsOf(members.back());
-  return onlyReader || sameDomain;
+    return "it is enlarged: arithmetic would be done several times for one element";
+  if (llvm::any_of(members, [](Operation *op) { return llvm::isa<graph::ConcatOp>(op); }) &&
+      !(onlyReader && dimsOf(consumer) == dimsOf(members.back())))
+    return "every element would choose between all that is concatenated";
+  return onlyReader || sameDomain ? "" : kReadByOthers;
 }
 
 /// Whether an op only moves rows (of the last axis) as a whole, or widens them.
@@ -432,6 +443,18 @@ void Partition::joinGathers(graph::StreamOp stream) {
     }
 }
 
+void Partition::explainApart(Group group, Operation *consumer, StringRef reason) const {
+  // The op that the consumer reads, of all in the group.
+  Operation *read = groups[group].back();
+  for (Value operand : getInputs(consumer))
+    if (Operation *producer = operand.getDefiningOp();
+        producer && isMember(producer) && groupOf.lookup(producer) == group)
+      read = producer;
+  InFlightDiagnostic remark = consumer->emitRemark()
+                              << "reads " << read->getName() << " from memory: " << reason;
+  remark.attachNote(read->getLoc()) << "what it reads";
+}
+
 std::vector<SmallVector<Operation *>> Partition::run() {
   unsigned segment = 0;
   for (Operation &op : block) {
@@ -467,11 +490,17 @@ std::vector<SmallVector<Operation *>> Partition::run() {
       return groups[b].back()->isBeforeInBlock(groups[a].back());
     });
     for (Group group : order) {
-      if (!mayShare(own, group) || !isWorthwhile(group, &op) || !isConvex(group, own))
-        continue;
-      if (rowDomainOf(group) && repeatsCost(group, own))
-        continue;
-      merge(own, group);
+      StringRef reason = !mayShare(own, group) ? "both reduce, along different rows" : "";
+      if (reason.empty())
+        reason = whyApart(group, &op);
+      if (reason.empty() && !isConvex(group, own))
+        reason = "something else is computed in between";
+      if (reason.empty() && rowDomainOf(group) && repeatsCost(group, own))
+        reason = "a costly function would be computed several times for one element";
+      if (reason.empty())
+        merge(own, group);
+      else if (explain)
+        explainApart(group, &op, reason);
     }
   }
   llvm::erase_if(groups, [](auto &group) { return group.empty(); });
@@ -479,6 +508,7 @@ std::vector<SmallVector<Operation *>> Partition::run() {
   return std::move(groups);
 }
 
-std::vector<SmallVector<Operation *>> tessera::formGroups(Block &block, const BoundSymbols &bound) {
-  return Partition(block, bound).run();
+std::vector<SmallVector<Operation *>> tessera::formGroups(Block &block, const BoundSymbols &bound,
+                                                          bool explain) {
+  return Partition(block, bound, explain).run();
 }

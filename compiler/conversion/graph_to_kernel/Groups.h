@@ -22,8 +22,9 @@ llvm::SmallVector<mlir::Operation *> predecessorsOf(mlir::Operation *op, const B
 
 /// Partitions the ops of a block that kernels can compute. Every group is convex: no path leaves it
 /// and comes back. Ops of a group are in program order, groups in the order of their first op.
-std::vector<llvm::SmallVector<mlir::Operation *>> formGroups(mlir::Block &block,
-                                                             const BoundSymbols &bound);
+/// `explain`: remarks say why an op does not share the kernel of what it reads.
+std::vector<llvm::SmallVector<mlir::Operation *>>
+formGroups(mlir::Block &block, const BoundSymbols &bound, bool explain = false);
 
 } // namespace tessera
 

@@ -61,12 +61,11 @@ static DimExpr iterationsOf(linalg::GenericOp stage, kernel::LaunchOp launch,
   return product;
 }
 
-static DimExpr bytesOf(Value value) {
-  graph::TensorType type = graph::getTensorType(value);
+static DimExpr bytesOf(graph::TensorType type) {
   if (!type.getElementType().isIntOrFloat())
     return {};
   int64_t bytes = (type.getElementType().getIntOrFloatBitWidth() + 7) / 8;
-  return graph::multiplyDims(value.getContext(), type.getDims()) * bytes;
+  return graph::multiplyDims(type.getContext(), type.getDims()) * bytes;
 }
 
 void tessera::annotateCost(kernel::LaunchOp launch, kernel::FuncOp kernel) {
@@ -76,11 +75,19 @@ void tessera::annotateCost(kernel::LaunchOp launch, kernel::FuncOp kernel) {
       if (int64_t count = kernel::countOperations(generic))
         operations = operations + iterationsOf(generic, launch, kernel) * count;
   for (Value value : launch->getOperands())
-    bytes = bytes + bytesOf(value);
+    bytes = bytes + bytesOf(graph::getTensorType(value));
   for (Value value : launch->getResults())
-    bytes = bytes + bytesOf(value);
+    bytes = bytes + bytesOf(graph::getTensorType(value));
   if (operations)
     launch->setAttr(kOperationsAttr, operations.get());
   if (bytes)
     launch->setAttr(kBytesAttr, bytes.get());
+}
+
+void tessera::annotateSaved(kernel::LaunchOp launch, ArrayRef<graph::TensorType> kept) {
+  DimExpr bytes = DimExpr::constant(launch.getContext(), 0);
+  for (graph::TensorType type : kept)
+    bytes = bytes + bytesOf(type) * 2;
+  if (bytes && bytes.get().getConstant() != 0)
+    launch->setAttr(kSavedAttr, bytes.get());
 }

@@ -13,7 +13,11 @@ namespace tessera {
 constexpr llvm::StringLiteral kOperationsAttr = "operations"; ///< as kernel::countOperations counts
 constexpr llvm::StringLiteral kBytesAttr = "bytes"; ///< operands and results, each element once
 
+/// Bytes that fusion saves: what is made and used inside is neither written nor read again.
+constexpr llvm::StringLiteral kSavedAttr = "saved";
+
 void annotateCost(kernel::LaunchOp launch, kernel::FuncOp kernel);
+void annotateSaved(kernel::LaunchOp launch, llvm::ArrayRef<graph::TensorType> kept);
 
 } // namespace tessera
 

@@ -13,7 +13,8 @@ def GraphFormKernels : Pass<"graph-form-kernels", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"gpu", "gpu", "bool", "false",
-           "Loops of kernels leave iterations to many threads, where that takes more work">
+           "Loops of kernels leave iterations to many threads, where that takes more work">,
+    Option<"explain", "explain", "bool", "false", "Say of ops why they do not share a kernel">
   ];
   let dependentDialects = ["kernel::KernelDialect", "::mlir::arith::ArithDialect",
                            "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",

@@ -34,8 +34,9 @@ int main(int argc, char **argv) {
     kernels.push_back(kernel);
     requests.push_back(codegen::KernelCompiler::makeRequest(
         kernel, schedules.lookup(kernel.getSymName()), {cpu, ""}));
-    requests.back().wantLLVM = emit == "llvm";
-    requests.back().wantAssembly = emit == "asm";
+    requests.back().listing = emit == "llvm"  ? codegen::ListingKind::LLVM
+                              : emit == "asm" ? codegen::ListingKind::Assembly
+                                              : codegen::ListingKind::None;
   }
   codegen::KernelCompiler compiler({jobs, "", cacheFolder});
   int status = 0;
@@ -51,7 +52,7 @@ int main(int argc, char **argv) {
     if (emit == "size")
       llvm::outs() << "  bytes " << reply.image.bytes.size() << " entry " << reply.image.entry
                    << (result.fromCache ? " cached" : "") << "\n";
-    llvm::outs() << reply.llvm << reply.assembly;
+    llvm::outs() << reply.listing;
     if (timing)
       llvm::outs() << llvm::format("  %.3f s\n", result.seconds);
   }
