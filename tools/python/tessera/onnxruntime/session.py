@@ -1,0 +1,228 @@
+"""InferenceSession: compiles when it is made, and runs."""
+
+import mmap
+import os
+import threading
+import warnings
+
+import numpy as np
+
+import tessera
+
+from . import declared
+from .binding import IOBinding, OrtValue
+from .capi.onnxruntime_pybind11_state import Fail, InvalidArgument, NoSuchFile, raised, translated
+from .capi.onnxruntime_pybind11_state import NotImplemented as Unsupported
+from .options import SessionOptions
+
+_CPU = "CPUExecutionProvider"
+
+
+class NodeArg:
+    """An input or output: `name`, `type` ("tensor(float)") and `shape` (numbers, names, None for unnamed extents)."""
+
+    def __init__(self, name, kind, shape):
+        self.name, self.type, self.shape = name, kind, shape
+
+    def __repr__(self):
+        return f"NodeArg(name='{self.name}', type='{self.type}', shape={self.shape})"
+
+
+class ModelMetadata:
+    """What the file says of itself."""
+
+    def __init__(self, said):
+        for name in ("custom_metadata_map", "description", "domain", "graph_description", "graph_name", "producer_name",
+                     "version"):
+            setattr(self, name, getattr(said, name))
+
+
+def _bytes_of(model):
+    """Files are mapped: their weights are not read here."""
+    if isinstance(model, bytes):
+        return model
+    with open(model, "rb") as file:
+        isEmpty = os.fstat(file.fileno()).st_size == 0
+        return b"" if isEmpty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _asks_for_more(model):
+    """Whether a model that was refused is sound, and has operators that are not supported."""
+    try:
+        return bool(tessera.check(model))
+    except tessera.Error:
+        return False
+
+
+def _argument(info, said):
+    kind = said.type if said and said.type else declared.TYPE_NAMES[info.type]
+    shape = said.shape if said and said.shape is not None and len(said.shape) == len(info.shape) else list(info.shape)
+    return NodeArg(info.name, f"tensor({kind})", shape)
+
+
+def _provider_names(providers):
+    return [provider if isinstance(provider, str) else provider[0] for provider in providers or ()]
+
+
+class InferenceSession:
+    """`path_or_bytes`: an ONNX model, the textual IR, or a compiled module (.tsm). May be used by several threads."""
+
+    def __init__(self, path_or_bytes, sess_options=None, providers=None, provider_options=None, **kwargs):
+        if not isinstance(path_or_bytes, (str, bytes, os.PathLike)):
+            raise TypeError(f"Unable to load from type '{type(path_or_bytes)}'")
+        self._options = sess_options if sess_options is not None else SessionOptions()
+        if not isinstance(self._options, SessionOptions):
+            raise TypeError("sess_options: expected tessera.onnxruntime.SessionOptions, found "
+                            f"{type(self._options).__module__}.{type(self._options).__name__}")
+        self._options._check()
+        self._warn_of_others(providers)
+        isFile = not isinstance(path_or_bytes, bytes)
+        if isFile and not os.path.isfile(path_or_bytes):
+            raise raised(NoSuchFile, "FILE_ERROR", f"Load model from {os.fspath(path_or_bytes)} failed: "
+                         "the file does not exist")
+        threads, data = self._options.intra_op_num_threads, _bytes_of(path_or_bytes)
+        try:
+            if data[:4] == b"\x89TSM":
+                self._module = tessera.load(path_or_bytes, threads=threads)
+            else:
+                self._module = tessera.compile(path_or_bytes, threads=threads, dims=self._options._dims or None)
+        except tessera.Error as error:
+            if error.code == "INVALID_MODEL" and _asks_for_more(path_or_bytes):
+                raise raised(Unsupported, "UNSUPPORTED", str(error)) from None
+            raise translated(error) from None
+        # A model was read by now, so that its fields can be believed.
+        said = declared.Declared(data if declared.looks_like_onnx(data) else b"")
+        self._threads, self._idle, self._lock = threads, [], threading.Lock()
+        self._inputs = [_argument(info, said.inputs.get(info.name)) for info in self._module.inputs]
+        self._outputs = [_argument(info, said.outputs.get(info.name)) for info in self._module.outputs]
+        self._meta = ModelMetadata(said)
+
+    @staticmethod
+    def _warn_of_others(providers):
+        others = [name for name in _provider_names(providers) if name != _CPU]
+        if others:
+            warnings.warn(f"providers {', '.join(others)} are not available, {_CPU} is used", stacklevel=3)
+
+    def get_inputs(self):
+        return list(self._inputs)
+
+    def get_outputs(self):
+        return list(self._outputs)
+
+    def get_overridable_initializers(self):
+        """None: initial values of inputs are constants here."""
+        return []
+
+    def get_modelmeta(self):
+        return self._meta
+
+    def get_session_options(self):
+        return self._options
+
+    def get_providers(self):
+        return [_CPU]
+
+    def get_provider_options(self):
+        return {_CPU: {}}
+
+    def set_providers(self, providers=None, provider_options=None):
+        self._warn_of_others(providers)
+
+    def disable_fallback(self):
+        """There is one provider."""
+
+    def enable_fallback(self):
+        """There is one provider."""
+
+    def run(self, output_names, input_feed, run_options=None):
+        """The outputs that are named (all for None or []), as NumPy arrays in that order."""
+        return self._run(self._names(output_names), self._feed(input_feed), {}, run_options)
+
+    def run_async(self, output_names, input_feed, callback, user_data, run_options=None):
+        """Calls `callback(results, user_data, error)` from a thread of its own; error is "" for success."""
+        def work():
+            try:
+                results, problem = self.run(output_names, input_feed, run_options), ""
+            except Exception as error:  # Handed over: there is nobody to raise it to.
+                results, problem = [], str(error)
+            callback(results, user_data, problem)
+        threading.Thread(target=work, daemon=True).start()
+
+    def run_with_ort_values(self, output_names, input_dict_ort_values, run_options=None):
+        feed = {name: value.numpy() for name, value in input_dict_ort_values.items()}
+        return [OrtValue(array) for array in self.run(output_names, feed, run_options)]
+
+    def io_binding(self):
+        return IOBinding(self)
+
+    def run_with_iobinding(self, iobinding, run_options=None):
+        names = list(iobinding._targets)
+        targets = {name: array for name, array in iobinding._targets.items() if array is not None}
+        arrays = self._run(names, self._feed(iobinding._inputs), targets, run_options)
+        iobinding._results = dict(zip(names, arrays))
+
+    def _names(self, output_names):
+        known = [output.name for output in self._outputs]
+        for name in output_names or ():
+            if name not in known:
+                raise raised(InvalidArgument, "UNKNOWN_NAME",
+                             f"Invalid output name: {name}; the model has {', '.join(known)}")
+        return list(output_names) if output_names else known
+
+    def _feed(self, given):
+        missing = [argument.name for argument in self._inputs if argument.name not in given]
+        if missing:
+            raise ValueError(f"Required inputs ({missing}) are missing from input feed ({list(given)}).")
+        types = {argument.name: argument.type[len("tensor("):-1] for argument in self._inputs}
+        for name in given:
+            if name not in types:
+                raise raised(InvalidArgument, "UNKNOWN_NAME",
+                             f"Invalid input name: {name}; the model has {', '.join(types)}")
+        # Lists and numbers get the input's type; arrays keep theirs, and are refused if it is another one.
+        return {name: self._array(value, types[name]) for name, value in given.items()}
+
+    @staticmethod
+    def _array(value, kind):
+        if isinstance(value, OrtValue):
+            return value.numpy()
+        if isinstance(value, np.ndarray):
+            # Types that NumPy was taught (ml_dtypes) travel as bits.
+            return value.view(f"u{value.dtype.itemsize}") if value.dtype.kind == "V" else value
+        if hasattr(value, "__dlpack__"):
+            return value
+        return np.asarray(value, declared.numpy_type(kind))
+
+    def _run(self, names, feed, targets, run_options):
+        try:
+            if run_options is None:
+                results = self._module.run(feed, outputs=targets or None)
+            else:
+                results = self._run_stoppable(feed, targets, run_options)
+        except tessera.Error as error:
+            raise translated(error) from None
+        types = {output.name: declared.numpy_type(output.type[len("tensor("):-1]) for output in self._outputs}
+        return [self._as_declared(results[name], types[name]) for name in names]
+
+    @staticmethod
+    def _as_declared(array, kind):
+        return array if kind is None or array.dtype == kind else array.astype(kind)
+
+    def _run_stoppable(self, feed, targets, run_options):
+        with self._lock:
+            context = self._idle.pop() if self._idle else self._module.context(self._threads)
+        run_options._running.append(context)
+        try:
+            # After the context stands where `terminate` finds it: what is set later cancels it.
+            if run_options.terminate:
+                raise raised(Fail, "CANCELLED", "the run was ended by RunOptions.terminate")
+            return context.run(feed, outputs=targets or None)
+        except tessera.Error as error:
+            if error.code == "CANCELLED":
+                raise raised(Fail, "CANCELLED", "the run was ended by RunOptions.terminate") from None
+            raise
+        finally:
+            run_options._running.remove(context)
+            # A context that was told to end would end the next run, too.
+            if not run_options.terminate:
+                with self._lock:
+                    self._idle.append(context)
