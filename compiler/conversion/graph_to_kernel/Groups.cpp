@@ -70,6 +70,8 @@ private:
   llvm::SetVector<Operation *> findGathers(graph::StreamOp stream) const;
   void joinGathers(graph::StreamOp stream);
   bool isConvex(Group a, Group b, ArrayRef<Operation *> between = {});
+  unsigned findCut(unsigned place);
+  void glue(Group group);
 
   Block &block;
   const BoundSymbols &bound;
@@ -77,6 +79,10 @@ private:
   DenseMap<Operation *, Group> groupOf;
   DenseMap<Operation *, unsigned> segmentOf;
   std::vector<SmallVector<Operation *>> groups;
+  /// Where ops stand in the block, and for each place an earlier one that some group ties it to;
+  /// itself where no group reaches across.
+  DenseMap<Operation *, unsigned> placeOf;
+  std::vector<unsigned> tied;
 };
 } // namespace
 
@@ -99,6 +105,25 @@ void Partition::merge(Group into, Group from) {
   llvm::append_range(groups[into], groups[from]);
   llvm::sort(groups[into], [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
   groups[from].clear();
+  glue(into);
+}
+
+/// The last place up to the given one that no group reaches across: what stands before it needs
+/// nothing from there on.
+unsigned Partition::findCut(unsigned place) {
+  unsigned cut = place;
+  while (tied[cut] != cut)
+    cut = tied[cut];
+  while (tied[place] != place)
+    place = std::exchange(tied[place], cut);
+  return cut;
+}
+
+void Partition::glue(Group group) {
+  unsigned first = placeOf.lookup(groups[group].front());
+  for (unsigned cut = findCut(placeOf.lookup(groups[group].back())); cut > first;
+       cut = findCut(cut))
+    tied[cut] = cut - 1;
 }
 
 SmallVector<Operation *> tessera::predecessorsOf(Operation *op, const BoundSymbols &bound) {
@@ -125,7 +150,8 @@ SmallVector<Operation *> tessera::predecessorsOf(Operation *op, const BoundSymbo
 }
 
 /// Whether the union of two groups, and of ops that lie between them, would be convex: nothing
-/// outside lies on a path between its ops.
+/// outside lies on a path between its ops. Nothing is looked for before the last cut in front of
+/// the union, so that this takes no time of the block's size.
 bool Partition::isConvex(Group a, Group b, ArrayRef<Operation *> between) {
   DenseSet<Operation *> visited;
   SmallVector<Operation *> work;
@@ -134,16 +160,20 @@ bool Partition::isConvex(Group a, Group b, ArrayRef<Operation *> between) {
     return (it != groupOf.end() && (it->second == a || it->second == b)) ||
            llvm::is_contained(between, op);
   };
+  unsigned first = std::min(placeOf.lookup(groups[a].front()), placeOf.lookup(groups[b].front()));
+  for (Operation *op : between)
+    first = std::min(first, placeOf.lookup(op));
+  const unsigned cut = findCut(first);
   auto push = [&](Operation *op) {
     for (Operation *before : predecessorsOf(op, bound))
-      if (visited.insert(before).second)
+      if (placeOf.lookup(before) >= cut && visited.insert(before).second)
         work.push_back(before);
   };
   // From the inputs of the union backwards, through whole groups: they run as one.
   auto pushOutside = [&](ArrayRef<Operation *> inside) {
     for (Operation *op : inside)
       for (Operation *before : predecessorsOf(op, bound))
-        if (!isInside(before) && visited.insert(before).second)
+        if (!isInside(before) && placeOf.lookup(before) >= cut && visited.insert(before).second)
           work.push_back(before);
   };
   pushOutside(groups[a]);
@@ -456,6 +486,10 @@ void Partition::explainApart(Group group, Operation *consumer, StringRef reason)
 }
 
 std::vector<SmallVector<Operation *>> Partition::run() {
+  for (Operation &op : block) {
+    placeOf[&op] = tied.size();
+    tied.push_back(tied.size());
+  }
   unsigned segment = 0;
   for (Operation &op : block) {
     // Writes to variables stay in order with everything else.
