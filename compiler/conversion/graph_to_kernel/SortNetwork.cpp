@@ -16,6 +16,34 @@ using graph::DimExpr;
 
 using BodyBuilder = ImplicitLocOpBuilder;
 
+static Value negate(BodyBuilder &b, Value condition) {
+  return arith::XOrIOp::create(b, condition, arith::ConstantOp::create(b, b.getBoolAttr(true)));
+}
+
+/// An element: its key, and its place in the row. A place below 0 means that there is none, which
+/// comes last.
+struct Entry {
+  Value key, place;
+};
+
+static Value isThere(BodyBuilder &b, Entry x) {
+  Value zero = arith::ConstantOp::create(b, b.getZeroAttr(x.place.getType()));
+  return arith::CmpIOp::create(b, arith::CmpIPredicate::sge, x.place, zero);
+}
+
+static Value comesFirst(BodyBuilder &b, Type element, bool descending, Entry x, Entry y) {
+  Value before = isBefore(b, element, descending, x.key, y.key);
+  Value after = isBefore(b, element, descending, y.key, x.key);
+  Value isEarlier = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, x.place, y.place);
+  Value result =
+      arith::OrIOp::create(b, before, arith::AndIOp::create(b, isEarlier, negate(b, after)));
+  Value hasX = isThere(b, x), hasNoY = negate(b, isThere(b, y));
+  // Between two that are not there anything goes that is an order: places are.
+  return arith::AndIOp::create(
+      b, arith::OrIOp::create(b, hasX, arith::AndIOp::create(b, hasNoY, isEarlier)),
+      arith::OrIOp::create(b, hasNoY, result));
+}
+
 namespace {
 /// The first k of a row are the first k of what is first in its parts: so many parts at most, and
 /// such that none is shorter than that for being cut.
@@ -23,10 +51,9 @@ constexpr int64_t kParts = 64, kPartElements = 1024;
 
 class Network {
 public:
-  /// `hasGaps`: a place below 0 means that there is no element, which comes last.
-  Network(KernelEmitter &emitter, DimAttr extent, Type element, bool descending, bool hasGaps)
+  Network(KernelEmitter &emitter, DimAttr extent, Type element, bool descending)
       : emitter(emitter), extent(extent), element(element), descending(descending),
-        hasGaps(hasGaps), count(emitter.extent(extent)), zero(emitter.constantIndex(0)),
+        count(emitter.extent(extent)), zero(emitter.constantIndex(0)),
         one(emitter.constantIndex(1)) {}
 
   /// Both in order.
@@ -79,43 +106,24 @@ private:
     partner = arith::SelectOp::create(b, isThere, partner, at);
     Value otherKey = extract(b, keys, partner), otherPlace = extract(b, places, partner);
     Value isLower = arith::CmpIOp::create(b, P::slt, at, partner);
-    Value otherFirst = comesFirst(b, otherKey, otherPlace, key, place);
+    Value otherFirst = comesFirst(b, element, descending, {otherKey, otherPlace}, {key, place});
     Value isWrong = arith::CmpIOp::create(b, P::eq, isLower, otherFirst);
     Value takes = arith::AndIOp::create(b, isThere, isWrong);
     return {arith::SelectOp::create(b, takes, otherKey, key),
             arith::SelectOp::create(b, takes, otherPlace, place)};
   }
 
-  Value comesFirst(BodyBuilder &b, Value xKey, Value xPlace, Value yKey, Value yPlace) {
-    using P = arith::CmpIPredicate;
-    Value before = isBefore(b, element, descending, xKey, yKey);
-    Value after = isBefore(b, element, descending, yKey, xKey);
-    Value isEarlier = arith::CmpIOp::create(b, P::slt, xPlace, yPlace);
-    Value result =
-        arith::OrIOp::create(b, before, arith::AndIOp::create(b, isEarlier, negate(b, after)));
-    if (!hasGaps)
-      return result;
-    Value none = arith::ConstantOp::create(b, b.getZeroAttr(xPlace.getType()));
-    Value isX = arith::CmpIOp::create(b, P::sge, xPlace, none);
-    Value isGap = arith::CmpIOp::create(b, P::slt, yPlace, none);
-    // Between two gaps anything goes that is an order: places are.
-    return arith::AndIOp::create(
-        b, arith::OrIOp::create(b, isX, arith::AndIOp::create(b, isGap, isEarlier)),
-        arith::OrIOp::create(b, isGap, result));
-  }
-
-  static Value negate(BodyBuilder &b, Value condition) {
-    return arith::XOrIOp::create(b, condition, arith::ConstantOp::create(b, b.getBoolAttr(true)));
-  }
-
   KernelEmitter &emitter;
   DimAttr extent;
   Type element;
-  bool descending, hasGaps;
+  bool descending;
   Value count, zero, one;
 };
 
-/// Lowers one sort: rows, and parts of rows.
+/// Lowers one sort.
+/// 1. Each part of each row is sorted, and gives its first k elements (all, where all are wanted).
+/// 2. The place of one of them in the result is the number of those that come before it: its place
+///    in its part, and what a search in each other part finds. Those below k are stored.
 class RowLowering {
 public:
   RowLowering(graph::SortOp op, KernelEmitter &emitter)
@@ -126,101 +134,49 @@ public:
         builtin(getKernelElementType(element)), place(emitter.getBuilder().getI64Type()),
         others(dims) {
     others.erase(others.begin() + axis);
+    MLIRContext *context = op.getContext();
+    const DimExpr extent(dims[axis]), one = DimExpr::constant(context, 1);
+    // No row has no part, and where more is wanted than there is nothing lies outside of memory.
+    const DimExpr taken =
+        DimExpr::min(DimExpr::constant(context, kParts), extent.ceilDiv(kPartElements));
+    const DimExpr atLeastOne = DimExpr::max(one, taken);
+    const DimExpr each = DimExpr::max(one, extent.ceilDiv(atLeastOne));
+    parts = taken.get();
+    length = each.get();
+    kept = op.getFirst() ? DimExpr::max(one, DimExpr::min(*op.getFirst(), each)).get() : length;
+    candidates = others;
+    candidates.push_back(atLeastOne.get());
+    candidates.push_back(kept);
   }
 
   SmallVector<Value> run() {
     Value x = emitter.lookup(op.getX());
-    if (op.getFirst())
-      return selectFirst(x);
-    return forEach(
-        emitter, "rows", others, results(), true, {}, [&](ArrayRef<Value> row, ValueRange carried) {
-          Value key =
-              copyOf(emitter, "keys", partOf(dims, row, builtin).take(emitter, x), dims[axis]);
-          return store(row, sort(dims[axis], key, numbers(dims[axis]), false), carried);
-        });
-  }
-
-private:
-  SmallVector<Value> results() {
-    return {emitter.empty(wanted, builtin), emitter.empty(wanted, place)};
-  }
-
-  Part partOf(ArrayRef<DimAttr> shape, ArrayRef<Value> row, Type type) {
-    SmallVector<Value> at(row);
-    at.insert(at.begin() + axis, Value());
-    return Part(emitter, shape, at, type);
-  }
-
-  Value numbers(DimAttr extent) {
-    return emitter.mapIndexed("places", extent, place, [&](BodyBuilder &b, ValueRange i) {
-      return arith::IndexCastOp::create(b, place, i[0]);
-    });
-  }
-
-  SmallVector<Value> sort(DimAttr extent, Value keys, Value places, bool hasGaps) {
-    return Network(emitter, extent, element, op.getDescending(), hasGaps).sort(keys, places);
-  }
-
-  SmallVector<Value> store(ArrayRef<Value> row, ArrayRef<Value> sorted, ValueRange carried) {
-    return {partOf(wanted, row, builtin).put(emitter, sorted[0], carried[0]),
-            partOf(wanted, row, place).put(emitter, sorted[1], carried[1])};
-  }
-
-  Value firstOf(Value array, DimAttr extent, DimAttr count) {
-    Value last = arith::SubIOp::create(emitter.getBuilder(), emitter.getLoc(),
-                                       emitter.extent(extent), emitter.constantIndex(1));
-    return emitter.mapIndexed(
-        "first", count, builtinElement(array), [&](BodyBuilder &b, ValueRange i) {
-          return extract(b, array, Value(arith::MinSIOp::create(b, i[0], last)));
-        });
-  }
-
-  /// 1. Each part of each row is sorted, and gives its first k elements.
-  /// 2. Those of a row are sorted; the first k of them are the result.
-  SmallVector<Value> selectFirst(Value x) {
-    MLIRContext *context = op.getContext();
-    const DimExpr extent(dims[axis]), first(*op.getFirst()), one = DimExpr::constant(context, 1);
-    // No row has no part, and where more is wanted than there is nothing lies outside of memory.
-    const DimExpr taken =
-        DimExpr::min(DimExpr::constant(context, kParts), extent.ceilDiv(kPartElements));
-    const DimExpr parts = DimExpr::max(one, taken);
-    const DimExpr length = DimExpr::max(one, extent.ceilDiv(parts));
-    const DimExpr kept = DimExpr::max(one, DimExpr::min(first, length));
-    SmallVector<DimAttr> candidates(others), loops(others);
-    candidates.push_back(parts.get());
-    candidates.push_back(kept.get());
-    loops.push_back(taken.get());
-    auto of = [&](ArrayRef<Value> row, Type type) {
-      SmallVector<Value> at(row);
-      at.resize(candidates.size());
-      return Part(emitter, candidates, at, type);
-    };
+    SmallVector<DimAttr> loops(others);
+    loops.push_back(parts);
     SmallVector<Value> found = forEach(
         emitter, "parts", loops,
         {emitter.empty(candidates, builtin), emitter.empty(candidates, place)}, true, {},
         [&](ArrayRef<Value> at, ValueRange carried) {
-          SmallVector<Value> sorted = sortPart(
-              partOf(dims, at.drop_back(), builtin).take(emitter, x), at.back(), length.get());
+          SmallVector<Value> row(at.drop_back()), whole(at);
+          row.insert(row.begin() + axis, Value());
+          whole.push_back(Value());
+          Value from = Part(emitter, dims, row, builtin).take(emitter, x);
+          SmallVector<Value> sorted = sortPart(from, at.back());
           return SmallVector<Value>{
-              of(at, builtin)
-                  .put(emitter, firstOf(sorted[0], length.get(), kept.get()), carried[0]),
-              of(at, place).put(emitter, firstOf(sorted[1], length.get(), kept.get()), carried[1])};
+              Part(emitter, candidates, whole, builtin)
+                  .put(emitter, firstOf(sorted[0]), carried[0]),
+              Part(emitter, candidates, whole, place).put(emitter, firstOf(sorted[1]), carried[1])};
         });
+    loops.push_back(kept);
     return forEach(
-        emitter, "rows", others, results(), true, {}, [&](ArrayRef<Value> row, ValueRange carried) {
-          DimAttr all = (parts * kept).get();
-          Value keys = flatten(of(row, builtin).take(emitter, found[0]), all, kept.get());
-          Value places = flatten(of(row, place).take(emitter, found[1]), all, kept.get());
-          SmallVector<Value> sorted = sort(all, keys, places, true);
-          return store(
-              row,
-              {firstOf(sorted[0], all, *op.getFirst()), firstOf(sorted[1], all, *op.getFirst())},
-              carried);
-        });
+        emitter, "candidates", loops,
+        {emitter.empty(wanted, builtin), emitter.empty(wanted, place)}, true, {},
+        [&](ArrayRef<Value> at, ValueRange carried) { return store(found, at, carried); });
   }
 
+private:
   /// The last part may have fewer elements than the others, or none.
-  SmallVector<Value> sortPart(Value row, Value part, DimAttr length) {
+  SmallVector<Value> sortPart(Value row, Value part) {
     BodyBuilder b(emitter.getLoc(), emitter.getBuilder());
     Value begin = arith::MulIOp::create(b, part, emitter.extent(length));
     Value end = emitter.extent(dims[axis]);
@@ -231,21 +187,75 @@ private:
     });
     Value places = emitter.mapIndexed("places", length, place, [&](BodyBuilder &in, ValueRange i) {
       Value at = arith::AddIOp::create(in, begin, i[0]);
-      Value isThere = arith::CmpIOp::create(in, arith::CmpIPredicate::slt, at, end);
+      Value isInside = arith::CmpIOp::create(in, arith::CmpIPredicate::slt, at, end);
       Value gap = arith::ConstantOp::create(in, in.getI64IntegerAttr(-1));
-      return arith::SelectOp::create(in, isThere, arith::IndexCastOp::create(in, place, at), gap);
+      return arith::SelectOp::create(in, isInside, arith::IndexCastOp::create(in, place, at), gap);
     });
-    return sort(length, keys, places, true);
+    return Network(emitter, length, element, op.getDescending()).sort(keys, places);
   }
 
-  Value flatten(Value rows, DimAttr all, DimAttr columns) {
-    Value width = emitter.extent(columns);
-    return emitter.mapIndexed("candidates", all, builtinElement(rows),
-                              [&](BodyBuilder &b, ValueRange i) {
-                                Value row = arith::DivUIOp::create(b, i[0], width),
-                                      column = arith::RemUIOp::create(b, i[0], width);
-                                return extract(b, rows, {row, column});
-                              });
+  Value firstOf(Value array) {
+    return emitter.mapIndexed("first", kept, builtinElement(array),
+                              [&](BodyBuilder &b, ValueRange i) { return extract(b, array, i); });
+  }
+
+  /// One candidate to where it belongs.
+  SmallVector<Value> store(ArrayRef<Value> found, ArrayRef<Value> at, ValueRange carried) {
+    BodyBuilder b(emitter.getLoc(), emitter.getBuilder());
+    using P = arith::CmpIPredicate;
+    const Entry own = entry(b, found, at);
+    Value part = at[at.size() - 2];
+    Value rank =
+        forLoop(emitter, "others", emitter.constantIndex(0), emitter.extent(parts),
+                emitter.constantIndex(1), {at.back()}, [&](Value other, ValueRange sum) {
+                  Value before = countBefore(found, at.drop_back(2), other, own);
+                  BodyBuilder in(emitter.getLoc(), emitter.getBuilder());
+                  Value isOwn = arith::CmpIOp::create(in, P::eq, other, part);
+                  Value next = arith::AddIOp::create(in, sum[0], before);
+                  return SmallVector<Value>{arith::SelectOp::create(in, isOwn, sum[0], next)};
+                })[0];
+    Value isWanted = isThere(b, own);
+    Value isFirst = arith::CmpIOp::create(b, P::slt, rank, emitter.extent(wanted[axis]));
+    isWanted = arith::AndIOp::create(b, isWanted, isFirst);
+    SmallVector<Value> target(at.drop_back(2));
+    target.insert(target.begin() + axis, rank);
+    auto branch = scf::IfOp::create(b, carried.getTypes(), isWanted, /*withElse=*/true);
+    b.setInsertionPointToStart(branch.thenBlock());
+    Value keys = tensor::InsertOp::create(b, own.key, carried[0], target);
+    Value places = tensor::InsertOp::create(b, own.place, carried[1], target);
+    scf::YieldOp::create(b, ValueRange{keys, places});
+    b.setInsertionPointToStart(branch.elseBlock());
+    scf::YieldOp::create(b, carried);
+    return SmallVector<Value>(branch.getResults());
+  }
+
+  Entry entry(BodyBuilder &b, ArrayRef<Value> found, ArrayRef<Value> at) {
+    return {extract(b, found[0], at), extract(b, found[1], at)};
+  }
+
+  /// How many of another part come before an element.
+  Value countBefore(ArrayRef<Value> found, ArrayRef<Value> row, Value part, Entry own) {
+    Value zero = emitter.constantIndex(0), one = emitter.constantIndex(1);
+    Value end = emitter.extent(kept);
+    // Extents are below 2^31: so many halves leave one.
+    return forLoop(
+        emitter, "halves", zero, emitter.constantIndex(31), one, {zero, end},
+        [&](Value, ValueRange bounds) {
+          BodyBuilder b(emitter.getLoc(), emitter.getBuilder());
+          Value isOpen = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, bounds[0], bounds[1]);
+          Value turns = arith::SelectOp::create(b, isOpen, one, zero);
+          return forLoop(emitter, "open", zero, turns, one, bounds, [&](Value, ValueRange inner) {
+            BodyBuilder in(emitter.getLoc(), emitter.getBuilder());
+            Value sum = arith::AddIOp::create(in, inner[0], inner[1]);
+            Value middle = arith::ShRUIOp::create(in, sum, one);
+            SmallVector<Value> at(row);
+            at.append({part, middle});
+            Value isFirst = comesFirst(in, element, op.getDescending(), entry(in, found, at), own);
+            Value next = arith::AddIOp::create(in, middle, one);
+            return SmallVector<Value>{arith::SelectOp::create(in, isFirst, next, inner[0]),
+                                      arith::SelectOp::create(in, isFirst, inner[1], middle)};
+          });
+        })[0];
   }
 
   graph::SortOp op;
@@ -253,7 +263,8 @@ private:
   int64_t axis;
   ArrayRef<DimAttr> dims, wanted;
   Type element, builtin, place;
-  SmallVector<DimAttr> others;
+  DimAttr parts, length, kept;
+  SmallVector<DimAttr> others, candidates;
 };
 } // namespace
 

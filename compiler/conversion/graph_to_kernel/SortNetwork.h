@@ -12,7 +12,8 @@ mlir::Value isBefore(mlir::ImplicitLocOpBuilder &b, mlir::Type element, bool des
                      mlir::Value x, mlir::Value y);
 
 /// The stages of a sort whose every step is a comparison of all elements with a partner each
-/// (Batcher, 1968): more work than merging, and nothing in it waits for a neighbour.
+/// (Batcher, 1968), in parts of rows, whose elements are then counted in the other parts: more work
+/// than merging, and nothing in it waits for a neighbour.
 llvm::SmallVector<mlir::Value> lowerSortByNetwork(graph::SortOp op, KernelEmitter &emitter);
 
 } // namespace tessera::lower

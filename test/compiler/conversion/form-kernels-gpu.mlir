@@ -2,7 +2,8 @@
 // RUN: tessera-opt %s --graph-form-kernels=gpu --split-input-file | FileCheck %s
 // RUN: tessera-opt %s --graph-form-kernels --split-input-file | FileCheck %s --check-prefix=CPU
 
-// A row is sorted by steps in which every element is compared with one other: nothing waits for a neighbour but the next step.
+// Parts of rows are sorted by steps in which every element is compared with one other: nothing waits for a neighbour but the next
+// step. Then each element looks for its place among those of the other parts.
 // CHECK-LABEL: kernel.func @k0_sort
 // CHECK: scf.for
 // CHECK: scf.for %{{.*}} = %{{.*}} to %c31
@@ -10,6 +11,11 @@
 // CHECK-NOT: scf.for
 // CHECK: iterator_types = ["parallel"]
 // CHECK: arith.xori
+// CHECK: kernel.parallel
+// CHECK: scf.for
+// CHECK-NOT: linalg.generic
+// CHECK: scf.if
+// CHECK: tensor.insert
 // CHECK: kernel.parallel
 // CPU-LABEL: kernel.func @k0_sort
 // CPU-NOT: arith.xori
