@@ -431,7 +431,14 @@ private:
         innerWork *= extentOr(--fused, kAssumedExtent);
       for (size_t i = fused; i-- > 0;)
         outer.push_back(plan.loops[i]);
-      vectorizeInner(out, v, last);
+      if (plan.piece) {
+        // Which piece it is, is known in each copy of the loop: nothing is chosen.
+        out.split(v, v + "_p", v + "_i", plan.piece, schedule::Tail::Auto);
+        out.unroll(v + "_p");
+        out.vectorize(v + "_i", std::min<int64_t>(lanes(), llvm::bit_floor<uint64_t>(plan.piece)));
+      } else {
+        vectorizeInner(out, v, last);
+      }
     }
     if (!worthThreads())
       return;

@@ -129,6 +129,9 @@ struct OutputPlan {
   /// A loop whose next step reads on where the last loop ends, while the result goes on elsewhere:
   /// panels cut from rows.
   std::optional<unsigned> continued;
+  /// Along the last loop elements come from one place for so many steps, then from another: what
+  /// was put side by side. 0: not so.
+  int64_t piece = 0;
 };
 
 /// A stage that unpacks a constant argument: it reads nothing else, and each of its dimensions but
@@ -199,6 +202,10 @@ private:
 /// The dimension of an operand that can be cut into tiles of a loop: the loop is its index, and
 /// every dimension follows one loop or none.
 std::optional<int64_t> packedDim(const Access &read, unsigned loop);
+
+/// Pieces of equal length that a loop of a map runs through, each from another place (a
+/// concatenation compares its index with constants); 0: there are none, or too many.
+int64_t pieceOf(const StageInfo &stage, unsigned loop);
 
 /// Writes the loop directives of one output and everything computed inside of it.
 void writeLoops(ScheduleWriter &writer, const OutputPlan &plan, const Target &target);

@@ -519,7 +519,8 @@ FailureOr<std::vector<OutputPlan>> Planner::run() {
         bits = std::max(bits, element.getIntOrFloatBitWidth());
     }
     output.elementBits = bits;
-    if (auto last = stage.innermostOutputLoop())
+    if (auto last = stage.innermostOutputLoop()) {
+      output.piece = pieceOf(stage, *last);
       for (const Access &read : stage.reads) {
         if (!read.dependsOn(*last))
           continue;
@@ -536,6 +537,7 @@ FailureOr<std::vector<OutputPlan>> Planner::run() {
             output.transposed = position;
         }
       }
+    }
     for (const StreamPlan &stream : streams)
       if (stream.host == output.stage)
         output.stream = stream;
