@@ -38,7 +38,11 @@ static Expected<ModulePointer> load(llvm::StringRef bytes, const std::string &le
   rt::Result<rt::Module *> loaded = rt::Module::loadMemory(bytes.data(), bytes.size(), options);
   if (!loaded.ok())
     return fail(loaded.status().message());
-  return ModulePointer(*loaded);
+  ModulePointer module(*loaded);
+  if (llvm::StringRef(module->variant().family) != "cpu")
+    return fail("the module has code for '" + llvm::Twine(module->variant().family) +
+                "' alone, and an object is for CPUs; --emit exe makes a program of such a module");
+  return std::move(module);
 }
 
 static Error checkNames(const rt::Module &module, const std::map<std::string, int64_t> &dims) {

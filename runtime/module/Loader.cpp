@@ -197,9 +197,13 @@ Status Module::chooseVariant(const char *level) {
                                                    : sizeof(missing) - 1;
   };
   bool found = false;
+  // A device that takes all takes what this machine is most likely to have.
+  const char *family = device->family               ? device->family
+                       : !level && hasFamily("cpu") ? "cpu"
+                                                    : nullptr;
   for (size_t i = 0; i < variants.size; ++i) {
     const Variant &variant = variants[i];
-    if ((device->family && std::strcmp(variant.family, device->family) != 0) ||
+    if ((family && std::strcmp(variant.family, family) != 0) ||
         (level && std::strcmp(variant.level, level) != 0))
       continue;
     bool fits = true;

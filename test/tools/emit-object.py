@@ -173,6 +173,8 @@ refused("no variant 'x86-64-v9'", module, *target, "--dim", "N=1", "--target", "
 refused("is where the header goes", dense, "--emit", "object", "--dim", "B=1", "-o", folder / "x.h")
 refused("--emit object takes one --target", dense, *target, "--dim", "B=1", "--target", "x86-64-v2,x86-64-v3")
 refused("--quantize is for models", module, *target, "--dim", "N=1", "--quantize", "int4")
+refused("the module has code for 'cuda' alone, and an object is for CPUs; --emit exe makes a program",
+        dense, *target, "--dim", "B=1", "--target", "cuda:sm_80")
 refused("did you mean 'object'", dense, "--emit", "objekt", "-o", folder / "x.o")
 refused("say where to write the object", dense, "--emit", "object")
 refused("cannot create", dense, "--emit", "object", "--dim", "B=1", "-o", "/none/x.o")
