@@ -76,6 +76,18 @@ public:
   Value keepDims(Value reduced, Value x, llvm::ArrayRef<int64_t> axes);
   DimAttr dim(int64_t value) { return graph::getDim(getBuilder().getContext(), value); }
 
+  // Short ways to build what operators are made of.
+  mlir::Type si64();
+  Value choose(Value condition, Value x, Value y);
+  /// The index along an axis, in si64.
+  Value iota(llvm::ArrayRef<DimAttr> dims, int64_t axis);
+  /// A part of one axis.
+  Value cut(Value x, int64_t axis, DimAttr start, DimAttr extent, int64_t step = 1);
+  /// What stands at one place of an axis, which disappears.
+  Value dropAxis(Value x, int64_t axis, int64_t place);
+  Value concat(llvm::ArrayRef<Value> values, int64_t axis);
+  Value sum(Value x, llvm::ArrayRef<int64_t> axes);
+
   llvm::SmallVector<Value> inputs, outputs;
 
 private:
@@ -85,12 +97,15 @@ private:
 };
 
 /// An operator: its name, the first version of its specification that is read, and how.
+/// Tables of one domain hold a name once. The first version counts in the default domain only: the
+/// others' versions differ in attributes, which are looked at.
 struct Operator {
   const char *name;
   int64_t since;
   LogicalResult (*import)(Node &);
 };
 llvm::ArrayRef<Operator> activationOperators();
+llvm::ArrayRef<Operator> attentionOperators();
 llvm::ArrayRef<Operator> controlOperators();
 llvm::ArrayRef<Operator> dataOperators();
 llvm::ArrayRef<Operator> elementwiseOperators();
@@ -105,6 +120,8 @@ llvm::ArrayRef<Operator> windowOperators();
 llvm::ArrayRef<Operator> sequentialOperators();
 llvm::ArrayRef<Operator> recurrentOperators();
 llvm::ArrayRef<Operator> einsumOperators();
+/// ai.onnx.preview
+llvm::ArrayRef<Operator> previewOperators();
 
 /// Operators that others are made of; integers are multiplied in their own type.
 LogicalResult importMatMul(Node &node);
@@ -174,7 +191,9 @@ private:
   llvm::DenseMap<std::pair<Value, int64_t>, DimAttr> boundElements;
 };
 
-const Operator *findOperator(llvm::StringRef name);
+/// Null when the domain has no such operator, or is not known.
+const Operator *findOperator(llvm::StringRef domain, llvm::StringRef name);
+bool isKnownDomain(llvm::StringRef domain);
 
 } // namespace tessera::onnx
 

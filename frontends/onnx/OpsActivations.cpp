@@ -67,7 +67,12 @@ static LogicalResult importSwish(Node &node) {
 static LogicalResult importPRelu(Node &node) {
   if (!node.input(1) || node.type(1).getElementType() != node.type(0).getElementType())
     return node.error("needs x and a slope of the same element type");
-  DimList dims;
+  DimList dims(node.type(1).getDims());
+  // Before version 7 one slope for each channel had rank 1.
+  if (node.opset < 7 && dims.size() == 1 && node.type(0).rank() > 2) {
+    dims.append(node.type(0).rank() - 2, node.dim(1));
+    node.inputs[1] = node.reshape(node.input(1), dims);
+  }
   if (failed(node.broadcastDims(node.type(0).getDims(), node.type(1).getDims(), dims)))
     return failure();
   if (ArrayRef<DimAttr>(dims) != node.type(0).getDims())
@@ -143,8 +148,8 @@ ArrayRef<Operator> tessera::onnx::activationOperators() {
       {"CastLike", 15, importCastLike},
       {"Celu", 12, importCelu},
       {"IsInf", 10, importIsInf},
-      {"PRelu", 7, importPRelu},
-      {"Selu", 6, importSelu},
+      {"PRelu", 1, importPRelu},
+      {"Selu", 1, importSelu},
       {"Shrink", 9, importShrink},
       {"Swish", 24, importSwish},
       {"ThresholdedRelu", 10, importThresholdedRelu},

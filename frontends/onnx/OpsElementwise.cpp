@@ -14,13 +14,29 @@ template <typename OpType> static LogicalResult unary(Node &node) {
   return success();
 }
 
+/// Before version 7 operands were broadcast on request, the second one's axes beginning at `axis`.
+static LogicalResult broadcastOperands(Node &node, SmallVectorImpl<Value> &values) {
+  if (node.opset < 7 && values.size() == 2 && values[0] && values[1] && node.attribute("axis")) {
+    int64_t axis = node.getInt("axis", 0), rank = node.type(0).rank();
+    if (failed(node.normalizeAxis(axis, rank)))
+      return failure();
+    DimList dims(node.type(1).getDims());
+    if (int64_t(dims.size()) > rank - axis)
+      return node.error("broadcasts an operand of rank " + Twine(dims.size()) + " from axis " +
+                        Twine(axis) + " of rank " + Twine(rank));
+    dims.append(rank - axis - dims.size(), node.dim(1));
+    values[1] = node.reshape(values[1], dims);
+  }
+  return node.broadcastAll(values);
+}
+
 /// Two operands or more, folded from the left after broadcasting.
 template <typename OpType> static LogicalResult binary(Node &node) {
   SmallVector<Value> values(node.inputs);
   for (Value value : values)
     if (!value || graph::getTensorType(value).getElementType() != node.type(0).getElementType())
       return node.error("its inputs must be present and of one element type");
-  if (failed(node.broadcastAll(values)))
+  if (failed(broadcastOperands(node, values)))
     return failure();
   Value result = values[0];
   for (Value value : ArrayRef<Value>(values).drop_front())
@@ -33,7 +49,7 @@ template <CompareKind kind> static LogicalResult compare(Node &node) {
   SmallVector<Value> values(node.inputs);
   if (values.size() != 2 || !values[1])
     return node.error("needs two inputs");
-  if (failed(node.broadcastAll(values)))
+  if (failed(broadcastOperands(node, values)))
     return failure();
   node.setOutput(node.compare(kind, values[0], values[1]));
   return success();
@@ -45,7 +61,7 @@ static LogicalResult importPow(Node &node) {
     return node.error("needs two inputs");
   // The exponent may have another type; the result has the base's.
   values[1] = node.convert(values[1], node.type(0).getElementType());
-  if (failed(node.broadcastAll(values)))
+  if (failed(broadcastOperands(node, values)))
     return failure();
   auto splat = llvm::dyn_cast_or_null<FloatAttr>(graph::getSplat(values[1]));
   if (splat && splat.getValueAsDouble() == 2.0)
@@ -144,6 +160,8 @@ static LogicalResult identity(Node &node) {
 
 /// Inference: the identity, and a mask that keeps everything.
 static LogicalResult importDropout(Node &node) {
+  if (node.opset < 7 && !node.getInt("is_test", 0))
+    return node.error("is in training mode, which is not supported");
   if (Value training = node.input(2)) {
     auto trains = llvm::dyn_cast_or_null<IntegerAttr>(graph::getSplat(training));
     auto ratio = llvm::dyn_cast_or_null<FloatAttr>(node.input(1) ? graph::getSplat(node.input(1))
@@ -163,64 +181,64 @@ static LogicalResult importDropout(Node &node) {
 
 ArrayRef<Operator> tessera::onnx::elementwiseOperators() {
   static const Operator table[] = {
-      {"Abs", 6, unary<graph::AbsOp>},
+      {"Abs", 1, unary<graph::AbsOp>},
       {"Acos", 7, unary<graph::AcosOp>},
       {"Acosh", 9, unary<graph::AcoshOp>},
-      {"Add", 7, binary<graph::AddOp>},
-      {"And", 7, binary<graph::AndOp>},
+      {"Add", 1, binary<graph::AddOp>},
+      {"And", 1, binary<graph::AndOp>},
       {"Asin", 7, unary<graph::AsinOp>},
       {"Asinh", 9, unary<graph::AsinhOp>},
       {"Atan", 7, unary<graph::AtanOp>},
       {"Atanh", 9, unary<graph::AtanhOp>},
       {"Cast", 6, importCast},
-      {"Ceil", 6, unary<graph::CeilOp>},
-      {"Clip", 6, importClip},
+      {"Ceil", 1, unary<graph::CeilOp>},
+      {"Clip", 1, importClip},
       {"Cos", 7, unary<graph::CosOp>},
       {"Cosh", 9, unary<graph::CoshOp>},
-      {"Div", 7, binary<graph::DivOp>},
-      {"Dropout", 7, importDropout},
-      {"Elu", 6, importElu},
-      {"Equal", 7, compare<CompareKind::eq>},
+      {"Div", 1, binary<graph::DivOp>},
+      {"Dropout", 1, importDropout},
+      {"Elu", 1, importElu},
+      {"Equal", 1, compare<CompareKind::eq>},
       {"Erf", 9, unary<graph::ErfOp>},
-      {"Exp", 6, unary<graph::ExpOp>},
-      {"Floor", 6, unary<graph::FloorOp>},
+      {"Exp", 1, unary<graph::ExpOp>},
+      {"Floor", 1, unary<graph::FloorOp>},
       {"Gelu", 20, importGelu},
-      {"Greater", 7, compare<CompareKind::gt>},
+      {"Greater", 1, compare<CompareKind::gt>},
       {"GreaterOrEqual", 12, compare<CompareKind::ge>},
-      {"HardSigmoid", 6, importHardSigmoid},
+      {"HardSigmoid", 1, importHardSigmoid},
       {"HardSwish", 14, unary<graph::HardSwishOp>},
       {"Identity", 1, identity},
       {"IsNaN", 9, unary<graph::IsNanOp>},
-      {"LeakyRelu", 6, importLeakyRelu},
-      {"Less", 7, compare<CompareKind::lt>},
+      {"LeakyRelu", 1, importLeakyRelu},
+      {"Less", 1, compare<CompareKind::lt>},
       {"LessOrEqual", 12, compare<CompareKind::le>},
-      {"Log", 6, unary<graph::LogOp>},
-      {"Max", 6, binary<graph::MaxOp>},
-      {"Mean", 6, importMean},
-      {"Min", 6, binary<graph::MinOp>},
+      {"Log", 1, unary<graph::LogOp>},
+      {"Max", 1, binary<graph::MaxOp>},
+      {"Mean", 1, importMean},
+      {"Min", 1, binary<graph::MinOp>},
       {"Mish", 18, unary<graph::MishOp>},
       {"Mod", 10, importMod},
-      {"Mul", 7, binary<graph::MulOp>},
-      {"Neg", 6, unary<graph::NegOp>},
+      {"Mul", 1, binary<graph::MulOp>},
+      {"Neg", 1, unary<graph::NegOp>},
       {"Not", 1, unary<graph::NotOp>},
-      {"Or", 7, binary<graph::OrOp>},
-      {"Pow", 7, importPow},
-      {"Reciprocal", 6, unary<graph::ReciprocalOp>},
-      {"Relu", 6, unary<graph::ReluOp>},
+      {"Or", 1, binary<graph::OrOp>},
+      {"Pow", 1, importPow},
+      {"Reciprocal", 1, unary<graph::ReciprocalOp>},
+      {"Relu", 1, unary<graph::ReluOp>},
       {"Round", 11, unary<graph::RoundOp>},
-      {"Sigmoid", 6, unary<graph::SigmoidOp>},
+      {"Sigmoid", 1, unary<graph::SigmoidOp>},
       {"Sign", 9, unary<graph::SignOp>},
       {"Sin", 7, unary<graph::SinOp>},
       {"Sinh", 9, unary<graph::SinhOp>},
       {"Softplus", 1, unary<graph::SoftplusOp>},
       {"Softsign", 1, unary<graph::SoftsignOp>},
-      {"Sqrt", 6, unary<graph::SqrtOp>},
-      {"Sub", 7, binary<graph::SubOp>},
-      {"Sum", 6, binary<graph::AddOp>},
+      {"Sqrt", 1, unary<graph::SqrtOp>},
+      {"Sub", 1, binary<graph::SubOp>},
+      {"Sum", 1, binary<graph::AddOp>},
       {"Tan", 7, unary<graph::TanOp>},
-      {"Tanh", 6, unary<graph::TanhOp>},
+      {"Tanh", 1, unary<graph::TanhOp>},
       {"Where", 9, importWhere},
-      {"Xor", 7, binary<graph::XorOp>},
+      {"Xor", 1, binary<graph::XorOp>},
   };
   return table;
 }

@@ -120,7 +120,8 @@ static LogicalResult importBatchNormalization(Node &node) {
     return failure();
   if (node.type(0).rank() < 2)
     return node.error("needs an input of rank 2 or more");
-  if (node.getInt("training_mode", 0) || node.proto.output_size() > 1)
+  bool trains = node.opset < 7 ? !node.getInt("is_test", 0) : node.getInt("training_mode", 0);
+  if (trains || node.proto.output_size() > 1)
     return node.error("is in training mode, which is not supported");
   Value x = node.input(0);
   SmallVector<Value> parameters;
@@ -172,9 +173,9 @@ static LogicalResult importInstanceNormalization(Node &node) {
 
 ArrayRef<Operator> tessera::onnx::mathOperators() {
   static const Operator table[] = {
-      {"BatchNormalization", 7, importBatchNormalization},
-      {"Gemm", 7, importGemm},
-      {"InstanceNormalization", 6, importInstanceNormalization},
+      {"BatchNormalization", 1, importBatchNormalization},
+      {"Gemm", 1, importGemm},
+      {"InstanceNormalization", 1, importInstanceNormalization},
       {"LayerNormalization", 17, importLayerNormalization},
       {"LogSoftmax", 1, importSoftmax<graph::LogSoftmaxOp>},
       {"MatMul", 1, importMatMul},

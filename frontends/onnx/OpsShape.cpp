@@ -83,7 +83,10 @@ static LogicalResult importSize(Node &node) {
 
 static LogicalResult importReshape(Node &node) {
   DimList wanted;
-  if (failed(node.needInputs(2)) || failed(readReshape(node, wanted)))
+  if (node.opset < 5)
+    wanted = graph::getDims(node.getBuilder().getContext(),
+                            node.getInts("shape").value_or(SmallVector<int64_t>()));
+  else if (failed(node.needInputs(2)) || failed(readReshape(node, wanted)))
     return failure();
   graph::TensorType type = node.type(0);
   bool zeroIsZero = node.getInt("allowzero", 0);
@@ -202,7 +205,7 @@ static LogicalResult importTranspose(Node &node) {
 }
 
 static LogicalResult importConcat(Node &node) {
-  int64_t axis = node.getInt("axis", 0);
+  int64_t axis = node.getInt("axis", node.opset < 4 ? 1 : 0);
   if (failed(node.needInputs(node.inputCount())) ||
       failed(node.normalizeAxis(axis, node.type(0).rank())))
     return failure();
@@ -419,14 +422,14 @@ static LogicalResult importPad(Node &node) {
 
 ArrayRef<Operator> tessera::onnx::shapeOperators() {
   static const Operator table[] = {
-      {"Concat", 4, importConcat},
+      {"Concat", 1, importConcat},
       {"Constant", 1, importConstant},
       {"ConstantOfShape", 9, importConstantOfShape},
       {"Expand", 8, importExpand},
       {"Flatten", 1, importFlatten},
       {"Gather", 1, importGather},
       {"Pad", 2, importPad},
-      {"Reshape", 5, importReshape},
+      {"Reshape", 1, importReshape},
       {"Shape", 1, importShape},
       {"Size", 1, importSize},
       {"Slice", 1, importSlice},

@@ -392,7 +392,7 @@ static LogicalResult importResize(Node &node) {
 
 ArrayRef<Operator> tessera::onnx::windowOperators() {
   static const Operator table[] = {
-      {"AveragePool", 7, importAveragePool},
+      {"AveragePool", 1, importAveragePool},
       {"Conv", 1, importConv},
       {"ConvTranspose", 1, importConvTranspose},
       {"GlobalAveragePool", 1, importGlobalAverage},

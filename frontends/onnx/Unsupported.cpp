@@ -13,10 +13,12 @@ using namespace tessera::onnx;
 static constexpr size_t kMaxRows = 1000;
 
 std::string Importer::whyUnknown(const ::onnx::NodeProto &node) const {
-  if (!isDefaultDomain(node.domain()))
+  if (!isKnownDomain(node.domain()))
     return "operators of domain " + quoted(node.domain()) + " are not supported";
   int64_t opset = opsetOf(node);
-  const Operator *found = findOperator(node.op_type());
+  const Operator *found = findOperator(node.domain(), node.op_type());
+  if (!isDefaultDomain(node.domain()))
+    return found ? "" : "operator " + quoted(qualifiedName(node)) + " is not supported";
   if (!found)
     return "operator " + quoted(node.op_type()) + " of version " + std::to_string(opset) +
            " is not supported";

@@ -1,0 +1,212 @@
+//===- Node.cpp - One node while it is imported: attributes, inputs, broadcasting -------------===//
+
+#include "frontends/onnx/Importer.h"
+
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/Verifier.h"
+
+using namespace mlir;
+using namespace tessera;
+using namespace tessera::onnx;
+
+//===----------------------------------------------------------------------===//
+// Nodes
+//===----------------------------------------------------------------------===//
+
+Node::Node(Importer &importer, OpBuilder &builder, Location loc, const ::onnx::NodeProto &proto,
+           int64_t opset)
+    : GraphBuilder(builder, loc), importer(importer), proto(proto), opset(opset) {
+  noteFailures(importer.misfit);
+}
+
+const ::onnx::AttributeProto *Node::attribute(StringRef name) const {
+  for (const ::onnx::AttributeProto &attribute : proto.attribute())
+    if (name == StringRef(attribute.name()))
+      return &attribute;
+  return nullptr;
+}
+/// A wrong type is not the same as absent: the first one is noted, and ends the node's import.
+const ::onnx::AttributeProto *Node::typed(StringRef name,
+                                          ::onnx::AttributeProto::AttributeType type) const {
+  const ::onnx::AttributeProto *found = attribute(name);
+  if (!found || found->type() == type)
+    return found;
+  if (wrongAttribute.empty())
+    wrongAttribute = "attribute " + quoted(name) + " is " +
+                     ::onnx::AttributeProto::AttributeType_Name(found->type()) + ", expected " +
+                     ::onnx::AttributeProto::AttributeType_Name(type);
+  return nullptr;
+}
+int64_t Node::getInt(StringRef name, int64_t otherwise) const {
+  const ::onnx::AttributeProto *found = typed(name, ::onnx::AttributeProto::INT);
+  return found ? found->i() : otherwise;
+}
+double Node::getFloat(StringRef name, double otherwise) const {
+  const ::onnx::AttributeProto *found = typed(name, ::onnx::AttributeProto::FLOAT);
+  return found ? found->f() : otherwise;
+}
+std::string Node::getString(StringRef name, StringRef otherwise) const {
+  const ::onnx::AttributeProto *found = typed(name, ::onnx::AttributeProto::STRING);
+  return found ? found->s() : otherwise.str();
+}
+std::optional<SmallVector<int64_t>> Node::getInts(StringRef name) const {
+  const ::onnx::AttributeProto *found = typed(name, ::onnx::AttributeProto::INTS);
+  if (!found)
+    return std::nullopt;
+  return SmallVector<int64_t>(found->ints().begin(), found->ints().end());
+}
+LogicalResult Node::checkAttributes() {
+  return wrongAttribute.empty() ? success() : error(wrongAttribute);
+}
+
+LogicalResult Node::error(const Twine &message) {
+  return emitError(getLoc()) << placeOf(proto) << ": " << message;
+}
+
+LogicalResult Node::verify(Operation *first) {
+  std::string why;
+  for (Operation *op = first; op && why.empty(); op = op->getNextNode()) {
+    ScopedDiagnosticHandler handler(op->getContext(), [&](Diagnostic &diagnostic) {
+      if (why.empty())
+        why = diagnostic.str();
+    });
+    if (succeeded(mlir::verify(op)))
+      why.clear();
+    else if (why.empty())
+      why = "makes an operation that is not legal";
+  }
+  return why.empty() ? success() : error(why);
+}
+
+LogicalResult Node::normalizeAxis(int64_t &axis, int64_t rank) {
+  if (axis < -rank || axis >= rank)
+    return error("axis " + Twine(axis) + " is not below the rank, " + Twine(rank));
+  axis += axis < 0 ? rank : 0;
+  return success();
+}
+
+LogicalResult Node::normalizeAxes(SmallVectorImpl<int64_t> &axes, int64_t rank) {
+  for (int64_t &axis : axes)
+    if (failed(normalizeAxis(axis, rank)))
+      return failure();
+  llvm::sort(axes);
+  if (std::adjacent_find(axes.begin(), axes.end()) != axes.end())
+    return error("an axis is listed twice");
+  return success();
+}
+
+LogicalResult Node::constantInts(size_t i, StringRef what, SmallVectorImpl<int64_t> &values) {
+  DimList dims;
+  if (failed(extentsOf(i, what, dims)))
+    return failure();
+  for (DimAttr dim : dims) {
+    if (!dim.isConstant())
+      return error(what + " is not constant: " + dim.str());
+    values.push_back(dim.getValue());
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Broadcasting
+//===----------------------------------------------------------------------===//
+
+LogicalResult Node::broadcastDims(ArrayRef<DimAttr> a, ArrayRef<DimAttr> b, DimList &result) {
+  if (a.size() < b.size())
+    std::swap(a, b);
+  DimList merged(a);
+  size_t shift = a.size() - b.size();
+  for (size_t i = 0; i < b.size(); ++i) {
+    DimAttr x = a[shift + i], y = b[i];
+    if (x == y || y.getConstant() == 1)
+      continue;
+    if (x.getConstant() == 1) {
+      merged[shift + i] = y;
+      continue;
+    }
+    if (graph::isKnownDifferent(x, y) && x.isConstant() && y.isConstant())
+      return error("extents " + x.str() + " and " + y.str() + " do not broadcast");
+    // A constant says more than an expression.
+    merged[shift + i] = y.isConstant() ? y : x;
+  }
+  result = merged;
+  return success();
+}
+
+Value Node::broadcastTo(Value x, ArrayRef<DimAttr> dims) {
+  graph::TensorType type = graph::getTensorType(x);
+  if (type.getDims() == dims)
+    return x;
+  DimList own(type.getDims());
+  size_t shift = dims.size() - own.size();
+  for (size_t i = 0; i < own.size(); ++i)
+    if (own[i] != dims[shift + i] && own[i].getConstant() != 1)
+      own[i] = dims[shift + i];
+  x = reshape(x, own);
+  return own == DimList(dims) ? x : create<graph::BroadcastOp>(x, dims);
+}
+
+LogicalResult Node::needInputs(size_t count) {
+  for (size_t i = 0; i < count; ++i)
+    if (!input(i))
+      return error("needs " + Twine(count) + " inputs, and input " + Twine(i) + " is absent");
+  return success();
+}
+
+LogicalResult Node::broadcastAll(SmallVectorImpl<Value> &values) {
+  for (auto [i, value] : llvm::enumerate(values))
+    if (!value)
+      return error("its input " + Twine(i) + " is absent");
+  DimList dims(graph::getTensorType(values[0]).getDims());
+  for (Value value : ArrayRef<Value>(values).drop_front())
+    if (failed(broadcastDims(dims, graph::getTensorType(value).getDims(), dims)))
+      return failure();
+  for (Value &value : values)
+    value = broadcastTo(value, dims);
+  return success();
+}
+
+Value Node::keepDims(Value reduced, Value x, ArrayRef<int64_t> axes) {
+  DimList dims(graph::getTensorType(x).getDims());
+  for (int64_t axis : axes)
+    dims[axis] = dim(1);
+  return reshape(reduced, dims);
+}
+
+//===----------------------------------------------------------------------===//
+// Short ways to build
+//===----------------------------------------------------------------------===//
+
+Type Node::si64() { return IntegerType::get(getBuilder().getContext(), 64, IntegerType::Signed); }
+
+Value Node::choose(Value condition, Value x, Value y) {
+  return create<graph::SelectOp>(condition, x, y);
+}
+
+Value Node::iota(ArrayRef<DimAttr> dims, int64_t axis) {
+  return create<graph::IotaOp>(graph::TensorType::get(dims, si64()), axis);
+}
+
+Value Node::cut(Value x, int64_t axis, DimAttr start, DimAttr extent, int64_t step) {
+  graph::TensorType type = graph::getTensorType(x);
+  DimList starts(type.rank(), dim(0)), steps(type.rank(), dim(1)), dims(type.getDims());
+  starts[axis] = start;
+  steps[axis] = dim(step);
+  dims[axis] = extent;
+  return create<graph::SliceOp>(x, starts, steps, dims);
+}
+
+Value Node::dropAxis(Value x, int64_t axis, int64_t place) {
+  DimList dims(graph::getTensorType(x).getDims());
+  x = cut(x, axis, dim(place), dim(1));
+  dims.erase(dims.begin() + axis);
+  return reshape(x, dims);
+}
+
+Value Node::concat(ArrayRef<Value> values, int64_t axis) {
+  return values.size() == 1 ? values[0] : create<graph::ConcatOp>(values, axis);
+}
+
+Value Node::sum(Value x, ArrayRef<int64_t> axes) {
+  return axes.empty() ? x : reduce(graph::ReduceKind::sum, x, axes);
+}
