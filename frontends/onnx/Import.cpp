@@ -38,12 +38,12 @@ LogicalResult Importer::define(StringRef name, Value value, Location loc) {
 
 static SmallVector<ArrayRef<Operator>> tablesOf(StringRef domain) {
   if (isDefaultDomain(domain))
-    return {activationOperators(), attentionOperators(),  controlOperators(),
-            dataOperators(),       einsumOperators(),     elementwiseOperators(),
-            mathOperators(),       normOperators(),       quantizeOperators(),
-            rearrangeOperators(),  recurrentOperators(),  reduceOperators(),
-            selectOperators(),     sequentialOperators(), shapeOperators(),
-            windowOperators()};
+    return {
+        activationOperators(), attentionOperators(), controlOperators(),     dataOperators(),
+        decoderOperators(),    einsumOperators(),    elementwiseOperators(), mathOperators(),
+        normOperators(),       placeOperators(),     quantizeOperators(),    rearrangeOperators(),
+        recurrentOperators(),  reduceOperators(),    sampleOperators(),      selectOperators(),
+        sequentialOperators(), shapeOperators(),     signalOperators(),      windowOperators()};
   if (domain == "ai.onnx.preview")
     return {previewOperators()};
   return {};

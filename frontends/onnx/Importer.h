@@ -19,6 +19,7 @@ using graph::DimList;
 using graph::TensorType;
 using mlir::failed;
 using mlir::failure;
+using mlir::FailureOr;
 using mlir::LogicalResult;
 using mlir::success;
 using mlir::Value;
@@ -87,6 +88,8 @@ public:
   Value dropAxis(Value x, int64_t axis, int64_t place);
   Value concat(llvm::ArrayRef<Value> values, int64_t axis);
   Value sum(Value x, llvm::ArrayRef<int64_t> axes);
+  /// [batch, rows, heads * width] as [batch, rows, heads, width].
+  FailureOr<Value> splitHeads(Value x, int64_t heads);
 
   llvm::SmallVector<Value> inputs, outputs;
 
@@ -108,13 +111,17 @@ llvm::ArrayRef<Operator> activationOperators();
 llvm::ArrayRef<Operator> attentionOperators();
 llvm::ArrayRef<Operator> controlOperators();
 llvm::ArrayRef<Operator> dataOperators();
+llvm::ArrayRef<Operator> decoderOperators();
 llvm::ArrayRef<Operator> elementwiseOperators();
 llvm::ArrayRef<Operator> mathOperators();
 llvm::ArrayRef<Operator> normOperators();
 llvm::ArrayRef<Operator> quantizeOperators();
 llvm::ArrayRef<Operator> rearrangeOperators();
 llvm::ArrayRef<Operator> reduceOperators();
+llvm::ArrayRef<Operator> placeOperators();
+llvm::ArrayRef<Operator> sampleOperators();
 llvm::ArrayRef<Operator> selectOperators();
+llvm::ArrayRef<Operator> signalOperators();
 llvm::ArrayRef<Operator> shapeOperators();
 llvm::ArrayRef<Operator> windowOperators();
 llvm::ArrayRef<Operator> sequentialOperators();
@@ -126,6 +133,9 @@ llvm::ArrayRef<Operator> previewOperators();
 /// Operators that others are made of; integers are multiplied in their own type.
 LogicalResult importMatMul(Node &node);
 LogicalResult importConv(Node &node);
+
+/// The type itself, f32 for narrower ones: what sums and elementary functions are computed in.
+mlir::Type atLeastF32(mlir::Type type);
 
 /// The element type of TensorProto.DataType; null when Tessera has none.
 mlir::Type getElementType(mlir::MLIRContext *context, int64_t dataType);

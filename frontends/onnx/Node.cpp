@@ -210,3 +210,17 @@ Value Node::concat(ArrayRef<Value> values, int64_t axis) {
 Value Node::sum(Value x, ArrayRef<int64_t> axes) {
   return axes.empty() ? x : reduce(graph::ReduceKind::sum, x, axes);
 }
+
+Type tessera::onnx::atLeastF32(Type type) {
+  return type.getIntOrFloatBitWidth() < 32 ? Type(Float32Type::get(type.getContext())) : type;
+}
+
+FailureOr<Value> Node::splitHeads(Value x, int64_t heads) {
+  graph::TensorType type = graph::getTensorType(x);
+  if (type.rank() != 3 || heads < 1)
+    return error("needs an input of rank 3 and a positive number of heads");
+  DimExpr width = graph::divideExactly(type.getDim(2), dim(heads));
+  if (!width)
+    return error("splits " + type.getDim(2).str() + " columns for " + Twine(heads) + " heads");
+  return reshape(x, {type.getDim(0), type.getDim(1), dim(heads), width.get()});
+}

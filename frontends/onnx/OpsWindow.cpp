@@ -1,7 +1,7 @@
 //===- OpsWindow.cpp - Convolutions, pooling, resizing
 //---------------------------------------------===//
 
-#include "frontends/onnx/Importer.h"
+#include "frontends/onnx/DataShapes.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -188,15 +188,102 @@ static Value pool(Node &node, graph::WindowKind kind, Value x, const Window &win
                                             listOf(node, window.lo), listOf(node, window.hi));
 }
 
+/// The places of the largest elements, counted in the whole tensor: one candidate for each element
+/// of the window, of which the first of the largest stays.
+static Value placesOfLargest(Node &node, const Window &window, ArrayRef<DimAttr> outputs) {
+  graph::TensorType type = node.type(0);
+  MLIRContext *context = node.getBuilder().getContext();
+  int64_t rank = type.rank(), taps = 1;
+  for (int64_t extent : window.kernel)
+    taps *= extent;
+  bool isLow = llvm::isa<FloatType>(type.getElementType());
+  Value low = isLow ? node.scalar(type.getElementType(), -std::numeric_limits<double>::infinity())
+                    : node.scalar(type.getElementType(), 0);
+  DimList lo(2, node.dim(0)), hi(lo);
+  llvm::append_range(lo, window.lo);
+  llvm::append_range(hi, window.hi);
+  Value padded =
+      node.create<graph::PadOp>(graph::PadMode::constant, node.input(0), low,
+                                graph::DimArrayAttr::get(context, ArrayRef<DimAttr>(lo)),
+                                graph::DimArrayAttr::get(context, ArrayRef<DimAttr>(hi)));
+  ShapeScalars scalars(node);
+  auto extentAt = [&](DimAttr dim) { return node.broadcast(scalars.number(dim), {}, outputs); };
+  bool columnsFirst = node.getInt("storage_order", 0);
+  Value image =
+      node.add(node.mul(node.iota(outputs, 0), extentAt(type.getDim(1))), node.iota(outputs, 1));
+  Value best, place;
+  for (int64_t t = 0; t < taps; ++t) {
+    Value x = padded, at = image, within, isInside;
+    SmallVector<Value> coordinates(rank - 2);
+    int64_t rest = t;
+    for (int64_t d = rank - 3; d >= 0; --d) {
+      int64_t from = rest % window.kernel[d] * window.dilations[d];
+      rest /= window.kernel[d];
+      x = node.cut(x, 2 + d, node.dim(from), outputs[2 + d], window.strides[d]);
+      DimExpr shift = node.dim(from) - DimExpr(window.lo[d]);
+      Value steps = node.mul(node.iota(outputs, 2 + d), double(window.strides[d]));
+      coordinates[d] = node.add(steps, extentAt(shift.get()));
+      Value inside = node.create<graph::AndOp>(
+          node.compare(graph::CompareKind::ge, coordinates[d], node.fillLike(steps, 0)),
+          node.compare(graph::CompareKind::lt, coordinates[d], extentAt(type.getDim(2 + d))));
+      isInside = isInside ? node.create<graph::AndOp>(isInside, inside) : inside;
+    }
+    for (int64_t i = 0; i < rank - 2; ++i) {
+      int64_t d = columnsFirst ? rank - 3 - i : i;
+      within = within ? node.add(node.mul(within, extentAt(type.getDim(2 + d))), coordinates[d])
+                      : coordinates[d];
+      at = node.mul(at, extentAt(type.getDim(2 + d)));
+    }
+    at = node.add(at, within);
+    // Before the first element inside nothing is chosen; its place is below zero.
+    if (!place) {
+      best = x;
+      place = node.choose(isInside, at, node.fillLike(at, -1));
+      continue;
+    }
+    Value isFirst = node.compare(graph::CompareKind::lt, place, node.fillLike(place, 0));
+    Value isLarger =
+        node.create<graph::OrOp>(isFirst, node.compare(graph::CompareKind::gt, x, best));
+    isLarger = node.create<graph::AndOp>(isInside, isLarger);
+    best = node.choose(isLarger, x, best);
+    place = node.choose(isLarger, at, place);
+  }
+  return place;
+}
+
 static LogicalResult importMaxPool(Node &node) {
   Window window;
   if (failed(
           readWindow(node, node.getInts("kernel_shape").value_or(SmallVector<int64_t>()), window)))
     return failure();
-  if (node.proto.output_size() > 1)
-    return node.error("gives indices, which is not supported");
   roundUp(node, window);
-  node.setOutput(pool(node, graph::WindowKind::max, node.input(0), window));
+  Value largest = pool(node, graph::WindowKind::max, node.input(0), window);
+  node.setOutput(largest);
+  if (node.proto.output_size() > 1)
+    node.setOutput(placesOfLargest(node, window, graph::getTensorType(largest).getDims()));
+  return success();
+}
+
+/// (sum of |x|^p)^(1/p) of each window.
+static LogicalResult importLpPool(Node &node) {
+  Window window;
+  int64_t p = node.getInt("p", 2);
+  if (failed(
+          readWindow(node, node.getInts("kernel_shape").value_or(SmallVector<int64_t>()), window)))
+    return failure();
+  if (p < 1)
+    return node.error("has p = " + Twine(p) + ", expected a positive one");
+  roundUp(node, window);
+  Value x = node.create<graph::AbsOp>(node.input(0));
+  auto power = [&](Value value, double exponent) -> Value {
+    return node.create<graph::PowOp>(value, node.fillLike(value, exponent));
+  };
+  if (p > 1)
+    x = p == 2 ? node.mul(x, x) : power(x, double(p));
+  x = pool(node, graph::WindowKind::sum, x, window);
+  if (p > 1)
+    x = p == 2 ? Value(node.create<graph::SqrtOp>(x)) : power(x, 1.0 / double(p));
+  node.setOutput(x);
   return success();
 }
 
@@ -314,10 +401,15 @@ static LogicalResult readGrid(Node &node, SmallVectorImpl<int64_t> &axes, DimLis
     return failure();
   for (int64_t &axis : axes)
     axis += axis < 0 ? rank : 0;
+  if (auto listed = node.attribute("scales"); listed && node.opset < 9) {
+    // Upsample, before its scales became an input.
+    for (float scale : listed->floats())
+      scales.push_back(scale);
+  }
   Value scaleInput = isOld ? node.input(1) : node.input(2);
   std::string policy = node.getString("keep_aspect_ratio_policy", "stretch");
-  if (scaleInput && graph::getTensorType(scaleInput).getElementCount() != 0) {
-    if (failed(readScales(node, scaleInput, scales)))
+  if (!scales.empty() || (scaleInput && graph::getTensorType(scaleInput).getElementCount() != 0)) {
+    if (scales.empty() && failed(readScales(node, scaleInput, scales)))
       return failure();
     if (scales.size() != axes.size())
       return node.error("has " + Twine(scales.size()) + " scales for " + Twine(axes.size()) +
@@ -397,8 +489,10 @@ ArrayRef<Operator> tessera::onnx::windowOperators() {
       {"ConvTranspose", 1, importConvTranspose},
       {"GlobalAveragePool", 1, importGlobalAverage},
       {"GlobalMaxPool", 1, importGlobalMax},
+      {"LpPool", 2, importLpPool},
       {"MaxPool", 1, importMaxPool},
       {"Resize", 10, importResize},
+      {"Upsample", 7, importResize},
   };
   return table;
 }
