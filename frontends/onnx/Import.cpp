@@ -17,8 +17,6 @@ using namespace tessera::onnx;
 namespace {
 /// A subgraph is three messages deep (node, attribute, graph).
 constexpr int kMaxMessageDepth = 3 * kMaxNesting + 16;
-/// Files that nest deeper than that are read up to here, to say so.
-constexpr int kMaxExplainedDepth = 1000;
 /// The newest operator set whose specification was read.
 constexpr int64_t kNewestOpset = 28;
 } // namespace
@@ -261,12 +259,74 @@ static bool parse(StringRef bytes, int depth, ::onnx::ModelProto &model) {
   return model.ParseFromCodedStream(&coded) && coded.ConsumedEntireMessage();
 }
 
+/// Whether subgraphs are nested more than kMaxNesting deep, found without recursion and without
+/// reading anything else: a message is a list of fields, each a key, and a number or a length and
+/// as many bytes.
+static bool nestsTooDeep(StringRef bytes) {
+  enum Kind { Model, Function, Graph, NodeMessage, Attribute };
+  struct Message {
+    size_t end;
+    Kind kind;
+  };
+  static constexpr struct {
+    Kind kind;
+    uint64_t field;
+    Kind inner;
+  } kNested[] = {{Model, 7, Graph},       {Model, 25, Function},       {Function, 7, NodeMessage},
+                 {Graph, 1, NodeMessage}, {NodeMessage, 5, Attribute}, {Attribute, 6, Graph},
+                 {Attribute, 11, Graph}};
+  size_t at = 0;
+  auto number = [&](uint64_t &value) {
+    value = 0;
+    for (unsigned shift = 0; at < bytes.size() && shift < 64; shift += 7) {
+      uint8_t byte = uint8_t(bytes[at++]);
+      value |= uint64_t(byte & 127) << shift;
+      if (byte < 128)
+        return true;
+    }
+    return false;
+  };
+  SmallVector<Message> open = {{bytes.size(), Model}};
+  while (!open.empty()) {
+    if (at >= open.back().end) {
+      open.pop_back();
+      continue;
+    }
+    uint64_t key = 0, size = 0;
+    if (!number(key))
+      return false;
+    switch (key & 7) {
+    case 0:
+      if (!number(size))
+        return false;
+      continue;
+    case 1: at += 8; continue;
+    case 5: at += 4; continue;
+    case 2: break;
+    default: return false;
+    }
+    if (!number(size) || size > bytes.size() - at)
+      return false;
+    const auto *nested = llvm::find_if(kNested, [&](const auto &row) {
+      return row.kind == open.back().kind && row.field == key >> 3;
+    });
+    if (nested == std::end(kNested)) {
+      at += size;
+      continue;
+    }
+    open.push_back({at + size, nested->inner});
+    if (open.size() > size_t(kMaxMessageDepth))
+      return true;
+  }
+  return false;
+}
+
 static LogicalResult readModel(StringRef bytes, ::onnx::ModelProto &model, Location loc) {
   if (bytes.size() > INT32_MAX)
     return emitError(loc) << "the file has more than 2 GiB, the limit of the format; larger "
                              "weights belong into files of their own (external data)";
   if (!parse(bytes, kMaxMessageDepth, model)) {
-    if (::onnx::ModelProto deep; parse(bytes, kMaxExplainedDepth, deep))
+    if (nestsTooDeep(bytes))
       return emitError(loc) << "subgraphs are nested more than " << kMaxNesting
                             << " deep (kMaxNesting)";
     return emitError(loc) << "no complete ONNX model: the file is truncated or damaged";

@@ -110,6 +110,7 @@ CASES = {
     "long-shown": (model([relu("z" * 1000)]), "z...' is defined nowhere"),
     "deep": (nested(40), "subgraphs are nested more than 32 deep (kMaxNesting)"),
     "very-deep": (nested(90), "subgraphs are nested more than 32 deep (kMaxNesting)"),
+    "thousand-deep": (nested(1000), "subgraphs are nested more than 32 deep (kMaxNesting)"),
     "raw-short": (with_input(dims=[4], raw=b"123"), "constant 'c' has 3 bytes of data, its shape needs 16"),
     "raw-long": (with_input(dims=[4], raw=b"1" * 17), "constant 'c' has 17 bytes of data, its shape needs 16"),
     "huge": (with_input(dims=[1 << 40, 1 << 40], raw=b""), "constant 'c' has more bytes than 64 bits can count"),
