@@ -68,6 +68,9 @@ LogicalResult GpuTileOp::verify() {
   if (getUnit() == Unit::Wgmma && int64_t(getRowWarps()) % 4 != 0)
     return emitOpError() << "expected a multiple of 4 warps along rows for wgmma, found "
                          << getRowWarps();
+  // (C3)
+  if (getBulk() && getUnit() != Unit::Wgmma)
+    return emitOpError("expected wgmma beside bulk copies");
   return success();
 }
 

@@ -351,14 +351,17 @@ def Schedule_GpuTileOp : Schedule_Directive<"gpu_tile"> {
     }
     ```
     - (C1) There are at least 2 stages, and warps along rows and columns.
+    With `bulk` the factors that are tensors come as boxes, by copies of one thread that arrive by themselves,
+    where addresses, strides and extents allow that when launching.
     - (C2) For `wgmma` a multiple of 4 warps stand along rows.
+    - (C3) Bulk copies bring what `wgmma` multiplies.
   }];
   let arguments = (ins StrAttr:$rows, StrAttr:$columns, StrAttr:$depth,
                    ConfinedAttr<I64Attr, [IntPositive]>:$row_warps,
                    ConfinedAttr<I64Attr, [IntPositive]>:$column_warps,
-                   ConfinedAttr<I64Attr, [IntMinValue<2>]>:$stages, Schedule_Unit:$unit);
+                   ConfinedAttr<I64Attr, [IntMinValue<2>]>:$stages, Schedule_Unit:$unit, UnitAttr:$bulk);
   let assemblyFormat = [{
-    $rows `,` $columns `,` $depth `warps` $row_warps `,` $column_warps `stages` $stages `by` $unit attr-dict
+    $rows `,` $columns `,` $depth `warps` $row_warps `,` $column_warps `stages` $stages `by` $unit (`bulk` $bulk^)? attr-dict
   }];
   let hasVerifier = 1;
 }

@@ -32,6 +32,33 @@ DeviceLaunch DeviceKernel::launch(uint32_t index) const {
   return result;
 }
 
+DeviceMap DeviceKernel::map(uint32_t index) const {
+  DeviceMap result;
+  std::memcpy(&result,
+              argsOf(image) + size_t(header.args) * sizeof(DeviceArg) +
+                  size_t(header.steps) * sizeof(DeviceStep) +
+                  size_t(header.launches) * sizeof(DeviceLaunch) + size_t(index) * sizeof(result),
+              sizeof(result));
+  return result;
+}
+
+uint32_t DeviceKernel::mapsOf(uint32_t launch) const {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < header.maps; ++i)
+    count += map(i).launch == launch;
+  return count;
+}
+
+// Maps begin at a multiple of 64 bytes.
+static uint32_t firstMapWord(const DeviceKernel &kernel, uint32_t maps) {
+  return (kernel.parameters + maps + 7) / 8 * 8;
+}
+
+uint32_t DeviceKernel::parametersOf(uint32_t launch) const {
+  const uint32_t maps = mapsOf(launch);
+  return maps ? firstMapWord(*this, maps) + maps * kMapWords : parameters;
+}
+
 const char *DeviceKernel::name(uint32_t index) const {
   return reinterpret_cast<const char *>(image) + launch(index).name;
 }
@@ -75,13 +102,14 @@ Status readDeviceImage(const uint8_t *image, uint64_t bytes, DeviceKernel &kerne
     return Status::error(Code::NewerVersion, "its image has version %u, this runtime reads %u",
                          header.version, kDeviceImageVersion);
   if (header.args > kMaxDeviceArgs || header.steps > kMaxDeviceSteps ||
-      header.launches > kMaxDeviceLaunches)
+      header.launches > kMaxDeviceLaunches || header.maps > kMaxDeviceMaps)
     return Status::error(Code::LimitExceeded,
-                         "its image has %u arguments, %u steps and %u launches", header.args,
-                         header.steps, header.launches);
+                         "its image has %u arguments, %u steps, %u launches and %u maps",
+                         header.args, header.steps, header.launches, header.maps);
   const uint64_t tables = sizeof(header) + uint64_t(header.args) * sizeof(DeviceArg) +
                           uint64_t(header.steps) * sizeof(DeviceStep) +
-                          uint64_t(header.launches) * sizeof(DeviceLaunch);
+                          uint64_t(header.launches) * sizeof(DeviceLaunch) +
+                          uint64_t(header.maps) * sizeof(DeviceMap);
   if (header.bytes > bytes || header.bytes <= tables)
     return malformed("its size is wrong");
   const auto isOutside = [&](uint32_t at) { return at < tables || at >= header.bytes; };
@@ -112,6 +140,14 @@ Status readDeviceImage(const uint8_t *image, uint64_t bytes, DeviceKernel &kerne
     for (uint32_t step : launch.extents)
       if (step != kNoStep && step >= header.steps)
         return malformed("an extent of the grid is no step");
+  }
+  for (uint32_t i = 0; i < header.maps; ++i) {
+    const DeviceMap map = kernel.map(i);
+    if (map.launch >= header.launches || map.arg >= header.args)
+      return malformed("a map is of no launch or of no argument");
+    const DeviceArg arg = kernel.arg(map.arg);
+    if (arg.kind == uint32_t(DeviceArgKind::Scalar) || arg.rank < 1 || arg.rank > kMaxMapRank)
+      return malformed("a map is of no tensor with 1 to 5 dimensions");
   }
   return {};
 }
@@ -178,6 +214,46 @@ void fillParameters(const DeviceKernel &kernel, void *const *args, uint64_t *par
       *parameters++ = uint64_t(extentOf(buffer, d));
     for (uint32_t d = 0; d < arg.rank; ++d)
       *parameters++ = uint64_t(int64_t(buffer.dim[arg.rank - 1 - d].stride));
+  }
+}
+
+// What a map can say (CUDA driver API, cuTensorMapEncodeTiled).
+static bool fillRequest(const DeviceArg &arg, const DeviceMap &map, const KernelBuffer &buffer,
+                        MapRequest &request) {
+  constexpr uint64_t mostStride = uint64_t(1) << 40, mostExtent = uint64_t(1) << 32;
+  request.address = reinterpret_cast<uintptr_t>(buffer.host);
+  request.rank = arg.rank;
+  request.elementBytes = arg.elementBytes;
+  request.swizzle = map.swizzle;
+  bool fits = request.address % 16 == 0 && arg.elementBytes <= 4;
+  for (uint32_t d = 0; d < arg.rank; ++d) {
+    const KernelDim &dim = buffer.dim[d];
+    request.extents[d] = uint64_t(dim.extent);
+    request.strides[d] = uint64_t(int64_t(dim.stride) * arg.elementBytes);
+    request.box[d] = map.box[d];
+    const bool isInner = d == 0;
+    fits = fits && dim.extent > 0 && uint64_t(dim.extent) <= mostExtent && dim.stride > 0 &&
+           (isInner ? dim.stride == 1
+                    : request.strides[d] % 16 == 0 && request.strides[d] < mostStride);
+  }
+  return fits;
+}
+
+void fillMaps(const DeviceKernel &kernel, uint32_t launch, void *const *args, MakeMap make,
+              const void *context, uint64_t *parameters) {
+  const uint32_t count = kernel.mapsOf(launch);
+  uint64_t *flag = parameters + kernel.parameters, *to = parameters + firstMapWord(kernel, count);
+  for (uint32_t i = 0; i < kernel.header.maps; ++i) {
+    const DeviceMap map = kernel.map(i);
+    if (map.launch != launch)
+      continue;
+    MapRequest request{};
+    alignas(64) uint64_t made[kMapWords] = {};
+    *flag++ = fillRequest(kernel.arg(map.arg), map,
+                          *static_cast<const KernelBuffer *>(args[map.arg]), request) &&
+              make(context, request, made);
+    std::memcpy(to, made, sizeof(made));
+    to += kMapWords;
   }
 }
 

@@ -140,6 +140,8 @@ bool Block::beginBulk(Thread &thread, const Instruction &x) {
     return false;
   shared.beginArrival(copy.to, size);
   barrier->copies.push_back(copy);
+  if (launch.boxes)
+    ++*launch.boxes;
   return true;
 }
 

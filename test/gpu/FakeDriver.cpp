@@ -6,12 +6,13 @@
 // appears there. What the machine is like:
 //   FAKE_CUDA_VERSION (12040), FAKE_CUDA_DEVICES (1), FAKE_CUDA_CAPABILITY (80),
 //   FAKE_CUDA_FAIL (0; the number of a launch whose kernel fails),
-//   FAKE_CUDA_MEMORY (bytes; 1 GB), FAKE_CUDA_GRAPHS (1; 0: it makes none)
+//   FAKE_CUDA_MEMORY (bytes; 1 GB), FAKE_CUDA_GRAPHS, FAKE_CUDA_MAPS (1; 0: it makes none)
 // fakeCudaCalls("cuLaunchKernel") tells how often that was called.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/device/cuda/Driver.h"
 #include "test/gpu/Machine.h"
+#include "test/gpu/TensorMap.h"
 
 #include <chrono>
 #include <cstdio>
@@ -300,12 +301,25 @@ EXPORT cuLaunchKernel(FunctionRecord *function, unsigned gridX, unsigned gridY, 
     ptx::Launch now = launch;
     for (const auto &[address, bytes] : machine.allocations)
       now.memory.push_back({address, bytes, "an allocation", true, kBias});
+    uint64_t boxes = 0;
+    now.boxes = &boxes;
     const std::string message = ptx::run(*function->program, function->name, now);
+    calls["cp.async.bulk.tensor"] += long(boxes);
     if (!message.empty())
       std::fprintf(stderr, "%s\n", message.c_str());
     machine.hasFailed = !message.empty() || ++machine.launches == setting("FAKE_CUDA_FAIL", 0);
   });
   return 0;
+}
+
+EXPORT cuTensorMapEncodeTiled(void *map, int type, unsigned rank, void *address,
+                              const uint64_t *extents, const uint64_t *strides, const unsigned *box,
+                              const unsigned *, int, int swizzle, int, int) {
+  const bool fits = setting("FAKE_CUDA_MAPS", 1) &&
+                    ptx::encode(*static_cast<ptx::TensorMap *>(map), 1u << type, rank,
+                                reinterpret_cast<uintptr_t>(address), extents, strides, box,
+                                swizzle ? 16u << swizzle : 0);
+  return fits ? rt::cuda::kSuccess : kInvalidValue;
 }
 
 EXPORT cuGetErrorName(Result error, const char **name) {

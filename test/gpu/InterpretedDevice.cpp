@@ -7,6 +7,7 @@
 #include "runtime/device/Device.h"
 #include "runtime/device/Launch.h"
 #include "test/gpu/Machine.h"
+#include "test/gpu/TensorMap.h"
 
 #include <cstdlib>
 #include <cstring>
@@ -75,6 +76,11 @@ rt::Status prepare(const uint8_t *image, uint64_t bytes, void *&kernel) {
   return {};
 }
 
+bool makeMap(const void *, const rt::MapRequest &r, void *map) {
+  return encode(*static_cast<TensorMap *>(map), r.elementBytes, r.rank, r.address, r.extents,
+                r.strides + 1, r.box, r.swizzle);
+}
+
 int32_t launch(void *handle, const rt::KernelContext *, void *, void *const *args,
                rt::Status &error) {
   auto &loaded = *static_cast<Loaded *>(handle);
@@ -82,8 +88,6 @@ int32_t launch(void *handle, const rt::KernelContext *, void *, void *const *arg
   Launch request;
   std::vector<uint64_t> parameters(kernel.parameters);
   rt::fillParameters(kernel, args, parameters.data());
-  request.params.resize(parameters.size() * 8);
-  std::memcpy(request.params.data(), parameters.data(), request.params.size());
   for (uint32_t i = 0; i < kernel.header.args; ++i) {
     const rt::DeviceArg arg = kernel.arg(i);
     if (arg.kind == uint32_t(rt::DeviceArgKind::Scalar))
@@ -101,6 +105,10 @@ int32_t launch(void *handle, const rt::KernelContext *, void *, void *const *arg
       return 0;
     if (isEmpty)
       continue;
+    parameters.resize(kernel.parametersOf(i));
+    rt::fillMaps(kernel, i, args, makeMap, nullptr, parameters.data());
+    request.params.resize(parameters.size() * 8);
+    std::memcpy(request.params.data(), parameters.data(), request.params.size());
     request.dynamicShared = kernel.launch(i).sharedBytes;
     std::memcpy(request.grid, grid.grid, sizeof grid.grid);
     std::memcpy(request.block, grid.block, sizeof grid.block);

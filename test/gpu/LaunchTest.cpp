@@ -19,6 +19,7 @@ struct Image {
                          {DeviceStepKind::Multiply, 0, 1},   {DeviceStepKind::Number, 256, 0},
                          {DeviceStepKind::CeilDivide, 2, 3}, {DeviceStepKind::Max, 4, 1}};
   DeviceLaunch launches[2] = {};
+  DeviceMap map = {1, 0, 128, {64, 2}};
   char names[2][4] = {"abc", "def"};
   char text[8] = "the PTX";
 
@@ -26,7 +27,7 @@ struct Image {
     const auto offset = [&](const char *field) {
       return uint32_t(field - reinterpret_cast<const char *>(this));
     };
-    header = {kDeviceImageMagic, kDeviceImageVersion, sizeof(Image), 3, 6, 2, offset(text)};
+    header = {kDeviceImageMagic, kDeviceImageVersion, sizeof(Image), 3, 6, 2, 1, offset(text)};
     launches[0] = {offset(names[0]), {4, 5, kNoStep, 3, kNoStep, kNoStep}, 0};
     launches[1] = {offset(names[1]), {1, kNoStep, kNoStep, 3, kNoStep, kNoStep}, 1000};
   }
@@ -77,6 +78,29 @@ TEST(DeviceImage, GivesGridAndParameters) {
   const uint64_t expected[] = {0, 3, 100, 120, 1, 10, 0, 7, 1};
   EXPECT_EQ(std::memcmp(parameters, expected, sizeof expected), 0);
   EXPECT_EQ(bytesOf(in, 4), 4u * (2 * 120 + 100));
+  // Launch 1 has a map: 9 parameters, whether it could be made, and from word 16 on the map.
+  EXPECT_EQ(kernel.parametersOf(0), 9u);
+  EXPECT_EQ(kernel.parametersOf(1), 32u);
+  static MapRequest seen;
+  const MakeMap make = [](const void *, const MapRequest &request, void *map) {
+    seen = request;
+    std::memset(map, 7, 128);
+    return true;
+  };
+  uint64_t all[32] = {};
+  fillMaps(kernel, 1, args, make, nullptr, all);
+  EXPECT_EQ(all[9], 1u);
+  EXPECT_EQ(all[15], 0u);
+  EXPECT_EQ(all[16], 0x0707070707070707u);
+  EXPECT_EQ(all[31], 0x0707070707070707u);
+  EXPECT_EQ(seen.extents[0], 100u);
+  EXPECT_EQ(seen.extents[1], 3u);
+  EXPECT_EQ(seen.strides[1], 480u);
+  EXPECT_EQ(seen.box[0], 64u);
+  dims[1].stride = 121; // no multiple of 16 bytes
+  fillMaps(kernel, 1, args, make, nullptr, all);
+  EXPECT_EQ(all[9], 0u);
+  dims[1].stride = 120;
   scalar = 0;
   ASSERT_TRUE(findGrid(kernel, 0, args, grid, isEmpty).ok());
   EXPECT_TRUE(isEmpty);
@@ -105,6 +129,9 @@ TEST(DeviceImage, RefusesDamage) {
   expectRefused([](Image &i) { i.steps[2].kind = DeviceStepKind(9); }, "an unknown step");
   expectRefused([](Image &i) { i.launches[1].extents[0] = 6; }, "no step");
   expectRefused([](Image &i) { i.launches[0].sharedBytes = 1 << 20; }, "1048576 bytes of shared");
+  expectRefused([](Image &i) { i.header.maps = 65; }, "65 maps");
+  expectRefused([](Image &i) { i.map.launch = 2; }, "a map is of no launch");
+  expectRefused([](Image &i) { i.map.arg = 1; }, "a map is of no tensor");
   DeviceKernel kernel;
   EXPECT_FALSE(read(Image(), kernel, 8).ok());
 }

@@ -20,6 +20,7 @@ struct Launch {
   std::vector<uint8_t> params; ///< as the kernel lays them out
   std::vector<Region> memory;
   uint64_t limit = uint64_t(1) << 32; ///< instructions, of all threads
+  uint64_t *boxes = nullptr;          ///< if asked for, counts bulk copies
 };
 
 /// Runs every block of the grid, one after the other. "" or what went wrong: the line of the

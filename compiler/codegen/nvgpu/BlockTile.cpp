@@ -254,8 +254,12 @@ LogicalResult BlockTile::layOut() {
   // Rows of sums are so far apart that the lanes of a warp write to different banks.
   pitch = warpColumns + 8;
   const int64_t sumBytes = sumType.getIntOrFloatBitWidth() / 8;
-  const int64_t bytes = std::max(stepBytes * int64_t(directive.getStages()),
-                                 rowWarps * columnWarps * passRows * pitch * sumBytes);
+  int64_t bytes = std::max(stepBytes * int64_t(directive.getStages()),
+                           rowWarps * columnWarps * passRows * pitch * sumBytes);
+  const bool isBulk = directive.getBulk() && mayBeBoxed(left) && mayBeBoxed(right);
+  barrierOffset = int64_t(llvm::alignTo(bytes, 8));
+  if (isBulk)
+    bytes = barrierOffset + 8 * int64_t(directive.getStages());
   if (bytes > kMostSharedBytes)
     return fail("needs " + Twine(bytes) + " bytes of shared memory, of " + Twine(kMostSharedBytes));
   f.loops = outer;
@@ -275,6 +279,8 @@ LogicalResult BlockTile::layOut() {
   for (Factor *factor : {&left, &right})
     if (factor->argument)
       factor->mayCopy = isAligned(*factor);
+  if (isBulk)
+    addMaps();
   return success();
 }
 
@@ -310,18 +316,40 @@ Value BlockTile::remaining(const Axis &axis, Value outerPosition, Value innerPos
   return arith::SubIOp::create(b, loops.extents.lookup(split.getLoop()).value, position);
 }
 
-/// A step multiplies what came into one of several memories while the next ones fill the others.
+/// Sums begin with what the stage begins with; by bulk copies where there are maps when launching.
 LogicalResult BlockTile::run() {
   auto fill = stage.getDpsInits()[0].getDefiningOp<linalg::FillOp>();
   if (!fill)
     return fail("adds to something that differs from element to element");
+  sums.assign(size_t(warpRows * warpColumns / 32), f.scalars.lookupOrDefault(fill.getInputs()[0]));
+  Value count = inner.extents.lookup(steps.split.getOuter()).value;
+  if (!left.tensorMap)
+    return runCopies(count);
+  Value mayBox = arith::AndIOp::create(b, left.mayBox, right.mayBox);
+  Value mustCopy =
+      arith::XOrIOp::create(b, mayBox, arith::ConstantOp::create(b, b.getBoolAttr(true)));
+  for (bool isBulk : {true, false}) {
+    FailureOr<Values> done =
+        f.guard(isBulk ? mayBox : mustCopy, sums, [&](Values) -> FailureOr<Values> {
+          if (failed(isBulk ? runBulk(count) : runCopies(count)))
+            return failure();
+          return sums;
+        });
+    if (failed(done))
+      return failure();
+    sums = *done;
+  }
+  return success();
+}
+
+/// A step multiplies what came into one of several memories while the next ones fill the others.
+LogicalResult BlockTile::runCopies(Value count) {
   const int64_t stages = directive.getStages();
   const bool isAsync = left.argument || right.argument;
   auto close = [&] {
     if (isAsync)
       NVVM::CpAsyncCommitGroupOp::create(b);
   };
-  Value count = inner.extents.lookup(steps.split.getOuter()).value;
   auto copyIf = [&](Value step, Value buffer) -> LogicalResult {
     Value isThere = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, step, count);
     FailureOr<Values> done = f.guard(isThere, {}, [&](Values) -> FailureOr<Values> {
@@ -337,8 +365,7 @@ LogicalResult BlockTile::run() {
     if (failed(copyIf(index(step), i32(step * stepBytes))))
       return failure();
   Values carried = {i32(0)};
-  carried.append(size_t(warpRows * warpColumns / 32),
-                 f.scalars.lookupOrDefault(fill.getInputs()[0]));
+  carried.append(sums);
   FailureOr<Values> end =
       f.loop(count, carried, [&](Value step, Values values) -> FailureOr<Values> {
         if (isAsync)

@@ -44,6 +44,7 @@ private:
     mlir::AffineMap map;             ///< from the loops of the stage
     Value mayCopy;                   ///< whether all chunks lie at multiples of 16 bytes
     bool isContiguousAcross = false; ///< memory runs along the axis, though chunks do not
+    Value tensorMap, mayBox;         ///< for bulk copies, and whether there is one at launch
   };
 
   /// A place in the tile; index values. Row or column may be unknown.
@@ -60,6 +61,7 @@ private:
   void findMemory(Factor &factor);
   mlir::LogicalResult layOut();
   mlir::LogicalResult run();
+  mlir::LogicalResult runCopies(Value count);
   mlir::LogicalResult storeTile();
   mlir::LogicalResult storeElements(Value firstRow, Value first);
   /// The indices of the loops of the stage: the last ones where a place lies behind them.
@@ -86,6 +88,14 @@ private:
   Values loadElements(const Factor &factor, Value buffer, Value first, int64_t number,
                       int64_t lanes, int64_t step);
 
+  // TileBulk.cpp: by copies of boxes
+  bool mayBeBoxed(const Factor &factor);
+  void addMap(Factor &factor);
+  void addMaps();
+  Value sharedAddress(Value byte);
+  mlir::LogicalResult runBulk(Value count);
+  void beginBoxes(Value step, Value slot);
+
   // TileGroups.cpp: by four warps
   Values beginGroups(Value buffer, Values sums);
   Values finishGroups(Values sums);
@@ -107,7 +117,7 @@ private:
   llvm::SmallVector<std::string> loopNames; ///< of the stage; parallel ones as in the output
   Axis rows, columns, steps;
   Factor left, right; ///< along rows, along columns
-  int64_t stepBytes = 0;
+  int64_t stepBytes = 0, barrierOffset = 0;
   int64_t warpRows = 0, warpColumns = 0; ///< of a warp's part of the tile
   int64_t vector = 0, passRows = 0, pitch = 0;
   int64_t passStride = 0;    ///< from the rows of one pass of a warp to those of the next

@@ -52,9 +52,11 @@ static std::vector<uint8_t> makeImage(LaunchRecord launch, llvm::StringRef text)
   header.args = uint32_t(launch.args.size());
   header.steps = uint32_t(launch.steps.size());
   header.launches = uint32_t(launch.launches.size());
+  header.maps = uint32_t(launch.maps.size());
   uint32_t next = uint32_t(sizeof(header) + launch.args.size() * sizeof(rt::DeviceArg) +
                            launch.steps.size() * sizeof(rt::DeviceStep) +
-                           launch.launches.size() * sizeof(rt::DeviceLaunch));
+                           launch.launches.size() * sizeof(rt::DeviceLaunch) +
+                           launch.maps.size() * sizeof(rt::DeviceMap));
   for (auto [record, name] : llvm::zip_equal(launch.launches, launch.names)) {
     record.name = next;
     next += uint32_t(name.size() + 1);
@@ -70,6 +72,7 @@ static std::vector<uint8_t> makeImage(LaunchRecord launch, llvm::StringRef text)
   append(launch.args.data(), launch.args.size() * sizeof(rt::DeviceArg));
   append(launch.steps.data(), launch.steps.size() * sizeof(rt::DeviceStep));
   append(launch.launches.data(), launch.launches.size() * sizeof(rt::DeviceLaunch));
+  append(launch.maps.data(), launch.maps.size() * sizeof(rt::DeviceMap));
   for (const std::string &name : launch.names)
     append(name.c_str(), name.size() + 1);
   append(text.data(), text.size());

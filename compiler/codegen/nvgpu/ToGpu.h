@@ -14,6 +14,7 @@ namespace tessera::nvgpu {
 struct LaunchRecord {
   std::vector<rt::DeviceArg> args;
   std::vector<rt::DeviceStep> steps;
+  std::vector<rt::DeviceMap> maps;
   std::vector<rt::DeviceLaunch> launches; ///< names as offsets are for the image
   std::vector<std::string> names;         ///< of the functions, one for each launch
 };

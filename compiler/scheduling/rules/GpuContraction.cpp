@@ -232,7 +232,7 @@ bool writeGpuTile(ScheduleWriter &writer, ArrayRef<Operation *> outputs, const R
   const int64_t stepBytes = (tile.rows + tile.columns) * chunks * 16;
   update.gpuTile("row", "column", "inner", tile.rowWarps, tile.columnWarps,
                  tile.isGroup ? std::min(target.sharedBytes / stepBytes, kMostStages) : 3,
-                 tile.isGroup ? schedule::Unit::Wgmma : found->unit);
+                 tile.isGroup ? schedule::Unit::Wgmma : found->unit, /*bulk=*/tile.isGroup);
   return true;
 }
 

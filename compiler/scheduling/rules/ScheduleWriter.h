@@ -63,9 +63,10 @@ public:
   void gpuBlocks(const std::string &loop) { schedule::GpuBlocksOp::create(builder, loc, loop); }
   void gpuThreads(const std::string &loop) { schedule::GpuThreadsOp::create(builder, loc, loop); }
   void gpuTile(const std::string &rows, const std::string &columns, const std::string &depth,
-               int64_t rowWarps, int64_t columnWarps, int64_t stages, schedule::Unit unit) {
+               int64_t rowWarps, int64_t columnWarps, int64_t stages, schedule::Unit unit,
+               bool bulk) {
     schedule::GpuTileOp::create(builder, loc, rows, columns, depth, rowWarps, columnWarps, stages,
-                                unit);
+                                unit, bulk);
   }
   void gpuStream(const std::string &rows, const kernel::StreamTile &tile, schedule::Unit unit) {
     schedule::GpuStreamOp::create(builder, loc, rows, tile.keys, tile.rowWarps, tile.columnWarps,

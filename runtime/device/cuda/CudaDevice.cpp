@@ -231,10 +231,11 @@ Status prepare(const uint8_t *image, uint64_t bytes, void *&kernel) {
     return Status::outOfMemory();
   new (loaded) Loaded{};
   Status status = readDeviceImage(image, bytes, loaded->kernel);
-  if (status.ok() && loaded->kernel.parameters > kMaxParameters)
-    status = Status::error(Code::LimitExceeded,
-                           "it has parameters of %u bytes, a GPU takes 4096 (kMaxParameters)",
-                           loaded->kernel.parameters * 8);
+  for (uint32_t i = 0; status.ok() && i < loaded->kernel.header.launches; ++i)
+    if (const uint32_t words = loaded->kernel.parametersOf(i); words > kMaxParameters)
+      status = Status::error(Code::LimitExceeded,
+                             "it has parameters of %u bytes, a GPU takes 4096 (kMaxParameters)",
+                             words * 8);
   if (status.ok())
     status = with([&](const Driver &driver) { return loadText(driver, *loaded); });
   if (!status.ok()) {
@@ -243,6 +244,20 @@ Status prepare(const uint8_t *image, uint64_t bytes, void *&kernel) {
   }
   kernel = loaded;
   return {};
+}
+
+bool makeMap(const void *context, const MapRequest &request, void *map) {
+  const auto &driver = *static_cast<const Driver *>(context);
+  constexpr unsigned ones[kMaxMapRank] = {1, 1, 1, 1, 1};
+  constexpr int uint8 = 0, uint16 = 1, uint32 = 2; // The driver's numbers, here and below.
+  const int type = request.elementBytes == 1 ? uint8 : request.elementBytes == 2 ? uint16 : uint32;
+  const int swizzle = request.swizzle == 32 ? 1 : request.swizzle == 64 ? 2 : 3;
+  constexpr int notInterleaved = 0, promote128Bytes = 2, zerosOutside = 0;
+  return driver.tensorMapEncode &&
+         driver.tensorMapEncode(
+             map, type, request.rank, reinterpret_cast<void *>(uintptr_t(request.address)),
+             request.extents, request.strides + 1, request.box, ones, notInterleaved, swizzle,
+             promote128Bytes, zerosOutside) == cuda::kSuccess;
 }
 
 int32_t launch(void *handle, const KernelContext *, void *queue, void *const *args, Status &error) {
@@ -256,9 +271,10 @@ int32_t launch(void *handle, const KernelContext *, void *queue, void *const *ar
       TESSERA_TRY(findGrid(loaded.kernel, i, args, grid, isEmpty));
       if (isEmpty)
         continue;
+      fillMaps(loaded.kernel, i, args, makeMap, &driver, parameters);
       TESSERA_TRY(own.launch(driver, loaded.functions[i], loaded.kernel.name(i), grid,
                              loaded.kernel.launch(i).sharedBytes, parameters,
-                             loaded.kernel.parameters));
+                             loaded.kernel.parametersOf(i)));
     }
     return {};
   });

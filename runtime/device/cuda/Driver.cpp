@@ -39,6 +39,10 @@ Status resolve(void *library, const char *path, Driver &driver) {
   hasGraphs = hasGraphs && driver.name;
   TESSERA_CUDA_GRAPH_FUNCTIONS(TESSERA_CUDA_RESOLVE)
 #undef TESSERA_CUDA_RESOLVE
+#define TESSERA_CUDA_RESOLVE(name, symbol, parameters)                                             \
+  driver.name = reinterpret_cast<Result(*) parameters>(::dlsym(library, symbol));
+  TESSERA_CUDA_MAP_FUNCTIONS(TESSERA_CUDA_RESOLVE)
+#undef TESSERA_CUDA_RESOLVE
   if (!hasGraphs)
     driver.graphLaunch = nullptr;
   return {};

@@ -114,11 +114,18 @@ void *const kParameterSize = reinterpret_cast<void *>(2);
   X(graphExecDestroy, "cuGraphExecDestroy", (GraphExec *))                                         \
   X(graphLaunch, "cuGraphLaunch", (GraphExec *, StreamRecord *))
 
+// What a driver may lack: without it, kernels make no bulk copies. CUDA 12.0 has it.
+#define TESSERA_CUDA_MAP_FUNCTIONS(X)                                                              \
+  X(tensorMapEncode, "cuTensorMapEncodeTiled",                                                     \
+    (void *, int, unsigned, void *, const uint64_t *, const uint64_t *, const unsigned *,          \
+     const unsigned *, int, int, int, int))
+
 struct Driver {
 #define TESSERA_CUDA_POINTER(name, symbol, parameters) Result(*name) parameters;
   TESSERA_CUDA_FUNCTIONS(TESSERA_CUDA_POINTER)
   // All of them, or graphLaunch is null.
   TESSERA_CUDA_GRAPH_FUNCTIONS(TESSERA_CUDA_POINTER)
+  TESSERA_CUDA_MAP_FUNCTIONS(TESSERA_CUDA_POINTER)
 #undef TESSERA_CUDA_POINTER
   int version;         // 12040: CUDA 12.4
   int major, minor;    // compute capability of the device

@@ -104,6 +104,15 @@ schedule.func @gpu_tile_c2 for @k {
 
 // -----
 
+schedule.func @gpu_tile_c3 for @k {
+  schedule.update "acc" {
+    // expected-error @+1 {{'schedule.gpu_tile' op expected wgmma beside bulk copies}}
+    schedule.gpu_tile "m", "n", "k" warps 4, 2 stages 3 by mma bulk
+  }
+}
+
+// -----
+
 schedule.func @gpu_stream_c3 for @k {
   schedule.update "acc" {
     // expected-error @+1 {{'schedule.gpu_stream' op expected fma or mma, found wgmma}}
