@@ -35,6 +35,7 @@ void tessera::addGraphPasses(mlir::OpPassManager &passes) {
   passes.addPass(mlir::createCanonicalizerPass());
   passes.addPass(mlir::createLoopInvariantCodeMotionPass());
   passes.addPass(mlir::createCSEPass());
+  passes.addPass(transforms::createGraphUseBounds());
 }
 
 void tessera::addStreamPasses(mlir::OpPassManager &passes, bool forGpu, bool explain) {

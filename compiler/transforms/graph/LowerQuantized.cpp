@@ -8,13 +8,15 @@
 //    integers less their zero points.
 // 3. A bias that was dequantized by that same product is added to the integers.
 // 4. What follows elementwise multiplies by the reciprocals of constants and of scales that
-//    quantize it. All of this is elementwise, so it becomes the epilogue of the product's kernel.
+//    quantize it, and joins constants (AffineChain.h). All of this is elementwise, so it becomes
+//    the epilogue of the product's kernel.
 //
 // Sums are exact, so they differ from those of the model only by what its f32 arithmetic rounds;
 // (3) and (4) round once more or less. A quantized result may be one step off where the quotient
 // lies within this error of a tie.
 
 #include "compiler/reference/Tensor.h"
+#include "compiler/transforms/graph/AffineChain.h"
 #include "compiler/transforms/graph/IntegerProduct.h"
 #include "compiler/transforms/graph/Passes.h"
 #include "compiler/transforms/graph/PlacesElements.h"
@@ -414,24 +416,36 @@ static void invertScale(graph::QuantizeOp quantize) {
     return;
   OpBuilder builder(quantize);
   GraphBuilder b(builder, quantize.getLoc());
-  Value inverse = b.div(b.fillLike(scale, 1), scale);
-  ArrayRef<DimAttr> dims = graph::getTensorType(x).getDims();
-  quantize.getXMutable().assign(b.mul(x, b.broadcast(inverse, asList(quantize.getAxis()), dims)));
+  Value scaled;
+  if (splat) {
+    scaled = multiplyChain(b, x, 1 / splat.getValueAsDouble());
+  } else {
+    Value inverse = b.div(b.fillLike(scale, 1), scale);
+    ArrayRef<DimAttr> dims = graph::getTensorType(x).getDims();
+    scaled = b.mul(x, b.broadcast(inverse, asList(quantize.getAxis()), dims));
+  }
+  quantize.getXMutable().assign(scaled);
   quantize.getScaleMutable().assign(b.fillLike(scale, 1));
 }
 
-/// x / c as x (1/c), c an ordinary number. Gives what stands for the quotient.
-static Value invertDivisor(graph::DivOp div, Value dividend) {
-  auto divisor = llvm::dyn_cast_or_null<FloatAttr>(graph::getSplat(div.getY()));
-  double number = divisor ? divisor.getValueAsDouble() : 0;
-  if (div.getX() != dividend || !isOrdinaryScale(std::fabs(number)))
-    return div.getResult();
-  OpBuilder builder(div);
-  GraphBuilder b(builder, div.getLoc());
-  Value product = b.mul(dividend, 1 / number);
-  div.replaceAllUsesWith(product);
-  div.erase();
-  return product;
+/// x / c as x (1/c), c an ordinary number, and sums and products with such numbers joined with what
+/// stands before. Gives what stands for the result.
+static Value join(Operation *op, Value x) {
+  if (!llvm::isa<graph::AddOp, graph::MulOp, graph::DivOp>(op))
+    return op->getResult(0);
+  bool isLeft = op->getOperand(0) == x;
+  auto constant = llvm::dyn_cast_or_null<FloatAttr>(graph::getSplat(op->getOperand(isLeft)));
+  double number = constant ? constant.getValueAsDouble() : 0;
+  if (!isOrdinaryScale(std::fabs(number)) || (llvm::isa<graph::DivOp>(op) && !isLeft))
+    return op->getResult(0);
+  OpBuilder builder(op);
+  GraphBuilder b(builder, op->getLoc());
+  Value joined = llvm::isa<graph::AddOp>(op)   ? addToChain(b, x, number)
+                 : llvm::isa<graph::MulOp>(op) ? multiplyChain(b, x, number)
+                                               : multiplyChain(b, x, 1 / number);
+  op->getResult(0).replaceAllUsesWith(joined);
+  op->erase();
+  return joined;
 }
 
 /// (4) All that follows from the scaled sums element by element, or only places them.
@@ -454,8 +468,7 @@ void Lowering::requantize(Value scaled) {
                     llvm::isa<graph::DecomposableOpInterface, graph::ConcatOp>(user);
       if (!goesOn || !type || !type.getElementType().isF32())
         continue;
-      auto div = llvm::dyn_cast<graph::DivOp>(user);
-      follow.insert(div ? invertDivisor(div, follow[i]) : user->getResult(0));
+      follow.insert(join(user, follow[i]));
     }
   }
 }

@@ -38,6 +38,17 @@ def GraphRepeatPixels : Pass<"graph-repeat-pixels", "::mlir::ModuleOp"> {
   }];
 }
 
+def GraphUseBounds : Pass<"graph-use-bounds", "::mlir::ModuleOp"> {
+  let summary = "Drops what cares for NaN where numbers are known to be finite";
+  let description = [{
+    What follows from integers and constants by sums, products and comparisons has a bound.
+    ```mlir
+    graph.select (graph.is_nan %x), %c, %x   =>   %x
+    graph.max %x, (a constant %c)            =>   graph.select (graph.compare gt %x, %c), %x, %c
+    ```
+  }];
+}
+
 def GraphSinkShuffles : Pass<"graph-sink-shuffles", "::mlir::ModuleOp"> {
   let summary = "Computes maps of shuffled pixels before they are shuffled";
   let description = [{

@@ -11,7 +11,7 @@
 // CHECK: %[[WHOLE:.*]] = graph.add %[[P]]
 // CHECK: graph.convert %[[WHOLE]] : <[M, 4], si32> -> <[M, 4], f32>
 // CHECK: graph.relu
-// CHECK: %[[R:.*]] = graph.div
+// CHECK: %[[R:.*]] = graph.constant dense<4.000000e+00>
 // CHECK: graph.broadcast %[[R]]
 // CHECK: graph.quantize %{{.*}}, %[[ONE:.*]], %
 

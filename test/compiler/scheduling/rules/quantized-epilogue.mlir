@@ -5,9 +5,10 @@
 
 // An activation that is spelled out reads the sums several times, and so does what clamps them. All of
 // it reads one element at one point: it is computed in registers, and no f32 numbers are stored.
-// Nothing is divided: constants and the scale are multiplied by as their reciprocals.
+// Nothing is divided: what the constant and the scale divide by is one factor.
 // GRAPH: graph.contract
-// GRAPH: %[[INVERSE:.*]] = graph.div
+// GRAPH-NOT: graph.div
+// GRAPH: %[[LAST:.*]] = graph.mul %{{.*}} : <[M, 24], f32>
 // GRAPH-NOT: graph.div
 // GRAPH: graph.quantize
 // CHECK-NOT: schedule.scratch "{{(select|mul|add|min)}}
