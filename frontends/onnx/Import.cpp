@@ -44,6 +44,8 @@ static SmallVector<ArrayRef<Operator>> tablesOf(StringRef domain) {
         sequentialOperators(), shapeOperators(),     signalOperators(),      windowOperators()};
   if (domain == "ai.onnx.preview")
     return {previewOperators()};
+  if (domain == "ai.onnx.preview.training")
+    return {trainingOperators()};
   return {};
 }
 

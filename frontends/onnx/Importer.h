@@ -129,6 +129,8 @@ llvm::ArrayRef<Operator> recurrentOperators();
 llvm::ArrayRef<Operator> einsumOperators();
 /// ai.onnx.preview
 llvm::ArrayRef<Operator> previewOperators();
+/// ai.onnx.preview.training
+llvm::ArrayRef<Operator> trainingOperators();
 
 /// Operators that others are made of; integers are multiplied in their own type.
 LogicalResult importMatMul(Node &node);
