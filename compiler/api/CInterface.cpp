@@ -68,6 +68,8 @@ std::string convert(const tessera_compile_options *given, tessera::CompileOption
     to.quantize = from.quantize;
   if (from.precision)
     to.precision = from.precision;
+  if (from.operators_file)
+    to.operators = from.operators_file;
   if (from.calibration) {
     if (from.calibration->has_max_error && !(from.calibration->max_error >= 0))
       return "calibration: a largest error is a number that is not negative";

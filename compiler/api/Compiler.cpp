@@ -165,7 +165,10 @@ LogicalResult Compilation::parse(StringRef text) {
                 "' is no model that Tessera reads: expected ONNX or the textual IR "
                 "(graph.func ...)");
   }
-  module = parseModel(text, path, folder, context, options.checkOnly ? &importReport : nullptr);
+  module = parseModel(text, path, folder, context, options.checkOnly ? &importReport : nullptr,
+                      options.operators);
+  if (!module && !options.checkOnly)
+    listOtherUnsupported(text, path, folder, options.operators, result.error);
   return success(bool(module));
 }
 

@@ -57,6 +57,8 @@ struct CompileOptions {
   /// type. "": nothing is.
   std::string precision;
   bool report = false; ///< fills CompileResult::report
+  /// A file with functions in the textual IR for operators of an ONNX model: @"com.example.Gate".
+  std::string operators;
 };
 
 /// Nodes of a model that cannot be compiled, for one reason.

@@ -4,6 +4,7 @@
 #include "dialects/graph/Graph.h"
 #include "dialects/graph/WeightStore.h"
 #include "frontends/onnx/Import.h"
+#include "frontends/onnx/Names.h"
 
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Verifier.h"
@@ -33,7 +34,7 @@ ErrorCollector::ErrorCollector(MLIRContext &context, std::string &text, const st
 
 bool tessera::looksLikeModel(StringRef bytes) {
   // Text has no zero bytes, and a model in text at least one op or type of the graph dialect.
-  return onnx::looksLikeOnnx(bytes) || (!bytes.contains('\0') && bytes.contains("graph."));
+  return tessera::onnx::looksLikeOnnx(bytes) || (!bytes.contains('\0') && bytes.contains("graph."));
 }
 
 /// Fails where the text nests too deeply. Brackets in strings and comments do not count.
@@ -61,22 +62,75 @@ static LogicalResult checkTextNesting(StringRef text, StringRef path, MLIRContex
   return success();
 }
 
+static OwningOpRef<ModuleOp> parseText(StringRef text, StringRef path, MLIRContext &context) {
+  if (failed(checkTextNesting(text, path, context)))
+    return {};
+  llvm::SourceMgr sources;
+  sources.AddNewSourceBuffer(llvm::MemoryBuffer::getMemBufferCopy(text, path), llvm::SMLoc());
+  return parseSourceFile<ModuleOp>(sources, &context);
+}
+
+/// The functions of a file; null after an error.
+static OwningOpRef<ModuleOp> parseOperators(const std::string &path, MLIRContext &context) {
+  auto file = llvm::MemoryBuffer::getFile(path);
+  auto error = [&] {
+    return emitError(UnknownLoc::get(&context)) << "--ops: cannot read '" << path << "': ";
+  };
+  if (!file) {
+    error() << file.getError().message();
+    return {};
+  }
+  StringRef text = (*file)->getBuffer();
+  if (tessera::onnx::looksLikeOnnx(text) || !looksLikeModel(text)) {
+    error() << "expected functions in the textual IR (graph.func @\"com.example.Gate\" ...)";
+    return {};
+  }
+  OwningOpRef<ModuleOp> module = parseText(text, path, context);
+  return module && succeeded(verify(*module)) ? std::move(module) : nullptr;
+}
+
 OwningOpRef<ModuleOp> tessera::parseModel(StringRef bytes, const std::string &path,
                                           StringRef folder, MLIRContext &context,
-                                          onnx::ImportReport *report) {
+                                          tessera::onnx::ImportReport *report,
+                                          const std::string &operators) {
   auto *dialect = context.getOrLoadDialect<graph::GraphDialect>();
   dialect->getWeightStore().setFolder(folder.empty() ? "." : folder);
   OwningOpRef<ModuleOp> module;
-  if (onnx::looksLikeOnnx(bytes)) {
-    module = onnx::importOnnx(bytes, path, context, report);
-  } else {
-    if (failed(checkTextNesting(bytes, path, context)))
+  if (tessera::onnx::looksLikeOnnx(bytes)) {
+    OwningOpRef<ModuleOp> library;
+    if (!operators.empty() && !(library = parseOperators(operators, context)))
       return {};
-    llvm::SourceMgr sources;
-    sources.AddNewSourceBuffer(llvm::MemoryBuffer::getMemBufferCopy(bytes, path), llvm::SMLoc());
-    module = parseSourceFile<ModuleOp>(sources, &context);
+    module =
+        tessera::onnx::importOnnx(bytes, path, context, report, library ? *library : ModuleOp());
+  } else if (!operators.empty()) {
+    emitError(UnknownLoc::get(&context))
+        << "--ops is for ONNX models; in the textual IR graph.call names a function of the file";
+    return {};
+  } else {
+    module = parseText(bytes, path, context);
   }
   if (module && failed(verify(*module)))
     return {};
   return module;
+}
+
+void tessera::listOtherUnsupported(StringRef bytes, const std::string &path, StringRef folder,
+                                   const std::string &operators, std::string &errors) {
+  if (!tessera::onnx::looksLikeOnnx(bytes))
+    return;
+  // Read again, going on where that is possible: only who is refused pays for it.
+  MLIRContext context(MLIRContext::Threading::DISABLED);
+  std::string again;
+  ErrorCollector collector(context, again, path);
+  tessera::onnx::ImportReport report;
+  parseModel(bytes, path, folder, context, &report, operators);
+  for (const tessera::onnx::UnsupportedOperator &row : report.unsupported) {
+    std::string line = path + ": node " + tessera::onnx::quoted(row.firstNode) + " (" + row.name +
+                       "): " + row.reason;
+    if (StringRef(errors).contains(line))
+      continue;
+    if (row.count > 1)
+      line += "; " + std::to_string(row.count - 1) + " more such nodes";
+    errors += line + "\n";
+  }
 }

@@ -19,9 +19,16 @@ bool looksLikeModel(llvm::StringRef bytes);
 
 /// The verified graph of a model, null after an error was emitted. Files that it refers to are
 /// looked for in `folder`. A report (or null) collects what of an ONNX model is unsupported.
+/// `operators` is a file of functions for operators of an ONNX model, or "".
 mlir::OwningOpRef<mlir::ModuleOp> parseModel(llvm::StringRef bytes, const std::string &path,
                                              llvm::StringRef folder, mlir::MLIRContext &context,
-                                             onnx::ImportReport *report = nullptr);
+                                             onnx::ImportReport *report = nullptr,
+                                             const std::string &operators = {});
+
+/// After an ONNX model was refused: appends to the errors, one a line, what else in the whole model
+/// is not supported.
+void listOtherUnsupported(llvm::StringRef bytes, const std::string &path, llvm::StringRef folder,
+                          const std::string &operators, std::string &errors);
 
 /// Appends the errors of a context to a text while it lives: "file:line:column: sentence", one a
 /// line; "file: sentence" where there are no lines.

@@ -33,7 +33,7 @@ extern "C" {
 #endif
 
 /* Raised when something here is added; nothing is ever removed or changed. */
-#define TESSERA_COMPILER_API_VERSION 8
+#define TESSERA_COMPILER_API_VERSION 9
 
 typedef int32_t tessera_compile_code;
 enum {
@@ -140,6 +140,10 @@ typedef struct tessera_compile_options {
   const char *precision;
   /* Since version 8. 1: tessera_compilation_report says what was decided, and why. */
   uint32_t report;
+  /* Since version 9. Functions in the textual IR for operators of an ONNX model, named as they are:
+   * graph.func @"com.example.Gate"(...). A node's inputs are the first arguments; those behind them
+   * take the attributes of their names. NULL: none. */
+  const char *operators_file;
 } tessera_compile_options;
 
 typedef struct tessera_compilation tessera_compilation;

@@ -64,7 +64,9 @@ LogicalResult Importer::importNode(const ::onnx::NodeProto &proto, OpBuilder &bu
   Node node(*this, builder, loc, proto, opsetOf(proto));
   if (std::string reason = whyUnknown(proto); !reason.empty())
     return node.error(reason);
-  const Operator *found = findOperator(proto.domain(), proto.op_type());
+  // A function of the user hides an operator of Tessera's.
+  graph::FuncOp custom = customs.lookup(qualifiedName(proto));
+  const Operator *found = custom ? nullptr : findOperator(proto.domain(), proto.op_type());
   for (const std::string &name : proto.input()) {
     if (name.empty()) {
       node.inputs.push_back({});
@@ -76,12 +78,13 @@ LogicalResult Importer::importNode(const ::onnx::NodeProto &proto, OpBuilder &bu
     node.inputs.push_back(value);
   }
   // The specification's required inputs: every operator but these reads its first one.
-  bool needsInput = proto.op_type() != "Constant" && proto.op_type() != "Loop";
+  bool needsInput = !custom && proto.op_type() != "Constant" && proto.op_type() != "Loop";
   if (needsInput && !node.input(0))
     return node.error("has no first input");
   Block *block = builder.getInsertionBlock();
   Operation *before = block->empty() ? nullptr : &block->back();
-  if (failed(found->import(node)) || failed(node.checkAttributes()))
+  if (failed(custom ? importCustom(node, custom) : found->import(node)) ||
+      failed(node.checkAttributes()))
     return failure();
   if (std::string why = std::exchange(misfit, {}); !why.empty())
     return node.error(why);
@@ -171,10 +174,9 @@ LogicalResult Importer::importInputs(const ::onnx::GraphProto &graph) {
   return success();
 }
 
-LogicalResult Importer::importMain(const ::onnx::GraphProto &graph) {
-  if (!report && failed(checkOperators(graph)))
-    return failure();
-  if (failed(importInputs(graph)))
+LogicalResult Importer::importMain(const ::onnx::GraphProto &graph, ModuleOp library) {
+  if (failed(importInputs(graph)) || (library && failed(addCustomOperators(library))) ||
+      (!report && failed(checkOperators(graph))))
     return failure();
   OpBuilder builder = OpBuilder::atBlockBegin(&function.getBody().front());
   if (failed(importInitializers(graph, builder)) || failed(importNodes(graph, builder)))
@@ -368,7 +370,8 @@ static FailureOr<int64_t> opsetOfModel(const ::onnx::ModelProto &model, Location
 }
 
 OwningOpRef<ModuleOp> tessera::onnx::importOnnx(StringRef bytes, StringRef fileName,
-                                                MLIRContext &context, ImportReport *report) {
+                                                MLIRContext &context, ImportReport *report,
+                                                ModuleOp operators) {
   context.loadDialect<graph::GraphDialect>();
   Location loc = NameLoc::get(StringAttr::get(&context, fileName));
   ::onnx::ModelProto model;
@@ -382,7 +385,7 @@ OwningOpRef<ModuleOp> tessera::onnx::importOnnx(StringRef bytes, StringRef fileN
   OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
   if (report)
     report->opset = *opset;
-  if (failed(Importer(*module, *opset, opsets, report).importMain(model.graph())))
+  if (failed(Importer(*module, *opset, opsets, report).importMain(model.graph(), operators)))
     return nullptr;
   return module;
 }

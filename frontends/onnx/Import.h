@@ -35,10 +35,13 @@ struct ImportReport {
 /// The model as one graph.func @main, or null after errors were emitted. Extents that the model
 /// leaves open are symbols: its own names (`dim_param`), or made from the input's name. `fileName`
 /// is for messages. With a report the import goes on after nodes that are not supported, as far as
-/// what they compute is not needed; it gives null when there were any, without errors.
+/// what they compute is not needed; it gives null when there were any, without errors. `operators`
+/// (or null) has functions for operators, named as they are: @"com.example.Gate"; such a function
+/// hides an operator of Tessera's.
 mlir::OwningOpRef<mlir::ModuleOp> importOnnx(llvm::StringRef bytes, llvm::StringRef fileName,
                                              mlir::MLIRContext &context,
-                                             ImportReport *report = nullptr);
+                                             ImportReport *report = nullptr,
+                                             mlir::ModuleOp operators = nullptr);
 
 } // namespace tessera::onnx
 

@@ -154,7 +154,8 @@ public:
            ImportReport *report = nullptr)
       : module(module), opset(opset), opsets(opsets), report(report) {}
 
-  LogicalResult importMain(const ::onnx::GraphProto &graph);
+  /// `library` has functions for operators (CustomOps.cpp), or is null.
+  LogicalResult importMain(const ::onnx::GraphProto &graph, mlir::ModuleOp library);
   /// The nodes of a branch or body at the builder's place; `arguments` are its inputs.
   LogicalResult importSubgraph(const ::onnx::GraphProto &graph, mlir::OpBuilder &builder,
                                mlir::ValueRange arguments, llvm::SmallVectorImpl<Value> &results);
@@ -174,6 +175,8 @@ private:
   LogicalResult importInitializers(const ::onnx::GraphProto &graph, mlir::OpBuilder &builder);
   LogicalResult importNodes(const ::onnx::GraphProto &graph, mlir::OpBuilder &builder);
   LogicalResult importNode(const ::onnx::NodeProto &node, mlir::OpBuilder &builder);
+  LogicalResult importCustom(Node &node, graph::FuncOp callee);
+  LogicalResult addCustomOperators(mlir::ModuleOp library);
 
   // What is not supported (Unsupported.cpp).
   /// Why no operator of ours reads the node; "" when one does.
@@ -195,6 +198,7 @@ private:
   int64_t opset;
   const NodeOpsets &opsets; ///< of nodes that came out of functions
   graph::FuncOp function;
+  llvm::StringMap<graph::FuncOp> customs; ///< by qualified name: functions of the user
   llvm::StringMap<Value> values;
   llvm::SmallVector<std::string> order; ///< of definition: names of a branch end with it
   ImportReport *report;

@@ -13,6 +13,11 @@ using namespace tessera::onnx;
 static constexpr size_t kMaxRows = 1000;
 
 std::string Importer::whyUnknown(const ::onnx::NodeProto &node) const {
+  if (customs.contains(qualifiedName(node)))
+    return {};
+  if (!customs.empty() && !isDefaultDomain(node.domain()) &&
+      !findOperator(node.domain(), node.op_type()))
+    return "the file of --ops has no function @\"" + qualifiedName(node) + "\"";
   if (!isKnownDomain(node.domain()))
     return "operators of domain " + quoted(node.domain()) + " are not supported";
   int64_t opset = opsetOf(node);

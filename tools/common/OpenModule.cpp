@@ -39,6 +39,7 @@ std::string compileModel(const std::string &path, const OpenOptions &options,
   compile.dim_count = uint32_t(dims.size());
   compile.quantize = options.quantize.empty() ? nullptr : options.quantize.c_str();
   compile.precision = options.precision.empty() ? nullptr : options.precision.c_str();
+  compile.operators_file = options.operators.empty() ? nullptr : options.operators.c_str();
   compile.progress = Progress::show;
   compile.user = &progress;
   compilation.reset(compiler->compile_file(path.c_str(), &compile));
@@ -78,6 +79,9 @@ std::string openModule(const std::string &path, const OpenOptions &options, Modu
     if (!options.precision.empty())
       return "--precision is for models; that of the module '" + path +
              "' was chosen when it was compiled";
+    if (!options.operators.empty())
+      return "--ops is for models; the operators of the module '" + path +
+             "' were compiled with it";
     if (!options.dims.empty())
       return "--dim is for models; the extents of the module '" + path +
              "' were chosen when it was "

@@ -28,6 +28,7 @@ struct OpenOptions {
   std::string quantize;                // how weights are stored; models only
   bool isQuiet = false;                // no progress
   std::string precision;               // what operands of products are rounded to; models only
+  std::string operators;               // file of functions for operators; models only
 };
 
 // By content; true also for what cannot be opened: the loader says why.

@@ -239,6 +239,8 @@ std::unique_ptr<Module> compileModel(const CompileArguments &arguments) {
   options.cache_folder = arguments.cache.is_none() ? nullptr : cache.c_str();
   options.quantize = quantize.empty() ? nullptr : quantize.c_str();
   options.precision = precision.empty() ? nullptr : precision.c_str();
+  const std::string operators = optionalPath(arguments.operators);
+  options.operators_file = operators.empty() ? nullptr : operators.c_str();
   const Samples samples(arguments.calibration);
   tessera_calibration calibration{};
   calibration.size = sizeof(calibration);
@@ -267,9 +269,11 @@ std::unique_ptr<Module> compileModel(const CompileArguments &arguments) {
   return result;
 }
 
-nb::list checkModel(nb::handle model, nb::handle folder) {
+nb::list checkModel(nb::handle model, nb::handle folder, nb::handle operators) {
+  const std::string file = optionalPath(operators);
   tessera_compile_options options{};
   options.size = sizeof(options);
+  options.operators_file = file.empty() ? nullptr : file.c_str();
   options.check_only = 1;
   const tools::Compilation compilation = compile(model, optionalPath(folder), options);
   const tools::CompilerLibrary &library = compiler();

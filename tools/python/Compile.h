@@ -19,12 +19,13 @@ struct CompileArguments {
   nb::handle calibration; // None, or a sequence of mappings from inputs to arrays
   nb::handle maxError;    // None, or a number
   nb::handle method;      // None, or how ranges are chosen
+  nb::handle operators;   // None, or a path
   bool weightsPerTensor = false;
   uint32_t jobs = 0, threads = 0;
 };
 
 std::unique_ptr<Module> compileModel(const CompileArguments &arguments);
-nb::list checkModel(nb::handle model, nb::handle folder);
+nb::list checkModel(nb::handle model, nb::handle folder, nb::handle operators);
 std::unique_ptr<Module> loadModule(nb::handle source, nb::handle variant, const std::string &device,
                                    uint32_t threads);
 

@@ -165,16 +165,16 @@ NB_MODULE(_tessera, m) {
       [](nb::object model, nb::object target, nb::object dims, nb::object schedule,
          nb::object cache, nb::object folder, nb::object progress, nb::object quantize,
          nb::object precision, nb::object calibration, nb::object maxError, nb::object method,
-         bool weightsPerTensor, uint32_t jobs, uint32_t threads) {
+         nb::object ops, bool weightsPerTensor, uint32_t jobs, uint32_t threads) {
         return compileModel({model, target, dims, schedule, cache, folder, progress, quantize,
-                             precision, calibration, maxError, method, weightsPerTensor, jobs,
+                             precision, calibration, maxError, method, ops, weightsPerTensor, jobs,
                              threads});
       },
       "model"_a, nb::kw_only(), "target"_a = nb::none(), "dims"_a = nb::none(),
       "schedule"_a = nb::none(), "cache"_a = nb::none(), "folder"_a = nb::none(),
       "progress"_a = nb::none(), "quantize"_a = nb::none(), "precision"_a = nb::none(),
       "calibration"_a = nb::none(), "max_error"_a = nb::none(), "calibration_method"_a = nb::none(),
-      "weights_per_tensor"_a = false, "jobs"_a = 0, "threads"_a = 0,
+      "ops"_a = nb::none(), "weights_per_tensor"_a = false, "jobs"_a = 0, "threads"_a = 0,
       nb::sig(
           "def compile(model: str | os.PathLike[str] | bytes, *, target: str | "
           "collections.abc.Sequence[str] | None = None, dims: collections.abc.Mapping[str, int] | "
@@ -184,7 +184,8 @@ NB_MODULE(_tessera, m) {
           "None, precision: str | None = None, calibration: "
           "collections.abc.Iterable[collections.abc.Mapping[str, typing.Any]] | "
           "None = None, max_error: float | None = None, calibration_method: str | None "
-          "= None, weights_per_tensor: bool = False, jobs: int = 0, threads: int = 0) -> "
+          "= None, ops: str | os.PathLike[str] | None = None, weights_per_tensor: bool = False, "
+          "jobs: int = 0, threads: int = 0) -> "
           "Module"),
       "Compiles a model file, or a model's bytes: ONNX or the textual IR.\n\n"
       "target: \"host\" (default), \"x86-64-v3\", ..., or several. dims: values for symbolic "
@@ -203,7 +204,10 @@ NB_MODULE(_tessera, m) {
       "at most this; calibration_method says how ranges are chosen (\"min-max\", "
       "\"percentile=99.9\",\n\"entropy\"), weights_per_tensor gives a weight one scale instead of "
       "one for each output. What\ncame of it stands in the module's report. precision: \"bf16\" or "
-      "\"f16\" rounds the operands of products to it. jobs: "
+      "\"f16\" rounds the operands of products to it. "
+      "ops: a\nfile of functions in the textual IR for operators of an ONNX model, named as they "
+      "are: "
+      "graph.func @\"com.example.Gate\"(...). jobs: "
       "kernels compiled at a time. threads: that compute in a run; 0: all "
       "CPUs.");
   m.def(
@@ -218,11 +222,14 @@ NB_MODULE(_tessera, m) {
       "Loads a module (.tsm) from a file or from bytes. device: \"cpu\", \"cuda\" (the first GPU; "
       "for\nmodules compiled with the target cuda:sm_80), or \"null\", which computes nothing.");
   m.def(
-      "check", [](nb::object model, nb::object folder) { return checkModel(model, folder); },
-      "model"_a, nb::kw_only(), "folder"_a = nb::none(),
+      "check",
+      [](nb::object model, nb::object folder, nb::object ops) {
+        return checkModel(model, folder, ops);
+      },
+      "model"_a, nb::kw_only(), "folder"_a = nb::none(), "ops"_a = nb::none(),
       nb::sig(
           "def check(model: str | os.PathLike[str] | bytes, *, folder: str | os.PathLike[str] | "
-          "None = None) -> list[dict[str, typing.Any]]"),
+          "None = None, ops: str | os.PathLike[str] | None = None) -> list[dict[str, typing.Any]]"),
       "What of a model is not supported: operator, opset, count, first_node, reason; empty: "
       "nothing.");
 }

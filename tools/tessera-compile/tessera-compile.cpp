@@ -26,7 +26,8 @@ const char *const kExamples = R"(  tessera-compile model.onnx -o model.tsm
 )";
 
 struct Options {
-  std::string model, output, emit = "module", schedule, cache, verifyEach, quantize, precision;
+  std::string model, output, emit = "module", schedule, cache, verifyEach, quantize, precision,
+                             operators;
   std::string calibration, calibrationMethod, page;
   std::optional<double> maxError;
   bool weightsPerTensor = false;
@@ -84,6 +85,11 @@ void describe(CommandLine &line, Options &options) {
       ->group(line.more);
   line.add_flag("--weights-per-tensor", options.weightsPerTensor,
                 "int8: one scale for a weight, not one for each output channel")
+      ->group(line.more);
+  line.add_option("--ops", options.operators,
+                  "functions in the textual IR for operators of an ONNX model, named as they are: "
+                  "graph.func @\"com.example.Gate\"(%x, %alpha); a node's inputs are the first "
+                  "arguments, those behind them take its attributes of their names")
       ->group(line.more);
   line.add_option("--schedule", options.schedule,
                   "schedules that replace the default ones (from --emit schedule)")
@@ -345,6 +351,7 @@ int run(const Options &options) {
   compile.verify_numerically = !options.verifyEach.empty();
   compile.quantize = options.quantize.empty() ? nullptr : options.quantize.c_str();
   compile.precision = options.precision.empty() ? nullptr : options.precision.c_str();
+  compile.operators_file = options.operators.empty() ? nullptr : options.operators.c_str();
   tessera_calibration calibration{};
   calibration.size = sizeof(calibration);
   calibration.samples = calibrationFolder.samples().data();

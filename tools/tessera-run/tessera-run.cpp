@@ -34,6 +34,10 @@ void describe(CommandLine &line, Options &options) {
   line.add_option("--precision", options.open.precision,
                   "bf16 or f16: products of a model multiply operands rounded to it")
       ->group(line.more);
+  line.add_option("--ops", options.open.operators,
+                  "functions in the textual IR for operators of an ONNX model: "
+                  "graph.func @\"com.example.Gate\"")
+      ->group(line.more);
   line.add_option("--device", options.open.device, "cpu, cuda, or null: everything but the kernels")
       ->group(line.more);
   line.add_flag("--reference", options.reference,
@@ -53,6 +57,10 @@ std::string run(Options &options) {
   if (options.reference) {
     if (run.json || !run.profile.empty() || run.timeout)
       return "--reference gives no --json, --profile or --timeout: leave them out";
+    if (!options.open.operators.empty())
+      return "--reference takes no --ops: tessera-compile --ops ... --emit graph writes a model "
+             "that it "
+             "takes";
     return runReference({options.model, run.inputs, run.outputs, options.open.dims,
                          options.open.quantize, options.open.precision, run.repeat, run.elements});
   }
