@@ -72,6 +72,23 @@ LogicalResult Importer::checkOperators(const ::onnx::GraphProto &graph) {
   return success(found.unsupported.empty());
 }
 
+/// A branch that could not be imported ends the import of its node: what the other ones hold is
+/// noted here, each node once. `before` is what the report held before the node.
+static void addMissing(const ImportReport &inside, ArrayRef<UnsupportedOperator> before,
+                       ImportReport &into) {
+  for (const UnsupportedOperator &row : inside.unsupported) {
+    auto isSame = [&](const UnsupportedOperator &other) {
+      return other.name == row.name && other.reason == row.reason;
+    };
+    const auto *prior = llvm::find_if(before, isSame);
+    size_t count = row.count + (prior == before.end() ? 0 : prior->count);
+    if (auto found = llvm::find_if(into.unsupported, isSame); found != into.unsupported.end())
+      found->count = std::max(found->count, count);
+    else if (into.unsupported.size() < kMaxRows)
+      into.unsupported.push_back(row);
+  }
+}
+
 void Importer::tryNode(const ::onnx::NodeProto &node, OpBuilder &builder) {
   ++report->nodes;
   report->operators[labelOf(node)] = qualifiedName(node);
@@ -100,6 +117,12 @@ void Importer::tryNode(const ::onnx::NodeProto &node, OpBuilder &builder) {
     lookInside();
     return giveUp();
   }
+  const bool hasSubgraphs = llvm::any_of(node.attribute(), [](const auto &attribute) {
+    return attribute.has_g() || attribute.graphs_size();
+  });
+  std::vector<UnsupportedOperator> before;
+  if (hasSubgraphs)
+    before = report->unsupported;
   std::string reason;
   ScopedDiagnosticHandler handler(module.getContext(), [&](Diagnostic &diagnostic) {
     if (reason.empty())
@@ -109,6 +132,14 @@ void Importer::tryNode(const ::onnx::NodeProto &node, OpBuilder &builder) {
   if (succeeded(importNode(node, builder)))
     return;
   giveUp();
+  ImportReport inside;
+  for (const ::onnx::AttributeProto &attribute : node.attribute()) {
+    if (attribute.has_g())
+      findUnknown(attribute.g(), inside);
+    for (const ::onnx::GraphProto &subgraph : attribute.graphs())
+      findUnknown(subgraph, inside);
+  }
+  addMissing(inside, before, *report);
   // Without a message the reason stands inside: a subgraph that holds an unsupported node.
   if (reason.empty())
     return;
