@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from test_attention import compiled, tool
 
+import tessera
+
 
 def variance(rows, element="f32"):
     dims, kept = (f"[{rows}, N]", f"[{rows}]") if rows else ("[N]", "[]")
@@ -72,3 +74,25 @@ def test_norm_of_long_rows():
         if rows:
             wanted = (exact - exact.mean(1, keepdims=True)) / np.sqrt(exact.var(1, keepdims=True) + 1e-5)
             assert np.abs(got - wanted).max() < 1e-5
+
+
+@pytest.mark.parametrize("dims, groups", [((2, 4, 601, 701), 2), ((1, 3, 1024, 900), 3), ((2, 6, 70, 61), 2)], ids=str)
+def test_group_norm(dims, groups, tmp_path):
+    """ONNX's GroupNormalization and InstanceNormalization of large pictures (one read) and of a small one (rows in the cache)."""
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto, helper
+    rng = np.random.default_rng(6)
+    x = (rng.standard_normal(dims) * 3 + 2).astype(np.float32)
+    scale, shift = (rng.standard_normal(dims[1]).astype(np.float32) for _ in range(2))
+    weights = [onnx.numpy_helper.from_array(scale, "s"), onnx.numpy_helper.from_array(shift, "b")]
+    nodes = [helper.make_node("GroupNormalization", ["x", "s", "b"], ["g"], num_groups=groups, epsilon=1e-5),
+             helper.make_node("InstanceNormalization", ["x", "s", "b"], ["i"], epsilon=1e-5)]
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, dims) for name in ("x", "g", "i")]
+    model = helper.make_model(helper.make_graph(nodes, "norms", ports[:1], ports[1:], weights),
+                              opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    got = both(tessera.compile(model.SerializeToString()), x)
+    affine = (scale.reshape(1, -1, 1, 1), shift.reshape(1, -1, 1, 1))
+    for name, parts in (("g", groups), ("i", dims[1])):
+        rows = x.astype(np.float64).reshape(dims[0], parts, -1)
+        normal = (rows - rows.mean(-1, keepdims=True)) / np.sqrt(rows.var(-1, keepdims=True) + 1e-5)
+        np.testing.assert_allclose(got[name], normal.reshape(dims) * affine[0] + affine[1], rtol=1e-4, atol=1e-4)

@@ -131,9 +131,14 @@ struct GraphFormStreams : tessera::transforms::impl::GraphFormStreamsBase<GraphF
   }
 
   bool formFrom(graph::ReduceOp reduce) {
-    seen.insert(reduce);
+    Operation *op = reduce;
+    seen.insert(op);
     if (reduce.getKind() == graph::ReduceKind::max)
       return form(reduce, std::make_unique<MaximumChain>(reduce, roundedWeights));
+    if (longRows && reduce.getKind() == graph::ReduceKind::sum && joinLongAxes(reduce)) {
+      seen.erase(op); // It is gone.
+      return true;
+    }
     if (longRows && reduce.getKind() == graph::ReduceKind::sum)
       return form(reduce, std::make_unique<MomentChain>(reduce));
     return false;

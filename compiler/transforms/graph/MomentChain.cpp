@@ -14,6 +14,83 @@ using namespace tessera;
 using namespace tessera::transforms;
 using graph::DimAttr;
 
+/// Why rows stay in the cache, where they are read from memory once however often they are read
+/// (and rows are what there are threads for); "": they do not.
+static std::string whyCached(ArrayRef<DimAttr> kept, DimAttr extent, Type element) {
+  constexpr int64_t kCachedBytes = 2 << 20;
+  if (!extent.isConstant()) {
+    bool isOne = llvm::all_of(kept, [](DimAttr dim) { return dim.getConstant() == 1; });
+    return isOne ? "" : "has rows of a size that is not known, which may stay in the cache";
+  }
+  int64_t bytes = element.isF64() ? 8 : 4;
+  if (std::min<int64_t>(extent.getValue(), 1 << 30) * bytes <= kCachedBytes)
+    return "has rows of " + std::to_string(extent.getValue()) +
+           " elements, which stay in the cache";
+  return "";
+}
+
+graph::ReduceOp transforms::joinLongAxes(graph::ReduceOp total) {
+  Value x = total.getX();
+  ArrayRef<DimAttr> dims = dimsOf(x);
+  ArrayRef<int64_t> axes = total.getAxes();
+  const size_t rank = dims.size() - std::min(axes.size(), dims.size());
+  auto isTrailing = [&](ArrayRef<int64_t> given) {
+    return llvm::equal(given, llvm::seq<int64_t>(rank, dims.size()));
+  };
+  ArrayRef<DimAttr> kept = dims.take_front(rank);
+  Type element = graph::getTensorType(x).getElementType();
+  DimAttr extent = graph::multiplyDims(total.getContext(), dims.drop_front(rank));
+  if (axes.size() < 2 || !isTrailing(axes) || !whyCached(kept, extent, element).empty())
+    return {};
+
+  // Sums of squares of differences from a value of each row.
+  struct Square {
+    graph::SubOp difference;
+    graph::BroadcastOp centre;
+    graph::ReduceOp sum;
+  };
+  SmallVector<Square> squares;
+  llvm::SmallPtrSet<Operation *, 4> found; // A square reads its difference twice.
+  for (Operation *user : x.getUsers()) {
+    auto difference = llvm::dyn_cast<graph::SubOp>(user);
+    auto centre = difference && difference.getX() == x
+                      ? difference.getY().getDefiningOp<graph::BroadcastOp>()
+                      : graph::BroadcastOp();
+    if (!centre || dimsOf(centre.getX()) != kept ||
+        !llvm::equal(centre.getDims(), llvm::seq<int64_t>(0, rank)))
+      continue;
+    for (Operation *map : difference->getUsers())
+      if (auto square = llvm::dyn_cast<graph::MulOp>(map); square && square.getX() == square.getY())
+        for (Operation *reader : square->getUsers())
+          if (auto sum = llvm::dyn_cast<graph::ReduceOp>(reader);
+              sum && sum.getKind() == graph::ReduceKind::sum && isTrailing(sum.getAxes()) &&
+              found.insert(sum).second)
+            squares.push_back({difference, centre, sum});
+  }
+  if (squares.empty())
+    return {};
+
+  SmallVector<DimAttr> joined(kept);
+  joined.push_back(extent);
+  OpBuilder builder(total);
+  graph::GraphBuilder b(builder, total.getLoc());
+  Value rows = b.reshape(x, joined);
+  auto sumOf = [&](Value value) {
+    return b.reduce(graph::ReduceKind::sum, value, {int64_t(rank)});
+  };
+  Value result = sumOf(rows);
+  total.getResult().replaceAllUsesWith(result);
+  for (Square &square : squares) {
+    builder.setInsertionPoint(square.sum);
+    Value distance =
+        b.sub(rows, b.broadcast(square.centre.getX(), square.centre.getDims(), joined));
+    square.sum.getResult().replaceAllUsesWith(sumOf(b.mul(distance, distance)));
+    square.sum.erase();
+  }
+  total.erase();
+  return result.getDefiningOp<graph::ReduceOp>();
+}
+
 std::string MomentChain::find() {
   if (first.getKind() != graph::ReduceKind::sum || first.getAxes().size() != 1)
     return "is no sum along one axis";
@@ -60,22 +137,11 @@ std::string MomentChain::find() {
   return checkCost();
 }
 
-/// A row that stays in the cache is read from memory once however often it is read, and rows are
-/// what there are threads for.
 std::string MomentChain::checkCost() const {
-  constexpr int64_t kCachedBytes = 2 << 20;
   if (axis + 1 != int64_t(dimsOf(elements).size()))
     return "has elements that do not lie side by side";
-  int64_t bytes = graph::getTensorType(elements).getElementType().isF64() ? 8 : 4;
-  DimAttr extent = dimsOf(elements)[axis];
-  if (!extent.isConstant()) {
-    bool isOne = llvm::all_of(keptDims(), [](DimAttr dim) { return dim.getConstant() == 1; });
-    return isOne ? "" : "has rows of a size that is not known, which may stay in the cache";
-  }
-  if (std::min<int64_t>(extent.getValue(), 1 << 30) * bytes <= kCachedBytes)
-    return "has rows of " + std::to_string(extent.getValue()) +
-           " elements, which stay in the cache";
-  return "";
+  return whyCached(keptDims(), dimsOf(elements)[axis],
+                   graph::getTensorType(elements).getElementType());
 }
 
 std::string MomentChain::describe() const {

@@ -6,6 +6,11 @@
 
 namespace tessera::transforms {
 
+/// Where a sum runs over several axes at the end of long rows, and sums of squares around what
+/// follows from it do: views join these axes, and one axis is left. Gives the sum that takes the
+/// place of `total`; null where it is no such sum.
+graph::ReduceOp joinLongAxes(graph::ReduceOp total);
+
 /// t = sum x along one axis, and sum (x - c)^2 where c follows from t: a mean and a variance.
 class MomentChain : public ReductionChain {
 public:

@@ -73,3 +73,36 @@ graph.func @near_misses(%x: !graph.tensor<[B, 4096], f32>, %y: !graph.tensor<[B,
   %s = graph.reduce sum %q, axes = [0] : !graph.tensor<[N], f32> -> !graph.tensor<[], f32>
   graph.return %0, %1, %2, %t, %s : !graph.tensor<[B], f32>, !graph.tensor<[B], f32>, !graph.tensor<[3], f32>, !graph.tensor<[], f32>, !graph.tensor<[], f32>
 }
+
+// -----
+
+// Several axes at the end of rows are one: the norm of a group of channels of a large picture.
+// CHECK-LABEL: graph.func @group
+// CHECK: %[[ROWS:.*]] = graph.reshape %arg0 : <[2, 3, 300, 300], f64> -> <[2, 270000], f64>
+// CHECK: graph.stream %[[ROWS]] axes = [1]
+// CHECK: graph.sub %arg0
+// CHECK-NOT: graph.reduce
+// CHECK: graph.return
+graph.func @group(%x: !graph.tensor<[2, 3, 300, 300], f64>) -> !graph.tensor<[2, 3, 300, 300], f64> {
+  // expected-remark@+1 {{begins a stream along 270000}}
+  %m = graph.mean %x, axes = [1, 2, 3] : !graph.tensor<[2, 3, 300, 300], f64> -> !graph.tensor<[2], f64>
+  %v = graph.variance %x, axes = [1, 2, 3] : !graph.tensor<[2, 3, 300, 300], f64> -> !graph.tensor<[2], f64>
+  %s = graph.sqrt %v : !graph.tensor<[2], f64>
+  %mx = graph.broadcast %m, dims = [0] : !graph.tensor<[2], f64> -> !graph.tensor<[2, 3, 300, 300], f64>
+  %sx = graph.broadcast %s, dims = [0] : !graph.tensor<[2], f64> -> !graph.tensor<[2, 3, 300, 300], f64>
+  %d = graph.sub %x, %mx : !graph.tensor<[2, 3, 300, 300], f64>
+  %y = graph.div %d, %sx : !graph.tensor<[2, 3, 300, 300], f64>
+  graph.return %y : !graph.tensor<[2, 3, 300, 300], f64>
+}
+
+// -----
+
+// Rows of a size that may stay in the cache, along several axes: one kernel reads them.
+// CHECK-LABEL: graph.func @small_group
+// CHECK-NOT: graph.stream
+// CHECK-NOT: graph.reshape
+// CHECK: graph.return
+graph.func @small_group(%x: !graph.tensor<[N, 3, 60, 70], f64>) -> !graph.tensor<[N], f64> {
+  %v = graph.variance %x, axes = [1, 2, 3] : !graph.tensor<[N, 3, 60, 70], f64> -> !graph.tensor<[N], f64>
+  graph.return %v : !graph.tensor<[N], f64>
+}
