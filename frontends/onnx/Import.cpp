@@ -175,8 +175,13 @@ LogicalResult Importer::importInputs(const ::onnx::GraphProto &graph) {
 }
 
 LogicalResult Importer::importMain(const ::onnx::GraphProto &graph, ModuleOp library) {
-  if (failed(importInputs(graph)) || (library && failed(addCustomOperators(library))) ||
-      (!report && failed(checkOperators(graph))))
+  // What operators are missing is said first. Functions of the user are operators, too, but stand
+  // behind the model's own function.
+  auto check = [&] { return report ? success() : checkOperators(graph); };
+  if (!library && failed(check()))
+    return failure();
+  if (failed(importInputs(graph)) ||
+      (library && (failed(addCustomOperators(library)) || failed(check()))))
     return failure();
   OpBuilder builder = OpBuilder::atBlockBegin(&function.getBody().front());
   if (failed(importInitializers(graph, builder)) || failed(importNodes(graph, builder)))
