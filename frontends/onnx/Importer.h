@@ -87,6 +87,8 @@ public:
   /// What stands at one place of an axis, which disappears.
   Value dropAxis(Value x, int64_t axis, int64_t place);
   Value concat(llvm::ArrayRef<Value> values, int64_t axis);
+  /// All elements along one axis, in row-major order.
+  FailureOr<Value> flatten(Value x);
   Value sum(Value x, llvm::ArrayRef<int64_t> axes);
   /// [batch, rows, heads * width] as [batch, rows, heads, width].
   FailureOr<Value> splitHeads(Value x, int64_t heads);

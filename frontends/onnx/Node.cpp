@@ -183,6 +183,13 @@ Value Node::choose(Value condition, Value x, Value y) {
   return create<graph::SelectOp>(condition, x, y);
 }
 
+FailureOr<Value> Node::flatten(Value x) {
+  DimExpr all = graph::multiplyDims(getBuilder().getContext(), graph::getTensorType(x).getDims());
+  if (!all)
+    return error("its extents overflow");
+  return reshape(x, DimAttr(all.get()));
+}
+
 Value Node::iota(ArrayRef<DimAttr> dims, int64_t axis) {
   return create<graph::IotaOp>(graph::TensorType::get(dims, si64()), axis);
 }

@@ -8,14 +8,6 @@ using namespace tessera::onnx;
 
 using graph::CompareKind;
 
-static FailureOr<Value> flatten(Node &node, Value x) {
-  DimExpr all =
-      graph::multiplyDims(node.getBuilder().getContext(), graph::getTensorType(x).getDims());
-  if (!all)
-    return node.error("its extents overflow");
-  return node.reshape(x, DimAttr(all.get()));
-}
-
 //===----------------------------------------------------------------------===//
 // Unique
 //===----------------------------------------------------------------------===//
@@ -82,7 +74,7 @@ LogicalResult UniqueImporter::run() {
     if (failed(node.normalizeAxis(axis, type.rank())))
       return failure();
   } else {
-    FailureOr<Value> flat = flatten(node, x);
+    FailureOr<Value> flat = node.flatten(x);
     if (failed(flat))
       return failure();
     x = *flat;
@@ -230,7 +222,7 @@ static LogicalResult importMaxUnpool(Node &node) {
     dims[2 + d] =
         (DimExpr(dims[2 + d]) - 1) * strides[d] + ((*kernel)[d] - pads[d] - pads[spatial + d]);
   DimExpr all = graph::multiplyDims(node.getBuilder().getContext(), dims);
-  FailureOr<Value> x = flatten(node, node.input(0)), places = flatten(node, node.input(1));
+  FailureOr<Value> x = node.flatten(node.input(0)), places = node.flatten(node.input(1));
   if (failed(x) || failed(places) || !all)
     return node.error("its extents overflow");
   Value start = node.fill(type.withDims(DimAttr(all.get())), 0);

@@ -37,14 +37,6 @@ static Value placesOf(Node &node, Value isSet, StringRef what) {
                                        node.create<graph::IotaOp>(each, 0), 0);
 }
 
-static FailureOr<Value> flatten(Node &node, Value x) {
-  DimExpr total =
-      graph::multiplyDims(node.getBuilder().getContext(), graph::getTensorType(x).getDims());
-  if (!total)
-    return node.error("its extents overflow");
-  return node.reshape(x, DimAttr(total.get()));
-}
-
 /// Row-major places as one index for each of the dims.
 static SmallVector<Value> coordinatesOf(Node &node, Value place, ArrayRef<DimAttr> dims) {
   ShapeScalars s(node);
@@ -68,7 +60,7 @@ static LogicalResult importNonZero(Node &node) {
   graph::TensorType type = node.type(0);
   if (type.rank() == 0)
     return node.error("needs an input of rank 1 or more");
-  FailureOr<Value> flat = flatten(node, node.input(0));
+  FailureOr<Value> flat = node.flatten(node.input(0));
   if (failed(flat))
     return failure();
   Value places = placesOf(node, isNotZero(node, *flat), "the number of elements that are not zero");
@@ -90,7 +82,7 @@ static LogicalResult importCompress(Node &node) {
     if (failed(node.normalizeAxis(axis, node.type(0).rank())))
       return failure();
   } else {
-    FailureOr<Value> flat = flatten(node, x);
+    FailureOr<Value> flat = node.flatten(x);
     if (failed(flat))
       return failure();
     x = *flat;
@@ -269,8 +261,8 @@ LogicalResult Suppression::run() {
   // Selected ones in the order of batch, class and score.
   Value kept = node.transpose(keep(), {1, 2, 0});
   DimList dims{batch, classes, count};
-  FailureOr<Value> flat = flatten(node, kept),
-                   places = flatten(node, node.transpose(order, {1, 2, 0}));
+  FailureOr<Value> flat = node.flatten(kept),
+                   places = node.flatten(node.transpose(order, {1, 2, 0}));
   if (failed(flat) || failed(places))
     return failure();
   Value selected = placesOf(node, *flat, "the number of boxes that are selected");
