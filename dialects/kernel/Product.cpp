@@ -49,12 +49,16 @@ std::optional<kernel::MatrixProduct> kernel::matchMatrixProduct(const Product &p
   if (sum.isF32()) {
     auto lhs = product.lhs.getDefiningOp<arith::ExtFOp>();
     auto rhs = product.rhs.getDefiningOp<arith::ExtFOp>();
-    if (!lhs || !rhs || lhs.getIn().getType() != rhs.getIn().getType())
-      return std::nullopt;
-    result.lhs = lhs.getIn();
-    result.rhs = rhs.getIn();
-    Type type = result.lhs.getType();
-    return type.isF16() || type.isBF16() ? std::optional(result) : std::nullopt;
+    if (lhs && rhs && lhs.getIn().getType() == rhs.getIn().getType()) {
+      result.lhs = lhs.getIn();
+      result.rhs = rhs.getIn();
+      Type type = result.lhs.getType();
+      return type.isF16() || type.isBF16() ? std::optional(result) : std::nullopt;
+    }
+    auto stage = product.op->getParentOfType<linalg::GenericOp>();
+    result.isTf32 = stage && stage->hasAttr(kTf32Attr) && product.lhs.getType().isF32() &&
+                    product.rhs.getType().isF32();
+    return result.isTf32 ? std::optional(result) : std::nullopt;
   }
   if (!sum.isInteger(32))
     return std::nullopt;

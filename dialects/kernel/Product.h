@@ -16,11 +16,16 @@ struct Product {
 };
 std::optional<Product> matchProduct(mlir::linalg::GenericOp stage);
 
+/// On a stage that sums products of f32 (unit): instructions for matrices may round the factors to
+/// tf32. Whoever drops it gets f32.
+constexpr llvm::StringLiteral kTf32Attr = "kernel.tf32";
+
 /// The factors of a product before the extensions that matrix instructions do themselves: both
 /// f16 or both bf16, summed in f32; or 8-bit integers, summed in i32. The sum of exact products is
-/// the same whoever extends them.
+/// the same whoever extends them. Or both f32, which may be rounded.
 struct MatrixProduct {
   mlir::Value lhs, rhs;
+  bool isTf32 = false;
   bool lhsUnsigned = false, rhsUnsigned = false; ///< of integers
 };
 std::optional<MatrixProduct> matchMatrixProduct(const Product &product);

@@ -296,7 +296,8 @@ private:
     if (sums != stream.reductions.end())
       products.push_back(sums);
     stream.isMatrix = llvm::all_of(products, [](Reduction *product) {
-      return matchMatrixProduct(product->product).has_value();
+      std::optional<MatrixProduct> matrix = matchMatrixProduct(product->product);
+      return matrix && !matrix->isTf32;
     });
     for (Reduction *product : products) {
       for (Value *factor : {&product->left, &product->right}) {

@@ -129,6 +129,9 @@ TEST(Conversions, Integers) {
 
 TEST(Conversions, SmallFloats) {
   EXPECT_EQ(compute("cvt.rn.f16.f32 %rs1, %r2; cvt.u32.u16 %r1, %rs1;", bits(65520.0f)), 0x7c00u);
+  EXPECT_EQ(compute("cvt.rna.tf32.f32 %r1, %r2;", 0x3f801000), 0x3f802000u);
+  EXPECT_EQ(compute("cvt.rna.tf32.f32 %r1, %r2;", 0xbf800fff), 0xbf800000u);
+  EXPECT_EQ(compute("cvt.rna.tf32.f32 %r1, %r2;", 0x7f7fffff), 0x7f800000u);
   EXPECT_EQ(compute("cvt.rn.bf16.f32 %rs1, %r2; cvt.u32.u16 %r1, %rs1;", 0x3f808000), 0x3f80u);
   EXPECT_EQ(compute("cvt.rn.f16x2.f32 %r1, %r2, %r3;", bits(1.0f), bits(2.0f)), 0x3c004000u);
   EXPECT_EQ(compute("cvt.rn.bf16x2.f32 %r1, %r2, %r3;", bits(1.0f), bits(2.0f)), 0x3f804000u);

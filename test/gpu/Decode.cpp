@@ -31,8 +31,9 @@ constexpr Named<Compare> kCompares[] = {
     {"ltu", Compare::Ltu}, {"leu", Compare::Leu}, {"gtu", Compare::Gtu}, {"geu", Compare::Geu},
     {"num", Compare::Num}, {"nan", Compare::Nan}};
 constexpr Named<Round> kRounds[] = {
-    {"rn", Round::Nearest},  {"rz", Round::Zero},  {"rm", Round::Down},  {"rp", Round::Up},
-    {"rni", Round::Nearest}, {"rzi", Round::Zero}, {"rmi", Round::Down}, {"rpi", Round::Up}};
+    {"rn", Round::Nearest}, {"rz", Round::Zero},     {"rm", Round::Down},
+    {"rp", Round::Up},      {"rni", Round::Nearest}, {"rzi", Round::Zero},
+    {"rmi", Round::Down},   {"rpi", Round::Up},      {"rna", Round::Away}};
 constexpr Named<Space> kSpaces[] = {{"global", Space::Global}, {"shared", Space::Shared},
                                     {"local", Space::Local},   {"param", Space::Param},
                                     {"const", Space::Const},   {"shared::cta", Space::Shared}};
@@ -201,7 +202,7 @@ bool modifier(const Row &row, std::string_view part, Instruction &x, std::vector
   if (has('R'))
     if (std::optional<Round> round = find(kRounds, part)) {
       x.round = *round;
-      x.toInteger = part.size() == 3;
+      x.toInteger = part.size() == 3 && part[2] == 'i';
       return true;
     }
   if (has('C'))
@@ -413,6 +414,9 @@ bool decode(std::string_view name, unsigned operands, Instruction &x) {
     x.type = types[0];
   x.from = types.size() > 1 ? types[1] : x.type;
   const bool isInteger = !types.empty() && !isFloat(x.type);
+  // Section 9.7.9.22: only to tf32.
+  if (x.round == Round::Away && (x.op != Op::Cvt || x.type != Type::TF32 || x.from != Type::F32))
+    return false;
   switch (x.op) {
   case Op::Mul:
   case Op::Mad: {

@@ -140,13 +140,15 @@ uint64_t fromDouble(Type type, double value, Round round, bool isSaturated) {
     const int dropped = std::min(52 - f.mantissa + exponent - found, 63);
     const uint64_t rest = all & ((uint64_t(1) << dropped) - 1), half = uint64_t(1) << (dropped - 1);
     uint64_t units = all >> dropped;
-    if (round == Round::Nearest ? rest > half || (rest == half && (units & 1)) : isAway && rest > 0)
+    if (round == Round::Nearest ? rest > half || (rest == half && (units & 1))
+        : round == Round::Away  ? rest >= half
+                                : isAway && rest > 0)
       ++units;
     // A subnormal number has no hidden bit; carries walk into the exponent by themselves.
     const uint64_t hidden = uint64_t(1) << f.mantissa;
     bits = units < hidden ? units : (uint64_t(exponent + f.bias) << f.mantissa) + units - hidden;
     if (bits > largest)
-      bits = round == Round::Nearest || isAway ? tooLarge : largest;
+      bits = round == Round::Nearest || round == Round::Away || isAway ? tooLarge : largest;
   }
   if (isSaturated && bits >= tooLarge)
     bits = largest;
@@ -195,6 +197,7 @@ double toIntegral(double value, Round round) {
   case Round::Zero: return std::trunc(value);
   case Round::Down: return std::floor(value);
   case Round::Up: return std::ceil(value);
+  case Round::Away: return std::round(value);
   case Round::Nearest: break;
   }
   const double down = std::floor(value), rest = value - down;

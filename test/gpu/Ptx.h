@@ -34,7 +34,7 @@ enum class Op : uint8_t {
 // clang-format on
 
 enum class Space : uint8_t { Generic, Global, Shared, Local, Param, Const };
-enum class Round : uint8_t { Nearest, Zero, Down, Up };
+enum class Round : uint8_t { Nearest, Zero, Down, Up, Away }; ///< Away: nearest, halves outwards
 enum class Compare : uint8_t { Eq, Ne, Lt, Le, Gt, Ge, Equ, Neu, Ltu, Leu, Gtu, Geu, Num, Nan };
 /// What `mul`, `shfl`, `vote`, `redux`, `atom`, `testp`, `setp`'s combination, `shf` do.
 // clang-format off

@@ -67,9 +67,11 @@ void describe(CommandLine &line, Options &options) {
           "two for 32); bf16-weights, f16-weights. Or products compute with integers: int8, "
           "int8-symmetric, int8-dynamic and int8-dynamic-symmetric (ranges at run time)")
       ->group(line.more);
-  line.add_option("--precision", options.precision,
-                  "bf16 or f16: contractions and convolutions multiply operands rounded to it; "
-                  "sums and everything else keep their types")
+  line.add_option(
+          "--precision", options.precision,
+          "bf16 or f16: contractions and convolutions multiply operands rounded to it; tf32: GPUs "
+          "may do so; "
+          "sums and everything else keep their types")
       ->group(line.more);
   line.add_option("--calibration", options.calibration,
                   "folder of samples for --quantize int8: NAME.npy for each input, or a folder of "

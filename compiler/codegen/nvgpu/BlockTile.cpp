@@ -137,8 +137,8 @@ LogicalResult BlockTile::readFactors() {
   if (isMatrix) {
     std::optional<kernel::MatrixProduct> matrix = kernel::matchMatrixProduct(product);
     if (!matrix)
-      return fail("is by instructions for matrices, which multiply f16 or bf16 summed in f32, or "
-                  "i8 summed in i32");
+      return fail("is by instructions for matrices, which multiply f16 or bf16 summed in f32, f32 "
+                  "that may be rounded, or i8 summed in i32");
     lhs.scalar = matrix->lhs;
     lhs.isUnsigned = matrix->lhsUnsigned;
     rhs.scalar = matrix->rhs;
@@ -217,8 +217,8 @@ void BlockTile::findMemory(Factor &factor) {
   for (Axis *axis : {factor.axis, &steps}) {
     if (!isAlong(*axis, loop) || axis->parts.back() != loopNames[loop])
       continue;
-    // Instructions for matrices turn 16 bits at a time.
-    if (axis == &steps || !isMatrix || factor.perChunk == 8) {
+    // Instructions for matrices turn 16 bits at a time; 32 bits are loaded one by one.
+    if (axis == &steps || !isMatrix || factor.perChunk == 8 || (factor.perChunk == 4 && !isGroup)) {
       factor.alongDepth = axis == &steps;
       factor.argument = tensor;
       factor.map = map;

@@ -85,6 +85,7 @@ private:
   Values multiplyMatrices(Value buffer, Values sums);
   mlir::FailureOr<Values> multiplyElements(Value buffer, Values sums);
   Values loadMatrices(const Factor &factor, Value buffer, Value first, int64_t step);
+  Values loadWords(const Factor &factor, Value buffer, Value first, int64_t step);
   Values loadElements(const Factor &factor, Value buffer, Value first, int64_t number,
                       int64_t lanes, int64_t step);
 

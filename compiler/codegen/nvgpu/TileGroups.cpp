@@ -74,6 +74,7 @@ SmallVector<Value> BlockTile::beginGroups(Value buffer, Values sums) {
   auto nameOf = [](const Factor &factor) {
     return factor.element.isF16()    ? "f16"
            : factor.element.isBF16() ? "bf16"
+           : factor.element.isF32()  ? "tf32"
            : factor.isUnsigned       ? "u8"
                                      : "s8";
   };

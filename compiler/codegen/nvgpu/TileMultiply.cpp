@@ -13,13 +13,26 @@ FailureOr<SmallVector<Value>> BlockTile::multiply(Value buffer, Values sums) {
   return multiplyElements(buffer, sums);
 }
 
+/// To tf32: to nearest, which instructions would not do by themselves.
+static SmallVector<Value> roundWords(ImplicitLocOpBuilder &b, SmallVector<Value> words) {
+  for (Value &word : words)
+    word = LLVM::InlineAsmOp::create(b, b.getI32Type(), word, "cvt.rna.tf32.f32 $0, $1;", "=r,r",
+                                     /*has_side_effects=*/false, /*is_align_stack=*/false,
+                                     LLVM::tailcallkind::TailCallKind::None, LLVM::AsmDialectAttr(),
+                                     ArrayAttr())
+               .getResult(0);
+  return words;
+}
+
 /// Matrix j of the four covers, of 16 rows (columns) and two chunks of the depth:
 ///   j & 1: rows 8 ..., j >> 1: the second chunk; of columns the other way round.
 /// These are the registers of A for m16n8k16 (f16; k8 of 32 bits, k32 of 8 bits, section
 /// 9.7.14.5.8 ...), and those of B for two times 8 columns. `first`: of the rows (columns).
 SmallVector<Value> BlockTile::loadMatrices(const Factor &factor, Value buffer, Value first,
                                            int64_t step) {
-  const bool isRows = factor.axis == &rows;
+  const bool isRows = factor.axis == &rows, isTf32 = factor.element.isF32();
+  if (isTf32 && !factor.alongDepth)
+    return roundWords(b, loadWords(factor, buffer, first, step));
   Value j = div(lane, 8), i = rem(lane, 8);
   Value low = rem(j, 2), high = div(j, 2);
   Value across = isRows ? low : high, along = isRows ? high : low;
@@ -31,8 +44,26 @@ SmallVector<Value> BlockTile::loadMatrices(const Factor &factor, Value buffer, V
     line = add(add(mul(along, 8), i), 16 * step);
     chunk = add(div(first, 8), across);
   }
-  return loadFour(add(add(buffer, factor.offset), slot(factor, line, chunk)), factor.element,
-                  /*isTurned=*/!factor.alongDepth);
+  Values four = loadFour(add(add(buffer, factor.offset), slot(factor, line, chunk)), factor.element,
+                         /*isTurned=*/!factor.alongDepth);
+  return isTf32 ? roundWords(b, four) : four;
+}
+
+/// The same of 32 bits, where 8 steps of the depth are the lines: a lane has, of every matrix, row
+/// lane / 4 and step lane % 4.
+SmallVector<Value> BlockTile::loadWords(const Factor &factor, Value buffer, Value first,
+                                        int64_t step) {
+  const bool isRows = factor.axis == &rows;
+  Values words;
+  for (int64_t j = 0; j < 4; ++j) {
+    const int64_t across = isRows ? j % 2 : j / 2, along = isRows ? j / 2 : j % 2;
+    Value line = add(rem(lane, 4), 8 * step + 4 * along);
+    Value place = add(add(first, div(lane, 4)), 8 * across);
+    Value byte = add(slot(factor, line, div(place, 4)), mul(rem(place, 4), 4));
+    words.push_back(
+        LLVM::LoadOp::create(b, b.getI32Type(), shared(add(add(buffer, factor.offset), byte)), 4));
+  }
+  return words;
 }
 
 /// Sums: for 16 rows and 8 columns four values of a lane, rows outermost.
@@ -42,6 +73,8 @@ SmallVector<Value> BlockTile::multiplyMatrices(Value buffer, Values sums) {
       return NVVM::MMATypes::f16;
     if (factor.element.isBF16())
       return NVVM::MMATypes::bf16;
+    if (factor.element.isF32())
+      return NVVM::MMATypes::tf32;
     return factor.isUnsigned ? NVVM::MMATypes::u8 : NVVM::MMATypes::s8;
   };
   const bool isInteger = sumType.isInteger();

@@ -1,6 +1,8 @@
 //===- LowerReduction.cpp - Reductions, contractions and windows ---------------------------===//
 
 #include "compiler/conversion/graph_to_kernel/Lower.h"
+#include "dialects/graph/Precision.h"
+#include "dialects/kernel/Product.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -193,6 +195,11 @@ static SmallVector<Value> multiplyAdd(BodyBuilder &b, ValueRange x, Value runnin
   return {arith::AddIOp::create(b, running, arith::MulIOp::create(b, p, q))};
 }
 
+static void keepTf32(Operation *product, Value sum) {
+  if (product->hasAttr(graph::kTf32Attr))
+    sum.getDefiningOp()->setAttr(kernel::kTf32Attr, UnitAttr::get(product->getContext()));
+}
+
 static Tensors lowerContract(graph::ContractOp op, KernelEmitter &emitter) {
   OpBuilder &builder = emitter.getBuilder();
   std::string letters = op.getResultLetters().str();
@@ -226,6 +233,7 @@ static Tensors lowerContract(graph::ContractOp op, KernelEmitter &emitter) {
                              [&](BodyBuilder &b, ValueRange x, ValueRange running) {
                                return multiplyAdd(b, x, running[0], lhs, rhs, acc, fits);
                              })[0];
+  keepTf32(op, sum);
   return SmallVector<Value>{finish(emitter, sum, dims, acc, elementOf(op.getResult()))};
 }
 
@@ -294,6 +302,7 @@ static Tensors lowerConv(graph::ConvOp op, KernelEmitter &emitter) {
       [&](BodyBuilder &b, ValueRange v, ValueRange running) {
         return multiplyAdd(b, v, running[0], lhs, rhs, acc, fits);
       })[0];
+  keepTf32(op, sum);
   return SmallVector<Value>{finish(emitter, sum, dims, acc, elementOf(op.getResult()))};
 }
 

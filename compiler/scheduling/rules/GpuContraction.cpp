@@ -48,6 +48,7 @@ struct Contraction {
   int64_t rowExtent = 1, columnExtent = 1, batchExtent = 1, depthExtent = 1;
   bool isKnown = true;    ///< all extents
   int64_t depthChunk = 4; ///< elements in 16 bytes
+  bool isTurned = false;  ///< instructions of four warps would have to turn 32 bits
   schedule::Unit unit = schedule::Unit::Fma;
 };
 } // namespace
@@ -123,6 +124,10 @@ static std::optional<Contraction> findContraction(linalg::GenericOp output, cons
       !collect(info.batch, result.batch, result.batchExtent) ||
       result.rowExtent * result.columnExtent < kLeastElements)
     return std::nullopt;
+  result.isTurned = result.depthChunk == 4 && !llvm::all_of(info.reads, [&](const Access &read) {
+                      return llvm::any_of(info.reductionLoops.set_bits(),
+                                          [&](unsigned loop) { return read.isContiguousIn(loop); });
+                    });
   // Of the depth the loop last along which a factor lies in memory.
   for (int last : {0, 1})
     for (unsigned loop : info.reductionLoops.set_bits())
@@ -159,7 +164,7 @@ static Tile chooseTile(const Contraction &contraction, const GpuTarget &target) 
                                   : contraction.depthChunk == 2 ? ArrayRef<Tile>(doubleTiles)
                                                                 : ArrayRef<Tile>(wordTiles);
   SmallVector<Tile> tiles(ordinary);
-  if (target.warpGroups && contraction.unit == schedule::Unit::Mma &&
+  if (target.warpGroups && contraction.unit == schedule::Unit::Mma && !contraction.isTurned &&
       contraction.rowExtent >= kLeastGroupRows)
     tiles.append(std::begin(groupTiles), std::end(groupTiles));
   auto cost = [&](const Tile &tile) {

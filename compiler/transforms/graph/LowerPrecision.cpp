@@ -6,8 +6,12 @@
 //
 // Also inside of streams and scans: a stream rounds the values of one block.
 //
+// tf32 is no type of tensors: products of f32 outside of streams are marked, and instructions for
+// matrices may round what they read. CPUs, which have no such instructions, multiply in f32.
+//
 //===----------------------------------------------------------------------===//
 #include "compiler/transforms/graph/Passes.h"
+#include "dialects/graph/Precision.h"
 
 namespace tessera::transforms {
 #define GEN_PASS_DEF_GRAPHLOWERPRECISION
@@ -22,12 +26,16 @@ struct GraphLowerPrecision : transforms::impl::GraphLowerPrecisionBase<GraphLowe
   using GraphLowerPrecisionBase::GraphLowerPrecisionBase;
 
   void runOnOperation() override {
+    if (type == "tf32") {
+      getOperation().walk([&](Operation *op) { allowTf32(op); });
+      return;
+    }
     if (type == "bf16")
       precision = BFloat16Type::get(&getContext());
     else if (type == "f16")
       precision = Float16Type::get(&getContext());
     if (!precision) {
-      getOperation().emitError("unknown precision '") << type << "'; known are bf16, f16";
+      getOperation().emitError("unknown precision '") << type << "'; known are bf16, f16, tf32";
       return signalPassFailure();
     }
     getOperation().walk([&](Operation *op) {
@@ -42,6 +50,16 @@ struct GraphLowerPrecision : transforms::impl::GraphLowerPrecisionBase<GraphLowe
   }
 
 private:
+  void allowTf32(Operation *op) {
+    if (!isa<graph::ContractOp, graph::ConvOp>(op) || op->getParentOfType<graph::StreamOp>() ||
+        !llvm::all_of(op->getOperands(), [](Value operand) {
+          return graph::getTensorType(operand).getElementType().isF32();
+        }))
+      return;
+    op->setAttr(graph::kTf32Attr, UnitAttr::get(op->getContext()));
+    ++numProducts;
+  }
+
   bool isWide(Value value) {
     Type element = graph::getTensorType(value).getElementType();
     return isFloat(element) && element.getIntOrFloatBitWidth() > precision.getIntOrFloatBitWidth();

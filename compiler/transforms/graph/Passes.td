@@ -169,7 +169,7 @@ def GraphLowerQuantized : Pass<"graph-lower-quantized", "::mlir::ModuleOp"> {
 }
 
 def GraphLowerPrecision : Pass<"graph-lower-precision", "::mlir::ModuleOp"> {
-  let summary = "Rounds the operands of contractions and convolutions to bf16 or f16";
+  let summary = "Rounds the operands of contractions and convolutions to bf16 or f16, or lets them be rounded to tf32";
   let description = [{
     ```mlir
     %y = graph.contract "mk,kn->mn" %x, %w : (!graph.tensor<[M, 64], f32>, ...) -> !graph.tensor<[M, 32], f32>
@@ -179,9 +179,10 @@ def GraphLowerPrecision : Pass<"graph-lower-precision", "::mlir::ModuleOp"> {
     %y = graph.contract "mk,kn->mn" %a, %b : (!graph.tensor<[M, 64], bf16>, ...) -> !graph.tensor<[M, 32], f32>
     ```
     To nearest, ties to even; what is beyond the largest f16 becomes infinite. Sums and results keep their
-    types, and so does everything that is no operand of a product.
+    types, and so does everything that is no operand of a product. With tf32 no type changes: products of f32
+    get `graph.tf32`, with which a GPU's instructions for matrices may round what they read.
   }];
-  let options = [Option<"type", "type", "std::string", "\"bf16\"", "bf16 or f16">];
+  let options = [Option<"type", "type", "std::string", "\"bf16\"", "bf16, f16 or tf32">];
   let statistics = [Statistic<"numProducts", "products", "Products with operands that are rounded now">];
 }
 

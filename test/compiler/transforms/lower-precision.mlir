@@ -1,7 +1,8 @@
 // RUN: tessera-opt %s --graph-lower-precision | FileCheck %s
 // RUN: tessera-opt %s --graph-lower-precision=type=f16 | FileCheck %s --check-prefix=HALF
+// RUN: tessera-opt %s --graph-lower-precision=type=tf32 | FileCheck %s --check-prefix=TF32 --implicit-check-not=graph.tf32
 // RUN: not tessera-opt %s --graph-lower-precision=type=f8 2>&1 | FileCheck %s --check-prefix=UNKNOWN
-// UNKNOWN: unknown precision 'f8'; known are bf16, f16
+// UNKNOWN: unknown precision 'f8'; known are bf16, f16, tf32
 
 // An operand is rounded once for all products; sums and results keep their type.
 // CHECK-LABEL: @products
@@ -10,6 +11,8 @@
 // CHECK: graph.contract "mk,kn->mn" %[[X]], %[[X]] : {{.*}} -> !graph.tensor<[M, M], f32>
 // CHECK: graph.exp {{.*}} f32>
 // HALF: graph.convert %arg0 : <[M, M], f32> -> <[M, M], f16>
+// TF32-LABEL: @products
+// TF32: graph.contract "mk,kn->mn" %arg0, %arg0 {graph.tf32} :
 graph.func @products(%x: !graph.tensor<[M, M], f32>) -> (!graph.tensor<[M, M], f32>) {
   %y = graph.contract "mk,kn->mn" %x, %x : (!graph.tensor<[M, M], f32>, !graph.tensor<[M, M], f32>) -> !graph.tensor<[M, M], f32>
   %z = graph.exp %y : !graph.tensor<[M, M], f32>
