@@ -40,8 +40,9 @@ static SmallVector<ArrayRef<Operator>> tablesOf(StringRef domain) {
         activationOperators(), attentionOperators(), controlOperators(),     dataOperators(),
         decoderOperators(),    einsumOperators(),    elementwiseOperators(), mathOperators(),
         normOperators(),       placeOperators(),     quantizeOperators(),    rearrangeOperators(),
-        recurrentOperators(),  reduceOperators(),    sampleOperators(),      selectOperators(),
-        sequentialOperators(), shapeOperators(),     signalOperators(),      windowOperators()};
+        randomOperators(),     recurrentOperators(), reduceOperators(),      resizeOperators(),
+        sampleOperators(),     selectOperators(),    sequentialOperators(),  shapeOperators(),
+        signalOperators(),     windowOperators()};
   if (domain == "ai.onnx.preview")
     return {previewOperators()};
   if (domain == "ai.onnx.preview.training")
@@ -78,8 +79,9 @@ LogicalResult Importer::importNode(const ::onnx::NodeProto &proto, OpBuilder &bu
     node.inputs.push_back(value);
   }
   // The specification's required inputs: every operator but these reads its first one.
-  bool needsInput = !custom && proto.op_type() != "Constant" && proto.op_type() != "Loop";
-  if (needsInput && !node.input(0))
+  static const llvm::StringSet<> withoutInput = {"Constant", "Loop", "RandomNormal",
+                                                 "RandomUniform", "Scan"};
+  if (!custom && !withoutInput.contains(proto.op_type()) && !node.input(0))
     return node.error("has no first input");
   Block *block = builder.getInsertionBlock();
   Operation *before = block->empty() ? nullptr : &block->back();

@@ -119,7 +119,9 @@ llvm::ArrayRef<Operator> mathOperators();
 llvm::ArrayRef<Operator> normOperators();
 llvm::ArrayRef<Operator> quantizeOperators();
 llvm::ArrayRef<Operator> rearrangeOperators();
+llvm::ArrayRef<Operator> randomOperators();
 llvm::ArrayRef<Operator> reduceOperators();
+llvm::ArrayRef<Operator> resizeOperators();
 llvm::ArrayRef<Operator> placeOperators();
 llvm::ArrayRef<Operator> sampleOperators();
 llvm::ArrayRef<Operator> selectOperators();
@@ -165,6 +167,8 @@ public:
   /// A new symbol whose value is an si64 scalar when the model runs; `what` is for the message when
   /// it is no extent.
   DimAttr bindDim(Node &node, Value scalar, llvm::StringRef what);
+  /// How often the context has drawn random numbers (ui32 scalar); it has drawn once more then.
+  Value drawCount(mlir::OpBuilder &builder, mlir::Location loc);
   /// Elements of lists that became symbols.
   DimAttr lookupBound(Value list, int64_t k) const { return boundElements.lookup({list, k}); }
   void noteBound(Value list, int64_t k, DimAttr dim) { boundElements[{list, k}] = dim; }
@@ -205,6 +209,7 @@ private:
   llvm::SmallVector<std::string> order; ///< of definition: names of a branch end with it
   ImportReport *report;
   llvm::StringSet<> unavailable; ///< what unsupported nodes would have defined
+  Value drawn; ///< the count of draws at the call's beginning, once it was asked for
   unsigned depth = 0;
   llvm::DenseMap<std::pair<Value, int64_t>, DimAttr> boundElements;
 };

@@ -74,6 +74,18 @@ static LogicalResult importIf(Node &node) {
     return node.error("its branches give " + Twine(results[0].size()) + " and " +
                       Twine(results[1].size()) + " outputs");
   SmallVector<Type> types;
+  auto alignRanks = [&](Value &x, Value &y, OpBuilder inner) {
+    // Operators broadcast one element alike whatever its rank: it gets the higher one.
+    DimList ones(std::max(graph::getTensorType(x).rank(), graph::getTensorType(y).rank()),
+                 node.dim(1));
+    auto isOne = [](Value value) { return graph::getTensorType(value).getElementCount() == 1; };
+    if (isOne(x) && isOne(y))
+      x = graph::GraphBuilder(inner, node.getLoc()).reshape(x, ones);
+  };
+  for (auto [x, y] : llvm::zip(results[0], results[1])) {
+    alignRanks(x, y, OpBuilder::atBlockEnd(&regions[0]->front()));
+    alignRanks(y, x, OpBuilder::atBlockEnd(&regions[1]->front()));
+  }
   for (auto [number, pair] : llvm::enumerate(llvm::zip(results[0], results[1]))) {
     graph::TensorType a = graph::getTensorType(std::get<0>(pair)),
                       b = graph::getTensorType(std::get<1>(pair));
@@ -201,8 +213,9 @@ LogicalResult LoopImporter::importBody() {
 }
 
 /// Carried values keep their shape: extents that cannot be compared are taken to be equal, and
-/// checked.
+/// checked. An extent that the body computes is known then, also where a scan output has it.
 LogicalResult LoopImporter::checkCarried() {
+  llvm::DenseMap<DimAttr, DimAttr> known;
   OpBuilder inner = OpBuilder::atBlockEnd(body);
   graph::GraphBuilder b(inner, node.getLoc());
   for (auto [i, init, value] : llvm::enumerate(inits, next)) {
@@ -218,6 +231,16 @@ LogicalResult LoopImporter::checkCarried() {
       return node.error(text);
     }
     next[i] = b.reshape(value, wanted.getDims());
+    for (auto [inside, outside] : llvm::zip(type.getDims(), wanted.getDims()))
+      if (inside != outside)
+        known.try_emplace(inside, outside);
+  }
+  for (Value &slice : slices) {
+    DimList dims(graph::getTensorType(slice).getDims());
+    for (DimAttr &dim : dims)
+      if (DimAttr outside = known.lookup(dim))
+        dim = outside;
+    slice = b.reshape(slice, dims);
   }
   return success();
 }

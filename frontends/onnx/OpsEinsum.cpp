@@ -44,9 +44,6 @@ private:
       if (failed(expand(part, node.type(i).rank(), letters)))
         return failure();
       for (auto [d, letter] : llvm::enumerate(letters)) {
-        if (letters.find(letter, d + 1) != std::string::npos)
-          return node.error("repeats a letter within an operand ('" + equation +
-                            "'), which is not supported");
         DimAttr extent = node.type(i).getDim(d);
         auto [known, isNew] = extents.try_emplace(letter, extent);
         if (!isNew && known->second != extent && known->second.isConstant() && extent.isConstant())
@@ -61,6 +58,7 @@ private:
       for (char letter : term.letters)
         dims.push_back(extents.lookup(letter));
       term.value = node.reshape(term.value, dims);
+      takeDiagonals(term);
     }
     if (isExplicit)
       return expand(right, ellipsis + right.size() - (right.contains("...") ? 3 : 0), result);
@@ -69,6 +67,37 @@ private:
       if (left.count(letter) == 1)
         result += letter;
     return success();
+  }
+
+  /// A letter that an operand has twice stands for a diagonal: with both dims as one of n * n
+  /// elements, every (n + 1)th of them.
+  void takeDiagonals(Term &term) {
+    for (size_t first = 0; first < term.letters.size(); ++first) {
+      size_t second;
+      while ((second = term.letters.find(term.letters[first], first + 1)) != std::string::npos) {
+        SmallVector<int64_t> perm;
+        for (size_t d = 0; d < term.letters.size(); ++d)
+          if (d != first && d != second)
+            perm.push_back(d);
+        std::string letters;
+        DimList dims;
+        for (int64_t d : perm) {
+          letters += term.letters[d];
+          dims.push_back(extents.lookup(term.letters[d]));
+        }
+        char letter = term.letters[first];
+        DimExpr n(extents.lookup(letter));
+        perm.append({int64_t(first), int64_t(second)});
+        dims.push_back(n * n);
+        Value square = node.reshape(node.transpose(term.value, perm), dims);
+        DimList starts(dims.size(), node.dim(0)), steps(dims.size(), node.dim(1));
+        steps.back() = n + 1;
+        dims.back() = n;
+        term.value = node.create<graph::SliceOp>(square, starts, steps, dims);
+        term.letters = letters + letter;
+        first = 0;
+      }
+    }
   }
 
   /// Letters of one operand; the dims of an ellipsis are called 0, 1, ..., aligned from the right.

@@ -158,27 +158,6 @@ static LogicalResult identity(Node &node) {
   return success();
 }
 
-/// Inference: the identity, and a mask that keeps everything.
-static LogicalResult importDropout(Node &node) {
-  if (node.opset < 7 && !node.getInt("is_test", 0))
-    return node.error("is in training mode, which is not supported");
-  if (Value training = node.input(2)) {
-    auto trains = llvm::dyn_cast_or_null<IntegerAttr>(graph::getSplat(training));
-    auto ratio = llvm::dyn_cast_or_null<FloatAttr>(node.input(1) ? graph::getSplat(node.input(1))
-                                                                 : Attribute());
-    bool keepsAll = ratio && ratio.getValueAsDouble() == 0;
-    if (!keepsAll && (!trains || !trains.getValue().isZero()))
-      return node.error("is in training mode, or may be, which is not supported");
-  }
-  node.setOutput(node.input(0));
-  if (node.proto.output_size() > 1) {
-    graph::TensorType type = node.type(0);
-    node.setOutput(
-        node.fill(node.opset < 10 ? type : type.withElementType(node.getBuilder().getI1Type()), 1));
-  }
-  return success();
-}
-
 ArrayRef<Operator> tessera::onnx::elementwiseOperators() {
   static const Operator table[] = {
       {"Abs", 1, unary<graph::AbsOp>},
@@ -196,7 +175,6 @@ ArrayRef<Operator> tessera::onnx::elementwiseOperators() {
       {"Cos", 7, unary<graph::CosOp>},
       {"Cosh", 9, unary<graph::CoshOp>},
       {"Div", 1, binary<graph::DivOp>},
-      {"Dropout", 1, importDropout},
       {"Elu", 1, importElu},
       {"Equal", 1, compare<CompareKind::eq>},
       {"Erf", 9, unary<graph::ErfOp>},

@@ -115,14 +115,54 @@ template <typename OpType> static LogicalResult importSoftmax(Node &node) {
   return success();
 }
 
+/// With the mean and the variance (of the population) of the batch, which go into running ones;
+/// before version 14 the batch's own are outputs, too.
+static LogicalResult trainBatchNormalization(Node &node) {
+  graph::TensorType type = node.type(0);
+  Value x = node.input(0);
+  Type wide = atLeastF32(type.getElementType());
+  SmallVector<int64_t> axes{0};
+  for (int64_t axis = 2; axis < type.rank(); ++axis)
+    axes.push_back(axis);
+  x = node.convert(x, wide);
+  graph::TensorType perChannel =
+      graph::TensorType::get(DimList{type.getDim(1)}, graph::getTensorType(x).getElementType());
+  Value statistics[] = {node.create<graph::MeanOp>(perChannel, x, axes),
+                        node.create<graph::VarianceOp>(perChannel, x, axes)};
+  Value parameters[2];
+  for (int i = 0; i < 2; ++i)
+    parameters[i] = node.convert(node.input(1 + i), wide);
+  Builder &b = node.getBuilder();
+  Value y = node.create<graph::BatchNormOp>(
+      graph::getTensorType(x), x, parameters[0], parameters[1], statistics[0], statistics[1],
+      b.getI64IntegerAttr(1), b.getF64FloatAttr(node.getFloat("epsilon", 1e-5f)));
+  node.setOutput(node.convert(y, type.getElementType()));
+  double momentum = node.getFloat("momentum", 0.9f);
+  for (int i = 0; i < 2; ++i) {
+    Type element = node.type(3 + i).getElementType();
+    Value before = node.mul(node.convert(node.input(3 + i), wide), momentum);
+    Value running = node.add(before, node.mul(statistics[i], 1 - momentum));
+    node.setOutput(node.convert(running, element));
+  }
+  if (node.opset < 14)
+    for (Value own : statistics)
+      node.setOutput(node.convert(own, type.getElementType()));
+  return success();
+}
+
 static LogicalResult importBatchNormalization(Node &node) {
   if (failed(node.needInputs(5)))
     return failure();
   if (node.type(0).rank() < 2)
     return node.error("needs an input of rank 2 or more");
-  bool trains = node.opset < 7 ? !node.getInt("is_test", 0) : node.getInt("training_mode", 0);
-  if (trains || node.proto.output_size() > 1)
-    return node.error("is in training mode, which is not supported");
+  // Before version 14 it trained where the model asked for more than y.
+  bool trains = node.opset < 7    ? !node.getInt("is_test", 0)
+                : node.opset < 14 ? node.proto.output_size() > 1
+                                  : node.getInt("training_mode", 0);
+  if (trains)
+    return trainBatchNormalization(node);
+  if (node.proto.output_size() > 1)
+    return node.error("gives statistics without training");
   Value x = node.input(0);
   SmallVector<Value> parameters;
   for (int i = 1; i < 5; ++i)

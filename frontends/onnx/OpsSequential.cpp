@@ -282,55 +282,11 @@ static LogicalResult importTrilu(Node &node) {
 // Scan
 //===----------------------------------------------------------------------===//
 
-/// Axes and directions of scanned inputs and outputs become transposes and reversals around the
-/// loop.
-static LogicalResult importScan(Node &node) {
-  const ::onnx::AttributeProto *body = node.attribute("body");
-  int64_t scanned = node.getInt("num_scan_inputs", 0);
-  int64_t states = int64_t(node.inputCount()) - scanned;
-  if (!body || scanned < 1 || states < 0 || body->g().input_size() != int64_t(node.inputCount()) ||
-      body->g().output_size() < states)
-    return node.error("needs a body that takes its inputs, at least one of them scanned");
-  int64_t outputs = body->g().output_size() - states;
-  auto listed = [&](StringRef name, int64_t count) {
-    SmallVector<int64_t> list = node.getInts(name).value_or(SmallVector<int64_t>());
-    list.resize(count, 0);
-    return list;
-  };
-  SmallVector<int64_t> inputAxes = listed("scan_input_axes", scanned);
-  SmallVector<int64_t> inputDirections = listed("scan_input_directions", scanned);
-  SmallVector<int64_t> outputAxes = listed("scan_output_axes", outputs);
-  SmallVector<int64_t> outputDirections = listed("scan_output_directions", outputs);
-  // Dim `from` goes to `to`, the others keep their order.
-  auto move = [&](Value x, int64_t from, int64_t to) {
-    if (from == to)
-      return x;
-    auto perm = llvm::to_vector(llvm::seq<int64_t>(0, graph::getTensorType(x).rank()));
-    perm.erase(perm.begin() + from);
-    perm.insert(perm.begin() + to, from);
-    return node.transpose(x, perm);
-  };
-  SmallVector<Value> inits, xs;
-  DimAttr time;
-  for (int64_t i = 0; i < states + scanned; ++i) {
-    if (!node.input(i))
-      return node.error("lacks input " + Twine(i));
-    if (i < states) {
-      inits.push_back(node.input(i));
-      continue;
-    }
-    int64_t k = i - states;
-    if (failed(node.normalizeAxis(inputAxes[k], node.type(i).rank())))
-      return failure();
-    Value x = move(node.input(i), inputAxes[k], 0);
-    if (inputDirections[k])
-      x = node.create<graph::ReverseOp>(x, ArrayRef<int64_t>{0});
-    DimList dims(graph::getTensorType(x).getDims());
-    time = time ? time : dims[0];
-    dims[0] = time;
-    xs.push_back(node.reshape(x, dims));
-  }
-  OpBuilder &outer = node.getBuilder();
+/// The loop itself at the builder's place: `inits` are its states, `xs` are scanned along axis 0,
+/// and outputs are stacked there.
+static LogicalResult buildScan(Node &node, OpBuilder &outer, ArrayRef<Value> inits,
+                               ArrayRef<Value> xs, SmallVectorImpl<Value> &results) {
+  DimAttr time = graph::getTensorType(xs.front()).getDim(0);
   auto region = std::make_unique<Region>();
   Block &block = region->emplaceBlock();
   for (Value init : inits)
@@ -343,34 +299,149 @@ static LogicalResult importScan(Node &node) {
   SmallVector<Value> yielded;
   OpBuilder inner(outer.getContext());
   inner.setInsertionPointToEnd(&block);
-  if (failed(node.importer.importSubgraph(body->g(), inner, block.getArguments(), yielded)))
+  if (failed(node.importer.importSubgraph(node.attribute("body")->g(), inner, block.getArguments(),
+                                          yielded)))
     return failure();
-  SmallVector<Type> results;
+  SmallVector<Type> types;
   for (auto [i, value] : llvm::enumerate(yielded)) {
     graph::TensorType type = graph::getTensorType(value);
-    if (int64_t(i) < states) {
+    if (i < inits.size()) {
       if (type != inits[i].getType())
         return node.error("state " + Twine(i) + " changes its type in the body");
-      results.push_back(type);
+      types.push_back(type);
       continue;
     }
     DimList dims(type.getDims());
     dims.insert(dims.begin(), time);
-    results.push_back(type.withDims(dims));
+    types.push_back(type.withDims(dims));
   }
   graph::YieldOp::create(inner, node.getLoc(), yielded);
-  auto op = graph::ScanOp::create(outer, node.getLoc(), results, inits, xs, /*axis=*/0,
+  auto op = graph::ScanOp::create(outer, node.getLoc(), types, inits, xs, /*axis=*/0,
                                   /*reverse=*/false);
   op.getBody().takeBody(*region);
-  for (auto [i, given] : llvm::enumerate(op.getResults())) {
-    Value result = given;
+  results.assign(op.getResults().begin(), op.getResults().end());
+  return success();
+}
+
+/// Dim `from` goes to `to`, the others keep their order.
+static Value moveAxis(Node &node, Value x, int64_t from, int64_t to) {
+  if (from == to)
+    return x;
+  auto perm = llvm::to_vector(llvm::seq<int64_t>(0, graph::getTensorType(x).rank()));
+  perm.erase(perm.begin() + from);
+  perm.insert(perm.begin() + to, from);
+  return node.transpose(x, perm);
+}
+
+static Value reversed(Node &node, Value x, int64_t axis) {
+  return node.create<graph::ReverseOp>(x, ArrayRef<int64_t>{axis});
+}
+
+/// Version 8 has sequences in a batch: axis 0 of every input and output; time is axis 1. A loop
+/// over the batch holds the loop over time.
+static LogicalResult importBatchedScan(Node &node, int64_t scanned) {
+  if (node.input(0))
+    return node.error("has lengths of sequences, which are not supported");
+  size_t states = node.inputCount() - 1 - scanned;
+  SmallVector<int64_t> directions =
+      node.getInts("directions").value_or(SmallVector<int64_t>(scanned, 0));
+  directions.resize(scanned, 0);
+  DimAttr batch, time;
+  SmallVector<Value> all;
+  SmallVector<Type> types;
+  for (size_t i = 0; i + 1 < node.inputCount(); ++i) {
+    Value x = node.input(i + 1);
+    int64_t own = i < states ? 1 : 2;
+    if (!x || graph::getTensorType(x).rank() < own)
+      return node.error("lacks input " + Twine(i + 1) + ", or a batch in it");
+    DimList dims(graph::getTensorType(x).getDims());
+    dims[0] = batch = batch ? batch : dims[0];
+    if (own == 2)
+      dims[1] = time = time ? time : dims[1];
+    x = node.reshape(x, dims);
+    if (own == 2 && directions[i - states])
+      x = reversed(node, x, 1);
+    all.push_back(x);
+  }
+  auto region = std::make_unique<Region>();
+  Block &block = region->emplaceBlock();
+  for (Value x : all) {
+    graph::TensorType type = graph::getTensorType(x);
+    block.addArgument(type.withDims(DimList(type.getDims().drop_front())), node.getLoc());
+  }
+  OpBuilder inner(node.getBuilder().getContext());
+  inner.setInsertionPointToEnd(&block);
+  SmallVector<Value> arguments(block.getArguments()), yielded;
+  if (failed(buildScan(node, inner, ArrayRef(arguments).take_front(states),
+                       ArrayRef(arguments).drop_front(states), yielded)))
+    return failure();
+  for (Value value : yielded) {
+    graph::TensorType type = graph::getTensorType(value);
+    DimList dims(type.getDims());
+    dims.insert(dims.begin(), batch);
+    types.push_back(type.withDims(dims));
+  }
+  graph::YieldOp::create(inner, node.getLoc(), yielded);
+  auto op = graph::ScanOp::create(node.getBuilder(), node.getLoc(), types, ValueRange(), all,
+                                  /*axis=*/0, /*reverse=*/false);
+  op.getBody().takeBody(*region);
+  for (Value result : op.getResults())
+    node.setOutput(result);
+  return success();
+}
+
+/// Axes and directions of scanned inputs and outputs become transposes and reversals around the
+/// loop.
+static LogicalResult importScan(Node &node) {
+  const ::onnx::AttributeProto *body = node.attribute("body");
+  bool isBatched = node.opset < 9;
+  int64_t scanned = node.getInt("num_scan_inputs", 0);
+  int64_t inputs = int64_t(node.inputCount()) - isBatched, states = inputs - scanned;
+  if (!body || scanned < 1 || states < 0 || body->g().input_size() != inputs ||
+      body->g().output_size() < states)
+    return node.error("needs a body that takes its inputs, at least one of them scanned");
+  if (isBatched)
+    return importBatchedScan(node, scanned);
+  int64_t outputs = body->g().output_size() - states;
+  auto listed = [&](StringRef name, int64_t count) {
+    SmallVector<int64_t> list = node.getInts(name).value_or(SmallVector<int64_t>());
+    list.resize(count, 0);
+    return list;
+  };
+  SmallVector<int64_t> inputAxes = listed("scan_input_axes", scanned);
+  SmallVector<int64_t> inputDirections = listed("scan_input_directions", scanned);
+  SmallVector<int64_t> outputAxes = listed("scan_output_axes", outputs);
+  SmallVector<int64_t> outputDirections = listed("scan_output_directions", outputs);
+  SmallVector<Value> inits, xs, results;
+  DimAttr time;
+  for (int64_t i = 0; i < states + scanned; ++i) {
+    if (!node.input(i))
+      return node.error("lacks input " + Twine(i));
+    if (i < states) {
+      inits.push_back(node.input(i));
+      continue;
+    }
+    int64_t k = i - states;
+    if (failed(node.normalizeAxis(inputAxes[k], node.type(i).rank())))
+      return failure();
+    Value x = moveAxis(node, node.input(i), inputAxes[k], 0);
+    if (inputDirections[k])
+      x = reversed(node, x, 0);
+    DimList dims(graph::getTensorType(x).getDims());
+    time = time ? time : dims[0];
+    dims[0] = time;
+    xs.push_back(node.reshape(x, dims));
+  }
+  if (failed(buildScan(node, node.getBuilder(), inits, xs, results)))
+    return failure();
+  for (auto [i, result] : llvm::enumerate(results)) {
     if (int64_t k = int64_t(i) - states; k >= 0) {
       int64_t axis = outputAxes[k];
       if (failed(node.normalizeAxis(axis, graph::getTensorType(result).rank())))
         return failure();
       if (outputDirections[k])
-        result = node.create<graph::ReverseOp>(result, ArrayRef<int64_t>{0});
-      result = move(result, 0, axis);
+        result = reversed(node, result, 0);
+      result = moveAxis(node, result, 0, axis);
     }
     node.setOutput(result);
   }
@@ -384,7 +455,7 @@ ArrayRef<Operator> tessera::onnx::sequentialOperators() {
       {"GatherElements", 11, importGatherElements},
       {"GatherND", 11, importGatherND},
       {"OneHot", 9, importOneHot},
-      {"Scan", 9, importScan},
+      {"Scan", 8, importScan},
       {"Scatter", 9, importScatterElements},
       {"ScatterElements", 11, importScatterElements},
       {"ScatterND", 11, importScatterND},

@@ -14,14 +14,14 @@ def branch(operator):
                              [], [value(f"in {operator}", F32, [2])])
 
 
-def training(name, given, made):
-    """A known operator that asks for more than is supported."""
-    return node("Dropout", [given, "", "t"], [made], name=name)
+def beyond(name, given, made):
+    """A known operator that asks for what cannot be."""
+    return node("Hardmax", [given], [made], name=name, axis=7)
 
 
 def model():
     nodes = [node("If", ["c"], ["i"], name="choice", then_branch=branch("Deep"), else_branch=branch("Deeper")),
-             training("first", "x", "d0"), training("second", "x", "d1"),
+             beyond("first", "x", "d0"), beyond("second", "x", "d1"),
              node("Outer", ["x"], ["f"], name="call", domain="local"),
              node("Add", ["i", "f"], ["y"], name="sum")]
     function = helper.make_function("local", "Outer", ["p"], ["q"], [
@@ -36,8 +36,8 @@ def model():
 
 def test_a_row_for_each_with_count_and_node():
     rows = {row["operator"]: row for row in tessera.check(model())}
-    assert set(rows) == {"org.example.Deep", "org.example.Deeper", "org.example.Unheard", "Dropout"}
-    assert rows["Dropout"]["count"] == 2 and rows["Dropout"]["first_node"] == "first" and rows["Dropout"]["opset"] == 18
+    assert set(rows) == {"org.example.Deep", "org.example.Deeper", "org.example.Unheard", "Hardmax"}
+    assert rows["Hardmax"]["count"] == 2 and rows["Hardmax"]["first_node"] == "first" and rows["Hardmax"]["opset"] == 18
     assert rows["org.example.Deep"]["first_node"] == "inner Deep"
     assert "body" in rows["org.example.Unheard"]["first_node"]
 
@@ -49,16 +49,16 @@ def test_compiling_says_the_same():
     assert caught.value.code == "INVALID_MODEL" and len(lines) == 4
     for operator in ("org.example.Deep", "org.example.Deeper", "org.example.Unheard"):
         assert sum(f"({operator}): operators of domain 'org.example' are not supported" in line for line in lines) == 1
-    (dropout,) = (line for line in lines if "node 'first' (Dropout)" in line)
-    assert dropout.endswith("1 more such nodes")
+    (hardmax,) = (line for line in lines if "node 'first' (Hardmax)" in line)
+    assert hardmax.endswith("1 more such nodes")
 
 
 def test_known_operators_alone():
-    graph = helper.make_graph([training("one", "x", "y"), node("Softmax", ["x"], ["z"], name="two", axis=1.5)], "g",
+    graph = helper.make_graph([beyond("one", "x", "y"), node("Softmax", ["x"], ["z"], name="two", axis=1.5)], "g",
                               [value("x", F32, [2])], [value("y", F32, [2]), value("z", F32, [2])],
                               [numpy_helper.from_array(np.array(True), "t")])
     made = helper.make_model(graph, ir_version=9, opset_imports=[helper.make_opsetid("", 18)]).SerializeToString()
     with pytest.raises(tessera.Error) as caught:
         tessera.compile(made)
     first, second = str(caught.value).splitlines()
-    assert "node 'one' (Dropout): is in training mode" in first and "node 'two' (Softmax): attribute 'axis'" in second
+    assert "node 'one' (Hardmax): axis 7 is not below the rank" in first and "node 'two' (Softmax): attribute 'axis'" in second

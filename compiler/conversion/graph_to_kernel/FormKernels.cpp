@@ -454,7 +454,8 @@ struct GraphFormKernels : tessera::impl::GraphFormKernelsBase<GraphFormKernels> 
     while (!stack.empty()) {
       Operation *op = stack.back();
       if (entered.insert(op).second) {
-        for (Operation *before : llvm::reverse(predecessorsOf(op, bound)))
+        SmallVector<Operation *> predecessors = predecessorsOf(op, bound);
+        for (Operation *before : llvm::reverse(predecessors))
           if (waiting.contains(before) && !entered.contains(before))
             stack.push_back(before);
         continue;

@@ -149,9 +149,6 @@ CASES = {
     "window-too-large": (changed(lambda m: m.graph.node[0].CopyFrom(n("MaxPool", ["x"], ["y"], name="p", kernel_shape=[9])) or
                                  m.graph.input[0].CopyFrom(value("x", (1, 2, 3)))),
                          "node 'p' (MaxPool): (C3) the window is larger than padded axis 2"),
-    "training": (model([n("Dropout", ["x", "", "t"], ["y"], name="d")],
-                       initializers=[tensor("t", [], b"\1", TensorProto.BOOL)]),
-                 "node 'd' (Dropout): is in training mode, or may be, which is not supported"),
     "outputs": (model([n("Relu", ["x"], ["y", "z"], name="q")]), "node 'q' (Relu): has 2 outputs, 1 are supported"),
 }
 
