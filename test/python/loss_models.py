@@ -23,8 +23,8 @@ def at_label(t, value, labels):
     return t.reduce("sum", chosen, 1)
 
 
-def log_softmax(t, s):
-    return t.add(f"graph.log_softmax {s[0]}, axes = [1] : {t.type(s[1], s[2])}", s[1], s[2])
+def log_softmax(t, s, axis=1):
+    return t.add(f"graph.log_softmax {s[0]}, axes = [{axis}] : {t.type(s[1], s[2])}", s[1], s[2])
 
 
 def logs(s):
@@ -121,15 +121,39 @@ def divergence(width):
         lambda a: (np.abs(a["t"]) * (np.log(np.abs(a["t"])) - logs(biased(a)))).sum(1)
 
 
+def on_diagonal(t, p, axis):
+    here = t.add(f"graph.compare eq {t.position(p, 0)[0]}, {t.position(p, 1)[0]} : {t.type(p[1], 'si32')}", p[1], "i1")
+    return t.reduce("sum", t.map("select", here, p, t.number(0, p)), axis)
+
+
 def info_nce(width):
     """Each row belongs to the row of its own number."""
     t = Text()
     s = logits(t, width)
     s = t.map("mul", s, t.number(0.7, s))
-    p = log_softmax(t, s)
-    here = t.add(f"graph.compare eq {t.position(p, 0)[0]}, {t.position(p, 1)[0]} : {t.type(p[1], 'si32')}", p[1], "i1")
-    chosen = t.map("select", here, p, t.number(0, p))
-    return t.text(t.reduce("sum", chosen, 1)), lambda a: picked(logs(0.7 * products(a)), np.arange(len(a["x"])))
+    return t.text(on_diagonal(t, log_softmax(t, s), 1)), lambda a: picked(logs(0.7 * products(a)), np.arange(len(a["x"])))
+
+
+def both_sides(width):
+    """Rows among columns and columns among rows: the same scaled logits along either axis."""
+    t = Text()
+    s = logits(t, width)
+    s = t.map("mul", s, t.number(0.7, s))
+    return t.text(on_diagonal(t, log_softmax(t, s), 1), on_diagonal(t, log_softmax(t, s, 0), 0)), in_both
+
+
+def both_sides_transposed(width):
+    """The same, spelled with the logits of the one side as the transposed ones of the other."""
+    t = Text()
+    s = logits(t, width)
+    s = t.map("mul", s, t.number(0.7, s))
+    other = t.add(f"graph.transpose {s[0]}, perm = [1, 0] : {t.type(s[1], s[2])} -> {t.type(s[1][::-1], s[2])}", s[1][::-1], s[2])
+    return t.text(on_diagonal(t, log_softmax(t, s), 1), on_diagonal(t, log_softmax(t, other), 1)), in_both
+
+
+def in_both(a):
+    s = 0.7 * products(a)
+    return picked(logs(s), np.arange(s.shape[0])), picked(logs(s.T), np.arange(s.shape[1]))
 
 
 def place(t, kind, s, last=False, element="si64"):
@@ -169,4 +193,5 @@ def confidence(width):
 
 
 LOSSES = [cross_entropy, cross_entropy64, capped, log_sum_exp, soft_labels, soft_labels_as_product, smoothed, divergence, info_nce]
+BOTH_SIDES = [both_sides, both_sides_transposed]
 CHOICES = [largest, last_of_the_largest, nearest, confidence]

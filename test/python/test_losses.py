@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 from attention_models import INF
-from loss_models import CHOICES, LOSSES, cross_entropy, largest, last_of_the_largest, nearest, soft_labels
+from loss_models import BOTH_SIDES, CHOICES, LOSSES, cross_entropy, largest, last_of_the_largest, nearest, soft_labels
 from test_attention import arrays, compiled, inputs_of, tool
 import json
 
@@ -48,6 +48,20 @@ def test_one_kernel(variant, tmp_path):
     assert kernels and len(kernels) <= 3 and all("_stream" in kernel for kernel in kernels), kernels
     for sizes in SIZES:
         check(variant.__name__, text, reference, values_of(text, sizes))
+
+
+@pytest.mark.parametrize("variant", BOTH_SIDES, ids=lambda variant: variant.__name__)
+def test_both_sides(variant, tmp_path):
+    """The product is computed by two streams, one along either axis: neither stores it."""
+    text, reference = variant(16)
+    (tmp_path / "model.mlir").write_text(text)
+    kernels = [line for line in tool("tessera-compile", tmp_path / "model.mlir", "--emit", "kernel").splitlines()
+               if "kernel.func" in line]
+    assert kernels and all("_stream" in kernel for kernel in kernels), kernels
+    for sizes in SIZES:
+        check(variant.__name__, text, reference, values_of(text, sizes))
+    used = memory(tmp_path / "model.mlir", 3000, 3000, 16)
+    assert used <= 3 * 6000 * 16 * 4, used
 
 
 @pytest.mark.parametrize("width", [1, 5, 64, 100])

@@ -112,9 +112,20 @@ struct GraphFormStreams : tessera::transforms::impl::GraphFormStreamsBase<GraphF
   using GraphFormStreamsBase::GraphFormStreamsBase;
 
   void runOnOperation() override {
+    SmallVector<graph::ContractOp> products;
+    getOperation().walk([&](graph::ContractOp product) { products.push_back(product); });
+    for (graph::ContractOp product : products)
+      orient(product);
     // One chain may hold the maximum of another: what is gone is not looked at.
     while (formOne())
       ;
+  }
+
+  void orient(graph::ContractOp product) {
+    Location where = product.getLoc(); // It may be gone behind.
+    std::string done = orientScores(product, roundedWeights);
+    if (explain && !done.empty())
+      emitRemark(where) << "graph.contract " << done;
   }
 
   bool formOne() {

@@ -120,6 +120,11 @@ private:
   llvm::SmallVector<Output> outputs;
   llvm::DenseMap<mlir::Value, mlir::Value> outside;
 };
+
+/// Computes a product with the axis that its maps are reduced along last, and once for each axis
+/// when there are two, where a stream along either then pays. What was done, for people, or "".
+/// (OrientScores.cpp)
+std::string orientScores(graph::ContractOp product, bool mayRound);
 } // namespace tessera::transforms
 
 #endif

@@ -129,11 +129,11 @@ void ReductionChain::pull(Value value, int64_t axis, bool mayContract) {
     return;
   }
   bool isContraction = llvm::isa<graph::ContractOp>(op);
-  if (!isMap(op) && !(isContraction && mayContract))
+  bool isView = llvm::isa<graph::BroadcastOp, graph::TransposeOp>(op);
+  if (!isMap(op) && !isView && !(isContraction && mayContract))
     return;
-  // Broadcasts cost nothing: they may have other readers.
-  if (!llvm::isa<graph::BroadcastOp>(op) && !isPositional(value, axis) &&
-      !llvm::all_of(op->getUsers(), [&](Operation *user) {
+  // Views cost nothing: they may have other readers.
+  if (!isView && !isPositional(value, axis) && !llvm::all_of(op->getUsers(), [&](Operation *user) {
         return members.contains(user) || pulled.contains(user);
       }))
     return;

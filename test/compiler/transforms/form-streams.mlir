@@ -39,6 +39,7 @@ graph.func @attention(%q: !graph.tensor<[H, M, 8], f32>, %k: !graph.tensor<[H, K
 graph.func @spelled_out(%k: !graph.tensor<[K, 4], f32>, %q: !graph.tensor<[M, 4], f32>, %bias: !graph.tensor<[K], f32>,
                         %mask: !graph.tensor<[K, M], i1>, %v: !graph.tensor<[K, 3], f32>) -> !graph.tensor<[3, M], f32>
     attributes {dims = {K = #graph.range<1, ?>, M = #graph.range<0, ?>}} {
+  // expected-remark@+1 {{graph.contract is computed with the axis of its stream last}}
   %s0 = graph.contract "kd,md->km" %k, %q : (!graph.tensor<[K, 4], f32>, !graph.tensor<[M, 4], f32>) -> !graph.tensor<[K, M], f32>
   %b = graph.broadcast %bias, dims = [0] : !graph.tensor<[K], f32> -> !graph.tensor<[K, M], f32>
   %s1 = graph.add %s0, %b : !graph.tensor<[K, M], f32>
