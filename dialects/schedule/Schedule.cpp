@@ -22,8 +22,9 @@ void ScheduleDialect::initialize() {
 }
 
 bool isRestructuring(Operation *op) {
-  return isa<PadToTileOp, PackOperandOp, CopyPackedOp, WidenOperandOp, GroupReductionOp,
-             BlockReductionOp, FactorReductionOp, CacheWriteOp, ClampReadsOp, ScratchOp>(op);
+  return isa<PadToTileOp, PackOperandOp, CopyPackedOp, CopyWindowOp, WidenOperandOp,
+             GroupReductionOp, BlockReductionOp, FactorReductionOp, CacheWriteOp, ClampReadsOp,
+             ScratchOp>(op);
 }
 
 LogicalResult FuncOp::verifyRegions() {

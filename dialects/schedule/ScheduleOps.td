@@ -129,6 +129,27 @@ def Schedule_CopyPackedOp : Schedule_PackingDirective<"copy_packed"> {
   }];
 }
 
+def Schedule_CopyWindowOp : Schedule_Restructure<"copy_window"> {
+  let summary = "Lets a stage read neighbours of a window side by side, from a copy that the kernel makes";
+  let description = [{
+    For instructions that sum several products: so many taps of the window, one after the other along the loop, lie side
+    by side in the copy, for each place where a group of them may begin. It is a new stage. Taps past the end repeat the
+    last element: `group_reduction` multiplies them by the zeros that fill up the other operand.
+
+    ```mlir
+    schedule.copy_window "acc" operand 0 loop "k" by 4 as "taps"
+    // acc[m] += x[m + k] * w[k / 4, k % 4]   =>   taps[i, t] = x[min(i + t, X - 1)]
+    //                                             acc[m] += taps[m + k / 4 * 4, k % 4] * w[k / 4, k % 4]
+    ```
+    Where the window moves by steps, places between them are left out if no group begins there.
+
+    - (C1) The factor is positive.
+  }];
+  let arguments = (ins StrAttr:$stage, ConfinedAttr<I64Attr, [IntNonNegative]>:$operand, StrAttr:$loop,
+                   ConfinedAttr<I64Attr, [IntPositive]>:$factor, StrAttr:$copy);
+  let assemblyFormat = "$stage `operand` $operand `loop` $loop `by` $factor `as` $copy attr-dict";
+}
+
 def Schedule_WidenOperandOp : Schedule_Restructure<"widen_operand"> {
   let summary = "Lets a stage read a copy of an operand in longer elements";
   let description = [{

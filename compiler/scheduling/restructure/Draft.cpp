@@ -153,6 +153,16 @@ void Draft::readThroughExtract(unsigned number) {
   };
 }
 
+std::optional<unsigned> Draft::asLoop(Operation &op) {
+  if (!tiled || !isa<arith::DivUIOp, arith::RemUIOp>(op))
+    return std::nullopt;
+  auto index = op.getOperand(0).getDefiningOp<linalg::IndexOp>();
+  if (!index || index.getDim() != tiled->loop ||
+      getConstantIntValue(op.getOperand(1)) != tiled->tile)
+    return std::nullopt;
+  return isa<arith::DivUIOp>(op) ? tiled->loop : tiled->inner;
+}
+
 linalg::GenericOp Draft::build(OpBuilder &builder) {
   Location loc = stage.getLoc();
   unsigned numLoops = loops.size();
@@ -208,6 +218,10 @@ linalg::GenericOp Draft::build(OpBuilder &builder) {
           mapping.map(index.getResult(), special->second(inside));
           continue;
         }
+      }
+      if (std::optional<unsigned> loop = asLoop(op)) {
+        mapping.map(op.getResult(0), linalg::IndexOp::create(inside, loc, *loop).getResult());
+        continue;
       }
       inside.clone(op, mapping);
     }

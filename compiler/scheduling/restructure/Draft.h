@@ -54,6 +54,13 @@ public:
   llvm::SmallVector<mlir::OpFoldResult> extents;
   /// What stands for linalg.index of an old loop (by number) in the body; default: the same loop.
   llvm::DenseMap<unsigned, std::function<mlir::Value(mlir::OpBuilder &)>> indices;
+  /// A loop that is in tiles now: its index divided by the tile is the loop itself, what remains is
+  /// the loop `inner`. So bodies say it that read what is in such tiles.
+  struct Tiled {
+    unsigned loop, inner;
+    int64_t tile;
+  };
+  std::optional<Tiled> tiled;
 
   /// Builds the stage before `stage` (or where the builder stands) and gives it.
   mlir::linalg::GenericOp build(mlir::OpBuilder &builder);
@@ -61,6 +68,10 @@ public:
   /// Reads input `number` through tensor.extract: its old map with the values of `indices` in place
   /// of the old loops.
   void readThroughExtract(unsigned number);
+
+private:
+  /// The loop that an operation of the old body computes from `tiled`, if it does.
+  std::optional<unsigned> asLoop(mlir::Operation &op);
 };
 
 /// Changes how every stage of the kernel reads `tensor`: `maps` turns the results of an indexing

@@ -1,7 +1,7 @@
 //===- GroupReduction.cpp - Sums that one instruction makes of several products ---------------===//
 // widen_operand: a map of the operand's elements, converted, stands for the operand; the body goes
-// on from there. group_reduction: loop k becomes k * factor + inner; of tiles, k is the tile and
-// `inner` the place in it.
+// on from there. group_reduction: loop k becomes k * factor + inner; of tiles, k is the tile (or
+// follows from it, where a window moves by tiles) and `inner` the place in it.
 #include "compiler/scheduling/restructure/Draft.h"
 #include "compiler/scheduling/restructure/Lookup.h"
 #include "compiler/scheduling/restructure/Restructure.h"
@@ -120,14 +120,13 @@ LogicalResult groupReduction(kernel::FuncOp kernel, schedule::GroupReductionOp d
     }
     SmallVector<AffineExpr> results;
     for (AffineExpr expr : input.map.getResults()) {
-      bool isWhole = expr.isFunctionOfDim(loop) && expr != tileOf && expr != placeIn;
+      AffineExpr zero = builder.getAffineConstantExpr(0);
+      bool isWhole = expr.replace({{tileOf, zero}, {placeIn, zero}}).isFunctionOfDim(loop);
       if (isWhole && !divides)
         return directive.emitOpError()
                << "operand of stage '" << directive.getStage() << "' is not in tiles of " << factor
                << " along '" << directive.getLoop() << "', whose extent it need not divide";
-      results.push_back(expr == tileOf    ? k
-                        : expr == placeIn ? place
-                                          : expr.replace(k, k * factor + place));
+      results.push_back(expr.replace({{tileOf, k}, {placeIn, place}, {k, k * factor + place}}));
     }
     input.map = AffineMap::get(inner + 1, 0, results, builder.getContext());
   }

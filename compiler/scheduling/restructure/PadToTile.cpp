@@ -2,7 +2,7 @@
 // 1. The stage gets the loops `outer` (in place of the loop) and `inner` (last); its tensor gets
 // the
 //    extent of `inner` as last dimension.
-// 2. Reads: an operand in tiles of the same size is read by tile and place. Where the factor
+// 2. Reads: what is in tiles of the same size is read by tile and place. Where the factor
 //    divides a constant extent, maps stay affine. Otherwise the body reads at the clamped index, so
 //    the last tile is computed from the last element over and over, and nobody reads that.
 // 3. Initial values that are no fill become a stage of the new shape.
@@ -145,6 +145,7 @@ private:
       Value one = arith::ConstantIndexOp::create(builder, loc, 1);
       lastIndex = arith::SubIOp::create(builder, loc, materialize(builder, loc, extent), one);
     }
+    draft.tiled = Draft::Tiled{loop, inner(), factor};
     draft.indices[loop] = [this](OpBuilder &inside) { return clampedIndex(inside); };
     for (unsigned number = 0; number < draft.inputs.size(); ++number)
       adaptInput(builder, draft, number);

@@ -22,6 +22,7 @@ LogicalResult applyRestructuring(kernel::FuncOp kernel, Operation *directive) {
           .Case([&](schedule::PadToTileOp op) { return padToTile(kernel, op); })
           .Case([&](schedule::PackOperandOp op) { return packOperand(kernel, op); })
           .Case([&](schedule::CopyPackedOp op) { return copyPacked(kernel, op); })
+          .Case([&](schedule::CopyWindowOp op) { return copyWindow(kernel, op); })
           .Case([&](schedule::WidenOperandOp op) { return widenOperand(kernel, op); })
           .Case([&](schedule::GroupReductionOp op) { return groupReduction(kernel, op); })
           .Case([&](schedule::BlockReductionOp op) { return blockReduction(kernel, op); })

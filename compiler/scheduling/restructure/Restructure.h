@@ -14,6 +14,7 @@ mlir::LogicalResult applyRestructuring(kernel::FuncOp kernel, mlir::Operation *d
 mlir::LogicalResult padToTile(kernel::FuncOp kernel, schedule::PadToTileOp directive);
 mlir::LogicalResult packOperand(kernel::FuncOp kernel, schedule::PackOperandOp directive);
 mlir::LogicalResult copyPacked(kernel::FuncOp kernel, schedule::CopyPackedOp directive);
+mlir::LogicalResult copyWindow(kernel::FuncOp kernel, schedule::CopyWindowOp directive);
 mlir::LogicalResult widenOperand(kernel::FuncOp kernel, schedule::WidenOperandOp directive);
 mlir::LogicalResult groupReduction(kernel::FuncOp kernel, schedule::GroupReductionOp directive);
 mlir::LogicalResult blockReduction(kernel::FuncOp kernel, schedule::BlockReductionOp directive);

@@ -370,6 +370,24 @@ private:
       out.vectorize(loop, width);
   }
 
+  /// A few elements side by side, each from another row.
+  bool isInterleaved() const {
+    size_t last = plan.loops.size() - 1;
+    return last > 0 && plan.transposed == last - 1 && plan.extents[last] > 1 &&
+           plan.extents[last] <= 4;
+  }
+
+  /// The loops around rows that are shared between threads, innermost first. The place of a short
+  /// row in a fused loop costs more (divisions) than the row: there the loops around rows stay,
+  /// where enough others are left to share.
+  void shareRows(size_t row, double &innerWork, Names &outer) const {
+    constexpr double kShortRow = 512;
+    while (row >= 3 && innerWork < kShortRow)
+      innerWork *= extentOr(--row, kAssumedExtent);
+    for (size_t i = row; i-- > 0;)
+      outer.push_back(plan.loops[i]);
+  }
+
   void map() {
     if (plan.loops.empty())
       return;
@@ -390,7 +408,17 @@ private:
     std::string v = plan.loops[last];
     Names outer;
     double innerWork = perPoint * extentOr(last, kAssumedExtent);
-    if (plan.transposed && *plan.transposed != last) {
+    if (isInterleaved()) {
+      // Vectors are read and their elements stored in turn, by shuffles.
+      std::string c = plan.loops[last - 1];
+      int64_t width = lanes(), extent = plan.extents[last - 1];
+      while (!ShapedType::isDynamic(extent) && width > 8 && extent % width != 0)
+        width /= 2;
+      out.unroll(v);
+      out.vectorize(c, width);
+      innerWork *= extentOr(last - 1, kAssumedExtent);
+      shareRows(last - 1, innerWork, outer);
+    } else if (plan.transposed && *plan.transposed != last) {
       // Both the loop that is contiguous when writing and the one when reading stay in cache:
       // square tiles of a cache line.
       std::string c = plan.loops[*plan.transposed];
@@ -423,14 +451,7 @@ private:
       vectorizeInner(out, v, last);
       innerWork *= panels * kRows;
     } else {
-      size_t fused = last;
-      // The place of a short row in a fused loop costs more (divisions) than the row: there the
-      // loops around rows stay, where enough others are left to share.
-      constexpr double kShortRow = 512;
-      while (fused >= 3 && innerWork < kShortRow)
-        innerWork *= extentOr(--fused, kAssumedExtent);
-      for (size_t i = fused; i-- > 0;)
-        outer.push_back(plan.loops[i]);
+      shareRows(last, innerWork, outer);
       if (plan.piece) {
         // Which piece it is, is known in each copy of the loop: nothing is chosen.
         out.split(v, v + "_p", v + "_i", plan.piece, schedule::Tail::Auto);

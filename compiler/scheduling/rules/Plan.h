@@ -184,6 +184,7 @@ private:
   mlir::FailureOr<ReducerPlan> planSums(const ReducerPlan &plan);
   mlir::LogicalResult blockRow(ReducerPlan &plan);
   void planGroups(ReducerPlan &plan, const StageInfo &stage, unsigned columns);
+  mlir::LogicalResult packGroups(const ReducerPlan &plan);
   mlir::LogicalResult group(ReducerPlan &plan);
   mlir::LogicalResult widenBroadcast(ReducerPlan &plan);
   bool isConstant(mlir::Value tensor);

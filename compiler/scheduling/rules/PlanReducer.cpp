@@ -188,33 +188,10 @@ void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned colum
       plan.blocked = depth % unpacking->period == 0;
     }
   }
-  if (isProduct && !plan.columnsSlide)
+  if (stage.isProduct && !plan.columnsSlide)
     planGroups(plan, stage, columns);
   if (stage.kind == StageKind::Window && !plan.rows.empty() && !plan.columnsSlide)
     blockWindow(plan, stage);
-}
-
-/// Products of 8-bit integers: an instruction sums two products of 16-bit ones (vpmaddwd), or four
-/// of u8 and s8 (vpdpbusd). Neighbours along the innermost reduction are then neighbours in both
-/// operands: in the one that is broadcast they are when it is contiguous; the other is packed.
-void Planner::planGroups(ReducerPlan &plan, const StageInfo &stage, unsigned columns) {
-  std::optional<IntegerProduct> product = matchIntegerProduct(stage);
-  if (!product)
-    return;
-  unsigned inner = stage.loopNumber(plan.reductionLoops.back());
-  const Access *along = nullptr, *across = nullptr;
-  for (const Access &read : stage.reads)
-    if (read.operand == product->lhs || read.operand == product->rhs)
-      (read.dependsOn(columns) ? along : across) = &read;
-  if (!along || !across || !across->isContiguousIn(inner) || !packedDim(*along, columns) ||
-      !packedDim(*along, inner) || stage.extents[inner] == 1)
-    return;
-  bool alongUnsigned = along->operand == product->lhs ? product->lhsUnsigned : product->rhsUnsigned;
-  bool acrossUnsigned =
-      across->operand == product->lhs ? product->lhsUnsigned : product->rhsUnsigned;
-  bool four = target.dotProducts && acrossUnsigned && !alongUnsigned;
-  plan.group = four ? 4 : 2;
-  plan.widen = !four;
 }
 
 /// Elements of 16 bits that are broadcast would be converted one by one, and for every tile of

@@ -290,3 +290,49 @@ schedule.func @s for @k {
   // expected-error @+1 {{needs an extent that is a multiple of 4 for 'k'}}
   schedule.factor_reduction "r" loop "k" by 4 into "ki" as "unit" sums "xs"
 }
+
+// -----
+
+kernel.func @k(%x: tensor<?x5xi8>, %w: tensor<5xi8>, %M: index) -> tensor<?xi32> {
+  %zero = arith.constant 0 : i32
+  %e = tensor.empty(%M) : tensor<?xi32>
+  %init = linalg.fill {kernel.stage = "init"} ins(%zero : i32) outs(%e : tensor<?xi32>) -> tensor<?xi32>
+  %r = linalg.generic {indexing_maps = [affine_map<(m, k) -> (m, k)>, affine_map<(m, k) -> (k)>, affine_map<(m, k) -> (m)>],
+       iterator_types = ["parallel", "reduction"]} ins(%x, %w : tensor<?x5xi8>, tensor<5xi8>) outs(%init : tensor<?xi32>)
+     attrs = {kernel.stage = "r", kernel.loops = ["m", "k"]} {
+  ^bb0(%a: i8, %b: i8, %s: i32):
+    %c = arith.extui %a : i8 to i32
+    %d = arith.extsi %b : i8 to i32
+    %p = arith.muli %c, %d : i32
+    %t = arith.addi %s, %p : i32
+    linalg.yield %t : i32
+  } -> tensor<?xi32>
+  kernel.return %r : tensor<?xi32>
+}
+schedule.func @s for @k {
+  // expected-error @+1 {{names operand 2 of stage 'r', which has 2}}
+  schedule.copy_window "r" operand 2 loop "k" by 4 as "taps"
+}
+
+// -----
+
+kernel.func @k(%x: tensor<?x5xi8>, %w: tensor<5xi8>, %M: index) -> tensor<?xi32> {
+  %zero = arith.constant 0 : i32
+  %e = tensor.empty(%M) : tensor<?xi32>
+  %init = linalg.fill {kernel.stage = "init"} ins(%zero : i32) outs(%e : tensor<?xi32>) -> tensor<?xi32>
+  %r = linalg.generic {indexing_maps = [affine_map<(m, k) -> (m, k)>, affine_map<(m, k) -> (k)>, affine_map<(m, k) -> (m)>],
+       iterator_types = ["parallel", "reduction"]} ins(%x, %w : tensor<?x5xi8>, tensor<5xi8>) outs(%init : tensor<?xi32>)
+     attrs = {kernel.stage = "r", kernel.loops = ["m", "k"]} {
+  ^bb0(%a: i8, %b: i8, %s: i32):
+    %c = arith.extui %a : i8 to i32
+    %d = arith.extsi %b : i8 to i32
+    %p = arith.muli %c, %d : i32
+    %t = arith.addi %s, %p : i32
+    linalg.yield %t : i32
+  } -> tensor<?xi32>
+  kernel.return %r : tensor<?xi32>
+}
+schedule.func @s for @k {
+  // expected-error @+1 {{operand 0 of stage 'r' is not read by a window that 'k' moves along one of its dimensions}}
+  schedule.copy_window "r" operand 0 loop "k" by 4 as "taps"
+}

@@ -6,6 +6,8 @@ schedule.func @dense_s for @dense {
   schedule.pack_operand 1 inner_dims_pos = [1] inner_tiles = [16] outer_dims_perm = [1, 0]
   // CHECK: schedule.copy_packed "acc" operand 0 as "lhs" inner_dims_pos = [0] inner_tiles = [6] outer_dims_perm = [0, 1]
   schedule.copy_packed "acc" operand 0 as "lhs" inner_dims_pos = [0] inner_tiles = [6] outer_dims_perm = [0, 1]
+  // CHECK: schedule.copy_window "acc" operand 0 loop "k" by 4 as "taps"
+  schedule.copy_window "acc" operand 0 loop "k" by 4 as "taps"
   // CHECK: schedule.pad_to_tile "acc" loop "m" by 6 into "mo", "mi"
   schedule.pad_to_tile "acc" loop "m" by 6 into "mo", "mi"
   // CHECK: schedule.widen_operand "acc" operand 0 to i16 as "wide"
