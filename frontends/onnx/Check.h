@@ -17,6 +17,10 @@ constexpr unsigned kMaxNesting = 32;
 /// small file.
 constexpr size_t kMaxInlinedNodes = size_t(1) << 20;
 constexpr size_t kMaxInlinedBytes = size_t(1) << 28;
+/// Nodes of bodies that are imported once for each element or iteration, all together, and elements
+/// that one operator makes.
+constexpr size_t kMaxUnrolledNodes = size_t(1) << 16;
+constexpr size_t kMaxSequence = size_t(1) << 12;
 
 /// Nesting of subgraphs, and names that nothing later could hold. Everything behind it may recurse.
 mlir::LogicalResult checkNesting(const ::onnx::ModelProto &model, mlir::Location loc);

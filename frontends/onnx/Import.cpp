@@ -2,6 +2,7 @@
 
 #include "frontends/onnx/Import.h"
 #include "frontends/onnx/Importer.h"
+#include "frontends/onnx/Structures.h"
 
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
@@ -41,8 +42,8 @@ static SmallVector<ArrayRef<Operator>> tablesOf(StringRef domain) {
         decoderOperators(),    einsumOperators(),    elementwiseOperators(), mathOperators(),
         normOperators(),       placeOperators(),     quantizeOperators(),    rearrangeOperators(),
         randomOperators(),     recurrentOperators(), reduceOperators(),      resizeOperators(),
-        sampleOperators(),     selectOperators(),    sequentialOperators(),  shapeOperators(),
-        signalOperators(),     windowOperators()};
+        sampleOperators(),     selectOperators(),    sequenceOperators(),    sequentialOperators(),
+        shapeOperators(),      signalOperators(),    windowOperators()};
   if (domain == "ai.onnx.preview")
     return {previewOperators()};
   if (domain == "ai.onnx.preview.training")
@@ -76,11 +77,15 @@ LogicalResult Importer::importNode(const ::onnx::NodeProto &proto, OpBuilder &bu
     Value value = values.lookup(name);
     if (!value)
       return node.error("its input " + quoted(name) + " is defined nowhere before it");
+    if (isStructure(value) && (!found || !found->takesStructures))
+      return node.error("takes tensors, its input " + quoted(name) + " is " +
+                        describeStructure(value));
     node.inputs.push_back(value);
   }
   // The specification's required inputs: every operator but these reads its first one.
-  static const llvm::StringSet<> withoutInput = {"Constant", "Loop", "RandomNormal",
-                                                 "RandomUniform", "Scan"};
+  static const llvm::StringSet<> withoutInput = {
+      "Constant",     "Loop",          "Optional", "OptionalHasElement",
+      "RandomNormal", "RandomUniform", "Scan",     "SequenceEmpty"};
   if (!custom && !withoutInput.contains(proto.op_type()) && !node.input(0))
     return node.error("has no first input");
   Block *block = builder.getInsertionBlock();
@@ -144,6 +149,12 @@ LogicalResult Importer::importInputs(const ::onnx::GraphProto &graph) {
   for (const ::onnx::ValueInfoProto &input : graph.input()) {
     if (initialized.count(input.name()))
       continue;
+    if (input.type().has_sequence_type() || input.type().has_optional_type())
+      return module.emitError("input ")
+             << quoted(input.name())
+             << " is a sequence or an optional value, whose structure is not known: make its "
+                "tensors "
+                "inputs and put them together (SequenceConstruct, Optional)";
     const ::onnx::TypeProto_Tensor &tensor = input.type().tensor_type();
     Type element = getElementType(context, tensor.elem_type());
     if (!input.type().has_tensor_type() || !element || !tensor.has_shape())
@@ -192,25 +203,37 @@ LogicalResult Importer::importMain(const ::onnx::GraphProto &graph, ModuleOp lib
     return failure();
   SmallVector<Value> results;
   SmallVector<DictionaryAttr> attributes;
+  // Element i of a sequence is called name/i; an empty optional value gives nothing.
+  std::function<void(Value, const std::string &)> addResult = [&](Value value,
+                                                                  const std::string &name) {
+    if (isStructure(value)) {
+      for (auto [i, content] : llvm::enumerate(contentsOf(value)))
+        addResult(content, isOptional(value) ? name : name + "/" + std::to_string(i));
+      return;
+    }
+    results.push_back(value);
+    attributes.push_back(
+        builder.getDictionaryAttr(builder.getNamedAttr("graph.name", builder.getStringAttr(name))));
+  };
   for (const ::onnx::ValueInfoProto &output : graph.output()) {
     Value value = values.lookup(output.name());
     if (!value)
       return module.emitError("output ") << quoted(output.name()) << " is defined nowhere";
-    results.push_back(value);
-    attributes.push_back(builder.getDictionaryAttr(
-        builder.getNamedAttr("graph.name", builder.getStringAttr(output.name()))));
+    addResult(value, output.name());
   }
   graph::ReturnOp::create(builder, module.getLoc(), results);
+  eraseStructures(function);
   function.setFunctionType(
       builder.getFunctionType(function.getArgumentTypes(), ValueRange(results).getTypes()));
   function.setAllResultAttrs(attributes);
   return success();
 }
 
-DimAttr Importer::bindDim(Node &node, Value scalar, StringRef what) {
+DimAttr Importer::bindDim(Node &node, Value scalar, StringRef what,
+                          std::optional<int64_t> highest) {
   MLIRContext *context = module.getContext();
   std::string symbol = function.getFreshSymbol("data");
-  function.setRange(symbol, graph::RangeAttr::get(context, 0, std::nullopt));
+  function.setRange(symbol, graph::RangeAttr::get(context, 0, highest));
   std::string message =
       "node '" + node.proto.name() + "' (" + node.proto.op_type() + "): " + what.str();
   graph::BindDimOp::create(node.getBuilder(), node.getLoc(), scalar, symbol,
@@ -250,6 +273,15 @@ LogicalResult Importer::importSubgraph(const ::onnx::GraphProto &graph, OpBuilde
     results.push_back(value);
   }
   return success();
+}
+
+LogicalResult Importer::importUnrolled(Node &node, const ::onnx::GraphProto &body,
+                                       ValueRange arguments, SmallVectorImpl<Value> &results) {
+  unrolledNodes += body.node_size() + 1;
+  if (unrolledNodes > kMaxUnrolledNodes)
+    return node.error("makes more than " + Twine(kMaxUnrolledNodes) +
+                      " nodes of bodies that are repeated when compiling (kMaxUnrolledNodes)");
+  return importSubgraph(body, node.getBuilder(), arguments, results);
 }
 
 //===----------------------------------------------------------------------===//

@@ -108,6 +108,7 @@ struct Operator {
   const char *name;
   int64_t since;
   LogicalResult (*import)(Node &);
+  bool takesStructures = false; ///< also sequences and optional values
 };
 llvm::ArrayRef<Operator> activationOperators();
 llvm::ArrayRef<Operator> attentionOperators();
@@ -128,6 +129,7 @@ llvm::ArrayRef<Operator> selectOperators();
 llvm::ArrayRef<Operator> signalOperators();
 llvm::ArrayRef<Operator> shapeOperators();
 llvm::ArrayRef<Operator> windowOperators();
+llvm::ArrayRef<Operator> sequenceOperators();
 llvm::ArrayRef<Operator> sequentialOperators();
 llvm::ArrayRef<Operator> recurrentOperators();
 llvm::ArrayRef<Operator> einsumOperators();
@@ -164,9 +166,14 @@ public:
   LogicalResult importSubgraph(const ::onnx::GraphProto &graph, mlir::OpBuilder &builder,
                                mlir::ValueRange arguments, llvm::SmallVectorImpl<Value> &results);
 
-  /// A new symbol whose value is an si64 scalar when the model runs; `what` is for the message when
-  /// it is no extent.
-  DimAttr bindDim(Node &node, Value scalar, llvm::StringRef what);
+  /// The same of a body that is imported once for each of several elements or iterations.
+  LogicalResult importUnrolled(Node &node, const ::onnx::GraphProto &body,
+                               mlir::ValueRange arguments, llvm::SmallVectorImpl<Value> &results);
+
+  /// A new symbol whose value is an si64 scalar when the model runs, at most `highest`; `what` is
+  /// for the message when it is no extent.
+  DimAttr bindDim(Node &node, Value scalar, llvm::StringRef what,
+                  std::optional<int64_t> highest = std::nullopt);
   /// How often the context has drawn random numbers (ui32 scalar); it has drawn once more then.
   Value drawCount(mlir::OpBuilder &builder, mlir::Location loc);
   /// Elements of lists that became symbols.
@@ -211,6 +218,7 @@ private:
   llvm::StringSet<> unavailable; ///< what unsupported nodes would have defined
   Value drawn; ///< the count of draws at the call's beginning, once it was asked for
   unsigned depth = 0;
+  size_t unrolledNodes = 0;
   llvm::DenseMap<std::pair<Value, int64_t>, DimAttr> boundElements;
 };
 

@@ -1,6 +1,7 @@
 //===- OpsControl.cpp - If and Loop ------------------------------------------------------===//
 
 #include "frontends/onnx/DataShapes.h"
+#include "frontends/onnx/Structures.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -73,6 +74,19 @@ static LogicalResult importIf(Node &node) {
   if (results[0].size() != results[1].size())
     return node.error("its branches give " + Twine(results[0].size()) + " and " +
                       Twine(results[1].size()) + " outputs");
+  // Sequences and optional values are chosen tensor by tensor.
+  SmallVector<Value> likes = results[0];
+  for (auto [number, pair] : llvm::enumerate(llvm::zip(results[0], results[1])))
+    if (auto [a, b] = pair; !haveSameStructure(a, b))
+      return node.error("its branches give " + describeStructure(a) + " and " +
+                        describeStructure(b) + " as output " + Twine(number) +
+                        "; which one has to be known when compiling");
+  for (SmallVector<Value> &values : results) {
+    SmallVector<Value> tensors;
+    for (Value value : values)
+      flatten(value, tensors);
+    values = tensors;
+  }
   SmallVector<Type> types;
   auto alignRanks = [&](Value &x, Value &y, OpBuilder inner) {
     // Operators broadcast one element alike whatever its rank: it gets the higher one.
@@ -115,8 +129,10 @@ static LogicalResult importIf(Node &node) {
       value = b.reshape(value, llvm::cast<graph::TensorType>(type).getDims());
     graph::YieldOp::create(inner, node.getLoc(), values);
   }
-  for (Value result : typed.getResults())
-    node.setOutput(result);
+  SmallVector<Value> chosen(typed.getResults());
+  ArrayRef<Value> left(chosen);
+  for (Value like : likes)
+    node.setOutput(rebuild(builder, node.getLoc(), like, left));
   return success();
 }
 
@@ -127,7 +143,8 @@ static LogicalResult importIf(Node &node) {
 namespace {
 /// Loop (trip count, condition, carried values) becomes a graph.while that carries the number of
 /// the iteration, the condition, the values, and a tensor for each scan output, which holds all
-/// iterations.
+/// iterations. Where it carries sequences or optional values and its trip count is known, the body
+/// is repeated when compiling instead: they may change their structure then.
 class LoopImporter {
 public:
   explicit LoopImporter(Node &node) : node(node), scalars(node) {}
@@ -135,6 +152,9 @@ public:
 
 private:
   LogicalResult readTripCount();
+  LogicalResult readStates();
+  LogicalResult unroll();
+  LogicalResult checkResults(ArrayRef<Value> results);
   LogicalResult importBody();
   LogicalResult checkCarried();
   LogicalResult addScanOutputs();
@@ -142,10 +162,11 @@ private:
 
   Node &node;
   ShapeScalars scalars;
-  Value tripCount; // si64 scalar, null: no limit
-  DimAttr tripDim; // the same as an extent, when scan outputs need it
-  Value condition; // at the start
-  size_t carried = 0;
+  Value tripCount;           // si64 scalar, null: no limit
+  DimAttr tripDim;           // the same as an extent, when scan outputs need it
+  Value condition;           // at the start
+  size_t carried = 0;        // tensors
+  SmallVector<Value> states; // what the node carries, as it begins
   Operation *holder =
       nullptr;           // a graph.while without types, which holds the body until they are known
   Block *body = nullptr; // takes iteration, condition, carried values, scan tensors
@@ -170,11 +191,75 @@ LogicalResult LoopImporter::readTripCount() {
   return success();
 }
 
+LogicalResult LoopImporter::readStates() {
+  if (!node.attribute("body"))
+    return node.error("has no body");
+  for (size_t i = 2; i < node.inputCount(); ++i) {
+    states.push_back(node.input(i));
+    if (!states.back())
+      return node.error("carried value " + Twine(i - 2) + " has no start");
+  }
+  if (node.proto.output_size() < int(states.size()))
+    return node.error("has " + Twine(node.proto.output_size()) + " outputs for " +
+                      Twine(states.size()) + " carried values");
+  return success();
+}
+
+LogicalResult LoopImporter::checkResults(ArrayRef<Value> results) {
+  if (results.size() < 1 + states.size() || int(results.size()) - 1 != node.proto.output_size())
+    return node.error("its body gives " + Twine(results.size()) + " values for " +
+                      Twine(states.size()) + " carried ones and " +
+                      Twine(node.proto.output_size()) + " outputs");
+  for (Value slice : results.drop_front(1 + states.size()))
+    if (isStructure(slice))
+      return node.error("has a scan output that is " + describeStructure(slice));
+  return success();
+}
+
+/// The body again and again, each time with the number of the iteration as a constant.
+LogicalResult LoopImporter::unroll() {
+  const ::onnx::GraphProto &body = node.attribute("body")->g();
+  SmallVector<SmallVector<Value>> stacks(node.proto.output_size() - states.size());
+  Value goesOn = condition;
+  DimAttr known = graph::getShapeScalar(goesOn);
+  for (int64_t i = 0; i < tripDim.getValue(); ++i) {
+    if (!known || !known.isConstant())
+      return node.error("carries a sequence or an optional value, and ends where its condition "
+                        "says, which is not known when compiling");
+    if (known.getValue() == 0)
+      break;
+    SmallVector<Value> arguments{scalars.number(i), goesOn}, results;
+    llvm::append_range(arguments, states);
+    if (failed(node.importer.importUnrolled(node, body, arguments, results)) ||
+        failed(checkResults(results)))
+      return failure();
+    if (results[0] != goesOn)
+      known = graph::getShapeScalar(results[0]);
+    goesOn = results[0];
+    for (auto [k, state] : llvm::enumerate(states))
+      state = results[1 + k];
+    for (auto [k, stack] : llvm::enumerate(stacks)) {
+      Value slice = results[1 + states.size() + k];
+      DimList dims(graph::getTensorType(slice).getDims());
+      dims.insert(dims.begin(), node.dim(1));
+      stack.push_back(node.reshape(slice, dims));
+    }
+  }
+  for (Value state : states)
+    node.setOutput(state);
+  for (const SmallVector<Value> &stack : stacks) {
+    if (stack.empty())
+      return node.error("has a scan output of no iteration, whose shape is not known");
+    for (Value slice : stack)
+      if (slice.getType() != stack.front().getType())
+        return node.error("has a scan output whose shape changes");
+    node.setOutput(node.concat(stack, 0));
+  }
+  return success();
+}
+
 LogicalResult LoopImporter::importBody() {
   const ::onnx::AttributeProto *attribute = node.attribute("body");
-  if (!attribute)
-    return node.error("has no body");
-  carried = std::max<int64_t>(int64_t(node.inputCount()) - 2, 0);
   Location loc = node.getLoc();
   OperationState state(loc, graph::WhileOp::getOperationName());
   state.addRegion();
@@ -183,23 +268,32 @@ LogicalResult LoopImporter::importBody() {
   SmallVector<Value> arguments{
       body->addArgument(graph::TensorType::getScalar(si64(node)), loc),
       body->addArgument(graph::TensorType::getScalar(node.getBuilder().getI1Type()), loc)};
-  for (size_t i = 0; i < carried; ++i) {
-    inits.push_back(node.input(2 + i));
-    if (!inits.back())
-      return node.error("carried value " + Twine(i) + " has no start");
-    arguments.push_back(body->addArgument(inits.back().getType(), loc));
-  }
   OpBuilder inner = OpBuilder::atBlockEnd(body);
+  for (Value state : states) {
+    SmallVector<Value> tensors;
+    flatten(state, tensors);
+    llvm::append_range(inits, tensors);
+    for (Value &tensor : tensors)
+      tensor = body->addArgument(tensor.getType(), loc);
+    ArrayRef<Value> left(tensors);
+    arguments.push_back(rebuild(inner, loc, state, left));
+  }
+  carried = inits.size();
   SmallVector<Value> results;
   if (failed(node.importer.importSubgraph(attribute->g(), inner, arguments, results)))
     return failure();
-  if (results.size() < 1 + carried || int(results.size()) - 1 != node.proto.output_size())
-    return node.error("its body gives " + Twine(results.size()) + " values for " + Twine(carried) +
-                      " carried ones and " + Twine(node.proto.output_size()) + " outputs");
+  if (failed(checkResults(results)))
+    return failure();
+  for (auto [i, state, result] : llvm::enumerate(states, ArrayRef(results).drop_front())) {
+    if (!haveSameStructure(state, result))
+      return node.error("carried value " + Twine(i) + " begins as " + describeStructure(state) +
+                        " and goes on as " + describeStructure(result) +
+                        "; the trip count has to be known when compiling");
+    flatten(result, next);
+  }
   graph::GraphBuilder b(inner, loc);
   nextCondition = b.reshape(results[0], {});
-  next.assign(results.begin() + 1, results.begin() + 1 + carried);
-  slices.assign(results.begin() + 1 + carried, results.end());
+  slices.assign(results.begin() + 1 + states.size(), results.end());
   auto isTrue = [&](Value value) {
     auto splat = llvm::dyn_cast_or_null<IntegerAttr>(graph::getSplat(value));
     return splat && !splat.getValue().isZero();
@@ -307,8 +401,10 @@ void LoopImporter::build() {
   holder->erase();
   Operation *loop = builder.create(state);
 
-  for (size_t i = 0; i < carried; ++i)
-    node.setOutput(loop->getResult(2 + i));
+  SmallVector<Value> last(loop->getResults().slice(2, carried));
+  ArrayRef<Value> left(last);
+  for (Value state : states)
+    node.setOutput(rebuild(builder, loc, state, left));
   if (slices.empty())
     return;
   DimAttr count = tripDim;
@@ -327,8 +423,11 @@ void LoopImporter::build() {
 }
 
 LogicalResult LoopImporter::run() {
-  if (failed(readTripCount()) || failed(importBody()) || failed(checkCarried()) ||
-      failed(addScanOutputs()))
+  if (failed(readTripCount()) || failed(readStates()))
+    return failure();
+  if (tripCount && tripDim && tripDim.isConstant() && llvm::any_of(states, isStructure))
+    return unroll();
+  if (failed(importBody()) || failed(checkCarried()) || failed(addScanOutputs()))
     return failure();
   build();
   return success();
@@ -338,8 +437,8 @@ static LogicalResult importLoop(Node &node) { return LoopImporter(node).run(); }
 
 ArrayRef<Operator> tessera::onnx::controlOperators() {
   static const Operator table[] = {
-      {"If", 1, importIf},
-      {"Loop", 1, importLoop},
+      {"If", 1, importIf, true},
+      {"Loop", 1, importLoop, true},
   };
   return table;
 }

@@ -185,7 +185,7 @@ ArrayRef<Operator> tessera::onnx::elementwiseOperators() {
       {"GreaterOrEqual", 12, compare<CompareKind::ge>},
       {"HardSigmoid", 1, importHardSigmoid},
       {"HardSwish", 14, unary<graph::HardSwishOp>},
-      {"Identity", 1, identity},
+      {"Identity", 1, identity, true},
       {"IsNaN", 9, unary<graph::IsNanOp>},
       {"LeakyRelu", 1, importLeakyRelu},
       {"Less", 1, compare<CompareKind::lt>},

@@ -43,10 +43,15 @@ def _as_declared(array, kind, declared):
 
 def _parameters(model, values):
     """Names of inputs that say how to compute: few numbers, none of them the first operand of a node."""
-    data = {node.input[0] for node in model.graph.node if node.input}
+    data = _data(model)
     return [name for name, value in values.items()
             if isinstance(value, np.ndarray) and value.ndim <= 1 and value.size <= _MAX_PARAMETER
             and value.dtype.kind in "iubf" and name not in data]
+
+
+def _data(model):
+    """What nodes compute with first; a choice and a count of iterations are no data."""
+    return {node.input[0] for node in model.graph.node if node.input and node.op_type not in ("If", "Loop")}
 
 
 def _with_constants(model, values):
@@ -72,7 +77,10 @@ class _Structure:
         elif kind.HasField("sequence_type"):
             parts = [f"{name}/{i}" for i in range(len(value))]
             for part, element in zip(parts, value):
-                self.add(part, kind.sequence_type.elem_type, np.asarray(element))
+                # Elements may differ in their extents, and in their rank.
+                element = np.asarray(element)
+                own = helper.make_tensor_type_proto(kind.sequence_type.elem_type.tensor_type.elem_type, [None] * element.ndim)
+                self.add(part, own, element)
             if parts:
                 self.nodes.append(helper.make_node("SequenceConstruct", parts, [name], name=name))
             else:
@@ -105,7 +113,7 @@ class TesseraRep(BackendRep):
                 self._module = self._compile(model)
             except tessera.Error as error:
                 self._why = error
-                if len(model.graph.input) < 2:
+                if all(info.name in _data(model) for info in model.graph.input):
                     raise
 
     def _compile(self, model):
@@ -125,7 +133,7 @@ class TesseraRep(BackendRep):
         model.graph.node.extend(nodes)
         names = _parameters(model, structure.values) if self._why else []
         constants = {name: structure.values[name] for name in names}
-        key = (tuple(structure.values), *((name, value.dtype.str, value.shape, value.tobytes())
+        key = (tuple((name, value.ndim) for name, value in structure.values.items()), *((name, value.dtype.str, value.shape, value.tobytes())
                                           for name, value in constants.items()))
         if self._why and not constants and not structure.nodes:
             raise self._why

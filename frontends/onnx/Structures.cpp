@@ -1,0 +1,90 @@
+//===- Structures.cpp - Sequences and optional values while a model is imported -----------===//
+
+#include "frontends/onnx/Structures.h"
+
+using namespace mlir;
+using namespace tessera;
+using namespace tessera::onnx;
+
+bool tessera::onnx::isStructure(Value value) {
+  return value && llvm::isa<TupleType>(value.getType());
+}
+
+/// The type of an optional value begins with none.
+bool tessera::onnx::isOptional(Value value) {
+  auto type = value ? llvm::dyn_cast<TupleType>(value.getType()) : TupleType();
+  return type && type.size() && llvm::isa<NoneType>(type.getType(0));
+}
+
+bool tessera::onnx::isSequence(Value value) { return isStructure(value) && !isOptional(value); }
+
+static Value make(OpBuilder &builder, Location loc, ArrayRef<Type> types, ValueRange contents) {
+  Type type = TupleType::get(builder.getContext(), types);
+  return UnrealizedConversionCastOp::create(builder, loc, type, contents).getResult(0);
+}
+
+Value tessera::onnx::makeSequence(OpBuilder &builder, Location loc, ValueRange elements) {
+  return make(builder, loc, llvm::to_vector(elements.getTypes()), elements);
+}
+
+Value tessera::onnx::makeOptional(OpBuilder &builder, Location loc, Value content) {
+  SmallVector<Type> types{builder.getNoneType()};
+  if (!content)
+    return make(builder, loc, types, {});
+  types.push_back(content.getType());
+  return make(builder, loc, types, content);
+}
+
+ValueRange tessera::onnx::contentsOf(Value structure) {
+  return structure.getDefiningOp<UnrealizedConversionCastOp>().getInputs();
+}
+
+void tessera::onnx::flatten(Value value, SmallVectorImpl<Value> &tensors) {
+  if (!isStructure(value))
+    tensors.push_back(value);
+  else
+    for (Value content : contentsOf(value))
+      flatten(content, tensors);
+}
+
+bool tessera::onnx::haveSameStructure(Value a, Value b) {
+  if (!isStructure(a) || !isStructure(b))
+    return !isStructure(a) && !isStructure(b);
+  ValueRange x = contentsOf(a), y = contentsOf(b);
+  if (isOptional(a) != isOptional(b) || x.size() != y.size())
+    return false;
+  return llvm::all_of(llvm::zip(x, y), [](auto pair) {
+    return haveSameStructure(std::get<0>(pair), std::get<1>(pair));
+  });
+}
+
+Value tessera::onnx::rebuild(OpBuilder &builder, Location loc, Value like,
+                             ArrayRef<Value> &tensors) {
+  if (!isStructure(like)) {
+    Value first = tensors.front();
+    tensors = tensors.drop_front();
+    return first;
+  }
+  SmallVector<Value> contents;
+  for (Value content : contentsOf(like))
+    contents.push_back(rebuild(builder, loc, content, tensors));
+  if (isSequence(like))
+    return makeSequence(builder, loc, contents);
+  return makeOptional(builder, loc, contents.empty() ? Value() : contents.front());
+}
+
+std::string tessera::onnx::describeStructure(Value value) {
+  if (!isStructure(value))
+    return "a tensor";
+  if (isOptional(value))
+    return contentsOf(value).empty() ? "an empty optional value" : "an optional value";
+  return "a sequence of " + std::to_string(contentsOf(value).size());
+}
+
+void tessera::onnx::eraseStructures(Operation *function) {
+  SmallVector<Operation *> casts;
+  function->walk<WalkOrder::PreOrder>(
+      [&](UnrealizedConversionCastOp cast) { casts.push_back(cast); });
+  for (Operation *cast : llvm::reverse(casts))
+    cast->erase();
+}

@@ -1,0 +1,45 @@
+//===- Structures.h - Sequences and optional values while a model is imported ---*- C++ -*-===//
+//
+// The graph dialect has tensors alone. How long a sequence is, and whether an optional value is
+// there, has to be known when compiling: a structure is then a list of tensors, which its operators
+// take apart and put together, and costs nothing. While a model is imported it is one value, of a
+// tuple type, so that names, scopes and subgraphs hold it as they hold tensors; nothing of it is
+// left in the graph.
+//
+//===----------------------------------------------------------------------===//
+#ifndef TESSERA_FRONTENDS_ONNX_STRUCTURES_H
+#define TESSERA_FRONTENDS_ONNX_STRUCTURES_H
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinOps.h"
+
+namespace tessera::onnx {
+
+/// No tensor: a sequence or an optional value.
+bool isStructure(mlir::Value value);
+bool isSequence(mlir::Value value);
+bool isOptional(mlir::Value value);
+
+mlir::Value makeSequence(mlir::OpBuilder &builder, mlir::Location loc, mlir::ValueRange elements);
+/// Empty when the content is null.
+mlir::Value makeOptional(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value content);
+/// Elements of a sequence; the content of an optional value, if it has one.
+mlir::ValueRange contentsOf(mlir::Value structure);
+
+/// The tensors of a value, itself when it is one.
+void flatten(mlir::Value value, llvm::SmallVectorImpl<mlir::Value> &tensors);
+/// As many tensors in the same places; their types are not compared.
+bool haveSameStructure(mlir::Value a, mlir::Value b);
+/// The structure of `like` with the first of these tensors, which are dropped from the list.
+mlir::Value rebuild(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value like,
+                    llvm::ArrayRef<mlir::Value> &tensors);
+
+/// "a sequence of 3", "an empty optional value", "a tensor".
+std::string describeStructure(mlir::Value value);
+
+/// Removes what stood for structures. None may be used by anything else any more.
+void eraseStructures(mlir::Operation *function);
+
+} // namespace tessera::onnx
+
+#endif
