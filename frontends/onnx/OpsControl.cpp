@@ -44,6 +44,29 @@ static FailureOr<DimAttr> chooseExtent(Node &node, Value condition, DimAttr when
                                  "an extent of output " + std::to_string(result));
 }
 
+/// Whether `condition` asks if an extent equals a number.
+static bool asksForExtent(Value condition) {
+  Operation *op = condition.getDefiningOp();
+  while (op && isa<graph::ReshapeOp, graph::ConvertOp>(op))
+    op = op->getOperand(0).getDefiningOp();
+  auto compare = dyn_cast_or_null<graph::CompareOp>(op);
+  return compare && compare.getKind() == CompareKind::eq && graph::getShapeScalar(compare.getX()) &&
+         graph::getShapeScalar(compare.getY());
+}
+
+/// Whether `x` is `whole` without one axis, whose extent is not known to be 1: what a program that
+/// runs checks.
+static bool dropsOpenAxis(Value x, graph::TensorType whole) {
+  ArrayRef<DimAttr> dims = graph::getTensorType(x).getDims(), all = whole.getDims();
+  if (!x.getDefiningOp<graph::ReshapeOp>() || dims.size() + 1 != all.size())
+    return false;
+  for (size_t axis = 0; axis < all.size(); ++axis)
+    if (!all[axis].isConstant() && all.take_front(axis) == dims.take_front(axis) &&
+        all.drop_front(axis + 1) == dims.drop_front(axis))
+      return true;
+  return false;
+}
+
 static LogicalResult importIf(Node &node) {
   const ::onnx::AttributeProto *thenBranch = node.attribute("then_branch");
   const ::onnx::AttributeProto *elseBranch = node.attribute("else_branch");
@@ -103,6 +126,17 @@ static LogicalResult importIf(Node &node) {
   for (auto [number, pair] : llvm::enumerate(llvm::zip(results[0], results[1]))) {
     graph::TensorType a = graph::getTensorType(std::get<0>(pair)),
                       b = graph::getTensorType(std::get<1>(pair));
+    // if extent == 1 then squeeze(x) else x: a rank that depends on an extent. Who reads it expects
+    // one rank, and that is the smaller one; a model that runs with another extent ends with an
+    // error, as the squeezing does when it is written without the if.
+    if (asksForExtent(condition) && results[0].size() == 1 &&
+        dropsOpenAxis(results[0][0], graph::getTensorType(results[1][0]))) {
+      op->getBlock()->getOperations().splice(op->getIterator(),
+                                             op.getThenRegion().front().getOperations());
+      op.erase();
+      node.setOutput(results[0][0]);
+      return success();
+    }
     if (a.getElementType() != b.getElementType() || a.rank() != b.rank())
       return node.error("its branches give output " + Twine(number) +
                         " of different types or ranks");

@@ -51,12 +51,15 @@ LogicalResult tessera::onnx::importMatMul(Node &node) {
     result += 'y';
   }
   aLetters += 'x';
-  aKept.push_back(aDims.back());
   bLetters += 'x';
   DimAttr inner = bVector ? bDims.back() : bDims[bDims.size() - 2];
   if (inner != aDims.back() && inner.isConstant() && aDims.back().isConstant())
     return node.error("multiplies inner extents " + aDims.back().str() + " and " + inner.str());
-  bKept.push_back(aDims.back());
+  // What one side leaves open is what the other one has.
+  if (!inner.isConstant())
+    inner = aDims.back();
+  aKept.push_back(inner);
+  bKept.push_back(inner);
   if (!bVector) {
     bLetters += 'z';
     bKept.push_back(bDims.back());
@@ -80,9 +83,16 @@ static LogicalResult importGemm(Node &node) {
     return node.error("needs two matrices");
   bool transA = node.getInt("transA", 0), transB = node.getInt("transB", 0);
   DimAttr m = node.type(0).getDim(transA ? 1 : 0), n = node.type(1).getDim(transB ? 0 : 1);
+  DimAttr aInner = node.type(0).getDim(transA ? 0 : 1), bInner = node.type(1).getDim(transB ? 1 : 0);
+  Value a = node.input(0), b = node.input(1);
+  // What one side leaves open is what the other one has.
+  if (!aInner.isConstant())
+    a = node.reshape(a, transA ? DimList{bInner, m} : DimList{m, bInner});
+  else if (!bInner.isConstant())
+    b = node.reshape(b, transB ? DimList{n, aInner} : DimList{aInner, n});
   std::string equation = std::string(transA ? "km" : "mk") + "," + (transB ? "nk" : "kn") + "->mn";
-  Value result = node.create<graph::ContractOp>(node.type(0).withDims({m, n}), equation,
-                                                node.input(0), node.input(1), TypeAttr());
+  Value result =
+      node.create<graph::ContractOp>(node.type(0).withDims({m, n}), equation, a, b, TypeAttr());
   double alpha = node.getFloat("alpha", 1), beta = node.getFloat("beta", 1);
   if (alpha != 1)
     result = node.mul(result, alpha);

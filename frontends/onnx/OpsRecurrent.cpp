@@ -201,6 +201,11 @@ LogicalResult Recurrence::read() {
   clip = node.getFloat("clip", 0);
   x = batchFirst ? node.transpose(node.input(0), {1, 0, 2}) : node.input(0);
   graph::TensorType type = graph::getTensorType(x);
+  // An open extent is what the weights ask for, which is checked when the model runs.
+  if (DimAttr width = node.type(1).getDim(2); !type.getDim(2).isConstant() && width.isConstant()) {
+    x = node.reshape(x, {type.getDim(0), type.getDim(1), width});
+    type = graph::getTensorType(x);
+  }
   time = type.getDim(0);
   batch = type.getDim(1);
   hidden = node.type(2).getDim(2);
@@ -235,18 +240,21 @@ Value Recurrence::atRows(GraphBuilder &b, Value vector, graph::TensorType type) 
   return b.broadcast(vector, {type.rank() - 1}, type.getDims());
 }
 
-/// x W^T + biases for the whole sequence; keeps the recurrent bias apart where it is needed.
+/// x W^T + biases for the whole sequence; keeps the recurrent bias apart where it is needed. Steps
+/// and batch are rows of one product: either alone may be one row.
 Value Recurrence::project(int64_t direction) {
   graph::TensorType type = graph::getTensorType(x);
-  DimAttr all = DimExpr(hidden) * gates;
-  auto projected = graph::TensorType::get({time, batch, all}, type.getElementType());
+  DimAttr all = DimExpr(hidden) * gates, rows = DimExpr(time) * batch;
+  auto projected = graph::TensorType::get({rows, all}, type.getElementType());
+  DimList stepwise{time, batch, all};
   Value weight = ofDirection(node.input(1), direction);
   Value result = node.create<graph::ContractOp>(
-      projected, node.getBuilder().getStringAttr("tbi,gi->tbg"), x, weight, TypeAttr());
+      projected, node.getBuilder().getStringAttr("ri,gi->rg"),
+      node.reshape(x, {rows, type.getDim(2)}), weight, TypeAttr());
   weights.push_back(ofDirection(node.input(2), direction));
   biases.push_back({});
   if (!node.input(3))
-    return result;
+    return node.reshape(result, stepwise);
   Value bias = ofDirection(node.input(3), direction);
   Value first = Step::columns(node, bias, node.dim(0), all);
   Value second = Step::columns(node, bias, all, all);
@@ -254,7 +262,7 @@ Value Recurrence::project(int64_t direction) {
     biases.back() = second;
   else
     first = node.add(first, second);
-  return node.add(result, atRows(node, first, projected));
+  return node.reshape(node.add(result, atRows(node, first, projected)), stepwise);
 }
 
 /// hidden R^T
