@@ -33,10 +33,10 @@ int64_t StreamStages::getSharedBytes(const StreamTile &tile) const {
   const int64_t size = isMatrix ? 2 : 4;
   int64_t depthExtent = 0;
   for (const Reduction *score : scores())
-    depthExtent += getPaddedDepth(*score);
+    depthExtent += getPaddedDepth(*score, tile);
   const int64_t columns = columnExtent ? getPaddedColumns(tile) : 0;
-  int64_t bytes =
-      tile.rows() * depthExtent * size + tile.keyWarps * tile.keys * (depthExtent + columns) * size;
+  int64_t bytes = tile.rows() * depthExtent * size +
+                  tile.stages * tile.keyWarps * tile.keys * (depthExtent + columns) * size;
   // Weights on their way from one product to the other.
   if (!isMatrix)
     bytes += tile.warps() * 16 * (tile.keys + 4) * 4;
@@ -44,7 +44,8 @@ int64_t StreamStages::getSharedBytes(const StreamTile &tile) const {
   // row for each state.
   const int64_t last =
       std::max<int64_t>(tile.keyWarps > 1 ? columns : std::min<int64_t>(columns, 64), 1);
-  return std::max(bytes, tile.warps() * 16 * (last + 8 + int64_t(isAlike.size())) * 4);
+  return std::max(bytes, tile.warps() * 16 * (last + 8 + int64_t(isAlike.size())) * 4) +
+         getBarrierBytes(tile);
 }
 
 /// Whether two loops have one extent, as far as the operands say.

@@ -10,9 +10,12 @@
 namespace tessera::kernel {
 
 /// How many keys are lifted at a time, and which warps of threads (16 rows each) do so: along rows,
-/// along columns of the states, or along keys, each with memory of its own.
+/// along columns of the states, or along keys, each with memory of its own. Where four warps
+/// multiply together, four others bring keys and values, to the memories of so many steps.
 struct StreamTile {
   int64_t keys = 0, rowWarps = 1, columnWarps = 1, keyWarps = 1;
+  int64_t stages = 1;
+  bool isGroup = false;
   int64_t warps() const { return rowWarps * columnWarps * keyWarps; }
   int64_t rows() const { return 16 * rowWarps; }
 };
@@ -46,18 +49,27 @@ struct StreamStages {
   /// The products that scores are computed from: most often one.
   llvm::SmallVector<const Reduction *> scores() const;
   const Reduction *sums() const;
-  /// Bytes of memory that a block of threads shares.
+  /// Bytes of memory that a block of threads shares; at the end of it, of barriers.
   int64_t getSharedBytes(const StreamTile &tile) const;
-  int64_t getPaddedDepth(const Reduction &score) const {
-    return roundUp(score.depth, isMatrix ? 16 : 4);
+  static int64_t getBarrierBytes(const StreamTile &tile) {
+    return tile.isGroup ? 8 * (1 + 4 * tile.stages) : 0;
+  }
+  int64_t getPaddedDepth(const Reduction &score, const StreamTile &tile) const {
+    return tile.isGroup ? padLine(score.depth) : roundUp(score.depth, isMatrix ? 16 : 4);
   }
   /// Columns that several warps share are so many that chunks of 16 bytes change places within
   /// those of one of them.
   int64_t getPaddedColumns(const StreamTile &tile) const {
+    if (tile.isGroup)
+      return padLine(columnExtent);
     return roundUp(columnExtent, tile.columnWarps > 1 ? 64 * tile.columnWarps : isMatrix ? 16 : 32);
   }
 
 private:
+  /// Elements of 16 bits that wgmma has lines of.
+  static int64_t padLine(int64_t extent) {
+    return extent <= 16 ? 16 : extent <= 32 ? 32 : roundUp(extent, 64);
+  }
   static int64_t roundUp(int64_t value, int64_t to) { return (value + to - 1) / to * to; }
 };
 

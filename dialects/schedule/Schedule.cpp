@@ -76,7 +76,7 @@ LogicalResult GpuTileOp::verify() {
 }
 
 LogicalResult GpuStreamOp::verify() {
-  const int64_t unit = getUnit() == Unit::Mma ? 16 : 8;
+  const int64_t unit = getUnit() == Unit::Fma ? 8 : 16;
   // (C1)
   if (int64_t(getKeys()) % unit != 0)
     return emitOpError() << "expected a multiple of " << unit << " keys, found " << getKeys();
@@ -85,8 +85,12 @@ LogicalResult GpuStreamOp::verify() {
     return emitOpError() << "expected one warp along rows and columns beside " << getKeyWarps()
                          << " along keys";
   // (C3)
-  if (getUnit() == Unit::Wgmma)
-    return emitOpError("expected fma or mma, found wgmma");
+  const bool isGroup = getUnit() == Unit::Wgmma;
+  if (isGroup && (int64_t(getRowWarps()) % 4 != 0 || getColumnWarps() > 1 || getKeyWarps() > 1))
+    return emitOpError() << "expected a multiple of 4 warps along rows alone for wgmma, found "
+                         << getRowWarps() << ", " << getColumnWarps() << ", " << getKeyWarps();
+  if (!isGroup && getStages() > 1)
+    return emitOpError() << "expected wgmma beside " << getStages() << " stages";
   return success();
 }
 

@@ -395,7 +395,8 @@ def Schedule_GpuStreamOp : Schedule_Directive<"gpu_stream"> {
     there is one row). `keys` keys at a time come to shared memory; warps multiply by `fma` or `mma`, and scores,
     weights and states stay in registers. Blocks of the kernel are lifted in pieces of that size (`kernel.any_blocks`).
     Warps stand along rows, along columns of the states (each computes all scores of its rows), or along keys: each
-    takes a part of all keys in their order, and the states of the parts are merged at the end.
+    takes a part of all keys in their order, and the states of the parts are merged at the end. By `wgmma`
+    four warps multiply together, four warps more bring keys and values to the memory of `stages` steps.
 
     ```mlir
     schedule.stage "merge" { schedule.compute_at "out" loop "block" }
@@ -403,14 +404,18 @@ def Schedule_GpuStreamOp : Schedule_Directive<"gpu_stream"> {
     ```
     - (C1) There are at least 8 keys (16 for `mma`), a multiple of that, and warps.
     - (C2) Where several warps stand along keys, one stands along rows and columns.
-    - (C3) Nothing is multiplied by `wgmma` yet.
+    - (C3) By `wgmma` a multiple of 4 warps stands along rows, one along columns and keys, and only there
+      are there several stages.
   }];
   let arguments = (ins StrAttr:$rows, ConfinedAttr<I64Attr, [IntPositive]>:$keys,
                    ConfinedAttr<I64Attr, [IntPositive]>:$row_warps,
                    ConfinedAttr<I64Attr, [IntPositive]>:$column_warps,
-                   ConfinedAttr<I64Attr, [IntPositive]>:$key_warps, Schedule_Unit:$unit);
+                   ConfinedAttr<I64Attr, [IntPositive]>:$key_warps,
+                   DefaultValuedOptionalAttr<ConfinedAttr<I64Attr, [IntPositive]>, "1">:$stages,
+                   Schedule_Unit:$unit);
   let assemblyFormat = [{
-    $rows `keys` $keys `warps` $row_warps `,` $column_warps `,` $key_warps `by` $unit attr-dict
+    $rows `keys` $keys `warps` $row_warps `,` $column_warps `,` $key_warps (`stages` $stages^)?
+    `by` $unit attr-dict
   }];
   let hasVerifier = 1;
 }

@@ -142,6 +142,7 @@ constexpr Row kRows[] = {{"add", Op::Add, "ifhRFS", 1, 3, 3},
                          {"barrier", Op::Barrier, "", 0, 1, 2},
                          {"membar", Op::Nothing, "O", 0, 0, 0},
                          {"fence", Op::Nothing, "O", 0, 0, 0},
+                         {"setmaxnreg", Op::Nothing, "", 0, 1, 1},
                          {"prefetch", Op::Nothing, "WO", 0, 1, 1},
                          {"shfl", Op::Shfl, "bMs", 1, 5, 5},
                          {"vote", Op::Vote, "bMs", 1, 3, 3},
@@ -399,6 +400,8 @@ bool decode(std::string_view name, unsigned operands, Instruction &x) {
     x.op = Op::ProxyFence;
     return true;
   }
+  if (parts[0] == "setmaxnreg") // Section 9.7.19.5: how many registers are left is not modelled.
+    return name == "setmaxnreg.inc.sync.aligned.u32" || name == "setmaxnreg.dec.sync.aligned.u32";
   if (x.op == Op::Nothing && parts[0] == "prefetch")
     return true;
   std::vector<Type> types;

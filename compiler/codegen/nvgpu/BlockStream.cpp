@@ -20,9 +20,14 @@ LogicalResult BlockStream::emit() {
   outer = f.loops;
   if (failed(read()) || failed(layOut()))
     return failure();
-  FailureOr<Values> states = run();
-  if (failed(states) || failed(store(*states)))
-    return failure();
+  if (tile.isGroup) {
+    if (failed(runGroups()))
+      return failure();
+  } else {
+    FailureOr<Values> states = run();
+    if (failed(states) || failed(store(*states)))
+      return failure();
+  }
   f.loops = outer;
   return success();
 }
@@ -39,8 +44,8 @@ LogicalResult BlockStream::read() {
   if (!found)
     return fail("is on a stage that merges no states of blocks: " + why);
   stream = std::move(*found);
-  if (stream.isMatrix != (directive.getUnit() == schedule::Unit::Mma))
-    return fail("needs products of f16 or bf16 for mma, and others for fma");
+  if (stream.isMatrix != (directive.getUnit() != schedule::Unit::Fma))
+    return fail("needs products of f16 or bf16 for mma and wgmma, and others for fma");
   for (linalg::GenericOp output : f.outputs) {
     if (output != f.output && f.findHost(output) != f.output)
       continue;
@@ -52,8 +57,9 @@ LogicalResult BlockStream::read() {
       own.push_back(loop < names.size() ? names[loop] : "");
     outputs.push_back({output, own});
   }
-  tile = {int64_t(directive.getKeys()), int64_t(directive.getRowWarps()),
-          int64_t(directive.getColumnWarps()), int64_t(directive.getKeyWarps())};
+  tile = {int64_t(directive.getKeys()),        int64_t(directive.getRowWarps()),
+          int64_t(directive.getColumnWarps()), int64_t(directive.getKeyWarps()),
+          int64_t(directive.getStages()),      directive.getUnit() == schedule::Unit::Wgmma};
   rowExtent = tile.rows();
   rowTile = index(0);
   rowCount = index(1);
@@ -96,11 +102,14 @@ BlockStream::Factor BlockStream::makeFactor(const Reduction &reduction, Value sc
 
 LogicalResult BlockStream::layOut() {
   const int64_t bytes = stream.getSharedBytes(tile);
-  if (bytes > kSharedBytes)
-    return fail("needs " + Twine(bytes) + " bytes of shared memory, of " + Twine(kSharedBytes));
-  allocate("stream_" + kernel::getStageName(stage), bytes, 32 * tile.warps());
+  const int64_t limit = tile.isGroup ? kMostSharedBytes : kSharedBytes;
+  if (bytes > limit)
+    return fail("needs " + Twine(bytes) + " bytes of shared memory, of " + Twine(limit));
+  // Instructions that read shared memory themselves count lines from multiples of 1024 bytes.
+  allocate("stream_" + kernel::getStageName(stage), bytes,
+           32 * tile.warps() + (tile.isGroup ? kCopyThreads : 0), tile.isGroup ? 1024 : 128);
   // Assemblers would rather spill than have fewer such blocks side by side.
-  if (tile.keyWarps > 1 || stream.columnExtent > 64)
+  if (tile.isGroup || tile.keyWarps > 1 || stream.columnExtent > 64)
     f.function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), b.getI32IntegerAttr(1));
   warp = div(thread, 32);
   weightOffset = 0;
@@ -109,7 +118,7 @@ LogicalResult BlockStream::layOut() {
     weightOffset += factor.lines * factor.chunks * 16;
   };
   for (const Reduction *score : stream.scores()) {
-    const int64_t depth = score->depth, padded = stream.getPaddedDepth(*score);
+    const int64_t depth = score->depth, padded = stream.getPaddedDepth(*score, tile);
     ScoreFactors &both = factors.emplace_back();
     both.queries = makeFactor(*score, score->left, true, depth, padded, rowExtent);
     both.keys = makeFactor(*score, score->right, false, depth, padded, tile.keys);
@@ -122,6 +131,13 @@ LogicalResult BlockStream::layOut() {
     values = makeFactor(*sums, sums->right, false, stream.columnExtent,
                         stream.getPaddedColumns(tile), tile.keys);
     put(values);
+  }
+  if (tile.isGroup) {
+    stageBytes = weightOffset - firstOwn;
+    barrierOffset = bytes - StreamStages::getBarrierBytes(tile);
+    for (ArrayRef<Factor *> part : parts())
+      for (Factor *factor : part)
+        factor->isRing = true;
   }
   if (tile.keyWarps > 1) {
     values.isOwn = true;
@@ -140,6 +156,8 @@ LogicalResult BlockStream::layOut() {
   Value count = arith::DivUIOp::create(b, most, index(tile.keys));
   steps = arith::IndexCastOp::create(b, b.getI64Type(), count);
   total = arith::IndexCastOp::create(b, b.getI64Type(), arith::MulIOp::create(b, *blocks, count));
+  if (tile.isGroup)
+    addMaps();
   return success();
 }
 
@@ -263,16 +281,40 @@ FailureOr<Value> BlockStream::skipBlocks(Value number) {
   return (*end)[0];
 }
 
+BlockStream::Step BlockStream::stepOf(Value number) {
+  Value block = arith::DivUIOp::create(b, number, steps);
+  Value part = arith::SubIOp::create(b, number, arith::MulIOp::create(b, block, steps));
+  Value first = arith::MulIOp::create(b, part, f.i64Constant(tile.keys));
+  return Step{arith::IndexCastOp::create(b, b.getIndexType(), block),
+              arith::IndexCastOp::create(b, b.getIndexType(), first)};
+}
+
+FailureOr<Value> BlockStream::nextStep(Value number) {
+  Value next = arith::AddIOp::create(b, number, f.i64Constant(1));
+  if (!findCondition())
+    return next;
+  Value part = arith::RemUIOp::create(b, next, steps);
+  Value isBlock = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, part, f.i64Constant(0));
+  FailureOr<Values> skipped = f.guard(isBlock, {next}, [&](Values from) -> FailureOr<Values> {
+    FailureOr<Value> found = skipBlocks(from[0]);
+    if (failed(found))
+      return failure();
+    return Values{*found};
+  });
+  if (failed(skipped))
+    return failure();
+  return (*skipped)[0];
+}
+
+void BlockStream::setThread(Value number) {
+  thread = number;
+  lane = rem(thread, 32);
+  warp = div(thread, 32);
+}
+
 /// Values come while scores are multiplied, the next keys while weights are.
 FailureOr<SmallVector<Value>> BlockStream::run() {
   const bool skips = bool(findCondition());
-  auto stepOf = [&](Value number) {
-    Value block = arith::DivUIOp::create(b, number, steps);
-    Value part = arith::SubIOp::create(b, number, arith::MulIOp::create(b, block, steps));
-    Value first = arith::MulIOp::create(b, part, f.i64Constant(tile.keys));
-    return Step{arith::IndexCastOp::create(b, b.getIndexType(), block),
-                arith::IndexCastOp::create(b, b.getIndexType(), first)};
-  };
   auto copyKeys = [&](Value number) -> LogicalResult {
     Value isThere = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, number, total);
     FailureOr<Values> done = f.guard(isThere, {}, [&](Values) -> FailureOr<Values> {
@@ -283,11 +325,6 @@ FailureOr<SmallVector<Value>> BlockStream::run() {
     });
     NVVM::CpAsyncCommitGroupOp::create(b);
     return success(succeeded(done));
-  };
-  auto setThread = [&](Value number) {
-    thread = number;
-    lane = rem(thread, 32);
-    warp = div(thread, 32);
   };
   Value begin = f.i64Constant(0);
   if (tile.keyWarps > 1) {
@@ -330,23 +367,10 @@ FailureOr<SmallVector<Value>> BlockStream::run() {
         if (failed(scores))
           return failure();
         meet(); // The values are there, and nobody reads the keys any more.
-        Values next = {arith::AddIOp::create(b, number, f.i64Constant(1))};
-        if (skips) {
-          Value part = arith::RemUIOp::create(b, next[0], steps);
-          Value isBlock =
-              arith::CmpIOp::create(b, arith::CmpIPredicate::eq, part, f.i64Constant(0));
-          FailureOr<Values> skipped = f.guard(isBlock, next, [&](Values from) -> FailureOr<Values> {
-            FailureOr<Value> found = skipBlocks(from[0]);
-            if (failed(found))
-              return failure();
-            return Values{*found};
-          });
-          if (failed(skipped))
-            return failure();
-          next = *skipped;
-        }
-        if (failed(copyKeys(next[0])))
+        FailureOr<Value> following = nextStep(number);
+        if (failed(following) || failed(copyKeys(*following)))
           return failure();
+        Values next = {*following};
         FailureOr<Values> merged = merge(step, *scores, Values(llvm::drop_begin(current)));
         if (failed(merged))
           return failure();

@@ -16,6 +16,14 @@
 
 namespace tessera::nvgpu {
 
+/// Threads that bring keys and values to those that multiply by four warps.
+constexpr int64_t kCopyThreads = 128;
+
+/// The stage that gives a tensor element by element, with the scalar it yields; null for others.
+std::pair<mlir::linalg::GenericOp, mlir::Value> placedBy(mlir::Value tensor);
+/// `select(condition, x, 0)`, or null.
+mlir::arith::SelectOp zeroedBy(mlir::Value scalar);
+
 class BlockStream : SharedTile {
 public:
   BlockStream(GpuFunction &function, schedule::GpuStreamOp directive)
@@ -42,13 +50,19 @@ private:
     bool isOfRows = false;
     int64_t extent = 0, perChunk = 0; ///< along a line
     int64_t lines = 0, chunks = 0, offset = 0;
-    bool isOwn = false; ///< every warp has one
+    bool isOwn = false;  ///< every warp has one
+    bool isRing = false; ///< one for each of several steps
     // Of one that is in memory as it is: an argument, and whether its chunks can be copied.
     Value argument, mayCopy;
+    // Of keys that follow each other along a dimension of it: for boxes, where there are maps.
+    std::optional<Map> boxes;
   };
-  /// An element of a factor in memory, and whether it is not 0 by a condition (or null).
+  /// An element of a factor: its place in memory, and whether it is not 0 by a condition (or null).
   struct Source {
-    Value address, isThere;
+    const GpuFunction::Memory *memory = nullptr;
+    mlir::Type element;
+    Values place;
+    Value isThere;
   };
 
   // BlockStream.cpp
@@ -58,6 +72,10 @@ private:
   Factor makeFactor(const Reduction &reduction, Value scalar, bool isOfRows, int64_t extent,
                     int64_t padded, int64_t lines);
   mlir::FailureOr<Values> run();
+  Step stepOf(Value number);
+  /// The step behind this one that is needed.
+  mlir::FailureOr<Value> nextStep(Value number);
+  void setThread(Value number);
   Values firstStates();
   /// The condition by which the merging stage keeps its states as they are for a block; or null.
   Value findCondition();
@@ -80,6 +98,26 @@ private:
   Values readStates(Value region, int64_t pitch, Value line, Value column);
   mlir::LogicalResult storeOutputs(Value row, Value column, llvm::ArrayRef<Value> merged);
   mlir::LogicalResult storeElements(Value region, int64_t pitch, int64_t base, int64_t width);
+
+  // StreamGroups.cpp: four warps multiply together, and others copy
+  enum Event { Full, Empty };
+  mlir::LogicalResult runGroups();
+  mlir::LogicalResult produce(Value first, Value own);
+  mlir::LogicalResult consume(Value first, Value own);
+  llvm::SmallVector<llvm::SmallVector<Factor *>> parts();
+  Value barrierOf(Event event, size_t part, Value slot);
+  Value turnSlot(Value slot, Value &parity);
+  mlir::FailureOr<Value> bring(size_t part, const Step &step, Value slot, Value parity,
+                               Value pending);
+  mlir::LogicalResult settle(Value pending, int64_t copies);
+  std::optional<unsigned> findKeys(mlir::linalg::GenericOp stage, Value scalar, unsigned keys);
+  bool followsByOne(mlir::linalg::GenericOp stage, Value place, unsigned keys);
+  bool mayBeBoxed(const Factor &factor, MapRequest &request);
+  void addMaps();
+  mlir::FailureOr<Value> isBox(const Factor &factor, const Step &step);
+  mlir::LogicalResult beginBoxes(const Factor &factor, const Step &step, Value barrier);
+  Values groupScores(const Factor &queries, const Factor &keys);
+  Values groupColumns(llvm::ArrayRef<Value> weights, int64_t unit, int64_t units);
 
   // StreamMerge.cpp
   mlir::FailureOr<Values> merge(const Step &step, llvm::ArrayRef<Value> scores,
@@ -115,8 +153,10 @@ private:
   Value product(mlir::Type element, llvm::ArrayRef<Value> left, llvm::ArrayRef<Value> right,
                 llvm::ArrayRef<Value> sums);
   mlir::FailureOr<Value> accumulate(const Reduction &reduction, Value left, Value right, Value sum);
-  /// The byte of what lies so far in a factor; of a weight.
+  /// The byte of what lies so far in a factor, and of a chunk; of a weight.
   Value byteOf(const Factor &factor, Value byte);
+  Value chunkOf(const Factor &factor, Value line, Value chunk);
+  static GroupLayout layoutOf(const Factor &factor);
   Value weightByte(Value place);
   Values packWeights(llvm::ArrayRef<Value> weights);
   void writeWeights(llvm::ArrayRef<Value> weights);
@@ -130,6 +170,8 @@ private:
   int64_t columnWidth() const { return stream.isMatrix ? 2 : 4; }
   int64_t keyUnits() const { return tile.keys / 8; }
   int64_t unitExtent() const { return stream.isMatrix ? 8 : 32; } ///< of columns
+  /// Whose sums are merged at a time: few take few registers.
+  int64_t unitsAtOnce() const { return tile.isGroup ? std::min<int64_t>(columnUnits(), 8) : 2; }
   int64_t columnUnits() const {
     return stream.sums() ? stream.getPaddedColumns(tile) / unitExtent() / tile.columnWarps : 0;
   }
@@ -155,8 +197,9 @@ private:
   };
   llvm::SmallVector<ScoreFactors, 1> factors; ///< as stream.scores()
   Factor values;
-  int64_t weightOffset = 0, ownBytes = 0; ///< of a warp, where it has keys of its own
-  Value warp;
+  int64_t weightOffset = 0, ownBytes = 0;    ///< of a warp, where it has keys of its own
+  int64_t stageBytes = 0, barrierOffset = 0; ///< of a ring; of mbarriers
+  Value warp, ring;                          ///< where the memory of the step at hand begins
 
   Step now;                                                               ///< what is merged
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<Values>> rowValues; ///< by row of the lane

@@ -323,9 +323,9 @@ LogicalResult BlockTile::run() {
     return fail("adds to something that differs from element to element");
   sums.assign(size_t(warpRows * warpColumns / 32), f.scalars.lookupOrDefault(fill.getInputs()[0]));
   Value count = inner.extents.lookup(steps.split.getOuter()).value;
-  if (!left.tensorMap)
+  if (!left.boxes)
     return runCopies(count);
-  Value mayBox = arith::AndIOp::create(b, left.mayBox, right.mayBox);
+  Value mayBox = arith::AndIOp::create(b, left.boxes->isMade, right.boxes->isMade);
   Value mustCopy =
       arith::XOrIOp::create(b, mayBox, arith::ConstantOp::create(b, b.getBoolAttr(true)));
   for (bool isBulk : {true, false}) {

@@ -44,7 +44,7 @@ private:
     mlir::AffineMap map;             ///< from the loops of the stage
     Value mayCopy;                   ///< whether all chunks lie at multiples of 16 bytes
     bool isContiguousAcross = false; ///< memory runs along the axis, though chunks do not
-    Value tensorMap, mayBox;         ///< for bulk copies, and whether there is one at launch
+    std::optional<Map> boxes;        ///< for bulk copies, and whether there are such at launch
   };
 
   /// A place in the tile; index values. Row or column may be unknown.
@@ -91,18 +91,15 @@ private:
 
   // TileBulk.cpp: by copies of boxes
   bool mayBeBoxed(const Factor &factor);
-  void addMap(Factor &factor);
+  MapRequest requestMap(Factor &factor);
   void addMaps();
-  Value sharedAddress(Value byte);
   mlir::LogicalResult runBulk(Value count);
   void beginBoxes(Value step, Value slot);
 
   // TileGroups.cpp: by four warps
   Values beginGroups(Value buffer, Values sums);
   Values finishGroups(Values sums);
-  Values callOnSums(const std::string &text, Values sums, llvm::ArrayRef<Value> others);
-  Value describe(const Factor &factor, Value buffer, Value first);
-  void fenceProxy();
+  static GroupLayout layoutOf(const Factor &factor);
 
   /// Writes the sums of `passRows` rows of the warp's tile to its memory.
   void writeSums(int64_t pass, Value first);

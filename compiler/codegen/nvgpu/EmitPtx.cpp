@@ -115,6 +115,23 @@ static FailureOr<std::unique_ptr<llvm::Module>> emitStages(kernel::FuncOp kernel
   return std::move(code);
 }
 
+/// A schedule may come from elsewhere, and be of another processor.
+static LogicalResult checkUnits(schedule::FuncOp schedule, llvm::StringRef processor) {
+  const bool hasGroups = processor == "sm_90a";
+  LogicalResult status = success();
+  schedule.walk([&](Operation *op) {
+    auto tile = dyn_cast<schedule::GpuTileOp>(op);
+    auto stream = dyn_cast<schedule::GpuStreamOp>(op);
+    const bool isGroup = (tile && tile.getUnit() == schedule::Unit::Wgmma) ||
+                         (stream && stream.getUnit() == schedule::Unit::Wgmma);
+    if (isGroup && !hasGroups)
+      status =
+          op->emitOpError() << "multiplies by wgmma, which sm_90a alone has, and the target is "
+                            << processor << "; expected mma";
+  });
+  return status;
+}
+
 FailureOr<std::string> emitPtx(kernel::FuncOp kernel, schedule::FuncOp schedule,
                                llvm::StringRef processor, std::string *llvmText,
                                std::vector<uint8_t> &image) {
@@ -130,6 +147,8 @@ FailureOr<std::string> emitPtx(kernel::FuncOp kernel, schedule::FuncOp schedule,
   if (!machine || !machine->getMCSubtargetInfo()->isCPUStringValid(processor))
     return kernel.emitOpError() << "'" << processor << "' is no CUDA processor that LLVM knows";
 
+  if (schedule && failed(checkUnits(schedule, processor)))
+    return failure();
   LaunchRecord launch;
   llvm::LLVMContext llvmContext;
   FailureOr<std::unique_ptr<llvm::Module>> emitted =

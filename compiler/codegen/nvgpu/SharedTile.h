@@ -41,6 +41,46 @@ protected:
   /// Of 32 or 64 bits; `iteration`, of 64, changes from one to the next.
   Value opaque(Value number, Value iteration);
 
+  // SharedGroups.cpp
+
+  /// How a factor of wgmma lies: in lines of 2, 4 or 8 chunks of so many elements; lines of more
+  /// (multiples of 8) lie side by side in blocks of lines of 8.
+  struct GroupLayout {
+    int64_t lines, chunks, perChunk;
+    bool alongDepth; ///< a line is a row (column); else a step of the depth
+  };
+  Value groupSlot(const GroupLayout &layout, Value line, Value chunk);
+  /// The descriptor of a factor at `byte`, from a row (column) on: a multiple of 8, or of a line.
+  Value describe(const GroupLayout &layout, Value byte, Value first);
+  /// Where the two chunks of a step of the depth begin, as descriptors count.
+  int64_t sixteensBehind(const GroupLayout &layout, int64_t step);
+  /// Text whose first operands are all sums, in place; then words of 32 bits and descriptors.
+  Values callOnSums(const std::string &text, Values sums, llvm::ArrayRef<Value> others);
+  Value callText(mlir::Type result, const llvm::Twine &text, llvm::StringRef constraints,
+                 mlir::ValueRange operands);
+  /// What this thread wrote to shared memory may be read by instructions that do so themselves.
+  void fenceProxy();
+  Value sharedAddress(Value byte);
+  /// mbarriers. One thread makes them and fences; who waits says the parity of the phase.
+  void initBarrier(int64_t byte, int64_t arrivals);
+  void fenceBarriers();
+  void arriveAt(Value byte);
+  void arriveExpecting(Value byte, int64_t bytes);
+  mlir::LogicalResult waitFor(Value byte, Value parity);
+  /// Boxes of a tensor, whose map the runtime makes when launching, where it can.
+  struct MapRequest {
+    Value argument;
+    llvm::SmallVector<uint32_t, 5> box; ///< the innermost dimension first
+    uint32_t swizzle;
+  };
+  struct Map {
+    Value pointer, isMade;
+  };
+  /// Gives the launch maps, as parameters behind all others; once.
+  llvm::SmallVector<Map> addMaps(llvm::ArrayRef<MapRequest> requests);
+  /// Begins to copy the box at a place of the tensor; it arrives at a barrier.
+  void copyBox(const Map &map, Value byte, llvm::ArrayRef<Value> place, Value barrier);
+
   Value i32(int64_t value) {
     return mlir::arith::ConstantOp::create(b, b.getI32IntegerAttr(int32_t(value)));
   }

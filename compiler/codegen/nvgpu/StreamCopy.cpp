@@ -17,8 +17,7 @@ using namespace mlir;
 
 namespace tessera::nvgpu {
 
-/// The stage that gives a tensor element by element, with the scalar it yields; null for others.
-static std::pair<linalg::GenericOp, Value> placedBy(Value tensor) {
+std::pair<linalg::GenericOp, Value> placedBy(Value tensor) {
   auto stage = tensor.getDefiningOp<linalg::GenericOp>();
   if (!stage || stage.getNumReductionLoops() || stage.getNumResults() != 1 ||
       !stage.getMatchingIndexingMap(stage.getDpsInitOperand(0)).isPermutation())
@@ -26,8 +25,7 @@ static std::pair<linalg::GenericOp, Value> placedBy(Value tensor) {
   return {stage, stage.getRegion().front().getTerminator()->getOperand(0)};
 }
 
-/// `select(condition, x, 0)`.
-static arith::SelectOp zeroedBy(Value scalar) {
+arith::SelectOp zeroedBy(Value scalar) {
   auto select = scalar.getDefiningOp<arith::SelectOp>();
   return select && matchPattern(select.getFalseValue(), m_PosZeroFloat()) ? select
                                                                           : arith::SelectOp();
@@ -112,7 +110,7 @@ FailureOr<BlockStream::Source> BlockStream::source(linalg::GenericOp stage, Valu
     }
   }
   if (auto memory = f.arguments.find(tensor); memory != f.arguments.end())
-    return Source{f.address(memory->second, getElementTypeOrSelf(tensor.getType()), at), {}};
+    return Source{&memory->second, getElementTypeOrSelf(tensor.getType()), at, {}};
   auto [from, yielded] = placedBy(tensor);
   Values inner(from.getNumLoops());
   AffineMap result = from.getMatchingIndexingMap(from.getDpsInitOperand(0));
@@ -122,7 +120,9 @@ FailureOr<BlockStream::Source> BlockStream::source(linalg::GenericOp stage, Valu
 }
 
 LogicalResult BlockStream::copy(const Factor &factor, const Step &step) {
-  const int64_t total = factor.lines * factor.chunks, count = factor.isOwn ? 32 : threads;
+  const int64_t total = factor.lines * factor.chunks, count = factor.isOwn   ? 32
+                                                              : tile.isGroup ? kCopyThreads
+                                                                             : threads;
   Value first = factor.isOwn ? lane : thread;
   auto forEach = [&](bool isCopied) -> FailureOr<Values> {
     return f.loop(
@@ -183,9 +183,9 @@ LogicalResult BlockStream::copyChunk(const Factor &factor, const Step &step, Val
   Value bytes = arith::SelectOp::create(b, isThere, mul(left, 16 / factor.perChunk), i32(0));
   // Where nothing is read the address need not be one of a chunk.
   Value isEmpty = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, bytes, i32(0));
-  Value base = f.arguments.find(factor.argument)->second.pointer;
-  Value address = LLVM::SelectOp::create(b, isEmpty, base, from->address);
-  NVVM::CpAsyncOp::create(b, shared(byteOf(factor, slot(factor.chunks, line, chunk))), address, 16,
+  Value address = LLVM::SelectOp::create(b, isEmpty, from->memory->pointer,
+                                         f.address(*from->memory, from->element, from->place));
+  NVVM::CpAsyncOp::create(b, shared(chunkOf(factor, line, chunk)), address, 16,
                           NVVM::LoadCacheModifierKind::CG, bytes);
   return success();
 }
@@ -207,8 +207,7 @@ LogicalResult BlockStream::computeChunk(const Factor &factor, const Step &step, 
         arith::SelectOp::create(b, arith::AndIOp::create(b, isThere, isInside), *value, zero);
     elements = LLVM::InsertElementOp::create(b, elements, masked, i32(element));
   }
-  LLVM::StoreOp::create(b, elements, shared(byteOf(factor, slot(factor.chunks, line, chunk))),
-                        /*alignment=*/16);
+  LLVM::StoreOp::create(b, elements, shared(chunkOf(factor, line, chunk)), /*alignment=*/16);
   return success();
 }
 

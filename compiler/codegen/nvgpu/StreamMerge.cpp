@@ -214,9 +214,8 @@ FailureOr<SmallVector<Value>> BlockStream::mergeStates(ArrayRef<Value> weights,
   if (!stream.isMatrix)
     writeWeights(weights);
   ArrayRef<Value> before = states.drop_front(size_t(rowsOfLane() * alike));
-  // Few columns at a time: what is merged then takes few registers.
-  for (int64_t first = 0; first < columnUnits(); first += 2) {
-    const int64_t units = std::min<int64_t>(2, columnUnits() - first);
+  for (int64_t first = 0; first < columnUnits(); first += unitsAtOnce()) {
+    const int64_t units = std::min(unitsAtOnce(), columnUnits() - first);
     FailureOr<Values> added = multiplyWeights(fragments, first, units);
     if (failed(added))
       return failure();

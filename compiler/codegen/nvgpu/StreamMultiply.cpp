@@ -51,7 +51,14 @@ Value BlockStream::loadWord(const Factor &factor, Value line, Value chunk) {
 
 Value BlockStream::byteOf(const Factor &factor, Value byte) {
   byte = add(byte, factor.offset);
+  if (factor.isRing)
+    return add(byte, ring);
   return factor.isOwn ? add(byte, mul(warp, ownBytes)) : byte;
+}
+
+Value BlockStream::chunkOf(const Factor &factor, Value line, Value chunk) {
+  return byteOf(factor, tile.isGroup ? groupSlot(layoutOf(factor), line, chunk)
+                                     : slot(factor.chunks, line, chunk));
 }
 
 /// Every warp has memory of its own.
@@ -73,6 +80,8 @@ FailureOr<SmallVector<Value>> BlockStream::multiplyScores() {
 
 FailureOr<SmallVector<Value>> BlockStream::multiplyScores(const Factor &queries,
                                                           const Factor &keys) {
+  if (tile.isGroup)
+    return groupScores(queries, keys);
   const Reduction &scores = *queries.reduction;
   Values sums(size_t(keyUnits() * rowsOfLane() * keyWidth()), initial(scores));
   Value first = firstRow();
@@ -149,6 +158,8 @@ void BlockStream::writeWeights(ArrayRef<Value> weights) {
 
 FailureOr<SmallVector<Value>> BlockStream::multiplyWeights(ArrayRef<Value> weights, int64_t unit,
                                                            int64_t units) {
+  if (tile.isGroup)
+    return groupColumns(weights, unit, units);
   const Reduction &sums = *stream.sums();
   Values running(size_t(units * rowsOfLane() * columnWidth()), initial(sums));
   if (stream.isMatrix) {

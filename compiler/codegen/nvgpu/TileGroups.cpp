@@ -13,59 +13,13 @@ using namespace mlir;
 
 namespace tessera::nvgpu {
 
-/// Text whose first operands are all sums, in place.
-SmallVector<Value> BlockTile::callOnSums(const std::string &text, Values sums,
-                                         ArrayRef<Value> others) {
-  const StringRef kind = sumType.isInteger() ? "=r" : "=f";
-  SmallVector<std::string> constraints(sums.size(), kind.str());
-  for (size_t i = 0; i < sums.size(); ++i)
-    constraints.push_back(std::to_string(i));
-  constraints.append(others.size(), "l");
-  SmallVector<Type> types(sums.size(), sumType);
-  SmallVector<Value> operands(sums);
-  operands.append(others.begin(), others.end());
-  auto type = LLVM::LLVMStructType::getLiteral(b.getContext(), types);
-  Value all = LLVM::InlineAsmOp::create(b, type, operands, text, llvm::join(constraints, ","),
-                                        /*has_side_effects=*/true, /*is_align_stack=*/false,
-                                        LLVM::tailcallkind::TailCallKind::None,
-                                        LLVM::AsmDialectAttr(), ArrayAttr())
-                  .getResult(0);
-  for (auto [part, value] : llvm::enumerate(sums))
-    value = LLVM::ExtractValueOp::create(b, all, int64_t(part));
-  return sums;
+SharedTile::GroupLayout BlockTile::layoutOf(const Factor &factor) {
+  return {factor.lines, factor.chunks, factor.perChunk, factor.alongDepth};
 }
 
-/// What threads wrote to shared memory may be read by instructions that do so themselves.
-void BlockTile::fenceProxy() {
-  LLVM::InlineAsmOp::create(b, TypeRange(), ValueRange(), "fence.proxy.async.shared::cta;", "",
-                            /*has_side_effects=*/true, /*is_align_stack=*/false,
-                            LLVM::tailcallkind::TailCallKind::None, LLVM::AsmDialectAttr(),
-                            ArrayAttr());
-}
-
-/// Lines of more than 8 chunks lie side by side in blocks of so many.
 Value BlockTile::slot(const Factor &factor, Value line, Value chunk) {
-  if (!isGroup || factor.chunks <= 8)
-    return SharedTile::slot(factor.chunks, line, chunk);
-  return add(mul(div(chunk, 8), factor.lines * 128), SharedTile::slot(8, line, rem(chunk, 8)));
-}
-
-/// Where a factor lies from a row (column) on (section 9.7.15.5.1.2.2), and in what order: in bits
-/// 16 ... and 32 ... the bytes, in sixteens, from one block of lines to the next and from 8 lines
-/// to the next, in bits 62 and 63 within how many chunks they change places.
-Value BlockTile::describe(const Factor &factor, Value buffer, Value first) {
-  const int64_t width = std::min<int64_t>(factor.chunks, 8), lineBytes = width * 16;
-  const uint64_t mode = width == 8 ? 1 : width == 4 ? 2 : 3;
-  const uint64_t leading = factor.alongDepth ? 1 : uint64_t(factor.lines * lineBytes) / 16,
-                 stride = uint64_t(8 * lineBytes) / 16;
-  Value behind = factor.alongDepth
-                     ? mul(first, lineBytes)
-                     : mul(div(first, width * factor.perChunk), factor.lines * lineBytes);
-  Value byte = add(add(buffer, factor.offset), behind);
-  Value address = LLVM::PtrToIntOp::create(b, b.getI64Type(), shared(byte));
-  Value start = arith::ShRUIOp::create(b, address, f.i64Constant(4));
-  return arith::OrIOp::create(b, start,
-                              f.i64Constant(int64_t(leading << 16 | stride << 32 | mode << 62)));
+  return isGroup ? groupSlot(layoutOf(factor), line, chunk)
+                 : SharedTile::slot(factor.chunks, line, chunk);
 }
 
 /// Begins the products of a step: for every 64 rows of the four warps, and every two chunks of the
@@ -83,9 +37,12 @@ SmallVector<Value> BlockTile::beginGroups(Value buffer, Values sums) {
   // The first row of the four warps.
   Value group = arith::SubIOp::create(b, warpRow, mul(rem(div(thread, 32), 4), 16));
   Values descriptors;
+  auto put = [&](const Factor &factor, Value first) {
+    descriptors.push_back(describe(layoutOf(factor), add(buffer, factor.offset), first));
+  };
   for (int64_t block = 0; block < blocks; ++block)
-    descriptors.push_back(describe(left, buffer, add(group, block * 64)));
-  descriptors.push_back(describe(right, buffer, warpColumn));
+    put(left, add(group, block * 64));
+  put(right, warpColumn);
 
   const std::string name =
       ("wgmma.mma_async.sync.aligned.m64n" + Twine(warpColumns) + "k" + Twine(2 * left.perChunk) +
@@ -95,11 +52,8 @@ SmallVector<Value> BlockTile::beginGroups(Value buffer, Values sums) {
   if (left.perChunk == 8)
     for (const Factor *factor : {&left, &right})
       flags += factor->alongDepth ? ", 0" : ", 1";
-  // Where the chunks of a step begin, in sixteens of bytes.
   auto place = [&](const Factor &factor, int64_t step) {
-    const int64_t width = std::min<int64_t>(factor.chunks, 8), chunk = 2 * step;
-    return factor.alongDepth ? chunk / width * factor.lines * width + chunk % width
-                             : 2 * step * factor.perChunk * width;
+    return sixteensBehind(layoutOf(factor), step);
   };
   std::string text = "{\n.reg .pred p;\n.reg .b64 x, y;\nsetp.ne.b32 p, 1, 0;\n"
                      "wgmma.fence.sync.aligned;\n";

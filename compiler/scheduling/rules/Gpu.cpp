@@ -200,7 +200,7 @@ LogicalResult writeGpuLoops(ScheduleWriter &writer, kernel::FuncOp kernel, const
     return failure();
   outputs = findOutputs(kernel);
   // A stream that all outputs follow from is merged where they are computed, others before.
-  std::vector<kernel::StreamStages> streams = findGpuStreams(kernel, explain);
+  std::vector<kernel::StreamStages> streams = findGpuStreams(kernel, target, explain);
   llvm::DenseMap<Operation *, const kernel::StreamStages *> merging;
   const kernel::StreamStages *hosted = nullptr;
   Roots roots;
@@ -233,12 +233,12 @@ LogicalResult writeGpuLoops(ScheduleWriter &writer, kernel::FuncOp kernel, const
   for (Operation *stage : inOrder) {
     writer.stage(kernel::getStageName(stage).str()).computeRoot();
     if (const kernel::StreamStages *stream = merging.lookup(stage))
-      writeGpuStream(writer, stage, *stream);
+      writeGpuStream(writer, stage, *stream, target);
     else
       writeLaunch(writer, stage, roots, target);
   }
   if (hosted)
-    writeGpuStream(writer, outputs.getArrayRef(), *hosted);
+    writeGpuStream(writer, outputs.getArrayRef(), *hosted, target);
   else
     writeLaunch(writer, outputs.getArrayRef(), roots, target);
   return success();

@@ -19,11 +19,15 @@ namespace tessera::scheduling {
 static constexpr int64_t kSharedBytes = 48 << 10;
 /// Columns whose sums the registers of a warp hold.
 static constexpr int64_t kColumnsOfWarp = 128;
+/// With so few rows, instructions of four warps multiply zeros most of the time.
+static constexpr int64_t kLeastGroupRows = 33;
+/// More steps than that have no use for keys and values.
+static constexpr int64_t kMostStages = 4;
 
 using Tile = kernel::StreamTile;
 
 /// The largest tile that fits; rows that there are not would be computed for nothing.
-static std::optional<Tile> chooseTile(const kernel::StreamStages &stream) {
+static std::optional<Tile> chooseTile(const kernel::StreamStages &stream, const GpuTarget &target) {
   // Few rows: warps along keys, so that many reads are under way.
   static constexpr Tile fewRows[] = {
       {32, 1, 1, 4}, {16, 1, 1, 4}, {16, 1, 1, 2}, {8, 1, 1, 4}, {8, 1, 1, 2}};
@@ -35,6 +39,18 @@ static std::optional<Tile> chooseTile(const kernel::StreamStages &stream) {
   int64_t rows = 1;
   if (stream.rows)
     rows = analyzeStage(stream.merge).extentOr(*stream.rows, kGpuExtent);
+  if (target.warpGroups && stream.isMatrix && rows >= kLeastGroupRows &&
+      stream.columnExtent <= kColumnsOfWarp) {
+    // Twice four warps, whose turns to multiply and to merge differ; of 128 keys at a time where
+    // scores and sums of so many leave registers.
+    const bool isNarrow = stream.columnExtent <= 64 && stream.scores().size() == 1;
+    for (int64_t rowWarps : {8, 4})
+      for (int64_t stages = kMostStages; stages > 0 && rows > 8 * rowWarps; --stages) {
+        const Tile tile{isNarrow ? 128 : 64, rowWarps, 1, 1, stages, true};
+        if (stream.getSharedBytes(tile) <= target.sharedBytes)
+          return tile;
+      }
+  }
   auto fits = [&](const Tile &tile) {
     const bool isTooTall = tile.rowWarps > 1 && tile.rows() >= 2 * rows;
     // By single elements 64 keys are more scores than a thread has registers for.
@@ -60,14 +76,15 @@ static bool mergesStates(linalg::GenericOp stage) {
                       [&](unsigned result) { return !matchCombiner(stage, result); });
 }
 
-std::vector<kernel::StreamStages> findGpuStreams(kernel::FuncOp kernel, bool explain) {
+std::vector<kernel::StreamStages> findGpuStreams(kernel::FuncOp kernel, const GpuTarget &target,
+                                                 bool explain) {
   std::vector<kernel::StreamStages> streams;
   for (auto stage : kernel.getBody().front().getOps<linalg::GenericOp>()) {
     if (!mergesStates(stage))
       continue;
     std::string why;
     std::optional<kernel::StreamStages> stream = kernel::matchStream(stage, why);
-    if (stream && !chooseTile(*stream)) {
+    if (stream && !chooseTile(*stream, target)) {
       stream.reset();
       why = "no tile of its rows and keys fits shared memory";
     }
@@ -83,11 +100,11 @@ std::vector<kernel::StreamStages> findGpuStreams(kernel::FuncOp kernel, bool exp
 }
 
 void writeGpuStream(ScheduleWriter &writer, ArrayRef<Operation *> outputs,
-                    const kernel::StreamStages &stream) {
+                    const kernel::StreamStages &stream, const GpuTarget &target) {
   auto output = cast<linalg::GenericOp>(outputs.front());
   const std::string name = kernel::getStageName(output).str();
   const std::string merge = kernel::getStageName(stream.merge).str();
-  const Tile tile = *chooseTile(stream);
+  const Tile tile = *chooseTile(stream, target);
   const SmallVector<unsigned> loops = *kernel::followMerged(output, stream);
   const SmallVector<std::string> names = kernel::getLoopNames(output);
   StageWriter out = writer.stage(name);
@@ -109,7 +126,9 @@ void writeGpuStream(ScheduleWriter &writer, ArrayRef<Operation *> outputs,
   if (merge != name)
     writer.stage(merge).computeAt(name, at);
   writer.update(merge).gpuStream(stream.rows ? "row" : "", tile,
-                                 stream.isMatrix ? schedule::Unit::Mma : schedule::Unit::Fma);
+                                 tile.isGroup      ? schedule::Unit::Wgmma
+                                 : stream.isMatrix ? schedule::Unit::Mma
+                                                   : schedule::Unit::Fma);
 }
 
 } // namespace tessera::scheduling

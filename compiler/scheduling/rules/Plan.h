@@ -243,10 +243,11 @@ mlir::FailureOr<std::string> splitGpuSum(ScheduleWriter &writer, kernel::FuncOp 
                                          const GpuTarget &target);
 
 /// For a GPU: the stages that merge streams in one launch each.
-std::vector<kernel::StreamStages> findGpuStreams(kernel::FuncOp kernel, bool explain);
+std::vector<kernel::StreamStages> findGpuStreams(kernel::FuncOp kernel, const GpuTarget &target,
+                                                 bool explain);
 /// The launch of such a stage, and of the outputs that follow from it or the stage itself.
 void writeGpuStream(ScheduleWriter &writer, llvm::ArrayRef<mlir::Operation *> outputs,
-                    const kernel::StreamStages &stream);
+                    const kernel::StreamStages &stream, const GpuTarget &target);
 
 /// The stages that reduce, of those that a launch computes for an output.
 llvm::SetVector<mlir::linalg::GenericOp> findReductions(mlir::linalg::GenericOp output,

@@ -70,7 +70,7 @@ public:
   }
   void gpuStream(const std::string &rows, const kernel::StreamTile &tile, schedule::Unit unit) {
     schedule::GpuStreamOp::create(builder, loc, rows, tile.keys, tile.rowWarps, tile.columnWarps,
-                                  tile.keyWarps, unit);
+                                  tile.keyWarps, tile.stages, unit);
   }
   void computeAt(const std::string &stage, const std::string &loop) {
     schedule::ComputeAtOp::create(builder, loc, stage, loop);

@@ -115,8 +115,17 @@ schedule.func @gpu_tile_c3 for @k {
 
 schedule.func @gpu_stream_c3 for @k {
   schedule.update "acc" {
-    // expected-error @+1 {{'schedule.gpu_stream' op expected fma or mma, found wgmma}}
-    schedule.gpu_stream "m" keys 16 warps 4, 1, 1 by wgmma
+    // expected-error @+1 {{expected a multiple of 4 warps along rows alone for wgmma, found 2, 1, 1}}
+    schedule.gpu_stream "m" keys 64 warps 2, 1, 1 by wgmma
+  }
+}
+
+// -----
+
+schedule.func @gpu_stream_c3_stages for @k {
+  schedule.update "acc" {
+    // expected-error @+1 {{expected wgmma beside 2 stages}}
+    schedule.gpu_stream "m" keys 64 warps 4, 1, 1 stages 2 by mma
   }
 }
 

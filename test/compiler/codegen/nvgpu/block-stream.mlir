@@ -4,6 +4,8 @@
 // RUN: tessera-compile %s --target cuda:sm_80 --emit asm -o - | FileCheck %s --check-prefix=WORDS --implicit-check-not=.local --implicit-check-not=mma.sync
 // RUN: tessera-compile %s --target cuda:sm_80 --precision f16 --emit schedule -o - | FileCheck %s --check-prefix=MATRIX
 // RUN: tessera-compile %s --target cuda:sm_80 --precision f16 --emit asm -o - | FileCheck %s --implicit-check-not=.local
+// RUN: tessera-compile %s --target cuda:sm_90a --precision f16 --emit schedule -o - | FileCheck %s --check-prefix=GROUPS-SCHEDULE
+// RUN: tessera-compile %s --target cuda:sm_90a --precision f16 --emit asm -o - | FileCheck %s --check-prefix=GROUPS --implicit-check-not=.local
 // RUN: tessera-opt --explain --graph-form-streams --graph-form-kernels "--schedule-default=gpu" %s -o /dev/null 2>&1 | FileCheck %s --check-prefix=EXPLAIN
 // RUN: sed s/f32/f64/g %s > %t.f64.mlir
 // RUN: tessera-opt --explain --graph-form-streams --graph-form-kernels "--schedule-default=gpu" %t.f64.mlir -o /dev/null 2>&1 | FileCheck %s --check-prefix=OTHER
@@ -22,6 +24,17 @@
 // WORDS-DAG: shfl.sync.bfly.b32
 
 // MATRIX: schedule.gpu_stream "row" keys 64 warps 4, 1, 1 by mma
+
+// On sm_90a four warps multiply together, for whom four others copy: boxes where keys follow each other, else chunks.
+// GROUPS-SCHEDULE: schedule.gpu_stream "row" keys {{64|128}} warps 8, 1, 1 stages {{[0-9]}} by wgmma
+// GROUPS: .maxntid 384
+// GROUPS-DAG: setmaxnreg.dec.sync.aligned.u32 72;
+// GROUPS-DAG: setmaxnreg.inc.sync.aligned.u32 216;
+// GROUPS-DAG: cp.async.bulk.tensor
+// GROUPS-DAG: cp.async.cg.shared.global
+// GROUPS-DAG: mbarrier.try_wait.parity
+// GROUPS-DAG: wgmma.mma_async.sync.aligned.m64n{{[0-9]+}}k16.f32.f16.f16 {{.*}}, x, y, p, 1, 1, 0, 0;
+// GROUPS-DAG: wgmma.mma_async.sync.aligned.m64n{{[0-9]+}}k16.f32.f16.f16 {{.*}}, y, p, 1, 1, 1;
 
 // CHECK: .maxntid 128
 // CHECK-DAG: cp.async.cg.shared.global
