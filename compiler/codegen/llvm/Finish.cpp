@@ -4,6 +4,7 @@
 #include "compiler/codegen/llvm/ExtendBytes.h"
 #include "compiler/codegen/llvm/FenceSelects.h"
 #include "compiler/codegen/llvm/LookupTables.h"
+#include "compiler/codegen/llvm/ScaleFloats.h"
 #include "compiler/codegen/llvm/StackSlots.h"
 
 #include "llvm/Analysis/AssumptionCache.h"
@@ -273,6 +274,8 @@ static void unrollInnerLoops(Function &function, FunctionAnalysisManager &analys
 }
 
 static void optimise(Module &module, TargetMachine &machine, const KernelFunction &kernel) {
+  for (Function &function : module)
+    scaleFloats(function, machine);
   bool vectorizeLoops = kernel.vectorizeLoops;
   PipelineTuningOptions tuning;
   // A schedule has decided about vectors and unrolling; what it left scalar is to stay small.

@@ -86,6 +86,7 @@ private:
   /// x = m 2^e with m in [sqrt(1/2), sqrt(2)); gives e as a float.
   Value splitMantissa(Value x, Value &m);
 
+  Value clamp(Value x, double low, double high);
   /// The nearest integer to x (finite after clamping) as an integer; 0 for NaN.
   Value toInteger(Value x);
   /// 2^n for n in the range of normal exponents.
