@@ -83,7 +83,8 @@ static LogicalResult importGemm(Node &node) {
     return node.error("needs two matrices");
   bool transA = node.getInt("transA", 0), transB = node.getInt("transB", 0);
   DimAttr m = node.type(0).getDim(transA ? 1 : 0), n = node.type(1).getDim(transB ? 0 : 1);
-  DimAttr aInner = node.type(0).getDim(transA ? 0 : 1), bInner = node.type(1).getDim(transB ? 1 : 0);
+  DimAttr aInner = node.type(0).getDim(transA ? 0 : 1),
+          bInner = node.type(1).getDim(transB ? 1 : 0);
   Value a = node.input(0), b = node.input(1);
   // What one side leaves open is what the other one has.
   if (!aInner.isConstant())

@@ -248,9 +248,9 @@ Value Recurrence::project(int64_t direction) {
   auto projected = graph::TensorType::get({rows, all}, type.getElementType());
   DimList stepwise{time, batch, all};
   Value weight = ofDirection(node.input(1), direction);
-  Value result = node.create<graph::ContractOp>(
-      projected, node.getBuilder().getStringAttr("ri,gi->rg"),
-      node.reshape(x, {rows, type.getDim(2)}), weight, TypeAttr());
+  Value result =
+      node.create<graph::ContractOp>(projected, node.getBuilder().getStringAttr("ri,gi->rg"),
+                                     node.reshape(x, {rows, type.getDim(2)}), weight, TypeAttr());
   weights.push_back(ofDirection(node.input(2), direction));
   biases.push_back({});
   if (!node.input(3))

@@ -1,6 +1,8 @@
 //===- ScalarTranslator.cpp - Scalar operations as nodes of a Halide program -----------===//
 #include "compiler/codegen/halide/ScalarTranslator.h"
 
+#include "dialects/common/AnyWhereNan.h"
+
 #include "llvm/ADT/TypeSwitch.h"
 
 #include <bit>
@@ -196,6 +198,8 @@ LogicalResult ScalarTranslator::translate(Operation *op) {
     int32_t better =
         larger ? add(Op::Less, kBool, {x[1], x[0]}) : add(Op::Less, kBool, {x[0], x[1]});
     int32_t picked = add(Op::Select, result, {better, x[0], x[1]});
+    if (op->hasAttr(kernel::kAnyWhereNan))
+      return picked;
     // `better` is false when one is a NaN, which picks the second operand.
     int32_t otherwise = propagate ? x[0] : x[1];
     int32_t first = add(Op::Select, result, {isNaN(x[0]), otherwise, picked});

@@ -1,6 +1,7 @@
 //===- LowerElementwise.cpp - The body of every elementwise op -------------------------===//
 
 #include "compiler/conversion/graph_to_kernel/Lower.h"
+#include "dialects/common/AnyWhereNan.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -274,7 +275,10 @@ static Value body(graph::MinOp op, BodyBuilder &b, ValueRange x) {
   return minOrMax(b, x, elementOf(op.getX()), false);
 }
 static Value body(graph::MaxOp op, BodyBuilder &b, ValueRange x) {
-  return minOrMax(b, x, elementOf(op.getX()), true);
+  Value larger = minOrMax(b, x, elementOf(op.getX()), true);
+  if (op->hasAttr(graph::kAnyWhereNan))
+    larger.getDefiningOp()->setAttr(kernel::kAnyWhereNan, b.getUnitAttr());
+  return larger;
 }
 static Value body(graph::PowOp op, BodyBuilder &b, ValueRange x) {
   if (elementOf(op.getX()).isFloat())

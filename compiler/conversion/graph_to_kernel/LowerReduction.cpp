@@ -1,6 +1,7 @@
 //===- LowerReduction.cpp - Reductions, contractions and windows ---------------------------===//
 
 #include "compiler/conversion/graph_to_kernel/Lower.h"
+#include "dialects/common/AnyWhereNan.h"
 #include "dialects/graph/Precision.h"
 #include "dialects/kernel/Product.h"
 
@@ -98,7 +99,10 @@ static Tensors lowerReduce(graph::ReduceOp op, KernelEmitter &emitter) {
                      {{emitter.lookup(op.getX()), readAlongAxes(builder, rank, op.getAxes())}},
                      init, output, [&](BodyBuilder &b, ValueRange x, ValueRange running) {
                        Value value = convertScalar(b, x[0], element, acc);
-                       return SmallVector<Value>{combineScalars(b, kind, acc, running[0], value)};
+                       Value combined = combineScalars(b, kind, acc, running[0], value);
+                       if (op->hasAttr(graph::kAnyWhereNan))
+                         combined.getDefiningOp()->setAttr(kernel::kAnyWhereNan, b.getUnitAttr());
+                       return SmallVector<Value>{combined};
                      })[0];
   return SmallVector<Value>{finish(emitter, sum, dims, acc, element)};
 }

@@ -79,6 +79,10 @@ private:
 
   // Writing. States are the maximum, the sums, the places of the maximum, in this order.
   bool hasWeights() const;
+  bool outputsShowNan();
+  bool showsNanIn(mlir::Value value);
+  mlir::Value mark(mlir::Value larger) const;
+  mlir::Value makeFinite(graph::GraphBuilder &b, mlir::Value maximum) const;
   const Sum *sumOf(mlir::Value value) const;
   mlir::Value spread(graph::GraphBuilder &b, mlir::Operation *op, unsigned operand,
                      mlir::Value kept, llvm::ArrayRef<graph::DimAttr> dims);
@@ -108,6 +112,7 @@ private:
   graph::ReduceOp maximum;
   mlir::Value scores;
   bool mayRound;
+  bool showsNan = false; // without the maximum's help
   std::vector<Sum> sums;
   std::vector<State> states;
   llvm::SmallVector<graph::ArgReduceOp> places;

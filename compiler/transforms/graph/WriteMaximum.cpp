@@ -1,5 +1,6 @@
 //===- WriteMaximum.cpp - The states of a maximum and of what follows from it -----------------===//
 #include "compiler/transforms/graph/MaximumChain.h"
+#include "dialects/common/AnyWhereNan.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -131,10 +132,41 @@ Value MaximumChain::addTerms(graph::GraphBuilder &b, const Sum &sum,
 
 /// What scores are compared with. Without any score above -inf that is the lowest number, because
 /// -inf - -inf is none.
-static Value makeFinite(graph::GraphBuilder &b, Value maximum) {
+Value MaximumChain::makeFinite(graph::GraphBuilder &b, Value maximum) const {
   auto type = llvm::cast<FloatType>(graph::getTensorType(maximum).getElementType());
   APFloat lowest = APFloat::getLargest(type.getFloatSemantics(), /*Negative=*/true);
-  return b.max(maximum, lowest.convertToDouble());
+  return mark(b.max(maximum, lowest.convertToDouble()));
+}
+
+/// A maximum that need not be NaN where a score is takes one instruction instead of several.
+Value MaximumChain::mark(Value larger) const {
+  if (showsNan)
+    larger.getDefiningOp()->setAttr(graph::kAnyWhereNan, UnitAttr::get(larger.getContext()));
+  return larger;
+}
+
+/// Whether everything that is given is NaN where a score is because sums of weights are, without
+/// the maximum: e^(s - m) is NaN whatever m is.
+bool MaximumChain::outputsShowNan() {
+  auto dropsNan = [](const Term::Factor &factor) { return factor.how != How::multiplies; };
+  if (!places.empty() || llvm::any_of(states, [&](const State &state) {
+        return state.isWeight && llvm::any_of(state.varying, dropsNan);
+      }))
+    return false;
+  return llvm::all_of(outputs, [&](const Output &output) { return showsNanIn(output.value); });
+}
+
+bool MaximumChain::showsNanIn(Value value) {
+  if (const Sum *sum = sumOf(value))
+    return llvm::all_of(sum->terms,
+                        [](const Term &term) { return term.isWeight && !term.isInfinite; });
+  Operation *op = value.getDefiningOp();
+  bool handsOn =
+      isResult(value) && (llvm::isa<graph::BroadcastOp>(op) ||
+                          (op->hasTrait<graph::Elementwise>() && !llvm::isa<graph::SelectOp>(op) &&
+                           llvm::isa<FloatType>(graph::getTensorType(value).getElementType())));
+  return handsOn &&
+         llvm::any_of(op->getOperands(), [&](Value operand) { return showsNanIn(operand); });
 }
 
 /// Where the maximum is; NaN is the maximum where there is one.
@@ -177,7 +209,7 @@ Value MaximumChain::liftSummand(graph::GraphBuilder &b, const State &state, Valu
 
 SmallVector<Value> MaximumChain::lift(graph::GraphBuilder &b) {
   Value s = inLift(b, scores, axis);
-  Value m = b.reduce(graph::ReduceKind::max, s, {axis});
+  Value m = mark(b.reduce(graph::ReduceKind::max, s, {axis}));
   Value weight;
   if (hasWeights())
     weight = b.create<graph::ExpOp>(b.sub(s, b.expand(makeFinite(b, m), {axis}, s)));
@@ -211,7 +243,7 @@ bool MaximumChain::hasWeights() const {
 }
 
 SmallVector<Value> MaximumChain::merge(graph::GraphBuilder &b, ValueRange x, ValueRange y) {
-  Value m = b.max(x[0], y[0]), a, c;
+  Value m = mark(b.max(x[0], y[0])), a, c;
   if (hasWeights()) {
     // One of e^(m - max), e^(m' - max) is 1, the other one e^-|m - m'|: one exponential, not two.
     Value d = b.sub(makeFinite(b, x[0]), makeFinite(b, y[0]));
@@ -297,6 +329,7 @@ void MaximumChain::prepare(graph::GraphBuilder &b) {
     positionsOfPlaces.push_back(positions);
     inputs.insert({positions, 0});
   }
+  showsNan = outputsShowNan();
 }
 
 SmallVector<Value> MaximumChain::finalize(graph::GraphBuilder &b, ValueRange stateValues) {

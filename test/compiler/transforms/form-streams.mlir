@@ -33,8 +33,13 @@ graph.func @attention(%q: !graph.tensor<[H, M, 8], f32>, %k: !graph.tensor<[H, K
 // a tensor; the axis is the first one.
 // CHECK-LABEL: graph.func @spelled_out
 // CHECK: graph.stream %arg3, %arg0, %arg1, %arg2, %arg4 axes = [0, 0, -1, 0, 0]
+// Sums of weights are NaN where a score is: the maximum need not be.
 // CHECK: lift {
 // CHECK: graph.select
+// CHECK: graph.reduce max {{.*}} {graph.any_where_nan}
+// CHECK: merge {
+// CHECK: graph.max {{.*}} {graph.any_where_nan}
+// CHECK: finalize {
 // CHECK: graph.div
 graph.func @spelled_out(%k: !graph.tensor<[K, 4], f32>, %q: !graph.tensor<[M, 4], f32>, %bias: !graph.tensor<[K], f32>,
                         %mask: !graph.tensor<[K, M], i1>, %v: !graph.tensor<[K, 3], f32>) -> !graph.tensor<[3, M], f32>
