@@ -60,9 +60,9 @@ struct StreamStages {
   /// Columns that several warps share are so many that chunks of 16 bytes change places within
   /// those of one of them.
   int64_t getPaddedColumns(const StreamTile &tile) const {
-    if (tile.isGroup)
-      return padLine(columnExtent);
-    return roundUp(columnExtent, tile.columnWarps > 1 ? 64 * tile.columnWarps : isMatrix ? 16 : 32);
+    if (tile.columnWarps > 1)
+      return roundUp(columnExtent, 64 * tile.columnWarps);
+    return tile.isGroup ? padLine(columnExtent) : roundUp(columnExtent, isMatrix ? 16 : 32);
   }
 
 private:

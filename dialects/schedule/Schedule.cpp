@@ -86,9 +86,10 @@ LogicalResult GpuStreamOp::verify() {
                          << " along keys";
   // (C3)
   const bool isGroup = getUnit() == Unit::Wgmma;
-  if (isGroup && (int64_t(getRowWarps()) % 4 != 0 || getColumnWarps() > 1 || getKeyWarps() > 1))
-    return emitOpError() << "expected a multiple of 4 warps along rows alone for wgmma, found "
-                         << getRowWarps() << ", " << getColumnWarps() << ", " << getKeyWarps();
+  if (isGroup && (int64_t(getRowWarps()) % 4 != 0 || getKeyWarps() > 1))
+    return emitOpError() << "expected a multiple of 4 warps along rows and one along keys for "
+                            "wgmma, found "
+                         << getRowWarps() << " and " << getKeyWarps();
   if (!isGroup && getStages() > 1)
     return emitOpError() << "expected wgmma beside " << getStages() << " stages";
   return success();

@@ -404,8 +404,8 @@ def Schedule_GpuStreamOp : Schedule_Directive<"gpu_stream"> {
     ```
     - (C1) There are at least 8 keys (16 for `mma`), a multiple of that, and warps.
     - (C2) Where several warps stand along keys, one stands along rows and columns.
-    - (C3) By `wgmma` a multiple of 4 warps stands along rows, one along columns and keys, and only there
-      are there several stages.
+    - (C3) By `wgmma` a multiple of 4 warps stands along rows, and one along keys; only there are there
+      several stages.
   }];
   let arguments = (ins StrAttr:$rows, ConfinedAttr<I64Attr, [IntPositive]>:$keys,
                    ConfinedAttr<I64Attr, [IntPositive]>:$row_warps,

@@ -195,7 +195,13 @@ Value BlockStream::lineOfLane(int64_t row) {
   return stream.isMatrix ? add(div(lane, 4), 8 * row) : add(mul(div(lane, 8), 4), row);
 }
 Value BlockStream::firstRow() {
+  if (tile.isGroup)
+    return add(mul(rowGroup(), 64), mul(rem(warp, 4), 16));
   return tile.rowWarps > 1 ? mul(div(warp, tile.columnWarps), 16) : i32(0);
+}
+Value BlockStream::rowGroup() { return div(warp, 4 * tile.columnWarps); }
+Value BlockStream::columnPart() {
+  return rem(tile.isGroup ? div(warp, 4) : warp, tile.columnWarps);
 }
 Value BlockStream::keyOfLane(int64_t unit, int64_t element) {
   if (stream.isMatrix)
@@ -207,7 +213,7 @@ Value BlockStream::columnOfLane(int64_t unit, int64_t element) {
                                  : add(mul(rem(lane, 8), 4), 32 * unit + element);
   if (tile.columnWarps == 1)
     return column;
-  return add(column, mul(rem(warp, tile.columnWarps), columnUnits() * unitExtent()));
+  return add(column, mul(columnPart(), columnUnits() * unitExtent()));
 }
 
 /// Of each row of the lane those that are alike for all columns, then the columns.
@@ -468,7 +474,7 @@ LogicalResult BlockStream::storeElements(Value region, int64_t pitch, int64_t ba
     Value line = div(number, width), column = rem(number, width);
     Value row = add(firstRow(), line), place = add(column, base);
     if (tile.columnWarps > 1)
-      place = add(place, mul(rem(warp, tile.columnWarps), columnUnits() * unitExtent()));
+      place = add(place, mul(columnPart(), columnUnits() * unitExtent()));
     Value isInside = isRow(row);
     if (16 * width % 32)
       isInside = arith::AndIOp::create(

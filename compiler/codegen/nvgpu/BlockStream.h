@@ -177,6 +177,8 @@ private:
   }
   Value lineOfLane(int64_t row); ///< in the warp
   Value firstRow();              ///< of the warp, in the block
+  Value rowGroup();              ///< 64 rows of it, where four warps multiply together
+  Value columnPart();            ///< which part of the columns the warp has
   Value rowOfLane(int64_t row) { return add(firstRow(), lineOfLane(row)); }
   Value keyOfLane(int64_t unit, int64_t element);
   Value columnOfLane(int64_t unit, int64_t element);

@@ -275,7 +275,7 @@ FailureOr<Value> BlockStream::bring(size_t part, const Step &step, Value slot, V
 }
 
 LogicalResult BlockStream::produce(Value first, Value own) {
-  if (tile.rowWarps == 8)
+  if (tile.warps() == 8)
     callText({}, "setmaxnreg.dec.sync.aligned.u32 " + Twine(kCopyRegisters) + ";", "", {});
   setThread(own);
   for (const ScoreFactors &both : factors)
@@ -313,7 +313,7 @@ LogicalResult BlockStream::produce(Value first, Value own) {
 //===----------------------------------------------------------------------===//
 
 LogicalResult BlockStream::consume(Value first, Value own) {
-  if (tile.rowWarps == 8)
+  if (tile.warps() == 8)
     callText({}, "setmaxnreg.inc.sync.aligned.u32 " + Twine(kMultiplyRegisters) + ";", "", {});
   setThread(own);
   if (failed(waitFor(i32(barrierOffset), i32(0))))
@@ -377,7 +377,7 @@ static std::string listOf(size_t first, size_t count) {
 /// 64 rows for each four warps, all keys.
 SmallVector<Value> BlockStream::groupScores(const Factor &queries, const Factor &keys) {
   Values sums(size_t(keyUnits() * 4), initial(*queries.reduction));
-  Value rows = mul(div(warp, 4), 64);
+  Value rows = mul(rowGroup(), 64);
   Values descriptors = {describe(layoutOf(queries), i32(queries.offset), rows),
                         describe(layoutOf(keys), byteOf(keys, i32(0)), i32(0))};
   const size_t next = 2 * sums.size();
@@ -401,7 +401,8 @@ SmallVector<Value> BlockStream::groupColumns(ArrayRef<Value> weights, int64_t un
                          ? weight
                          : Value(LLVM::BitcastOp::create(b, b.getI32Type(), weight)));
   const GroupLayout layout = layoutOf(values);
-  others.push_back(describe(layout, byteOf(values, i32(0)), i32(8 * unit)));
+  Value first = add(mul(columnPart(), 8 * columnUnits()), 8 * unit);
+  others.push_back(describe(layout, byteOf(values, i32(0)), first));
   const size_t next = 2 * sums.size(), last = next + others.size() - 1;
   std::string text = kBegin;
   for (int64_t step = 0; step < keyUnits() / 2; ++step)

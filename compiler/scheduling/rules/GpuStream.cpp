@@ -39,14 +39,15 @@ static std::optional<Tile> chooseTile(const kernel::StreamStages &stream, const 
   int64_t rows = 1;
   if (stream.rows)
     rows = analyzeStage(stream.merge).extentOr(*stream.rows, kGpuExtent);
-  if (target.warpGroups && stream.isMatrix && rows >= kLeastGroupRows &&
-      stream.columnExtent <= kColumnsOfWarp) {
+  if (target.warpGroups && stream.isMatrix && rows >= kLeastGroupRows) {
     // Twice four warps, whose turns to multiply and to merge differ; of 128 keys at a time where
     // scores and sums of so many leave registers.
     const bool isNarrow = stream.columnExtent <= 64 && stream.scores().size() == 1;
-    for (int64_t rowWarps : {8, 4})
+    // Each of them has half of the columns where these are too many for registers.
+    const int64_t columnWarps = stream.columnExtent > kColumnsOfWarp ? 2 : 1;
+    for (int64_t rowWarps : SmallVector<int64_t>{8 / columnWarps, 4})
       for (int64_t stages = kMostStages; stages > 0 && rows > 8 * rowWarps; --stages) {
-        const Tile tile{isNarrow ? 128 : 64, rowWarps, 1, 1, stages, true};
+        const Tile tile{isNarrow ? 128 : 64, rowWarps, columnWarps, 1, stages, true};
         if (stream.getSharedBytes(tile) <= target.sharedBytes)
           return tile;
       }

@@ -115,7 +115,7 @@ schedule.func @gpu_tile_c3 for @k {
 
 schedule.func @gpu_stream_c3 for @k {
   schedule.update "acc" {
-    // expected-error @+1 {{expected a multiple of 4 warps along rows alone for wgmma, found 2, 1, 1}}
+    // expected-error @+1 {{expected a multiple of 4 warps along rows and one along keys for wgmma, found 2 and 1}}
     schedule.gpu_stream "m" keys 64 warps 2, 1, 1 by wgmma
   }
 }

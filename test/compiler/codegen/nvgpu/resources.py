@@ -139,9 +139,9 @@ EXPECTED = {
     ("attention 256 f32 mask", "sm_80"): (244, 34304),
     ("attention 256 f32 mask", "sm_90a"): (254, 34304),
     ("attention 256 bf16", "sm_80"): (217, 49152),
-    ("attention 256 bf16", "sm_90a"): (220, 49152),
+    ("attention 256 bf16", "sm_90a"): (211, 40960),
     ("attention 256 bf16 mask", "sm_80"): (218, 49152),
-    ("attention 256 bf16 mask", "sm_90a"): (222, 49152),
+    ("attention 256 bf16 mask", "sm_90a"): (215, 40960),
 }
 
 
