@@ -44,6 +44,8 @@ static SmallVector<ArrayRef<Operator>> tablesOf(StringRef domain) {
         randomOperators(),     recurrentOperators(), reduceOperators(),      resizeOperators(),
         sampleOperators(),     selectOperators(),    sequenceOperators(),    sequentialOperators(),
         shapeOperators(),      signalOperators(),    windowOperators()};
+  if (domain == "ai.onnx.ml")
+    return {mlFeatureOperators(), mlLinearOperators(), mlTreeOperators()};
   if (domain == "ai.onnx.preview")
     return {previewOperators()};
   if (domain == "ai.onnx.preview.training")

@@ -47,6 +47,10 @@ public:
   double getFloat(llvm::StringRef name, double otherwise) const;
   std::string getString(llvm::StringRef name, llvm::StringRef otherwise) const;
   std::optional<llvm::SmallVector<int64_t>> getInts(llvm::StringRef name) const;
+  std::optional<llvm::SmallVector<float>> getFloats(llvm::StringRef name) const;
+  std::optional<llvm::SmallVector<std::string>> getStrings(llvm::StringRef name) const;
+  /// Null when it is absent.
+  const ::onnx::TensorProto *getTensor(llvm::StringRef name) const;
   /// Fails when an attribute that was asked for is of another type.
   LogicalResult checkAttributes();
 
@@ -133,6 +137,10 @@ llvm::ArrayRef<Operator> sequenceOperators();
 llvm::ArrayRef<Operator> sequentialOperators();
 llvm::ArrayRef<Operator> recurrentOperators();
 llvm::ArrayRef<Operator> einsumOperators();
+/// ai.onnx.ml
+llvm::ArrayRef<Operator> mlFeatureOperators();
+llvm::ArrayRef<Operator> mlLinearOperators();
+llvm::ArrayRef<Operator> mlTreeOperators();
 /// ai.onnx.preview
 llvm::ArrayRef<Operator> previewOperators();
 /// ai.onnx.preview.training
@@ -152,6 +160,9 @@ Value importTensor(graph::GraphBuilder &builder, const ::onnx::TensorProto &tens
                    llvm::StringRef name);
 /// The same of a SparseTensorProto, which becomes dense.
 Value importSparseTensor(graph::GraphBuilder &builder, const ::onnx::SparseTensorProto &tensor);
+/// The numbers of a TensorProto; fails with an error.
+FailureOr<std::vector<double>> readNumbers(graph::GraphBuilder &builder,
+                                           const ::onnx::TensorProto &tensor, llvm::StringRef name);
 
 /// Imports the nodes of one graph and its subgraphs.
 class Importer {

@@ -55,6 +55,22 @@ std::optional<SmallVector<int64_t>> Node::getInts(StringRef name) const {
     return std::nullopt;
   return SmallVector<int64_t>(found->ints().begin(), found->ints().end());
 }
+std::optional<SmallVector<float>> Node::getFloats(StringRef name) const {
+  const ::onnx::AttributeProto *found = typed(name, ::onnx::AttributeProto::FLOATS);
+  if (!found)
+    return std::nullopt;
+  return SmallVector<float>(found->floats().begin(), found->floats().end());
+}
+std::optional<SmallVector<std::string>> Node::getStrings(StringRef name) const {
+  const ::onnx::AttributeProto *found = typed(name, ::onnx::AttributeProto::STRINGS);
+  if (!found)
+    return std::nullopt;
+  return SmallVector<std::string>(found->strings().begin(), found->strings().end());
+}
+const ::onnx::TensorProto *Node::getTensor(StringRef name) const {
+  const ::onnx::AttributeProto *found = typed(name, ::onnx::AttributeProto::TENSOR);
+  return found ? &found->t() : nullptr;
+}
 LogicalResult Node::checkAttributes() {
   return wrongAttribute.empty() ? success() : error(wrongAttribute);
 }

@@ -223,6 +223,34 @@ Value tessera::onnx::importTensor(graph::GraphBuilder &builder, const ::onnx::Te
   return failed(reader.read(tensor)) ? Value() : reader.makeConstant();
 }
 
+FailureOr<std::vector<double>> tessera::onnx::readNumbers(graph::GraphBuilder &builder,
+                                                          const ::onnx::TensorProto &tensor,
+                                                          StringRef name) {
+  TensorReader reader(builder, name);
+  if (failed(reader.read(tensor)))
+    return failure();
+  Type element = reader.type.getElementType();
+  int64_t size = getElementByteSize(element), count = *reader.type.getElementCount();
+  std::vector<double> numbers;
+  numbers.reserve(size_t(count));
+  for (int64_t i = 0; i < count; ++i) {
+    uint64_t bits = 0;
+    std::memcpy(&bits, reader.view.data() + i * size, size_t(size));
+    unsigned width = element.getIntOrFloatBitWidth();
+    llvm::APInt whole(width, bits, false, true);
+    if (auto real = llvm::dyn_cast<FloatType>(element)) {
+      llvm::APFloat number(real.getFloatSemantics(), whole);
+      bool isExact;
+      number.convert(llvm::APFloat::IEEEdouble(), llvm::APFloat::rmNearestTiesToEven, &isExact);
+      numbers.push_back(number.convertToDouble());
+    } else {
+      numbers.push_back(element.isSignedInteger() ? whole.signedRoundToDouble()
+                                                  : whole.roundToDouble());
+    }
+  }
+  return numbers;
+}
+
 /// Values, and where they stand: their row-major numbers, or one row of coordinates each.
 Value tessera::onnx::importSparseTensor(graph::GraphBuilder &builder,
                                         const ::onnx::SparseTensorProto &tensor) {

@@ -9,14 +9,15 @@ import onnxruntime
 OPSET = 21
 
 
-def build(nodes, inputs, outputs, initializers=(), opset=OPSET):
-    """inputs, outputs: (name, element type of NumPy, dims); dims None: any rank."""
+def build(nodes, inputs, outputs, initializers=(), opset=OPSET, domains=()):
+    """inputs, outputs: (name, element type of NumPy, dims); dims None: any rank. domains: (name, version) of others."""
     def info(name, kind, dims):
         return onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(np.dtype(kind)), dims)
 
     graph = onnx.helper.make_graph(nodes, "g", [info(*x) for x in inputs], [info(*y) for y in outputs],
                                    [onnx.numpy_helper.from_array(value, name) for name, value in initializers])
-    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=10)
+    imports = [onnx.helper.make_opsetid(*domain) for domain in [("", opset), *domains]]
+    return onnx.helper.make_model(graph, opset_imports=imports, ir_version=10)
 
 
 class Compiled:
