@@ -46,6 +46,8 @@ static SmallVector<ArrayRef<Operator>> tablesOf(StringRef domain) {
         shapeOperators(),      signalOperators(),    windowOperators()};
   if (domain == "ai.onnx.ml")
     return {mlFeatureOperators(), mlLinearOperators(), mlTreeOperators()};
+  if (domain == "com.microsoft")
+    return {microsoftOperators(), microsoftAttentionOperators(), microsoftQuantizeOperators()};
   if (domain == "ai.onnx.preview")
     return {previewOperators()};
   if (domain == "ai.onnx.preview.training")
@@ -61,6 +63,16 @@ const Operator *tessera::onnx::findOperator(StringRef domain, StringRef name) {
       if (name == row.name)
         return &row;
   return nullptr;
+}
+
+FailureOr<Value> tessera::onnx::importAs(Node &node, StringRef name, ArrayRef<Value> inputs) {
+  Node inner(node.importer, node.getBuilder(), node.getLoc(), node.proto, node.opset);
+  inner.inputs.assign(inputs.begin(), inputs.end());
+  while (!inner.inputs.empty() && !inner.inputs.back())
+    inner.inputs.pop_back();
+  if (failed(findOperator("", name)->import(inner)) || failed(inner.checkAttributes()))
+    return failure();
+  return inner.outputs.front();
 }
 
 LogicalResult Importer::importNode(const ::onnx::NodeProto &proto, OpBuilder &builder) {

@@ -141,14 +141,18 @@ llvm::ArrayRef<Operator> einsumOperators();
 llvm::ArrayRef<Operator> mlFeatureOperators();
 llvm::ArrayRef<Operator> mlLinearOperators();
 llvm::ArrayRef<Operator> mlTreeOperators();
+/// com.microsoft
+llvm::ArrayRef<Operator> microsoftOperators();
+llvm::ArrayRef<Operator> microsoftAttentionOperators();
+llvm::ArrayRef<Operator> microsoftQuantizeOperators();
 /// ai.onnx.preview
 llvm::ArrayRef<Operator> previewOperators();
 /// ai.onnx.preview.training
 llvm::ArrayRef<Operator> trainingOperators();
 
-/// Operators that others are made of; integers are multiplied in their own type.
-LogicalResult importMatMul(Node &node);
-LogicalResult importConv(Node &node);
+/// The first output of an operator of the default domain, with the attributes of this node;
+/// products of integers are in their own type.
+mlir::FailureOr<Value> importAs(Node &node, llvm::StringRef name, llvm::ArrayRef<Value> inputs);
 
 /// The type itself, f32 for narrower ones: what sums and elementary functions are computed in.
 mlir::Type atLeastF32(mlir::Type type);

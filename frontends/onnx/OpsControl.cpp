@@ -16,22 +16,77 @@ static Type si64(Node &node) {
 // If
 //===----------------------------------------------------------------------===//
 
+namespace {
+/// Moves what binds an extent inside of a branch before the `if`, when it is computed from extents.
+class BindingHoister {
+public:
+  BindingHoister(graph::IfOp branches, graph::FuncOp function) : branches(branches) {
+    bound = function.getBoundSymbols();
+  }
+  /// Whether every symbol of the extent is known before the `if` now.
+  bool hoist(DimAttr dim) {
+    if (!collect(dim))
+      return false;
+    for (Operation *op : order)
+      op->moveBefore(branches);
+    order.clear();
+    return true;
+  }
+
+private:
+  bool collect(DimAttr dim) {
+    bool works = true;
+    graph::walkDimSymbols(dim, [&](StringRef symbol) {
+      graph::BindDimOp bind = bound.lookup(symbol);
+      works &= !bind || collect(bind);
+    });
+    return works;
+  }
+  bool collect(Operation *op) {
+    if (!branches->isProperAncestor(op) || llvm::is_contained(order, op))
+      return true;
+    // Arithmetic on a few integers: it may be done for nothing when the other branch is taken.
+    bool isCheap = llvm::all_of(op->getResults(), [](Value result) {
+      graph::TensorType type = graph::getTensorType(result);
+      DimAttr count = graph::multiplyDims(type.getContext(), type.getDims());
+      return isa<IntegerType>(type.getElementType()) && count.getConstant() &&
+             *count.getConstant() <= 16;
+    });
+    isCheap &= isPure(op) || isa<graph::BindDimOp>(op);
+    WalkResult walk = op->walk([&](Operation *inner) {
+      if (auto value = dyn_cast<graph::DimValueOp>(inner))
+        return collect(value.getDim()) ? WalkResult::advance() : WalkResult::interrupt();
+      if (inner != op ? !isa<graph::YieldOp>(inner) : !isCheap && !isa<graph::IfOp>(inner))
+        return WalkResult::interrupt();
+      for (Value operand : inner->getOperands()) {
+        Operation *source = operand.getDefiningOp();
+        if (!source || (!op->isAncestor(source) && !collect(source)))
+          return WalkResult::interrupt();
+      }
+      return WalkResult::advance();
+    });
+    if (walk.wasInterrupted())
+      return false;
+    order.push_back(op);
+    return true;
+  }
+
+  graph::IfOp branches;
+  llvm::StringMap<graph::BindDimOp> bound;
+  SmallVector<Operation *> order;
+};
+} // namespace
+
 /// An extent that the branches give differently: chosen by an if of its own, before.
 static FailureOr<DimAttr> chooseExtent(Node &node, Value condition, DimAttr whenTrue,
-                                       DimAttr whenFalse, Region &thenRegion, Region &elseRegion,
-                                       size_t result) {
-  // What a branch computes inside is not known before it runs.
-  bool isInside = false;
-  for (Region *region : {&thenRegion, &elseRegion})
-    region->walk([&](graph::BindDimOp bind) {
-      for (DimAttr dim : {whenTrue, whenFalse})
-        graph::walkDimSymbols(dim,
-                              [&](StringRef symbol) { isInside |= symbol == bind.getSymbol(); });
-    });
-  if (isInside)
+                                       DimAttr whenFalse, graph::IfOp branches, size_t result) {
+  BindingHoister hoister(branches, branches->getParentOfType<graph::FuncOp>());
+  if (!hoister.hoist(whenTrue) || !hoister.hoist(whenFalse))
     return node.error(
         "output " + Twine(result) +
         " has an extent that depends on data inside of a branch, which is not supported");
+  if (whenTrue == whenFalse)
+    return whenTrue;
   auto scalar = graph::TensorType::getScalar(si64(node));
   auto choice = graph::IfOp::create(node.getBuilder(), node.getLoc(), TypeRange(scalar), condition);
   for (auto [region, dim] : {std::pair(&choice.getThenRegion(), whenTrue),
@@ -144,7 +199,7 @@ static LogicalResult importIf(Node &node) {
     for (auto [x, y] : llvm::zip(a.getDims(), b.getDims())) {
       FailureOr<DimAttr> dim = x;
       if (x != y)
-        dim = chooseExtent(node, condition, x, y, *regions[0], *regions[1], number);
+        dim = chooseExtent(node, condition, x, y, op, number);
       if (failed(dim))
         return failure();
       dims.push_back(*dim);

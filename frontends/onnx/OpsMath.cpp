@@ -13,7 +13,7 @@ using namespace tessera::onnx;
 
 /// Batch dims are aligned from the right; an extent of 1 that the other operand repeats is left out
 /// of the equation instead of being copied.
-LogicalResult tessera::onnx::importMatMul(Node &node) {
+static LogicalResult importMatMul(Node &node) {
   if (!node.input(1))
     return node.error("needs two inputs");
   Value a = node.input(0), b = node.input(1);
@@ -227,7 +227,7 @@ ArrayRef<Operator> tessera::onnx::mathOperators() {
       {"BatchNormalization", 1, importBatchNormalization},
       {"Gemm", 1, importGemm},
       {"InstanceNormalization", 1, importInstanceNormalization},
-      {"LayerNormalization", 17, importLayerNormalization},
+      {"LayerNormalization", 1, importLayerNormalization},
       {"LogSoftmax", 1, importSoftmax<graph::LogSoftmaxOp>},
       {"MatMul", 1, importMatMul},
       {"Softmax", 1, importSoftmax<graph::SoftmaxOp>},

@@ -247,6 +247,7 @@ ArrayRef<Operator> tessera::onnx::normOperators() {
       {"MeanVarianceNormalization", 9, importMeanVariance},
       {"NegativeLogLikelihoodLoss", 12, importNegativeLogLikelihood},
       {"RMSNormalization", 23, importRmsNormalization},
+      {"SimplifiedLayerNormalization", 1, importRmsNormalization}, // onnxruntime's name
       {"SoftmaxCrossEntropyLoss", 12, importSoftmaxCrossEntropy},
   };
   return table;

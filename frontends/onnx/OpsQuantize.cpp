@@ -136,22 +136,13 @@ static LogicalResult centre(Node &node, Value &x, Value zero, int64_t axis) {
   return success();
 }
 
-/// An operator of floats on other inputs: the rest of the node stays.
-static FailureOr<Value> apply(Node &node, LogicalResult (*import)(Node &), ArrayRef<Value> inputs) {
-  Node inner(node.importer, node.getBuilder(), node.getLoc(), node.proto, node.opset);
-  inner.inputs.assign(inputs.begin(), inputs.end());
-  if (failed(import(inner)))
-    return failure();
-  return inner.outputs.front();
-}
-
 static FailureOr<Value> multiplyIntegers(Node &node, Value a, Value aZero, Value b, Value bZero) {
   int64_t aRank = graph::getTensorType(a).rank(), bRank = graph::getTensorType(b).rank();
   // Zero points per row of the left side, per column of the right one.
   if (failed(centre(node, a, aZero, std::max<int64_t>(aRank - 2, 0))) ||
       failed(centre(node, b, bZero, bRank - 1)))
     return failure();
-  return apply(node, importMatMul, {a, b});
+  return importAs(node, "MatMul", {a, b});
 }
 
 static LogicalResult importMatMulInteger(Node &node) {
@@ -170,7 +161,7 @@ static LogicalResult importConvInteger(Node &node) {
   if (!weight || failed(centre(node, x, node.input(2), 1)) ||
       failed(centre(node, weight, node.input(3), 0)))
     return failure();
-  FailureOr<Value> result = apply(node, importConv, {x, weight});
+  FailureOr<Value> result = importAs(node, "Conv", {x, weight});
   if (failed(result))
     return failure();
   node.setOutput(*result);
@@ -221,7 +212,7 @@ static LogicalResult importQLinearConv(Node &node) {
   Value x = node.input(0), weight = node.input(3);
   if (failed(centre(node, x, node.input(2), 1)) || failed(centre(node, weight, node.input(5), 0)))
     return failure();
-  FailureOr<Value> sums = apply(node, importConv, {x, weight, node.input(8)});
+  FailureOr<Value> sums = importAs(node, "Conv", {x, weight, node.input(8)});
   if (failed(sums))
     return failure();
   return requantize(node, *sums, node.input(1), node.input(4), 1, node.input(6), node.input(7));

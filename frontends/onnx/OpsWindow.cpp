@@ -72,7 +72,7 @@ static Value addBias(Node &node, Value result) {
                   node.broadcast(node.input(2), {1}, graph::getTensorType(result).getDims()));
 }
 
-LogicalResult tessera::onnx::importConv(Node &node) {
+static LogicalResult importConv(Node &node) {
   SmallVector<int64_t> kernel;
   Window window;
   if (!node.input(1) || node.type(0).rank() < 3 || node.type(1).rank() != node.type(0).rank())

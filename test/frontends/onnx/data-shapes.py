@@ -1,6 +1,7 @@
 # Shapes that the model computes from its data, against onnxruntime: one compilation, sizes that vary, results of size 0.
 # RUN: env PYTHONPATH=%S/Inputs python3 %s %t | FileCheck %s
 # CHECK: passed
+import subprocess
 import sys
 
 import numpy as np
@@ -74,6 +75,54 @@ def branches(folder):
         m.check(c=np.array(condition), x=x[:1])
 
 
+def branches_by_extents(folder):
+    """A rank that an extent decides, as torch exports x.squeeze(1); an extent that a branch within a branch decides."""
+    def branch(name, nodes):
+        return helper.make_graph(nodes, name, [], [helper.make_tensor_value_info(f"{name}_y", TensorProto.FLOAT, None)])
+
+    def extent(axis, name):
+        return [helper.make_node("Shape", ["x"], [f"{name}_shape"]),
+                helper.make_node("Gather", [f"{name}_shape", axis], [f"{name}_extent"])]
+
+    constants = [("0", np.array(0, I)), ("1", np.array(1, I)), ("3", np.array(3, I)), ("axis", ints(1)),
+                 ("bias", rng.standard_normal((5, 3)).astype(F))]
+    squeeze = helper.make_node("If", ["is_one"], ["s"],
+                               then_branch=branch("t", [helper.make_node("Squeeze", ["x", "axis"], ["t_y"])]),
+                               else_branch=branch("e", [helper.make_node("Identity", ["x"], ["e_y"])]))
+    nodes = extent("1", "one") + [helper.make_node("Equal", ["one_extent", "1"], ["is_one"]), squeeze,
+                                  helper.make_node("MatMul", ["s", "bias"], ["y"])]
+    m = Compiled(folder, "squeeze", build(nodes, [("x", F, ["A", "B", 5])], [("y", F, None)], constants))
+    for rows in (1, 4):
+        m.check(x=rng.standard_normal((rows, 1, 5)).astype(F))
+    try:
+        m.run({"x": np.ones((2, 3, 5), F)})
+        raise AssertionError("an extent of 3 was squeezed")
+    except subprocess.CalledProcessError:
+        pass
+
+    inner = extent("0", "few") + [
+        helper.make_node("Less", ["few_extent", "3"], ["is_few"]),
+        helper.make_node("If", ["is_few"], ["t_y"],
+                         then_branch=branch("tt", [helper.make_node("Concat", ["x", "x"], ["tt_y"], axis=0)]),
+                         else_branch=branch("te", [helper.make_node("Neg", ["x"], ["te_y"])]))]
+    outer = helper.make_node("If", ["c"], ["y"], then_branch=branch("t", inner),
+                             else_branch=branch("e", [helper.make_node("Abs", ["x"], ["e_y"])]))
+    m = Compiled(folder, "if_if", build([outer], [("c", np.bool_, []), ("x", F, ["A", 3])], [("y", F, None)], constants))
+    for condition in (True, False):
+        for rows in (2, 4):
+            m.check(c=np.array(condition), x=rng.standard_normal((rows, 3)).astype(F))
+
+
+def open_products(folder):
+    """Inner extents that only the weight tells."""
+    x, weight = rng.standard_normal((4, 6)).astype(F), rng.standard_normal((6, 5)).astype(F)
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"]), helper.make_node("Gemm", ["x", "v"], ["z"], transB=1)]
+    m = Compiled(folder, "products", build(nodes, [("x", F, ["A", "B"])], [("y", F, None), ("z", F, None)],
+                                           [("w", weight), ("v", np.ascontiguousarray(weight.T))]))
+    m.check(x=x)
+    m.check(x=x[:1])
+
+
 def loops(folder):
     """Trip counts from data, an early end, carried values and scan outputs."""
     def body(goes_on):
@@ -112,6 +161,6 @@ def loops(folder):
 
 
 if __name__ == "__main__":
-    for test in (shapes, ranges, slices, branches, loops):
+    for test in (shapes, ranges, slices, branches, branches_by_extents, open_products, loops):
         test(sys.argv[1])
     print("passed")

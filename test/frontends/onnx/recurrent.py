@@ -18,7 +18,7 @@ def f32(*shape):
 
 
 def case(label, op, time=5, batch=3, width=7, hidden=6, direction="forward", bias=True, initial=True, lengths=False,
-         peephole=False, layout=0, dynamic=True, tolerance=2e-6, **attributes):
+         peephole=False, layout=0, dynamic=True, open_width=False, tolerance=2e-6, **attributes):
     directions, gates = (2 if direction == "bidirectional" else 1), GATES[op]
 
     def order(array):  # layout 1: the batch first
@@ -39,6 +39,7 @@ def case(label, op, time=5, batch=3, width=7, hidden=6, direction="forward", bia
         attributes["layout"] = 1
     constants = [name for name in "WRBP" if inputs.get(name) is not None]
     open_axes = [("X", 1 if layout else 0)] if dynamic else []
+    open_axes += [("X", 2)] if open_width else []
     return check(f"{op} {label}", folder, op, inputs, outputs, attributes=attributes, constants=constants,
                  dynamic=open_axes, tolerance=tolerance)
 
@@ -48,6 +49,7 @@ for op in GATES:
     good &= case("plain", op)
     good &= case("reverse, no bias, no initial state", op, direction="reverse", bias=False, initial=False)
     good &= case("bidirectional with lengths", op, direction="bidirectional", lengths=True)
+    good &= case("a width that only the weights tell", op, open_width=True)
     good &= case("one step, one row, wide", op, time=1, batch=1, width=33, hidden=67, dynamic=False)
 good &= case("other activations and a clip", "RNN", activations=["LeakyRelu"], activation_alpha=[0.2], clip=0.4)
 good &= case("linear before reset", "GRU", linear_before_reset=1, direction="bidirectional")

@@ -1,0 +1,271 @@
+//===- OpsMicrosoftQuantize.cpp - What onnxruntime's quantizer writes
+//--------------------------===//
+//
+// An operator of quantized tensors is: to floats, the operator, back. Products are summed in si32,
+// as those of ONNX.
+//
+//===----------------------------------------------------------------------===//
+
+#include "frontends/onnx/Importer.h"
+
+using namespace mlir;
+using namespace tessera;
+using namespace tessera::onnx;
+
+static Value asScalar(Node &node, Value value) { return value ? node.reshape(value, {}) : value; }
+
+/// Whether the inputs from `first` on are x, scale and zero point, of which the last may be absent.
+static LogicalResult needQuantized(Node &node, size_t first) {
+  if (node.input(first) && node.input(first + 1))
+    return success();
+  return node.error("lacks input " + Twine(first) + " or its scale");
+}
+
+/// (x - zero) * scale of the three inputs from `first` on.
+static Value toFloat(Node &node, size_t first) {
+  Value x = node.input(first), scale = asScalar(node, node.input(first + 1));
+  Type element = graph::getTensorType(scale).getElementType();
+  return node.create<graph::DequantizeOp>(graph::getTensorType(x).withElementType(element), x,
+                                          scale, asScalar(node, node.input(first + 2)),
+                                          IntegerAttr(), IntegerAttr());
+}
+
+/// x on the scale and zero point that are inputs `first` and the next.
+static LogicalResult setQuantized(Node &node, Value x, size_t first, Type otherwise) {
+  Value scale = node.input(first), zero = asScalar(node, node.input(first + 1));
+  if (!scale)
+    return node.error("lacks the scale of its output");
+  Type element = zero ? graph::getTensorType(zero).getElementType() : otherwise;
+  node.setOutput(node.create<graph::QuantizeOp>(graph::getTensorType(x).withElementType(element), x,
+                                                asScalar(node, scale), zero, IntegerAttr(),
+                                                IntegerAttr()));
+  return success();
+}
+
+/// One quantized operand. The operator reads the node's attributes.
+static LogicalResult importUnary(Node &node, StringRef name) {
+  if (failed(needQuantized(node, 0)))
+    return failure();
+  FailureOr<Value> y = importAs(node, name, {toFloat(node, 0)});
+  if (failed(y))
+    return failure();
+  return setQuantized(node, *y, 3, node.type(0).getElementType());
+}
+
+static LogicalResult importBinary(Node &node, StringRef name) {
+  if (failed(needQuantized(node, 0)) || failed(needQuantized(node, 3)))
+    return failure();
+  FailureOr<Value> y = importAs(node, name, {toFloat(node, 0), toFloat(node, 3)});
+  if (failed(y))
+    return failure();
+  return setQuantized(node, *y, 6, node.type(0).getElementType());
+}
+
+static LogicalResult importQAdd(Node &node) { return importBinary(node, "Add"); }
+static LogicalResult importQMul(Node &node) { return importBinary(node, "Mul"); }
+static LogicalResult importQSigmoid(Node &node) { return importUnary(node, "Sigmoid"); }
+static LogicalResult importQLeakyRelu(Node &node) { return importUnary(node, "LeakyRelu"); }
+
+/// Softmax over one axis from operator set 13 on, over all axes from its own on before.
+static LogicalResult importQSoftmax(Node &node) {
+  node.opset = node.getInt("opset", node.opset);
+  return importUnary(node, "Softmax");
+}
+
+/// Means of windows or of everything, with the channels where the node says.
+static LogicalResult importQPool(Node &node, StringRef name) {
+  if (failed(needQuantized(node, 0)))
+    return failure();
+  Value x = toFloat(node, 0);
+  int64_t rank = node.type(0).rank();
+  bool isLast = node.getInt("channels_last", 0) && rank > 2;
+  SmallVector<int64_t> first{0, rank - 1}, back{0};
+  for (int64_t axis = 1; axis + 1 < rank; ++axis) {
+    first.push_back(axis);
+    back.push_back(axis + 1);
+  }
+  back.push_back(1);
+  FailureOr<Value> y = importAs(node, name, {isLast ? node.transpose(x, first) : x});
+  if (failed(y))
+    return failure();
+  return setQuantized(node, isLast ? node.transpose(*y, back) : *y, 3,
+                      node.type(0).getElementType());
+}
+static LogicalResult importQAveragePool(Node &node) { return importQPool(node, "AveragePool"); }
+static LogicalResult importQGlobalAverage(Node &node) {
+  return importQPool(node, "GlobalAveragePool");
+}
+
+/// Inputs: scale and zero point of the result, then the parts.
+static LogicalResult importQConcat(Node &node) {
+  SmallVector<Value> parts;
+  for (size_t i = 2; i < node.inputCount(); i += 3) {
+    if (failed(needQuantized(node, i)))
+      return failure();
+    parts.push_back(toFloat(node, i));
+  }
+  if (parts.empty())
+    return node.error("has no parts");
+  FailureOr<Value> y = importAs(node, "Concat", parts);
+  if (failed(y))
+    return failure();
+  return setQuantized(node, *y, 0, node.type(2).getElementType());
+}
+
+/// Inputs: condition, x, y, scale and zero point of the result.
+static LogicalResult importQWhere(Node &node) {
+  if (!node.input(0) || failed(needQuantized(node, 1)) || failed(needQuantized(node, 4)))
+    return failure();
+  FailureOr<Value> y = importAs(node, "Where", {node.input(0), toFloat(node, 1), toFloat(node, 4)});
+  if (failed(y))
+    return failure();
+  return setQuantized(node, *y, 7, node.type(1).getElementType());
+}
+
+//===----------------------------------------------------------------------===//
+// Products
+//===----------------------------------------------------------------------===//
+
+/// Sums in si32 as floats: times the scales (scalars, or one for each column), plus a bias.
+static Value scaleSums(Node &node, Value sums, Value aScale, Value bScale, Value bias) {
+  Type element = graph::getTensorType(aScale).getElementType();
+  Value x = node.convert(sums, element);
+  ArrayRef<DimAttr> dims = graph::getTensorType(x).getDims();
+  x = node.mul(x, node.mul(node.broadcastTo(aScale, dims), node.broadcastTo(bScale, dims)));
+  return bias ? node.add(x, node.broadcastTo(bias, dims)) : x;
+}
+
+/// Inputs: A, B, their scales, their zero points, bias.
+static LogicalResult importMatMulIntegerToFloat(Node &node) {
+  if (failed(node.needInputs(4)))
+    return failure();
+  FailureOr<Value> sums =
+      importAs(node, "MatMulInteger", {node.input(0), node.input(1), node.input(4), node.input(5)});
+  if (failed(sums))
+    return failure();
+  node.setOutput(scaleSums(node, *sums, node.input(2), node.input(3), node.input(6)));
+  return success();
+}
+
+/// Numbers on the 256 steps of the range they have, with scale and zero point.
+static LogicalResult quantizeByRange(Node &node, Value x, Value &scale, Value &zero,
+                                     Value &result) {
+  Node inner(node.importer, node.getBuilder(), node.getLoc(), node.proto, node.opset);
+  inner.inputs = {x};
+  if (failed(findOperator("", "DynamicQuantizeLinear")->import(inner)))
+    return failure();
+  result = inner.outputs[0];
+  scale = inner.outputs[1];
+  zero = inner.outputs[2];
+  return success();
+}
+
+/// Inputs: A, B, scale and zero point of B, bias.
+static LogicalResult importDynamicQuantizeMatMul(Node &node) {
+  Value scale, zero, a;
+  if (failed(node.needInputs(3)) || failed(quantizeByRange(node, node.input(0), scale, zero, a)))
+    return failure();
+  FailureOr<Value> sums = importAs(node, "MatMulInteger", {a, node.input(1), zero, node.input(3)});
+  if (failed(sums))
+    return failure();
+  node.setOutput(scaleSums(node, *sums, scale, node.input(2), node.input(4)));
+  return success();
+}
+
+/// alpha * A B + C. Inputs: A and B with scale and zero point, C in si32, scale and zero point of
+/// the result, without which it is a float.
+static LogicalResult importQGemm(Node &node) {
+  if (failed(needQuantized(node, 0)) || failed(needQuantized(node, 3)))
+    return failure();
+  auto turned = [&](Value x, StringRef name) {
+    return node.getInt(name, 0) && graph::getTensorType(x).rank() == 2 ? node.transpose(x, {1, 0})
+                                                                       : x;
+  };
+  FailureOr<Value> sums = importAs(node, "MatMulInteger",
+                                   {turned(node.input(0), "transA"),
+                                    turned(node.input(3), "transB"), node.input(2), node.input(5)});
+  if (failed(sums))
+    return failure();
+  Value y = *sums;
+  if (node.input(6))
+    y = node.add(y, node.broadcastTo(node.input(6), graph::getTensorType(y).getDims()));
+  y = scaleSums(node, y, node.input(1), node.input(4), {});
+  if (double alpha = node.getFloat("alpha", 1); alpha != 1)
+    y = node.mul(y, alpha);
+  if (node.input(7))
+    return setQuantized(node, y, 7, node.type(0).getElementType());
+  node.setOutput(y);
+  return success();
+}
+
+/// An LSTM whose weights are [directions, input, gates * hidden] in 8 bits; what it multiplies them
+/// with is quantized by its range, which here stays what it is. Inputs: those of LSTM, then scale
+/// and zero point of both weights, for the whole or for each column.
+static LogicalResult importDynamicQuantizeLstm(Node &node) {
+  for (size_t i : {size_t(1), size_t(2), size_t(8), size_t(10)})
+    if (!node.input(i))
+      return node.error("lacks input " + Twine(i));
+  SmallVector<Value> inputs(node.inputs.begin(), node.inputs.begin() + 8);
+  for (auto [i, first] : {std::pair<size_t, size_t>(1, 8), std::pair<size_t, size_t>(2, 10)}) {
+    Value scale = node.input(first), zero = node.input(first + 1);
+    graph::TensorType type = node.type(i);
+    if (type.rank() != 3 || graph::getTensorType(scale).rank() > 2)
+      return node.error("needs weights of rank 3 with a scale for each column");
+    Type element = graph::getTensorType(scale).getElementType();
+    // One number for each direction, or for each column of each.
+    auto spread = [&](Value x) {
+      DimList dims(graph::getTensorType(x).getDims());
+      if (dims.size() == 2)
+        dims.insert(dims.begin() + 1, node.dim(1));
+      else if (dims.size() == 1)
+        dims.append(2, node.dim(1));
+      return node.broadcastTo(node.reshape(x, dims), type.getDims());
+    };
+    Value x = node.convert(node.input(i), element);
+    if (zero)
+      x = node.sub(x, node.convert(spread(zero), element));
+    inputs[i] = node.transpose(node.mul(x, spread(scale)), {0, 2, 1});
+  }
+  Node inner(node.importer, node.getBuilder(), node.getLoc(), node.proto, node.opset);
+  inner.inputs = inputs;
+  if (failed(findOperator("", "LSTM")->import(inner)) || failed(inner.checkAttributes()))
+    return failure();
+  node.outputs = inner.outputs;
+  return success();
+}
+
+static LogicalResult importQuantizeLinear(Node &node) {
+  FailureOr<Value> y = importAs(node, "QuantizeLinear", node.inputs);
+  if (failed(y))
+    return failure();
+  node.setOutput(*y);
+  return success();
+}
+static LogicalResult importDequantizeLinear(Node &node) {
+  FailureOr<Value> y = importAs(node, "DequantizeLinear", node.inputs);
+  if (failed(y))
+    return failure();
+  node.setOutput(*y);
+  return success();
+}
+
+ArrayRef<Operator> tessera::onnx::microsoftQuantizeOperators() {
+  static const Operator table[] = {
+      {"DequantizeLinear", 1, importDequantizeLinear},
+      {"DynamicQuantizeLSTM", 1, importDynamicQuantizeLstm},
+      {"DynamicQuantizeMatMul", 1, importDynamicQuantizeMatMul},
+      {"MatMulIntegerToFloat", 1, importMatMulIntegerToFloat},
+      {"QGemm", 1, importQGemm},
+      {"QLinearAdd", 1, importQAdd},
+      {"QLinearAveragePool", 1, importQAveragePool},
+      {"QLinearConcat", 1, importQConcat},
+      {"QLinearGlobalAveragePool", 1, importQGlobalAverage},
+      {"QLinearLeakyRelu", 1, importQLeakyRelu},
+      {"QLinearMul", 1, importQMul},
+      {"QLinearSigmoid", 1, importQSigmoid},
+      {"QLinearSoftmax", 1, importQSoftmax},
+      {"QLinearWhere", 1, importQWhere},
+      {"QuantizeLinear", 1, importQuantizeLinear},
+  };
+  return table;
+}
