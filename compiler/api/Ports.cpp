@@ -1,19 +1,20 @@
 //===- Ports.cpp - The signature of a function ----------------------------------------------===//
 #include "compiler/api/Ports.h"
 
+#include "compiler/module/EmitFunction.h"
 #include "dialects/graph/Storage.h"
+#include "runtime/base/ElementType.h"
 
 using namespace mlir;
 using namespace tessera;
 
-/// The runtime's name of an element type: si8 is i8, ui8 u8, i1 bool, f8E5M2 f8e5m2.
+/// The runtime's name of an element type: si8 is i8, ui8 u8, i1 bool, f8E5M2 f8e5m2. What the
+/// runtime has no name for is not a number to it.
 static std::string nameOf(Type element) {
+  if (element.isIntOrFloat())
+    return rt::info(getRuntimeType(element)).name;
   std::string text;
   llvm::raw_string_ostream(text) << element;
-  if (element.isSignlessInteger(1))
-    return "bool";
-  if (llvm::isa<IntegerType>(element))
-    text.erase(StringRef(text).starts_with("s") ? 0 : 1, 1);
   return StringRef(text).lower();
 }
 

@@ -10,6 +10,15 @@
 
 using namespace tessera;
 
+/// The low bits of each byte.
+template <unsigned width, bool isSigned>
+static void readBits(const HostTensor &tensor, std::vector<double> &numbers) {
+  for (uint8_t byte : tensor.data) {
+    int code = byte & ((1 << width) - 1);
+    numbers.push_back(isSigned && code >> (width - 1) ? code - (1 << width) : code);
+  }
+}
+
 template <typename T> static void readAs(const HostTensor &tensor, std::vector<double> &numbers) {
   numbers.resize(tensor.data.size() / sizeof(T));
   for (size_t i = 0; i < numbers.size(); ++i) {
@@ -33,6 +42,10 @@ std::vector<double> tessera::readNumbers(const HostTensor &tensor) {
                       .Case("u16", readAs<uint16_t>)
                       .Case("u32", readAs<uint32_t>)
                       .Case("u64", readAs<uint64_t>)
+                      .Case("i4", readBits<4, true>)
+                      .Case("u4", readBits<4, false>)
+                      .Case("i2", readBits<2, true>)
+                      .Case("u2", readBits<2, false>)
                       .Default(nullptr)) {
     read(tensor, numbers);
     return numbers;
@@ -44,15 +57,20 @@ std::vector<double> tessera::readNumbers(const HostTensor &tensor) {
                                          .Case("f8e5m2", &llvm::APFloat::Float8E5M2())
                                          .Case("f8e4m3fnuz", &llvm::APFloat::Float8E4M3FNUZ())
                                          .Case("f8e5m2fnuz", &llvm::APFloat::Float8E5M2FNUZ())
+                                         .Case("f8e8m0fnu", &llvm::APFloat::Float8E8M0FNU())
+                                         .Case("f4e2m1fn", &llvm::APFloat::Float4E2M1FN())
                                          .Default(nullptr);
   if (!format)
     return numbers;
-  const size_t bytes = llvm::APFloat::getSizeInBits(*format) / 8;
+  const unsigned width = llvm::APFloat::getSizeInBits(*format);
+  const size_t bytes = (width + 7) / 8;
   for (size_t i = 0; i + bytes <= tensor.data.size(); i += bytes) {
     uint64_t bits = 0;
     std::memcpy(&bits, tensor.data.data() + i, bytes);
-    llvm::APFloat number(*format, llvm::APInt(unsigned(bytes * 8), bits));
-    numbers.push_back(number.convertToDouble());
+    llvm::APFloat number(*format, llvm::APInt(width, bits, false, /*implicitTrunc=*/true));
+    // A NaN of f8E8M0FNU would become an infinity.
+    numbers.push_back(number.isNaN() ? std::numeric_limits<double>::quiet_NaN()
+                                     : number.convertToDouble());
   }
   return numbers;
 }

@@ -28,11 +28,19 @@ module::ElementType tessera::getRuntimeType(Type element) {
     return ElementType::F8E4M3FNUZ;
   if (llvm::isa<Float8E5M2FNUZType>(element))
     return ElementType::F8E5M2FNUZ;
+  if (llvm::isa<Float8E8M0FNUType>(element))
+    return ElementType::F8E8M0FNU;
+  if (llvm::isa<Float4E2M1FNType>(element))
+    return ElementType::F4E2M1FN;
+  if (llvm::isa<FloatType>(element)) // The bits of types that the runtime does not name.
+    return ElementType::U8;
   auto integer = llvm::cast<IntegerType>(element);
   if (integer.getWidth() == 1)
     return ElementType::Bool;
   bool isSigned = !integer.isUnsigned();
   switch (integer.getWidth()) {
+  case 2: return isSigned ? ElementType::I2 : ElementType::U2;
+  case 4: return isSigned ? ElementType::I4 : ElementType::U4;
   case 8: return isSigned ? ElementType::I8 : ElementType::U8;
   case 16: return isSigned ? ElementType::I16 : ElementType::U16;
   case 32: return isSigned ? ElementType::I32 : ElementType::U32;

@@ -18,6 +18,8 @@ void tessera::addGraphPasses(mlir::OpPassManager &passes) {
   // Before quantize and dequantize become the ops that they stand for.
   passes.addPass(transforms::createGraphLowerQuantized());
   passes.addPass(transforms::createGraphDecompose());
+  // Behind it there are primitives only, and kernels convert narrow elements but compute with none.
+  passes.addPass(transforms::createGraphWidenElements());
   passes.addPass(mlir::createCanonicalizerPass());
   passes.addPass(transforms::createGraphFoldConstants());
   passes.addPass(transforms::createGraphDropUnitAxes());

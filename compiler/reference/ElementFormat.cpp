@@ -80,6 +80,8 @@ double FloatFormat::round(double value) const {
 }
 
 double FloatFormat::roundInteger(int64_t value, bool isSigned) const {
+  if (!hasZero) // By way of f64: the magnitude, as round() takes it.
+    return round(isSigned ? double(value) : double(uint64_t(value)));
   APFloat result(semantics);
   result.convertFromAPInt(APInt(64, uint64_t(value)), isSigned, APFloat::rmNearestTiesToEven);
   // Types without infinity overflow to NaN there.

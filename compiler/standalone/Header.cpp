@@ -58,7 +58,7 @@ static StringRef typeName(rt::ElementType type) {
   case ElementType::U16: return "unsigned short";
   case ElementType::U32: return "unsigned int";
   case ElementType::U64: return "unsigned long";
-  default: return "unsigned char"; // U8, bool (0 or 1) and the bits of 8-bit floats
+  default: return "unsigned char"; // U8, bool (0 or 1), bits of narrow types
   }
 }
 

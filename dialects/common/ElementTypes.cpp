@@ -7,6 +7,7 @@ bool tessera::isInteger(mlir::Type type) {
   if (!integer || integer.isSignless())
     return false;
   switch (integer.getWidth()) {
+  case 2:
   case 4:
   case 8:
   case 16:

@@ -11,7 +11,7 @@
 
 namespace tessera {
 
-/// A signed or unsigned integer of 4, 8, 16, 32 or 64 bits.
+/// A signed or unsigned integer of 2, 4, 8, 16, 32 or 64 bits.
 bool isInteger(mlir::Type type);
 inline bool isBool(mlir::Type type) { return type.isSignlessInteger(1); }
 inline bool isFloat(mlir::Type type) { return llvm::isa<mlir::FloatType>(type); }

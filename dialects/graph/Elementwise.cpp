@@ -39,6 +39,25 @@ LogicalResult SelectOp::inferReturnTypes(MLIRContext *, std::optional<Location>,
   return success();
 }
 
+void BitcastOp::build(OpBuilder &builder, OperationState &state, Value x, Type elementType) {
+  build(builder, state, getTensorType(x).withElementType(elementType), x);
+}
+
+LogicalResult BitcastOp::verify() {
+  if (!haveSameDims(getX().getType(), getResult().getType()))
+    return emitOpError("(C1) changes the dims from ")
+           << getX().getType() << " to " << getResult().getType();
+  auto bitsOf = [](Value value) {
+    Type element = getTensorType(value).getElementType();
+    return isBool(element) ? 8 : element.getIntOrFloatBitWidth();
+  };
+  if (bitsOf(getX()) != bitsOf(getResult()))
+    return emitOpError("(C2) makes ")
+           << bitsOf(getResult()) << " bits of " << bitsOf(getX()) << ": from " << getX().getType()
+           << " to " << getResult().getType();
+  return success();
+}
+
 void ConvertOp::build(OpBuilder &builder, OperationState &state, Value x, Type elementType) {
   build(builder, state, getTensorType(x).withElementType(elementType), x);
 }
@@ -100,6 +119,12 @@ OpFoldResult SelectOp::fold(FoldAdaptor) {
     return getX();
   if (auto condition = llvm::dyn_cast_or_null<IntegerAttr>(getSplat(getCond())))
     return condition.getValue().isZero() ? getY() : getX();
+  return {};
+}
+
+OpFoldResult BitcastOp::fold(FoldAdaptor) {
+  if (getX().getType() == getResult().getType())
+    return getX();
   return {};
 }
 

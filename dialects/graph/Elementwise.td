@@ -151,6 +151,23 @@ def Graph_SelectOp : Graph_InferredOp<"select", [Graph_Elementwise,
   let hasFolder = 1;
 }
 
+def Graph_BitcastOp : Graph_Op<"bitcast", [Pure, Graph_Elementwise]> {
+  let summary = "The same bits as elements of another type";
+  let description = [{
+    `graph.bitcast %x : !graph.tensor<[N], f32> -> !graph.tensor<[N], ui32>`. A bool counts as 8 bits, 0 or 1; to
+    a bool: whether any bit is set.
+
+    * (C1) The dims stay.
+    * (C2) The elements have as many bits as before.
+  }];
+  let arguments = (ins Graph_NumberOrBoolTensor:$x);
+  let results = (outs Graph_NumberOrBoolTensor:$result);
+  let assemblyFormat = "$x attr-dict `:` type($x) `->` type($result)";
+  let builders = [OpBuilder<(ins "mlir::Value":$x, "mlir::Type":$elementType)>];
+  let hasVerifier = 1;
+  let hasFolder = 1;
+}
+
 def Graph_ConvertOp : Graph_Op<"convert", [Pure, Graph_Elementwise]> {
   let summary = "Converts the elements to another type";
   let description = [{
@@ -163,7 +180,8 @@ def Graph_ConvertOp : Graph_Op<"convert", [Pure, Graph_Elementwise]> {
     * float to float: rounds to nearest even. To a type with infinities (f16, bf16, f32, f64,
       f8E5M2, ...) overflow gives infinity. To a type without (f8E4M3FN, f8E4M3FNUZ, f6*, f4*)
       overflow and infinities saturate to the largest finite value; NaN stays NaN where the type has
-      one and gives 0 where it has none (f6*, f4*).
+      one and gives 0 where it has none (f6*, f4*). f8E8M0FNU has powers of two only: the magnitude is rounded,
+      ties up, and what is smaller than all of them becomes the smallest.
 
     * (C1) The dims stay.
     * (C2) Strings and packed blocks are not converted.

@@ -1,6 +1,6 @@
 //===- Quantization.cpp - Between numbers and their quantized form ----------------------===//
 
-#include "dialects/graph/GraphBuilder.h"
+#include "dialects/graph/NarrowFloats.h"
 #include "dialects/graph/TextForms.h"
 
 #include <cmath>
@@ -40,9 +40,13 @@ LogicalResult DecodeBlocksOp::inferReturnTypes(MLIRContext *context, std::option
 
 /// Constraints that both share; `quantized` is the integer type.
 template <typename OpType> static LogicalResult verifyQuantization(OpType op, Type quantized) {
-  auto integer = llvm::cast<IntegerType>(quantized);
-  if (integer.getWidth() != 8 && integer.getWidth() != 16 && integer.getWidth() != 32)
-    return op.emitOpError("(C1) quantized elements have 8, 16 or 32 bits, not ") << integer;
+  unsigned width = quantized.getIntOrFloatBitWidth();
+  auto real = llvm::dyn_cast<FloatType>(quantized);
+  if (real ? width > 8 || !llvm::APFloat::semanticsHasSignedRepr(real.getFloatSemantics())
+           : width > 32)
+    return op.emitOpError("(C1) quantized elements are integers of at most 32 bits or floats of at "
+                          "most 8 with a sign, not ")
+           << quantized;
   TensorType x = getTensorType(op.getX()), scale = getTensorType(op.getScale());
   std::optional<int64_t> axis = op.getAxis(), block = op.getBlock();
   if (axis && (*axis < 0 || *axis >= x.rank()))
@@ -67,6 +71,8 @@ template <typename OpType> static LogicalResult verifyQuantization(OpType op, Ty
 }
 
 LogicalResult QuantizeOp::verify() {
+  if (getUnbounded() && isInteger(getTensorType(getResult()).getElementType()))
+    return emitOpError("(C6) integers are always saturated");
   return verifyQuantization(*this, getTensorType(getResult()).getElementType());
 }
 LogicalResult DequantizeOp::verify() {
@@ -113,8 +119,13 @@ FailureOr<SmallVector<Value>> QuantizeOp::decompose(OpBuilder &builder) {
   Value x = b.convert(getX(), type);
   if (!isOne(getScale()))
     x = b.div(x, spread(b, *this, b.convert(getScale(), type)));
-  Value rounded = b.create<RoundOp>(x);
   Type quantized = getTensorType(getResult()).getElementType();
+  if (auto real = llvm::dyn_cast<FloatType>(quantized)) {
+    if (getZeroPoint())
+      x = b.add(x, spread(b, *this, b.convert(getZeroPoint(), type)));
+    return SmallVector<Value>{convertToNarrow(b, x, real, !getUnbounded())};
+  }
+  Value rounded = b.create<RoundOp>(x);
   // Up to 16 bits the sum with the zero point is exact wherever it does not saturate: no longer
   // type is needed.
   if (unsigned width = quantized.getIntOrFloatBitWidth(); width <= 16) {
@@ -144,9 +155,10 @@ FailureOr<SmallVector<Value>> QuantizeOp::decompose(OpBuilder &builder) {
 FailureOr<SmallVector<Value>> DequantizeOp::decompose(OpBuilder &builder) {
   GraphBuilder b(builder, getLoc());
   Type element = getTensorType(getResult()).getElementType(), type = arithmeticType(element);
-  auto quantized = llvm::cast<IntegerType>(getTensorType(getX()).getElementType());
-  Type wide =
-      IntegerType::get(getContext(), quantized.getWidth() < 32 ? 32 : 64, IntegerType::Signed);
+  Type quantized = getTensorType(getX()).getElementType(), wide = type;
+  if (isInteger(quantized)) // The difference is exact.
+    wide = IntegerType::get(getContext(), quantized.getIntOrFloatBitWidth() < 32 ? 32 : 64,
+                            IntegerType::Signed);
   Value x = b.convert(getX(), wide);
   if (getZeroPoint())
     x = b.sub(x, spread(b, *this, b.convert(getZeroPoint(), wide)));

@@ -29,20 +29,26 @@ def Graph_QuantizeOp : Graph_Op<"quantize", [Pure,
     is computed in f32, in f64 for f64, and rounded to nearest, ties to even; the zero point is added before
     saturating. NaN gives the zero point. Without a zero point it is 0.
 
-    * (C1) x and scale are floats; the result is an integer of 8, 16 or 32 bits.
+    To a float of at most 8 bits the quotient is rounded once, behind the zero point; NaN stays where the type
+    has one. What is too large becomes the largest number, or with `unbounded` an infinity, or NaN where the type
+    has none.
+
+    * (C1) x and scale are floats; the result is an integer of at most 32 bits or a float of at most 8 with a
+      sign.
     * (C2) The scale is a scalar, has rank 1 with the extent of x along `axis`, or with `block` the dims of
       x, the axis' extent replaced by ceildiv(extent, block).
     * (C3) The zero point has the dims of the scale and the type of the quantized elements.
     * (C4) 0 <= axis < rank when given; `block` needs an axis and is positive.
     * (C5) The result has the dims of x.
+    * (C6) `unbounded` is for floats.
   }];
   let arguments = (ins Graph_FloatTensor:$x, Graph_FloatTensor:$scale,
-                       Optional<Graph_IntTensor>:$zero_point, OptionalAttr<I64Attr>:$axis,
-                       OptionalAttr<I64Attr>:$block);
-  let results = (outs Graph_IntTensor:$result);
+                       Optional<Graph_NumberTensor>:$zero_point, OptionalAttr<I64Attr>:$axis,
+                       OptionalAttr<I64Attr>:$block, UnitAttr:$unbounded);
+  let results = (outs Graph_NumberTensor:$result);
   let assemblyFormat = [{
     $x `,` $scale (`,` $zero_point^)? (`axis` `=` custom<Int>($axis)^)? (`block` `=` custom<Int>($block)^)?
-    attr-dict `:` functional-type(operands, results)
+    (`unbounded` $unbounded^)? attr-dict `:` functional-type(operands, results)
   }];
   let hasVerifier = 1;
 }
@@ -54,11 +60,11 @@ def Graph_DequantizeOp : Graph_Op<"dequantize", [Pure,
     The inverse of `graph.quantize`, with the same forms of scale and zero point. The difference is exact; it
     is rounded to f32 (f64 when the result is f64) and multiplied there.
 
-    * (C1) x is an integer of 8, 16 or 32 bits; scale and result are floats.
+    * (C1) x is an integer of at most 32 bits or a float of at most 8 with a sign; scale and result are floats.
     * (C2), (C3), (C4), (C5) as for `graph.quantize`.
   }];
-  let arguments = (ins Graph_IntTensor:$x, Graph_FloatTensor:$scale,
-                       Optional<Graph_IntTensor>:$zero_point, OptionalAttr<I64Attr>:$axis,
+  let arguments = (ins Graph_NumberTensor:$x, Graph_FloatTensor:$scale,
+                       Optional<Graph_NumberTensor>:$zero_point, OptionalAttr<I64Attr>:$axis,
                        OptionalAttr<I64Attr>:$block);
   let results = (outs Graph_FloatTensor:$result);
   let assemblyFormat = [{

@@ -116,6 +116,7 @@ struct Operator {
 };
 llvm::ArrayRef<Operator> activationOperators();
 llvm::ArrayRef<Operator> attentionOperators();
+llvm::ArrayRef<Operator> castOperators();
 llvm::ArrayRef<Operator> controlOperators();
 llvm::ArrayRef<Operator> dataOperators();
 llvm::ArrayRef<Operator> decoderOperators();

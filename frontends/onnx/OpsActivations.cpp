@@ -131,13 +131,6 @@ static LogicalResult importBitShift(Node &node) {
   return direction == "LEFT" ? bitwise<graph::ShlOp>(node) : bitwise<graph::ShrOp>(node);
 }
 
-static LogicalResult importCastLike(Node &node) {
-  if (!node.input(1))
-    return node.error("needs two inputs");
-  node.setOutput(node.convert(node.input(0), node.type(1).getElementType()));
-  return success();
-}
-
 ArrayRef<Operator> tessera::onnx::activationOperators() {
   static const Operator table[] = {
       {"BitShift", 11, importBitShift},
@@ -145,7 +138,6 @@ ArrayRef<Operator> tessera::onnx::activationOperators() {
       {"BitwiseNot", 18, importBitwiseNot},
       {"BitwiseOr", 18, bitwise<graph::OrOp>},
       {"BitwiseXor", 18, bitwise<graph::XorOp>},
-      {"CastLike", 15, importCastLike},
       {"Celu", 12, importCelu},
       {"IsInf", 10, importIsInf},
       {"PRelu", 1, importPRelu},

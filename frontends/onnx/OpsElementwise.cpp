@@ -96,14 +96,6 @@ static LogicalResult importMod(Node &node) {
   return node.getInt("fmod", 0) ? binary<graph::RemOp>(node) : binary<graph::ModOp>(node);
 }
 
-static LogicalResult importCast(Node &node) {
-  Type element = getElementType(node.getBuilder().getContext(), node.getInt("to", 0));
-  if (!element)
-    return node.error("casts to an element type that is not supported");
-  node.setOutput(node.convert(node.input(0), element));
-  return success();
-}
-
 static LogicalResult importClip(Node &node) {
   Value x = node.input(0);
   if (node.opset < 11) {
@@ -169,7 +161,6 @@ ArrayRef<Operator> tessera::onnx::elementwiseOperators() {
       {"Asinh", 9, unary<graph::AsinhOp>},
       {"Atan", 7, unary<graph::AtanOp>},
       {"Atanh", 9, unary<graph::AtanhOp>},
-      {"Cast", 6, importCast},
       {"Ceil", 1, unary<graph::CeilOp>},
       {"Clip", 1, importClip},
       {"Cos", 7, unary<graph::CosOp>},

@@ -3,6 +3,8 @@
 
 #include "frontends/onnx/Importer.h"
 
+#include "dialects/common/NarrowElements.h"
+
 using namespace mlir;
 using namespace tessera;
 using namespace tessera::onnx;
@@ -56,6 +58,12 @@ static LogicalResult readGranularity(Node &node, Granularity &result) {
   return success();
 }
 
+static bool isQuantized(Type element) {
+  if (auto real = llvm::dyn_cast<FloatType>(element))
+    return isNarrow(real) && llvm::APFloat::semanticsHasSignedRepr(real.getFloatSemantics());
+  return isInteger(element) && element.getIntOrFloatBitWidth() <= 32;
+}
+
 static LogicalResult importQuantizeLinear(Node &node) {
   Granularity how;
   if (failed(readGranularity(node, how)))
@@ -65,16 +73,19 @@ static LogicalResult importQuantizeLinear(Node &node) {
                           : getElementType(context, node.getInt("output_dtype", 0)
                                                         ? node.getInt("output_dtype", 0)
                                                         : ::onnx::TensorProto::UINT8);
-  if (!element || !isInteger(element))
-    return node.error("quantizes to a type other than integers of 8, 16 or 32 bits");
+  if (!element || !isQuantized(element))
+    return node.error("quantizes to a type other than integers of at most 32 bits and floats of at "
+                      "most 8");
   if (int64_t precision = node.getInt("precision", 0);
       precision && precision != ::onnx::TensorProto::FLOAT)
     return node.error("asks for a precision other than f32, in which quotients are computed");
   Value x = node.input(0);
   if (!isFloat(node.type(0).getElementType()))
     x = node.convert(x, node.getBuilder().getF32Type());
+  bool isUnbounded = isFloat(element) && !node.getInt("saturate", 1);
   node.setOutput(node.create<graph::QuantizeOp>(graph::getTensorType(x).withElementType(element), x,
-                                                how.scale, how.zero, how.axis, how.block));
+                                                how.scale, how.zero, how.axis, how.block,
+                                                isUnbounded));
   return success();
 }
 
@@ -85,8 +96,9 @@ static LogicalResult importDequantizeLinear(Node &node) {
   Type element = graph::getTensorType(how.scale).getElementType();
   if (int64_t wanted = node.getInt("output_dtype", 0))
     element = getElementType(node.getBuilder().getContext(), wanted);
-  if (!element || !isFloat(element) || !isInteger(node.type(0).getElementType()))
-    return node.error("dequantizes other types than integers to floats");
+  if (!element || !isFloat(element) || !isQuantized(node.type(0).getElementType()))
+    return node.error("dequantizes other types than integers of at most 32 bits and floats of at "
+                      "most 8 to floats");
   node.setOutput(node.create<graph::DequantizeOp>(node.type(0).withElementType(element),
                                                   node.input(0), how.scale, how.zero, how.axis,
                                                   how.block));

@@ -38,6 +38,16 @@ Type tessera::onnx::getElementType(MLIRContext *context, int64_t dataType) {
   case Proto::UINT32: return integer(32, false);
   case Proto::UINT64: return integer(64, false);
   case Proto::BOOL: return b.getI1Type();
+  case Proto::INT4: return integer(4, true);
+  case Proto::UINT4: return integer(4, false);
+  case Proto::INT2: return integer(2, true);
+  case Proto::UINT2: return integer(2, false);
+  case Proto::FLOAT8E4M3FN: return Float8E4M3FNType::get(context);
+  case Proto::FLOAT8E4M3FNUZ: return Float8E4M3FNUZType::get(context);
+  case Proto::FLOAT8E5M2: return Float8E5M2Type::get(context);
+  case Proto::FLOAT8E5M2FNUZ: return Float8E5M2FNUZType::get(context);
+  case Proto::FLOAT8E8M0: return Float8E8M0FNUType::get(context);
+  case Proto::FLOAT4E2M1: return Float4E2M1FNType::get(context);
   default: return {};
   }
 }
@@ -71,6 +81,17 @@ static std::vector<char> bytesOf(const ::onnx::TensorProto &tensor) {
   }
 }
 
+/// Files hold elements of 4 and 2 bits without gaps, the first in the low bits; tensors hold one in
+/// a byte. What is too short for `count` elements stays too short.
+static std::vector<char> unpack(ArrayRef<char> packed, unsigned width, int64_t count) {
+  std::vector<char> bytes;
+  int64_t perByte = 8 / width;
+  for (int64_t i = 0; i < std::min<int64_t>(count, int64_t(packed.size()) * perByte); ++i)
+    bytes.push_back(
+        char(uint8_t(packed[size_t(i / perByte)]) >> (i % perByte * width) & ((1 << width) - 1)));
+  return bytes;
+}
+
 namespace {
 /// A TensorProto with its numbers checked: type, and the bytes in the file or beside it.
 class TensorReader {
@@ -97,6 +118,8 @@ public:
 private:
   LogicalResult readExternal(const ::onnx::TensorProto &tensor);
   LogicalResult checkDigest(StringRef file, StringRef expected);
+  int64_t getFileBytes();
+  void unpackBytes();
 
   graph::GraphBuilder &builder;
   StringRef name;
@@ -131,11 +154,28 @@ LogicalResult TensorReader::read(const ::onnx::TensorProto &tensor) {
   if (tensor.data_location() == ::onnx::TensorProto::EXTERNAL)
     return readExternal(tensor);
   bytes = bytesOf(tensor);
-  view = bytes;
-  int64_t expected = type.getByteSize().value_or(-1);
+  int64_t expected = getFileBytes();
   if (expected != int64_t(bytes.size()))
     return error() << "has " << bytes.size() << " bytes of data, its shape needs " << expected;
+  view = bytes;
+  unpackBytes();
   return success();
+}
+
+int64_t TensorReader::getFileBytes() {
+  unsigned width = type.getElementType().getIntOrFloatBitWidth();
+  std::optional<int64_t> count = type.getElementCount();
+  if (isBool(type.getElementType()) || width >= 8 || !count)
+    return type.getByteSize().value_or(-1);
+  return llvm::divideCeilSigned(*count, 8 / width);
+}
+
+void TensorReader::unpackBytes() {
+  unsigned width = type.getElementType().getIntOrFloatBitWidth();
+  if (isBool(type.getElementType()) || width >= 8)
+    return;
+  bytes = unpack(view, width, *type.getElementCount());
+  view = bytes;
 }
 
 /// The digest is of the whole file, which many tensors may share.
@@ -154,7 +194,7 @@ LogicalResult TensorReader::checkDigest(StringRef file, StringRef expected) {
 
 LogicalResult TensorReader::readExternal(const ::onnx::TensorProto &tensor) {
   std::string location, checksum;
-  int64_t expected = *type.getByteSize(), offset = 0, length = expected;
+  int64_t expected = getFileBytes(), offset = 0, length = expected;
   for (const ::onnx::StringStringEntryProto &entry : tensor.external_data()) {
     auto number = [&](int64_t &into) -> LogicalResult {
       if (!StringRef(entry.value()).getAsInteger(10, into) && into >= 0)
@@ -178,7 +218,13 @@ LogicalResult TensorReader::readExternal(const ::onnx::TensorProto &tensor) {
   // Names that begin with % are the store's own.
   if (location.front() == '%')
     location = "./" + location;
-  auto weight = graph::WeightAttr::get(type.getContext(), location, offset, length, type);
+  // Bytes in the file, which become one for each element.
+  graph::TensorType stored = type;
+  bool isPacked = length != *type.getByteSize();
+  if (isPacked)
+    stored = graph::TensorType::get(length,
+                                    IntegerType::get(type.getContext(), 8, IntegerType::Unsigned));
+  auto weight = graph::WeightAttr::get(type.getContext(), location, offset, length, stored);
   auto found = store().getBytes(weight);
   if (!found)
     return error() << "cannot be read: " << llvm::toString(found.takeError());
@@ -186,8 +232,10 @@ LogicalResult TensorReader::readExternal(const ::onnx::TensorProto &tensor) {
     return failure();
   view = *found;
   // Whoever reads elements expects them to be aligned.
-  if (reinterpret_cast<uintptr_t>(view.data()) %
-      uint64_t(getElementByteSize(type.getElementType())))
+  if (isPacked)
+    unpackBytes();
+  else if (reinterpret_cast<uintptr_t>(view.data()) %
+           uint64_t(getElementByteSize(type.getElementType())))
     bytes.assign(view.begin(), view.end());
   else
     external = weight;

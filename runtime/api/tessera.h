@@ -120,7 +120,15 @@ enum {
   TESSERA_U16 = 13,
   TESSERA_U32 = 14,
   TESSERA_U64 = 15,
-  TESSERA_BOOL = 16 /* one byte, 0 or 1 */
+  TESSERA_BOOL = 16, /* one byte, 0 or 1 */
+  TESSERA_F8E8M0FNU = 17,
+  /* Of fewer than 8 bits: one element in a byte, its code in the low bits (of I4 and I2 a two's
+   * complement). The other bits of inputs are not looked at, those of outputs are 0. */
+  TESSERA_F4E2M1FN = 18,
+  TESSERA_I4 = 19,
+  TESSERA_U4 = 20,
+  TESSERA_I2 = 21,
+  TESSERA_U2 = 22
 };
 
 TESSERA_API const char *tessera_type_name(tessera_type type); /* "f32"; NULL when unknown */

@@ -34,6 +34,13 @@ constexpr ElementTypeInfo kElementTypes[kElementTypeCount] = {
     {"u32", 4, {TypeCode::UInt, 32, 1}, true},
     {"u64", 8, {TypeCode::UInt, 64, 1}, true},
     {"bool", 1, {TypeCode::UInt, 1, 1}, true},
+    {"f8e8m0fnu", 1, {TypeCode::UInt, 8, 1}, false},
+    // One in a byte, of which kernels see the bits: no sizes are read from these.
+    {"f4e2m1fn", 1, {TypeCode::UInt, 8, 1}, false},
+    {"i4", 1, {TypeCode::UInt, 8, 1}, false},
+    {"u4", 1, {TypeCode::UInt, 8, 1}, false},
+    {"i2", 1, {TypeCode::UInt, 8, 1}, false},
+    {"u2", 1, {TypeCode::UInt, 8, 1}, false},
 };
 
 inline const ElementTypeInfo &info(ElementType type) { return kElementTypes[uint8_t(type)]; }

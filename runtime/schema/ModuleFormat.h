@@ -12,7 +12,7 @@ namespace tessera::rt {
 
 // Version of everything in this file, module.fbs and KernelAbi.h together. A reader accepts exactly
 // the versions in [kOldestModuleVersion, kModuleVersion].
-constexpr uint32_t kModuleVersion = 1;
+constexpr uint32_t kModuleVersion = 2;
 constexpr uint32_t kOldestModuleVersion = 1;
 
 // The file: FileHeader, metadata (a FlatBuffer, identifier "TSM1"), then segments, each starting at
@@ -57,8 +57,15 @@ enum class ElementType : uint8_t {
   U32 = 14,
   U64 = 15,
   Bool = 16, // one byte, 0 or 1
+  // Since version 2. Of fewer than 8 bits: one byte each, the code in its low bits, the others 0.
+  F8E8M0FNU = 17,
+  F4E2M1FN = 18,
+  I4 = 19,
+  U4 = 20,
+  I2 = 21,
+  U2 = 22,
 };
-constexpr uint8_t kElementTypeCount = 17;
+constexpr uint8_t kElementTypeCount = 23;
 
 // A size or an offset: a number, or the register that holds it.
 enum class DimKind : uint32_t { Constant = 0, Register = 1 };

@@ -1,5 +1,7 @@
 #include "tools/common/Inputs.h"
 
+#include "tools/common/NarrowNumbers.h"
+
 #include <charconv>
 #include <cmath>
 #include <cstdio>
@@ -57,11 +59,7 @@ template <typename T> void write(Array &array, size_t index, T value) {
   std::memcpy(array.data.data() + index * sizeof(T), &value, sizeof(T));
 }
 
-const char *typeNames[] = {"f64",        "f32",        "f16", "bf16", "f8e4m3fn", "f8e5m2",
-                           "f8e4m3fnuz", "f8e5m2fnuz", "i8",  "i16",  "i32",      "i64",
-                           "u8",         "u16",        "u32", "u64",  "bool"};
-
-bool isReal(tessera_type type) { return type <= TESSERA_BF16; }
+bool isReal(tessera_type type) { return type <= TESSERA_BF16 || isNarrowFloat(type); }
 
 } // namespace
 
@@ -85,7 +83,9 @@ double elementOf(const Array &array, size_t i) {
   case TESSERA_U16: return read<uint16_t>(array, i);
   case TESSERA_U32: return read<uint32_t>(array, i);
   case TESSERA_U64: return double(read<uint64_t>(array, i));
-  default: return read<uint8_t>(array, i);
+  case TESSERA_U8:
+  case TESSERA_BOOL: return read<uint8_t>(array, i);
+  default: return narrowToDouble(array.type, read<uint8_t>(array, i));
   }
 }
 
@@ -103,7 +103,8 @@ void setElement(Array &array, size_t i, double value) {
   case TESSERA_U32: return write<uint32_t>(array, i, uint32_t(value));
   case TESSERA_U64: return write<uint64_t>(array, i, uint64_t(value));
   case TESSERA_BOOL: return write<uint8_t>(array, i, value != 0);
-  default: return write<uint8_t>(array, i, uint8_t(value));
+  case TESSERA_U8: return write<uint8_t>(array, i, uint8_t(value));
+  default: return write<uint8_t>(array, i, doubleToNarrow(array.type, value));
   }
 }
 
@@ -151,10 +152,10 @@ static bool parseElement(const std::string &text, Array &array, size_t i) {
   }
   char *end = nullptr;
   const double value = std::strtod(text.c_str(), &end);
-  if (!isReal(array.type) || text.empty() || *end) // There is no conversion to 8-bit floats here.
+  if (text.empty() || *end)
     return false;
   setElement(array, i, value);
-  return true;
+  return isReal(array.type) || elementOf(array, i) == value;
 }
 
 std::string parseInput(const std::string &text, Array &array) {
@@ -179,8 +180,8 @@ std::string parseInput(const std::string &text, Array &array) {
     shape = shape.substr(x + 1);
   }
   bool isKnown = false;
-  for (tessera_type type = 0; type < sizeof(typeNames) / sizeof(*typeNames); ++type)
-    if (shape == typeNames[type]) {
+  for (tessera_type type = 0; tessera_type_name(type); ++type)
+    if (shape == tessera_type_name(type)) {
       array.type = type;
       isKnown = true;
     }
@@ -209,7 +210,7 @@ std::string parseInput(const std::string &text, Array &array) {
   for (size_t i = 0; i < numbers.size(); ++i)
     if (!parseElement(numbers[i], parsed, i))
       return "'" + text + "' has '" + numbers[i] + "' where a number of type " +
-             typeNames[array.type] + " is expected";
+             tessera_type_name(array.type) + " is expected";
   array.data.assign(count * bytes, 0);
   for (size_t i = 0; i < count; ++i)
     std::memcpy(array.data.data() + i * bytes,

@@ -18,12 +18,14 @@ struct TypeName {
   tessera_type type;
 };
 constexpr TypeName kTypes[] = {
-    {"<f8", TESSERA_F64},        {"<f4", TESSERA_F32},       {"<f2", TESSERA_F16},
-    {"|i1", TESSERA_I8},         {"<i2", TESSERA_I16},       {"<i4", TESSERA_I32},
-    {"<i8", TESSERA_I64},        {"|u1", TESSERA_U8},        {"<u2", TESSERA_U16},
-    {"<u4", TESSERA_U32},        {"<u8", TESSERA_U64},       {"|b1", TESSERA_BOOL},
-    {"<u2", TESSERA_BF16},       {"|u1", TESSERA_F8E4M3FN},  {"|u1", TESSERA_F8E5M2},
-    {"|u1", TESSERA_F8E4M3FNUZ}, {"|u1", TESSERA_F8E5M2FNUZ}};
+    {"<f8", TESSERA_F64},        {"<f4", TESSERA_F32},        {"<f2", TESSERA_F16},
+    {"|i1", TESSERA_I8},         {"<i2", TESSERA_I16},        {"<i4", TESSERA_I32},
+    {"<i8", TESSERA_I64},        {"|u1", TESSERA_U8},         {"<u2", TESSERA_U16},
+    {"<u4", TESSERA_U32},        {"<u8", TESSERA_U64},        {"|b1", TESSERA_BOOL},
+    {"<u2", TESSERA_BF16},       {"|u1", TESSERA_F8E4M3FN},   {"|u1", TESSERA_F8E5M2},
+    {"|u1", TESSERA_F8E4M3FNUZ}, {"|u1", TESSERA_F8E5M2FNUZ}, {"|u1", TESSERA_F8E8M0FNU},
+    {"|u1", TESSERA_F4E2M1FN},   {"|u1", TESSERA_I4},         {"|u1", TESSERA_U4},
+    {"|u1", TESSERA_I2},         {"|u1", TESSERA_U2}};
 
 // The text after `'key':` in the header's dictionary.
 std::string valueOf(const std::string &header, const char *key) {

@@ -16,8 +16,8 @@ struct Array {
   std::vector<uint8_t> data; // row-major
 };
 
-// Both return "" or one sentence. bf16 and f8 have no NumPy type: they are written as unsigned
-// integers.
+// Both return "" or one sentence. bf16 and what has fewer than 8 bits or is an 8-bit float have no
+// NumPy type: they are written as unsigned integers of their bits.
 std::string readNpy(const std::string &path, Array &array);
 std::string writeNpy(const std::string &path, const Array &array);
 

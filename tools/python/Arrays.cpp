@@ -40,8 +40,22 @@ bool typeOf(nb::dlpack::dtype type, tessera_type &result) {
   return false;
 }
 
-bool isNarrowFloat(tessera_type type) {
-  return type == TESSERA_BF16 || (type >= TESSERA_F8E4M3FN && type <= TESSERA_F8E5M2FNUZ);
+// Types that NumPy lacks, and what they are called by `ml_dtypes`, which adds them.
+const char *nameOfBits(tessera_type type) {
+  switch (type) {
+  case TESSERA_BF16: return "bfloat16";
+  case TESSERA_F8E4M3FN: return "float8_e4m3fn";
+  case TESSERA_F8E5M2: return "float8_e5m2";
+  case TESSERA_F8E4M3FNUZ: return "float8_e4m3fnuz";
+  case TESSERA_F8E5M2FNUZ: return "float8_e5m2fnuz";
+  case TESSERA_F8E8M0FNU: return "float8_e8m0fnu";
+  case TESSERA_F4E2M1FN: return "float4_e2m1fn";
+  case TESSERA_I4: return "int4";
+  case TESSERA_U4: return "uint4";
+  case TESSERA_I2: return "int2";
+  case TESSERA_U2: return "uint2";
+  default: return nullptr;
+  }
 }
 
 // NumPy's type of the same size where it has no such element.
@@ -69,6 +83,11 @@ tessera_tensor view(nb::handle object, const tessera_tensor_info &info, const st
   if (nb::hasattr(object, "dtype") && nb::hasattr(object, "item") &&
       !nb::hasattr(object, "__dlpack__"))
     held = nb::module_::import_("numpy").attr("asarray")(object);
+  // So have arrays of `ml_dtypes`: the same memory, seen as integers.
+  const char *added = nameOfBits(info.type);
+  if (added && nb::hasattr(held, "dtype") && nb::hasattr(held, "view") &&
+      textOf(nb::object(held.attr("dtype"))) == added)
+    held = held.attr("view")(tessera_type_bytes(info.type) == 2 ? "uint16" : "uint8");
   if (!nb::try_cast<Array>(held, array, /*convert=*/false)) {
     PyErr_Clear();
     const std::string elements =
@@ -88,9 +107,10 @@ tessera_tensor view(nb::handle object, const tessera_tensor_info &info, const st
   if (!typeOf(array.dtype(), tensor.type))
     throw Failure{"WRONG_TYPE", what + ": expected " + tools::formatType(info) +
                                     ", got elements of a type that Tessera does not have"};
-  const bool isBits = tensor.type == TESSERA_U8 || tensor.type == TESSERA_U16;
-  if (isBits && isNarrowFloat(info.type) &&
-      tessera_type_bytes(tensor.type) == tessera_type_bytes(info.type))
+  const bool isSigned = info.type == TESSERA_I4 || info.type == TESSERA_I2;
+  const bool isBits = tensor.type == TESSERA_U8 || tensor.type == TESSERA_U16 ||
+                      (isSigned && tensor.type == TESSERA_I8);
+  if (isBits && added && tessera_type_bytes(tensor.type) == tessera_type_bytes(info.type))
     tensor.type = info.type;
   tensor.data = const_cast<void *>(static_cast<const void *>(array.data()));
   tensor.rank = uint32_t(array.ndim());

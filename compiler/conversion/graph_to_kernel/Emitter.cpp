@@ -2,6 +2,7 @@
 
 #include "compiler/conversion/graph_to_kernel/Emitter.h"
 
+#include "dialects/common/NarrowElements.h"
 #include "dialects/graph/Storage.h"
 #include "dialects/kernel/Sums.h"
 
@@ -13,6 +14,8 @@ using namespace tessera;
 #include "compiler/conversion/graph_to_kernel/LoweringInterface.cpp.inc"
 
 Type tessera::getKernelElementType(Type graphElement) {
+  if (isNarrow(graphElement))
+    return IntegerType::get(graphElement.getContext(), 8);
   if (auto integer = llvm::dyn_cast<IntegerType>(graphElement))
     return IntegerType::get(integer.getContext(), integer.getWidth());
   return graphElement;

@@ -3,6 +3,8 @@
 #include "compiler/conversion/graph_to_kernel/Lower.h"
 #include "dialects/common/AnyWhereNan.h"
 
+#include "dialects/common/NarrowElements.h"
+
 using namespace mlir;
 using namespace tessera;
 using namespace tessera::lower;
@@ -106,11 +108,39 @@ static Value floatToInteger(BodyBuilder &b, Value x, Type to) {
   return choose(b, tooLow, limit(lowest), result);
 }
 
+/// A number on its way to a float of at most 8 bits: in f32, or where that would round, in f64.
+/// (Integers that f64 rounds are beyond all of these types but f8E8M0FNU, which takes them from
+/// f64.)
+static Value convertToFields(BodyBuilder &b, Value x, Type from) {
+  bool isLong = from.isF64() || (!isFloat(from) && from.getIntOrFloatBitWidth() > 16);
+  return convertScalar(b, x, from, isLong ? Type(b.getF64Type()) : Type(b.getF32Type()));
+}
+
+/// A number in the wide type of short integers, its low bits only, or saturated.
+static Value convertToShort(BodyBuilder &b, Value x, Type from, Type to) {
+  Type wide = getWideElementType(to);
+  Value number = convertScalar(b, x, from, wide);
+  if (!isFloat(from))
+    return number;
+  unsigned width = to.getIntOrFloatBitWidth();
+  double high = std::ldexp(1.0, to.isSignedInteger() ? width - 1 : width) - 1;
+  Value highest = scalarNumber(b, number.getType(), high);
+  if (to.isUnsignedInteger())
+    return arith::MinUIOp::create(b, number, highest);
+  Value lowest = scalarNumber(b, number.getType(), -high - 1);
+  return arith::MaxSIOp::create(b, arith::MinSIOp::create(b, number, highest), lowest);
+}
+
 Value tessera::lower::convertScalar(BodyBuilder &b, Value x, Type from, Type to) {
-  Type type = getKernelElementType(to);
-  Element source{from, x.getType()};
   if (from == to)
     return x;
+  if (isNarrow(from))
+    return convertScalar(b, decodeNarrow(b, from, x), getWideElementType(from), to);
+  if (isNarrow(to))
+    return encodeNarrow(b, to,
+                        isFloat(to) ? convertToFields(b, x, from) : convertToShort(b, x, from, to));
+  Type type = getKernelElementType(to);
+  Element source{from, x.getType()};
   if (isBool(to))
     return compare(b, graph::CompareKind::ne, x, scalarNumber(b, x.getType(), 0), source);
   if (isFloat(from))
@@ -133,6 +163,8 @@ Value tessera::lower::convertScalar(BodyBuilder &b, Value x, Type from, Type to)
 Value tessera::lower::convertSaturating(BodyBuilder &b, Value x, Type from, Type to) {
   if (isFloat(from) || isFloat(to) || isBool(from) || isBool(to) || from == to)
     return convertScalar(b, x, from, to);
+  if (isNarrow(from))
+    return convertSaturating(b, decodeNarrow(b, from, x), getWideElementType(from), to);
   // Limits as numbers wide enough for every integer type; those that `from` cannot pass are left
   // out.
   auto lowest = [](Type type) {
@@ -156,6 +188,17 @@ Value tessera::lower::convertSaturating(BodyBuilder &b, Value x, Type from, Type
     x = isSigned ? Value(arith::MinSIOp::create(b, x, limit(highest(to))))
                  : Value(arith::MinUIOp::create(b, x, limit(highest(to))));
   return convertScalar(b, x, from, to);
+}
+
+/// The low bits of a byte that holds a short integer or float have the same meaning for both; a
+/// bool is a byte of its own.
+static Value bitcastScalar(BodyBuilder &b, Value x, Type from, Type to) {
+  if (isBool(to))
+    return convertScalar(b, x, IntegerType::get(b.getContext(), 8, IntegerType::Unsigned), to);
+  if (isBool(from))
+    return arith::ExtUIOp::create(b, b.getI8Type(), x);
+  Type type = getKernelElementType(to);
+  return x.getType() == type ? x : Value(arith::BitcastOp::create(b, type, x));
 }
 
 //===----------------------------------------------------------------------===//
@@ -363,7 +406,7 @@ static std::optional<std::pair<Value, double>> matchLimit(Value value, graph::Co
 /// Whether a float is a number within the range of an integer type of up to 16 bits.
 static bool isWithin(Value value, Type to) {
   auto type = llvm::dyn_cast<IntegerType>(to);
-  if (!type || type.getWidth() > 16 || type.getWidth() < 8)
+  if (!type || type.getWidth() > 16 || isBool(type))
     return false;
   double low = type.isSigned() ? -std::ldexp(1.0, type.getWidth() - 1) : 0;
   double high = std::ldexp(1.0, type.getWidth() - (type.isSigned() ? 1 : 0)) - 1;
@@ -376,10 +419,15 @@ static Value body(graph::ConvertOp op, BodyBuilder &b, ValueRange x) {
   if (Type to = elementOf(op.getResult()).graph;
       elementOf(op.getX()).isFloat() && isWithin(op.getX(), to)) {
     Type type = getKernelElementType(to);
-    return to.isSignedInteger() ? Value(arith::FPToSIOp::create(b, type, x[0]))
-                                : Value(arith::FPToUIOp::create(b, type, x[0]));
+    Value number = to.isSignedInteger() ? Value(arith::FPToSIOp::create(b, type, x[0]))
+                                        : Value(arith::FPToUIOp::create(b, type, x[0]));
+    return isNarrow(to) ? encodeNarrow(b, to, number) : number;
   }
   return convertScalar(b, x[0], elementOf(op.getX()).graph, elementOf(op.getResult()).graph);
+}
+
+static Value body(graph::BitcastOp op, BodyBuilder &b, ValueRange x) {
+  return bitcastScalar(b, x[0], elementOf(op.getX()).graph, elementOf(op.getResult()).graph);
 }
 
 #define TESSERA_MATH_BODY(GraphOp, MathOp)                                                         \
@@ -443,7 +491,7 @@ void tessera::lower::attachElementwise(MLIRContext &context) {
   using namespace graph;
   attach<FusionClass::Map, graph::AddOp, SubOp, MulOp, DivOp, RemOp, ModOp, MinOp, MaxOp, AndOp,
          OrOp, XorOp, ShlOp, ShrOp, NegOp, AbsOp, SignOp, FloorOp, CeilOp, RoundOp, TruncOp, NotOp,
-         IsNanOp, IsInfOp, CompareOp, graph::SelectOp, ConvertOp>(context);
+         IsNanOp, IsInfOp, CompareOp, graph::SelectOp, BitcastOp, ConvertOp>(context);
   attach<FusionClass::Costly, PowOp, graph::Atan2Op, SqrtOp, RsqrtOp, ExpOp, Exp2Op, Expm1Op, LogOp,
          Log1pOp, SinOp, CosOp, TanOp, AsinOp, AcosOp, AtanOp, SinhOp, CoshOp, TanhOp, AsinhOp,
          AcoshOp, AtanhOp, ErfOp>(context);

@@ -7,6 +7,7 @@
 
 #include "compiler/conversion/graph_to_kernel/Lower.h"
 
+#include "dialects/common/NarrowElements.h"
 #include "dialects/graph/ShapeContents.h"
 
 using namespace mlir;
@@ -130,8 +131,14 @@ static Tensors lowerConstant(graph::ConstantOp op, KernelEmitter &emitter) {
   auto value = dense.getSplatValue<TypedAttr>();
   graph::TensorType type = graph::getTensorType(op.getResult());
   Type element = getKernelElementType(type.getElementType());
-  if (auto integer = llvm::dyn_cast<IntegerAttr>(value))
+  if (isNarrow(type.getElementType())) {
+    auto real = llvm::dyn_cast<FloatAttr>(value);
+    llvm::APInt code =
+        real ? real.getValue().bitcastToAPInt() : llvm::cast<IntegerAttr>(value).getValue();
+    value = IntegerAttr::get(element, code.zext(8));
+  } else if (auto integer = llvm::dyn_cast<IntegerAttr>(value)) {
     value = IntegerAttr::get(element, integer.getValue());
+  }
   Value scalar = emitter.constant(value);
   return SmallVector<Value>{emitter.map("constant", type.getDims(), element, {},
                                         [&](BodyBuilder &, ValueRange) { return scalar; })};

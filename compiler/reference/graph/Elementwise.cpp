@@ -6,6 +6,7 @@
 #include "compiler/reference/graph/Rules.h"
 
 #include <cmath>
+#include <cstring>
 
 using namespace mlir;
 using namespace tessera;
@@ -251,6 +252,25 @@ static Tensors evaluateConvert(graph::ConvertOp op, Operands operands, Evaluatio
   return single(*result);
 }
 
+/// Of the bits that a float or a short integer leaves of its bytes nothing is taken.
+static Tensors evaluateBitcast(graph::BitcastOp op, Operands operands, Evaluation &evaluation) {
+  FailureOr<Tensor> result = evaluation.make(op.getResult().getType());
+  if (failed(result))
+    return failure();
+  const Tensor &x = operands.front();
+  const ElementFormat &from = x.getFormat(), &to = result->getFormat();
+  unsigned width = from.isBool() ? 8 : from.getWidth();
+  for (int64_t i = 0; i < x.size(); ++i) {
+    uint64_t bits = 0; // Little-endian.
+    std::memcpy(&bits, x.at(i), from.getByteSize());
+    bits &= ~uint64_t(0) >> (64 - width);
+    if (to.isBool())
+      bits = bits != 0;
+    std::memcpy(result->at(i), &bits, to.getByteSize());
+  }
+  return single(*result);
+}
+
 template <typename... Ops> static void attachElements(MLIRContext &context) {
   attach<evaluateElements<Ops>...>(context);
 }
@@ -262,5 +282,5 @@ void reference::attachElementwise(MLIRContext &context) {
                  TruncOp, SqrtOp, RsqrtOp, ExpOp, Exp2Op, Expm1Op, LogOp, Log1pOp, SinOp, CosOp,
                  TanOp, AsinOp, AcosOp, AtanOp, SinhOp, CoshOp, TanhOp, AsinhOp, AcoshOp, AtanhOp,
                  ErfOp, NotOp, IsNanOp, IsInfOp, CompareOp>(context);
-  attach<evaluateSelect, evaluateConvert>(context);
+  attach<evaluateSelect, evaluateBitcast, evaluateConvert>(context);
 }

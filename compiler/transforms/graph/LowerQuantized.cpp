@@ -126,10 +126,12 @@ static bool isOrdinaryOrNan(Value scale) {
 // (1)
 //===----------------------------------------------------------------------===//
 
-/// A dequantize of whole tensors, which commutes with what places elements.
+/// A dequantize of whole tensors of integers, which commutes with what places elements.
 static graph::DequantizeOp matchUniform(Value value) {
   auto op = value.getDefiningOp<graph::DequantizeOp>();
-  return op && !op.getAxis() ? op : graph::DequantizeOp();
+  return op && !op.getAxis() && isInteger(graph::getTensorType(op.getX()).getElementType())
+             ? op
+             : graph::DequantizeOp();
 }
 
 static Value dequantizeLike(GraphBuilder &b, graph::DequantizeOp op, Value x) {
@@ -239,6 +241,7 @@ static LogicalResult concatBeforeDequantize(graph::ConcatOp op, PatternRewriter 
 static LogicalResult cancelQuantize(graph::QuantizeOp op, PatternRewriter &rewriter) {
   auto dequantize = op.getX().getDefiningOp<graph::DequantizeOp>();
   if (!dequantize || dequantize.getX().getType() != op.getType() ||
+      !isInteger(graph::getTensorType(op.getResult()).getElementType()) ||
       dequantize.getAxis() != op.getAxis() || dequantize.getBlock() != op.getBlock() ||
       !graph::getTensorType(op.getX()).getElementType().isF32() ||
       graph::getTensorType(op.getResult()).getElementType().getIntOrFloatBitWidth() > 16 ||

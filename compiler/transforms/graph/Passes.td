@@ -7,6 +7,22 @@ def GraphDecompose : Pass<"graph-decompose", "::mlir::ModuleOp"> {
   let summary = "Replaces composites by the ops they stand for";
 }
 
+def GraphWidenElements : Pass<"graph-widen-elements", "::mlir::ModuleOp"> {
+  let summary = "Computes with floats of 8 bits and integers of fewer than 8 in wider types";
+  let description = [{
+    ```mlir
+    %y = graph.add %a, %b : !graph.tensor<[N], f8E5M2>
+    // =>
+    %0 = graph.convert %a : !graph.tensor<[N], f8E5M2> -> !graph.tensor<[N], f32>
+    %1 = graph.convert %b : !graph.tensor<[N], f8E5M2> -> !graph.tensor<[N], f32>
+    %2 = graph.add %0, %1 : !graph.tensor<[N], f32>
+    %y = graph.convert %2 : !graph.tensor<[N], f32> -> !graph.tensor<[N], f8E5M2>
+    ```
+    What only moves elements stays. Kernels see such elements as bytes, which conversions decode and encode.
+  }];
+  let statistics = [Statistic<"numWidened", "widened", "Number of results computed in a wider type">];
+}
+
 def GraphSplitTransposedConv : Pass<"graph-split-transposed-conv", "::mlir::ModuleOp"> {
   let summary = "Writes transposed convolutions as ordinary ones whose channels are shuffled into places";
   let description = [{

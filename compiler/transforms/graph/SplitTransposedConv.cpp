@@ -63,7 +63,9 @@ static DimArrayAttr asDims(MLIRContext *context, ArrayRef<int64_t> values) {
 
 /// A constant, or what integers stand for.
 bool Split::isFiniteWeight() {
-  if (isFinite || op.getWeight().getDefiningOp<graph::DequantizeOp>())
+  auto dequantize = op.getWeight().getDefiningOp<graph::DequantizeOp>();
+  if (isFinite ||
+      (dequantize && isInteger(graph::getTensorType(dequantize.getX()).getElementType())))
     return true;
   auto constant = op.getWeight().getDefiningOp<graph::ConstantOp>();
   if (!constant)

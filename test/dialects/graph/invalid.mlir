@@ -91,8 +91,40 @@ graph.func @bind_c3(%n: !graph.tensor<[], si64>) attributes {dims = {N = #graph.
 // -----
 
 graph.func @quantize_c1(%x: !graph.tensor<[4], f32>, %s: !graph.tensor<[], f32>) {
-  // expected-error@+1 {{(C1) quantized elements have 8, 16 or 32 bits, not 'si64'}}
+  // expected-error@+1 {{(C1) quantized elements are integers of at most 32 bits or floats of at most 8 with a sign, not 'si64'}}
   %0 = graph.quantize %x, %s : (!graph.tensor<[4], f32>, !graph.tensor<[], f32>) -> !graph.tensor<[4], si64>
+  graph.return
+}
+
+// -----
+
+graph.func @quantize_c1_powers(%x: !graph.tensor<[4], f32>, %s: !graph.tensor<[], f32>) {
+  // expected-error@+1 {{(C1) quantized elements are integers of at most 32 bits or floats of at most 8 with a sign, not 'f8E8M0FNU'}}
+  %0 = graph.quantize %x, %s : (!graph.tensor<[4], f32>, !graph.tensor<[], f32>) -> !graph.tensor<[4], f8E8M0FNU>
+  graph.return
+}
+
+// -----
+
+graph.func @quantize_c6(%x: !graph.tensor<[4], f32>, %s: !graph.tensor<[], f32>) {
+  // expected-error@+1 {{(C6) integers are always saturated}}
+  %0 = graph.quantize %x, %s unbounded : (!graph.tensor<[4], f32>, !graph.tensor<[], f32>) -> !graph.tensor<[4], si8>
+  graph.return
+}
+
+// -----
+
+graph.func @bitcast_c1(%x: !graph.tensor<[4], f32>) {
+  // expected-error@+1 {{(C1) changes the dims from}}
+  %0 = graph.bitcast %x : !graph.tensor<[4], f32> -> !graph.tensor<[5], ui32>
+  graph.return
+}
+
+// -----
+
+graph.func @bitcast_c2(%x: !graph.tensor<[4], f8E5M2>) {
+  // expected-error@+1 {{(C2) makes 4 bits of 8: from}}
+  %0 = graph.bitcast %x : !graph.tensor<[4], f8E5M2> -> !graph.tensor<[4], ui4>
   graph.return
 }
 

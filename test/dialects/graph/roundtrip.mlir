@@ -83,6 +83,10 @@ graph.func @quantization(%x: !graph.tensor<[N, 64], f32>, %s: !graph.tensor<[64]
   %0 = graph.quantize %x, %s, %z axis = 1 : (!graph.tensor<[N, 64], f32>, !graph.tensor<[64], f32>, !graph.tensor<[64], si8>) -> !graph.tensor<[N, 64], si8>
   // CHECK: graph.dequantize %{{.*}}, %{{.*}} axis = 1 block = 32 :
   %1 = graph.dequantize %0, %t axis = 1 block = 32 : (!graph.tensor<[N, 64], si8>, !graph.tensor<[N, 2], f32>) -> !graph.tensor<[N, 64], f32>
+  // CHECK: graph.quantize %{{.*}}, %{{.*}} axis = 1 unbounded : {{.*}} -> !graph.tensor<[N, 64], f8E4M3FN>
+  %2 = graph.quantize %x, %s axis = 1 unbounded : (!graph.tensor<[N, 64], f32>, !graph.tensor<[64], f32>) -> !graph.tensor<[N, 64], f8E4M3FN>
+  // CHECK: graph.bitcast %{{.*}} : !graph.tensor<[N, 64], f8E4M3FN> -> !graph.tensor<[N, 64], ui8>
+  %3 = graph.bitcast %2 : !graph.tensor<[N, 64], f8E4M3FN> -> !graph.tensor<[N, 64], ui8>
   graph.return %1 : !graph.tensor<[N, 64], f32>
 }
 

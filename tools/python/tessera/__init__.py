@@ -5,9 +5,10 @@
     outputs = module.run({"x": x})            # NumPy or DLPack in, NumPy out
     y = module(x=x)["y"]
 
-Element types are never converted: a module that wants f32 refuses f64. NumPy has no bfloat16 and no 8-bit
-floats: such tensors are given and returned as uint16 and uint8 arrays of their bits; DLPack tensors of bfloat16
-(PyTorch's, for example) are taken as they are.
+Element types are never converted: a module that wants f32 refuses f64. NumPy has no bfloat16, no 8-bit
+floats and no elements of 4 or 2 bits: such tensors are given and returned as uint16 and uint8 arrays of their bits (one
+element in a byte, in its low bits), and given as arrays of `ml_dtypes`; DLPack tensors of bfloat16 (PyTorch's, for
+example) are taken as they are.
 """
 
 from ._tessera import Context, Error, Module, TensorInfo, check, compile, load, version
