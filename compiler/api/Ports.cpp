@@ -3,7 +3,7 @@
 
 #include "compiler/module/EmitFunction.h"
 #include "dialects/graph/Storage.h"
-#include "runtime/base/ElementType.h"
+#include "runtime/api/tessera.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -12,7 +12,7 @@ using namespace tessera;
 /// runtime has no name for is not a number to it.
 static std::string nameOf(Type element) {
   if (element.isIntOrFloat())
-    return rt::info(getRuntimeType(element)).name;
+    return tessera_type_name(tessera_type(getRuntimeType(element)));
   std::string text;
   llvm::raw_string_ostream(text) << element;
   return StringRef(text).lower();

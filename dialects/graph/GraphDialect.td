@@ -161,8 +161,8 @@ def Graph_TensorType : Graph_Type<"Tensor", "tensor", [ShapedTypeInterface]> {
     `!graph.tensor<[B, 3, H + 1, floordiv(W, 2)], f32>`. Always ranked; a scalar is
     `!graph.tensor<[], f32>`.
 
-    * (C1) The element type is a builtin float, a signed or unsigned integer of 8 to 64 bits (or
-      `si4`/`ui4`), `i1` (bool), `!graph.string` or `!graph.block`.
+    * (C1) The element type is a builtin float, a signed or unsigned integer of 8 to 64 bits, or
+      of 2 or 4, `i1` (bool), `!graph.string` or `!graph.block`.
     * (C2) No constant extent is negative.
   }];
   let parameters = (ins ArrayRefParameter<"DimAttr">:$dims, "mlir::Type":$elementType,

@@ -8,6 +8,8 @@ from test_package import text_model
 import tessera
 
 ml_dtypes = pytest.importorskip("ml_dtypes")
+# NaN, and numbers too large for f16, are what is tried.
+pytestmark = pytest.mark.filterwarnings("ignore:.*encountered in cast:RuntimeWarning")
 
 # The type in the textual IR, the runtime's, ml_dtypes', bits.
 FLOATS = {"f8E4M3FN": ("f8e4m3fn", ml_dtypes.float8_e4m3fn, 8), "f8E4M3FNUZ": ("f8e4m3fnuz", ml_dtypes.float8_e4m3fnuz, 8),
@@ -68,8 +70,8 @@ def rounded(x, name):
     table = codes(name)[:1 << (bits - 1)].view(kind).astype(np.float64)  # Without sign: ascending.
     table = table[np.isfinite(table)]
     ends = np.append(table, 2 * table[-1] - table[-2])
-    size = np.minimum(np.abs(x.astype(np.float64)), ends[-1])
-    code = np.clip(np.searchsorted(ends, np.where(np.isnan(size), 0, size), side="right") - 1, 0, len(table) - 1)
+    size = np.fmin(np.abs(x.astype(np.float64)), ends[-1])  # Where x is NaN nothing of this counts.
+    code = np.clip(np.searchsorted(ends, size, side="right") - 1, 0, len(table) - 1)
     below, above = size - ends[code], ends[code + 1] - size
     code = code + ((above < below) | ((above == below) & (code % 2 == 1)))
     last = np.inf if name == "f8E5M2" else table[-1]
@@ -89,11 +91,13 @@ def test_floats(name, wide):
     y = tessera.compile(convert(wide, name))(x)["y"]
     assert y.dtype == np.uint8
     same(y.view(kind), rounded(x, name))
+    if wide == "f64":  # Theirs are rounded twice, to f32 first.
+        return
     with np.errstate(over="ignore", invalid="ignore"):
         theirs = x.astype(kind).astype(np.float64)
     inside = np.abs(x.astype(np.float64)) <= np.nanmax(numbers(name)[np.isfinite(numbers(name))])
     if name == "f8E8M0FNU":
-        inside &= x >= 2.0**-127  # Theirs are NaN where there is no power of two.
+        inside &= x.astype(np.float64) >= 2.0**-126  # Below, theirs are NaN, or none of the nearest.
     same(y.view(kind)[inside], theirs[inside])
 
 
@@ -143,10 +147,10 @@ def test_moves(name):
   %c = graph.concat %r, %r axis = 0 : ({tensor.format("4 * N")}, {tensor.format("4 * N")}) -> {tensor.format("8 * N")}
   %s = graph.slice %c, starts = [1], steps = [2] : {tensor.format("8 * N")} -> {tensor.format("4 * N")}
   %g = graph.gather %s, %i, axis = 0 : ({tensor.format("4 * N")}, !graph.tensor<[3], si64>) -> {tensor.format("3")}
+  %j = graph.constant dense<[5, 4, 3, 2, 1, 0]> : !graph.tensor<[6], si64>
   %v = graph.constant dense<1.0> : {tensor.format("")}
   %p = graph.pad constant %g, %v, lo = [1], hi = [2] : ({tensor.format("3")}, {tensor.format("")}) -> {tensor.format("6")}
-  %q = graph.reverse %p, axes = [0] : {tensor.format("6")} -> {tensor.format("6")}
-  %n = graph.constant dense<true> : !graph.tensor<[], i1>
+  %q = graph.gather %p, %j, axis = 0 : ({tensor.format("6")}, !graph.tensor<[6], si64>) -> {tensor.format("6")}
   %y = graph.if %b : !graph.tensor<[], i1> -> {tensor.format("6")} {{
     graph.yield %p : {tensor.format("6")}
   }} else {{

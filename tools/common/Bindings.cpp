@@ -1,5 +1,7 @@
 #include "tools/common/Bindings.h"
 
+#include "tools/common/NarrowNumbers.h"
+
 #include "compiler/api/Suggest.h"
 
 namespace tessera::tools {
@@ -39,6 +41,8 @@ std::string bindInputs(const tessera_module *module, uint32_t function,
     isGiven[index] = true;
     if (const std::string message = parseInput(value, inputs[index].array); !message.empty())
       return "--input " + name + ": " + message;
+    tessera_type &type = inputs[index].array.type;
+    type = seenAs(inputInfo(module, function, uint32_t(index)).type, type);
   }
   // Symbols that given inputs bind, so that generated ones fit.
   std::map<std::string, int64_t> symbols;

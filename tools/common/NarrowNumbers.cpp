@@ -56,6 +56,13 @@ bool isNarrowFloat(tessera_type type) { return floatOf(type) || type == TESSERA_
 
 bool isNarrowInteger(tessera_type type) { return type >= TESSERA_I4 && type <= TESSERA_U2; }
 
+tessera_type seenAs(tessera_type wanted, tessera_type given) {
+  if (wanted == TESSERA_BF16)
+    return given == TESSERA_U16 ? wanted : given;
+  const bool isNarrow = isNarrowFloat(wanted) || isNarrowInteger(wanted);
+  return isNarrow && given == TESSERA_U8 ? wanted : given;
+}
+
 double narrowToDouble(tessera_type type, uint8_t code) {
   if (type == TESSERA_F8E8M0FNU)
     return code == 255 ? NAN : std::ldexp(1.0, code - 127);

@@ -11,6 +11,9 @@ bool isNarrowFloat(tessera_type type);
 // Of 4 and 2 bits.
 bool isNarrowInteger(tessera_type type);
 
+// Files have no name for bf16 and narrow types: unsigned integers of the same size are their bits.
+tessera_type seenAs(tessera_type wanted, tessera_type given);
+
 double narrowToDouble(tessera_type type, uint8_t code);
 // Floats: the nearest, ties to even; beyond the largest an infinity, or the largest where there is
 // none. Integers: the low bits.

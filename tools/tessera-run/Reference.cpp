@@ -2,6 +2,7 @@
 
 #include "compiler/api/Suggest.h"
 #include "tools/common/CompilerLibrary.h"
+#include "tools/common/NarrowNumbers.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -91,6 +92,7 @@ std::string Reference::bind(const std::vector<std::string> &texts) {
       return suggest("the model has no input '" + name + "'", name, namesOf(inputs));
     if (const std::string message = parseInput(value, values[index]); !message.empty())
       return "--input " + name + ": " + message;
+    values[index].type = seenAs(typeOf(inputs[index]->type), values[index].type);
     if (isGiven[index])
       return "--input " + name + " is given twice";
     isGiven[index] = true;
