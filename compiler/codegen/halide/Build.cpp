@@ -215,6 +215,7 @@ private:
     case Op::RoundEven: return Halide::round(x[0]);
     case Op::Sqrt: return Halide::sqrt(x[0]);
     case Op::Convert: return Halide::cast(type, x[0]);
+    case Op::Likely: return Halide::likely(x[0]);
     case Op::Reinterpret: return Halide::reinterpret(type, x[0]);
     }
     return {};

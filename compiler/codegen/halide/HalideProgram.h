@@ -63,6 +63,7 @@ enum class Op : uint8_t {
   Sqrt,
   Convert,     ///< value to `type`
   Reinterpret, ///< bits as `type`
+  Likely,      ///< the value, which mostly decides a condition or a minimum
 };
 
 struct Node {

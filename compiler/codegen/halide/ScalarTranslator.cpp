@@ -2,6 +2,7 @@
 #include "compiler/codegen/halide/ScalarTranslator.h"
 
 #include "dialects/common/AnyWhereNan.h"
+#include "dialects/kernel/Likely.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -225,7 +226,8 @@ LogicalResult ScalarTranslator::translate(Operation *op) {
           .Case([&](arith::MinNumFOp) { return floatPick(false, false); })
           .Case([&](arith::CmpFOp op) { return floatCompare(op.getPredicate(), x[0], x[1]); })
           .Case([&](arith::CmpIOp op) {
-            return integerCompare(op.getPredicate(), op.getLhs().getType(), x[0], x[1]);
+            int32_t holds = integerCompare(op.getPredicate(), op.getLhs().getType(), x[0], x[1]);
+            return op->hasAttr(kernel::kLikelyAttr) ? add(Op::Likely, kBool, {holds}) : holds;
           })
           .Case([&](arith::SelectOp) { return add(Op::Select, result, {x[0], x[1], x[2]}); })
           .Case([&](arith::AddIOp op) {
@@ -264,7 +266,11 @@ LogicalResult ScalarTranslator::translate(Operation *op) {
             int32_t last = wrapping(Op::Sub, type, x[1], integer(result, 1));
             return asUnsigned(Op::DivFloor, type, wrapping(Op::Add, type, x[0], last), x[1]);
           })
-          .Case([&](arith::MinSIOp) { return add(Op::Min, result, {x[0], x[1]}); })
+          .Case([&](arith::MinSIOp op) {
+            int32_t first =
+                op->hasAttr(kernel::kLikelyAttr) ? add(Op::Likely, result, {x[0]}) : x[0];
+            return add(Op::Min, result, {first, x[1]});
+          })
           .Case([&](arith::MaxSIOp) { return add(Op::Max, result, {x[0], x[1]}); })
           .Case([&](arith::MinUIOp) { return asUnsigned(Op::Min, type, x[0], x[1]); })
           .Case([&](arith::MaxUIOp) { return asUnsigned(Op::Max, type, x[0], x[1]); })

@@ -9,6 +9,8 @@
 #include "compiler/scheduling/restructure/Lookup.h"
 #include "compiler/scheduling/restructure/Restructure.h"
 
+#include "dialects/kernel/Likely.h"
+
 using namespace mlir;
 
 namespace tessera::scheduling {
@@ -83,7 +85,9 @@ LogicalResult copyWindow(kernel::FuncOp kernel, schedule::CopyWindowOp directive
             arith::AddIOp::create(inside, loc, times(at[*dim], step), times(at.back(), dilation));
         Value one = arith::ConstantIndexOp::create(inside, loc, 1);
         Value last = arith::SubIOp::create(inside, loc, materialize(inside, loc, extent), one);
-        coordinates[*dim] = arith::MinSIOp::create(inside, loc, index, last);
+        auto least = arith::MinSIOp::create(inside, loc, index, last);
+        least->setAttr(kernel::kLikelyAttr, inside.getUnitAttr());
+        coordinates[*dim] = least;
         return tensor::ExtractOp::create(inside, loc, source, coordinates);
       });
 

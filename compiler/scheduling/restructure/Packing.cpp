@@ -7,6 +7,8 @@
 #include "compiler/scheduling/restructure/Lookup.h"
 #include "compiler/scheduling/restructure/Restructure.h"
 
+#include "dialects/kernel/Likely.h"
+
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 
 using namespace mlir;
@@ -177,6 +179,8 @@ LogicalResult copyPacked(kernel::FuncOp kernel, schedule::CopyPackedOp directive
           isInside = isInside ? Value(arith::AndIOp::create(inside, loc, isInside, below)) : below;
           coordinates[dim] = arith::MinSIOp::create(
               inside, loc, index, arith::SubIOp::create(inside, loc, extent, one));
+          for (Value mostly : {below, coordinates[dim]})
+            mostly.getDefiningOp()->setAttr(kernel::kLikelyAttr, inside.getUnitAttr());
         }
         Value element = tensor::ExtractOp::create(inside, loc, source, coordinates);
         if (!isInside)

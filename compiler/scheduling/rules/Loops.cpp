@@ -418,6 +418,13 @@ private:
       out.vectorize(c, width);
       innerWork *= extentOr(last - 1, kAssumedExtent);
       shareRows(last - 1, innerWork, outer);
+    } else if (plan.isContinued && plan.extents[last] < lanes()) {
+      // Short pieces of a row that lie one after the other: as long vectors as the row has.
+      std::string c = plan.loops[last - 1], row = c + "_" + v;
+      out.fuse(v, c, row);
+      out.vectorize(row, lanes());
+      innerWork *= extentOr(last - 1, kAssumedExtent);
+      shareRows(last - 1, innerWork, outer);
     } else if (plan.transposed && *plan.transposed != last) {
       // Both the loop that is contiguous when writing and the one when reading stay in cache:
       // square tiles of a cache line.

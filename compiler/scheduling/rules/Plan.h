@@ -129,6 +129,8 @@ struct OutputPlan {
   /// A loop whose next step reads on where the last loop ends, while the result goes on elsewhere:
   /// panels cut from rows.
   std::optional<unsigned> continued;
+  /// The loop before the last one goes on where the last one ends, when reading and writing.
+  bool isContinued = false;
   /// Along the last loop elements come from one place for so many steps, then from another: what
   /// was put side by side. 0: not so.
   int64_t piece = 0;

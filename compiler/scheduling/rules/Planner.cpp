@@ -372,6 +372,20 @@ void Planner::unify(MutableArrayRef<ReducerPlan> plans) {
         other.blocked = false;
 }
 
+/// Whether the loop before the last one goes on where the last one ends, in all that it reads.
+static bool isContinued(const StageInfo &stage, unsigned last) {
+  AffineMap map = stage.op.getMatchingIndexingMap(stage.op.getDpsInitOperand(0));
+  if (map.getNumResults() < 2)
+    return false;
+  unsigned before = map.getDimPosition(map.getNumResults() - 2);
+  return llvm::all_of(stage.reads, [&](const Access &read) {
+    if (!read.dependsOn(last))
+      return !read.dependsOn(before);
+    return read.isContiguousIn(last) &&
+           read.dims.back().coefficients[before] == stage.extents[last];
+  });
+}
+
 FailureOr<std::vector<OutputPlan>> Planner::run() {
   analyze();
   std::vector<StreamPlan> streams;
@@ -439,6 +453,7 @@ FailureOr<std::vector<OutputPlan>> Planner::run() {
     }
     output.elementBits = bits;
     if (auto last = stage.innermostOutputLoop()) {
+      output.isContinued = isContinued(stage, *last);
       output.piece = pieceOf(stage, *last);
       for (const Access &read : stage.reads) {
         if (!read.dependsOn(*last))

@@ -1,10 +1,12 @@
 //===- Layers.cpp - What of a function can compute in 8 bits --------------------------------===//
 //
-// 1. A product is a candidate when its operands are f32, one of them a constant, and integer sums
-//    of it fit 32 bits.
+// 1. A product is a candidate when its operands are f32, one of them computed, and integer sums of
+//    it fit 32 bits.
 // 2. Values that ops which only place elements make of each other are one class: they can have one
 //    scale, and then these ops work on 8 bits (`graph-lower-quantized` moves them there).
 // 3. A class that products read is a layer; its roots are the values that no such op makes.
+// 4. So is one that lies between products and is stored in any case, as one of its readers sums it
+//    and another one goes on with its elements: what squeezes and excites channels.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/transforms/quantize/Layers.h"
@@ -70,38 +72,61 @@ static std::optional<int64_t> chooseAxis(graph::ContractOp op, unsigned weight) 
   return best;
 }
 
-/// Why a product with a constant operand stays as it is, or "".
-static std::string examine(Operation *op, QuantizableProduct &product) {
-  Value weight = op->getOperand(product.weight);
-  if (llvm::isa_and_nonnull<graph::DequantizeOp>(
-          getSource(op->getOperand(product.activation)).getDefiningOp()))
-    return "the model quantizes what it reads";
-  if (!isF32(op->getOperand(product.activation)) || !isF32(weight) || !isF32(op->getResult(0)))
+/// Why the operands and sums of a product are not what integers could stand for, or "".
+template <typename OpType> static std::string examineSums(OpType op) {
+  for (Value operand : op->getOperands())
+    if (llvm::isa_and_nonnull<graph::DequantizeOp>(getSource(operand).getDefiningOp()))
+      return "the model quantizes what it reads";
+  if (!isF32(op->getOperand(0)) || !isF32(op->getOperand(1)) || !isF32(op->getResult(0)))
     return "its elements are not f32";
   if (!llvm::isa<graph::FuncOp>(op->getParentOp()))
     return ("it is inside of " + op->getParentOp()->getName().getStringRef()).str();
-  graph::DimExpr summed;
-  if (auto contract = llvm::dyn_cast<graph::ContractOp>(op)) {
-    product.weightAxis = chooseAxis(contract, product.weight);
-    summed = getSummedExtent(contract);
-    for (char letter : (contract.getLhsLetters() + contract.getRhsLetters()).str())
-      if (!contract.getResultLetters().contains(letter) &&
-          !(contract.getLhsLetters().contains(letter) && contract.getRhsLetters().contains(letter)))
-        return "it sums over an axis of one operand only";
-  } else {
-    auto conv = llvm::cast<graph::ConvOp>(op);
-    product.weightAxis = conv.getConvLayout().weightOutput;
-    summed = getSummedExtent(conv);
-    if (hasFewChannels(conv))
-      return "few channels, an odd number of them, are summed in f32 in any case";
-  }
+  graph::DimExpr summed = getSummedExtent(op);
   std::optional<int64_t> count = summed ? summed.get().getConstant() : std::nullopt;
   if (!count || *count > std::numeric_limits<int32_t>::max() / (255 * 128))
     return "sums of its products may not fit 32 bits";
-  if (std::optional<int64_t> work = getWork(op, weight, product.weightAxis);
+  return "";
+}
+
+static bool sumsOneOperand(graph::ContractOp op) {
+  for (char letter : (op.getLhsLetters() + op.getRhsLetters()).str())
+    if (!op.getResultLetters().contains(letter) &&
+        !(op.getLhsLetters().contains(letter) && op.getRhsLetters().contains(letter)))
+      return true;
+  return false;
+}
+
+static std::string examineForm(graph::ContractOp op) {
+  return sumsOneOperand(op) ? "it sums over an axis of one operand only" : "";
+}
+static std::string examineForm(graph::ConvOp op) {
+  return hasFewChannels(op) ? "few channels, an odd number of them, are summed in f32 in any case"
+                            : "";
+}
+
+static std::string sayIsSmall(int64_t work) {
+  return "it is small: " + std::to_string(work) + " of at least " + std::to_string(kLeastWork) +
+         " multiply-adds";
+}
+
+/// Why a product with a constant operand stays as it is, or "".
+static std::string examine(Operation *op, QuantizableProduct &product) {
+  std::string reason;
+  if (auto contract = llvm::dyn_cast<graph::ContractOp>(op)) {
+    product.weightAxis = chooseAxis(contract, product.weight);
+    reason = examineSums(contract);
+    reason = reason.empty() ? examineForm(contract) : reason;
+  } else {
+    auto conv = llvm::cast<graph::ConvOp>(op);
+    product.weightAxis = conv.getConvLayout().weightOutput;
+    reason = examineSums(conv);
+    reason = reason.empty() ? examineForm(conv) : reason;
+  }
+  if (!reason.empty())
+    return reason;
+  if (std::optional<int64_t> work = getWork(op, op->getOperand(product.weight), product.weightAxis);
       work && *work < kLeastWork)
-    return "it is small: " + std::to_string(*work) + " of at least " + std::to_string(kLeastWork) +
-           " multiply-adds";
+    return sayIsSmall(*work);
   reference::Tensor numbers = readWeight({op, product.activation, product.weight, {}});
   if (!numbers)
     return "its weight cannot be read";
@@ -109,6 +134,19 @@ static std::string examine(Operation *op, QuantizableProduct &product) {
     if (!std::isfinite(number))
       return "its weight has NaN or infinities";
   return "";
+}
+
+/// Why a product of two computed tensors stays as it is, or "".
+static std::string examineComputed(graph::ContractOp op) {
+  if (std::string reason = examineSums(op); !reason.empty())
+    return reason;
+  if (std::string reason = examineForm(op); !reason.empty())
+    return reason;
+  std::optional<int64_t> results = graph::getTensorType(op.getResult()).getElementCount();
+  std::optional<int64_t> work = results;
+  if (work)
+    *work *= getSummedExtent(op).get().getConstant().value_or(1);
+  return work && *work < kLeastWork ? sayIsSmall(*work) : "";
 }
 
 reference::Tensor transforms::readWeight(const QuantizableProduct &product) {
@@ -142,11 +180,21 @@ public:
 private:
   void tie();
   void findProducts();
+  void findBetween();
+  QuantizedLayer &layerOf(Value value) {
+    return layers[classes.getLeaderValue(value.getAsOpaquePointer())];
+  }
+  void leaveStreams();
+  bool isInLayer(Value value) const;
+  bool followsProduct(Value value) const;
+  bool leadsToLayer(Value value) const;
 
   graph::FuncOp function;
   llvm::EquivalenceClasses<void *> classes;
   SmallVector<Value> values; ///< in order
   std::vector<QuantizableProduct> products;
+  std::vector<graph::ContractOp> computed;        ///< products of two computed tensors
+  llvm::MapVector<void *, QuantizedLayer> layers; ///< by the leader of a class
   LayerList list;
 };
 } // namespace
@@ -175,13 +223,20 @@ void Finder::findProducts() {
       return;
     bool isLeft = isConstant(op->getOperand(0)), isRight = isConstant(op->getOperand(1));
     LeftProduct left{describePlace(op), ""};
-    if (llvm::isa<graph::ConvOp>(op) ? !isRight : !isLeft && !isRight)
-      left.reason = llvm::isa_and_nonnull<graph::DequantizeOp>(
-                        getSource(op->getOperand(1)).getDefiningOp()) ||
-                            llvm::isa_and_nonnull<graph::DequantizeOp>(
-                                getSource(op->getOperand(0)).getDefiningOp())
-                        ? "the model quantizes what it reads"
-                        : "no operand is a constant";
+    auto contract = llvm::dyn_cast<graph::ContractOp>(op);
+    if (contract && !isLeft && !isRight) {
+      left.reason = examineComputed(contract);
+      if (left.reason.empty())
+        computed.push_back(contract);
+      else
+        list.left.push_back(std::move(left));
+      return;
+    }
+    if (!contract && !isRight)
+      left.reason =
+          llvm::isa_and_nonnull<graph::DequantizeOp>(getSource(op->getOperand(1)).getDefiningOp())
+              ? "the model quantizes what it reads"
+              : "its filter is no constant";
     else if (isLeft && isRight)
       left.reason = "both operands are constants";
     unsigned weight = isRight ? 1 : 0;
@@ -195,16 +250,153 @@ void Finder::findProducts() {
   });
 }
 
+/// The operand whose elements lie side by side in the results: it stands where weights stand.
+static unsigned findColumns(graph::ContractOp op) {
+  if (op.getResultLetters().empty())
+    return 1;
+  char last = op.getResultLetters().back();
+  return op.getLhsLetters().contains(last) && !op.getRhsLetters().contains(last) ? 0 : 1;
+}
+
+static ArrayRef<graph::DimAttr> getDims(Value value) {
+  return graph::getTensorType(value).getDims();
+}
+
+/// Whether an op goes on with the elements of an operand: its result has the same places.
+static bool goesOn(Operation *op, Value operand) {
+  return op->getNumResults() == 1 && isF32(op->getResult(0)) &&
+         !llvm::isa<graph::ContractOp, graph::ConvOp>(op) &&
+         getDims(op->getResult(0)) == getDims(operand);
+}
+
+/// Whether the maximum along an axis is taken of a value.
+static bool isWeighed(Value value) {
+  return llvm::any_of(value.getUsers(), [&](Operation *user) {
+    auto reduce = llvm::dyn_cast<graph::ReduceOp>(user);
+    return llvm::isa<graph::SoftmaxOp, graph::LogSoftmaxOp, graph::LogSumExpOp>(user) ||
+           (reduce && reduce.getKind() == graph::ReduceKind::max);
+  });
+}
+
+/// Scores and what they weigh are one kernel that stores no score (`graph-form-streams`): in 8 bits
+/// they would have to be stored.
+void Finder::leaveStreams() {
+  llvm::SmallPtrSet<Operation *, 8> streams;
+  for (graph::ContractOp op : computed) {
+    SmallVector<Value> open{op.getResult()};
+    SmallVector<Operation *> reached;
+    llvm::SmallPtrSet<Operation *, 16> seen;
+    bool weighed = false;
+    while (!open.empty()) {
+      Value next = open.pop_back_val();
+      weighed |= isWeighed(next);
+      for (Operation *user : next.getUsers())
+        if (llvm::isa<graph::ContractOp>(user))
+          reached.push_back(user);
+        else if (goesOn(user, next) && seen.insert(user).second)
+          open.push_back(user->getResult(0));
+    }
+    if (!weighed)
+      continue;
+    streams.insert(op);
+    streams.insert(reached.begin(), reached.end());
+  }
+  llvm::erase_if(computed, [&](graph::ContractOp op) {
+    if (!streams.contains(op))
+      return false;
+    list.left.push_back(
+        {describePlace(op), "it belongs to a softmax, whose scores are not stored"});
+    return true;
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// (4)
+//===----------------------------------------------------------------------===//
+
+bool Finder::isInLayer(Value value) const {
+  auto leader = classes.findLeader(value.getAsOpaquePointer());
+  return leader != classes.member_end() && layers.contains(*leader);
+}
+
+/// Whether a value is made of the results of a product that is quantized, element by element.
+bool Finder::followsProduct(Value value) const {
+  SmallVector<Value> open{value};
+  llvm::SmallPtrSet<Operation *, 16> seen;
+  while (!open.empty()) {
+    Value next = open.pop_back_val();
+    Operation *op = next.getDefiningOp();
+    if (!op || !seen.insert(op).second)
+      continue;
+    if (llvm::any_of(products, [&](const QuantizableProduct &product) { return product.op == op; }))
+      return true;
+    for (Value operand : op->getOperands())
+      if (isF32(operand) && goesOn(op, operand))
+        open.push_back(operand);
+  }
+  return false;
+}
+
+/// Whether what is made of a value element by element is in 8 bits.
+bool Finder::leadsToLayer(Value value) const {
+  SmallVector<Value> open{value};
+  llvm::SmallPtrSet<Operation *, 16> seen;
+  while (!open.empty()) {
+    Value next = open.pop_back_val();
+    for (Operation *user : next.getUsers()) {
+      if (!goesOn(user, next) || !seen.insert(user).second)
+        continue;
+      if (isInLayer(user->getResult(0)))
+        return true;
+      open.push_back(user->getResult(0));
+    }
+  }
+  return false;
+}
+
+void Finder::findBetween() {
+  SmallVector<Value> found;
+  for (Value value : values) {
+    Operation *op = value.getDefiningOp();
+    if (!op || isConstant(value) || !getPlaced(op).empty() || isInLayer(value))
+      continue;
+    bool isSummed = llvm::any_of(value.getUsers(), [&](Operation *user) {
+      auto reduce = llvm::dyn_cast<graph::ReduceOp>(user);
+      return llvm::isa<graph::MeanOp>(user) ||
+             (reduce && reduce.getKind() == graph::ReduceKind::sum);
+    });
+    if (isSummed && followsProduct(value) && leadsToLayer(value))
+      found.push_back(value);
+  }
+  for (Value value : found) {
+    QuantizedLayer &layer = layerOf(value);
+    layer.isBetween = true;
+    layer.name += (layer.name.empty() ? "" : ", ") + describePlace(value.getDefiningOp());
+  }
+}
+
 LayerList Finder::run() {
   tie();
   findProducts();
-  llvm::MapVector<void *, QuantizedLayer> layers; // by the leader of a class
-  for (const QuantizableProduct &product : products) {
-    Value read = product.op->getOperand(product.activation);
-    QuantizedLayer &layer = layers[classes.getLeaderValue(read.getAsOpaquePointer())];
-    layer.products.push_back(product);
-    layer.name += (layer.name.empty() ? "" : ", ") + describePlace(product.op);
-  }
+  leaveStreams();
+  llvm::SmallPtrSet<void *, 8> rows; // leaders of what products take as activations
+  auto read = [&](Operation *op, unsigned operand, bool isRow = true) -> QuantizedLayer & {
+    Value value = op->getOperand(operand);
+    QuantizedLayer &layer = layerOf(value);
+    layer.name +=
+        (layer.name.empty() ? "" : ", ") + describePlace(op) + (isRow ? "" : " (columns)");
+    if (isRow)
+      rows.insert(classes.getLeaderValue(value.getAsOpaquePointer()));
+    return layer;
+  };
+  for (const QuantizableProduct &product : products)
+    read(product.op, product.activation).products.push_back(product);
+  for (graph::ContractOp op : computed)
+    for (unsigned operand = 0; operand < 2; ++operand)
+      read(op, operand, operand != findColumns(op));
+  for (auto &[leader, layer] : layers)
+    layer.isSigned = !rows.contains(leader);
+  findBetween();
   for (Value value : values) {
     auto it = layers.find(classes.getLeaderValue(value.getAsOpaquePointer()));
     Operation *op = value.getDefiningOp();

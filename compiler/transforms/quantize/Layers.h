@@ -10,7 +10,8 @@
 
 namespace tessera::transforms {
 
-/// A contraction or convolution of something computed with a constant.
+/// A contraction or convolution of something computed with a constant (or, of a contraction, with
+/// something else that is computed: its layers are those of both tensors).
 struct QuantizableProduct {
   mlir::Operation *op;
   unsigned activation, weight;       ///< numbers of operands
@@ -18,13 +19,18 @@ struct QuantizableProduct {
 };
 
 /// The products that read one tensor of 8 bits, perhaps placed otherwise (padded, transposed, the
-/// largest of windows): they are quantized together or not at all.
+/// largest of windows): they are quantized together or not at all. Or a tensor between products
+/// that none of them reads, but several kernels do.
 struct QuantizedLayer {
-  std::string name; ///< of its products: their nodes
+  std::string name; ///< of its products, or of what makes the tensor: their nodes
   /// The values that get one scale: of these are made, by placing elements only, what the products
   /// read.
   llvm::SmallVector<mlir::Value> roots;
+  /// Those that have a constant operand.
   std::vector<QuantizableProduct> products;
+  /// All products take it as the operand that stands where weights stand: in si8 around 0.
+  bool isSigned = false;
+  bool isBetween = false; ///< no product reads it
 };
 
 struct LeftProduct {

@@ -154,16 +154,17 @@ void transforms::quantizeLayers(const LayerList &list, ArrayRef<std::optional<Nu
                                 const QuantizationStyle &style) {
   for (auto [layer, range] : llvm::zip_equal(list.layers, ranges))
     if (range)
-      quantizeLayer(layer, style, [&, range = *range](GraphBuilder &b, Value root) {
-        return quantizeValue(b, root, range, style.symmetric);
+      quantizeLayer(layer, style, [&, &layer = layer, range = *range](GraphBuilder &b, Value root) {
+        return quantizeValue(b, root, range, style.symmetric || layer.isSigned);
       });
 }
 
 void transforms::quantizeLayersDynamically(const LayerList &list, const QuantizationStyle &style) {
   for (const QuantizedLayer &layer : list.layers)
-    quantizeLayer(layer, style, [&](GraphBuilder &b, Value root) {
-      return quantizeDynamically(b, root, style.symmetric);
-    });
+    if (!layer.isBetween) // The range would have to be found before anything is stored.
+      quantizeLayer(layer, style, [&](GraphBuilder &b, Value root) {
+        return quantizeDynamically(b, root, style.symmetric || layer.isSigned);
+      });
 }
 
 namespace {

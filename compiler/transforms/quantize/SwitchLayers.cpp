@@ -55,7 +55,8 @@ void transforms::switchLayers(graph::FuncOp function, const LayerList &list,
       for (OpOperand &use : root.getUses())
         if (!llvm::isa<graph::ReturnOp>(use.getOwner()))
           readers.push_back(&use);
-      Value rounded = dequantize(b, quantizeValue(b, root, range, style.symmetric));
+      Value rounded =
+          dequantize(b, quantizeValue(b, root, range, style.symmetric || layer.isSigned));
       Value chosen = choose(b, isOn, rounded, root);
       for (OpOperand *use : readers)
         use->set(chosen);
