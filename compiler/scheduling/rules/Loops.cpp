@@ -418,7 +418,8 @@ private:
       out.vectorize(c, width);
       innerWork *= extentOr(last - 1, kAssumedExtent);
       shareRows(last - 1, innerWork, outer);
-    } else if (plan.isContinued && plan.extents[last] < lanes()) {
+    } else if (plan.isContinued && last > 1 && !ShapedType::isDynamic(plan.extents[last]) &&
+               plan.extents[last] < lanes()) {
       // Short pieces of a row that lie one after the other: as long vectors as the row has.
       std::string c = plan.loops[last - 1], row = c + "_" + v;
       out.fuse(v, c, row);
@@ -468,7 +469,7 @@ private:
         vectorizeInner(out, v, last);
       }
     }
-    if (!worthThreads())
+    if (!worthThreads() || outer.empty())
       return;
     std::string row = fuse(out, outer, "row");
     int64_t grain = std::clamp<int64_t>(kTaskWork / std::max(1.0, innerWork), 1, 4096);
