@@ -45,6 +45,18 @@ void convert(const tessera_calibration &given, tessera::CalibrationOptions &to) 
   to.weightsPerTensor = from.weights_per_tensor != 0;
 }
 
+void convert(const tessera_prediction &given, tessera::PredictionOptions &to) {
+  tessera_prediction from{};
+  std::memcpy(&from, &given, given.size < sizeof(from) ? given.size : sizeof(from));
+  if (from.machine)
+    to.machine = from.machine;
+  to.requireRoofline = from.require_roofline;
+  for (uint32_t i = 0; i < from.shape_count; ++i) {
+    const tessera_input_shape &shape = from.shapes[i];
+    to.shapes.push_back({shape.input, {shape.extents, shape.extents + shape.rank}});
+  }
+}
+
 /// "" or one sentence.
 std::string convert(const tessera_compile_options *given, tessera::CompileOptions &to) {
   // Fields that a caller compiled with an older header does not have are 0.
@@ -70,6 +82,10 @@ std::string convert(const tessera_compile_options *given, tessera::CompileOption
     to.precision = from.precision;
   if (from.operators_file)
     to.operators = from.operators_file;
+  if (from.records_file)
+    to.recordsFile = from.records_file;
+  if (from.prediction)
+    convert(*from.prediction, to.prediction);
   if (from.calibration) {
     if (from.calibration->has_max_error && !(from.calibration->max_error >= 0))
       return "calibration: a largest error is a number that is not negative";
@@ -226,6 +242,11 @@ void tessera_compilation_weight(const tessera_compilation *compilation, uint32_t
              row.reason.c_str()};
 }
 
+void tessera_compilation_records(const tessera_compilation *compilation, uint64_t *used,
+                                 uint64_t *stale) {
+  *used = compilation->result.records;
+  *stale = compilation->result.staleRecords;
+}
 const char *tessera_compilation_report(const tessera_compilation *compilation) {
   return compilation->result.report.c_str();
 }

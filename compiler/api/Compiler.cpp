@@ -1,110 +1,27 @@
 //===- Compiler.cpp - From a model file to a module --------------------------------------===//
 #include "compiler/api/Compiler.h"
 
-#include "compiler/api/Calibration.h"
 #include "compiler/api/CheckOptions.h"
+#include "compiler/api/Compilation.h"
 #include "compiler/api/KernelTypes.h"
 #include "compiler/api/Load.h"
-#include "compiler/api/Report.h"
 #include "compiler/api/Suggest.h"
-#include "compiler/codegen/driver/KernelCompiler.h"
-#include "compiler/module/EmitModule.h"
 #include "compiler/pipelines/Pipelines.h"
-#include "compiler/pipelines/Quantization.h"
-#include "compiler/pipelines/Register.h"
 #include "compiler/reference/verify/NumericVerifier.h"
 #include "compiler/transforms/graph/FixDims.h"
 #include "dialects/graph/Graph.h"
 #include "dialects/graph/WeightStore.h"
 #include "dialects/schedule/Schedule.h"
-#include "frontends/onnx/Import.h"
 #include "runtime/api/tessera.h"
 
-#include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/SourceMgr.h"
 
-#include <chrono>
-
 using namespace mlir;
 using namespace tessera;
-
-static bool isForGpu(StringRef level) { return level.starts_with(codegen::kCudaPrefix); }
-
-namespace {
-class Compilation {
-public:
-  Compilation(const std::string &path, const std::string &folder, const CompileOptions &options,
-              EditModel edit = nullptr)
-      : path(path), folder(folder), options(options), edit(std::move(edit)),
-        registry(makeRegistry()), context(registry) {}
-  /// With the model's bytes, or those of the file.
-  CompileResult run(std::optional<StringRef> bytes);
-
-private:
-  static DialectRegistry makeRegistry() {
-    DialectRegistry registry;
-    registerAllDialects(registry);
-    return registry;
-  }
-  LogicalResult load(std::optional<StringRef> bytes);
-  LogicalResult parse(StringRef text);
-  LogicalResult checkPassNames();
-  LogicalResult prepareAndEdit();
-  /// The graph, later the kernels, of the variants of a device family: what is fused differs.
-  struct Family {
-    bool isGpu;
-    OwningOpRef<ModuleOp> module;
-  };
-  LogicalResult quantize(Family &family);
-  LogicalResult steps(std::optional<StringRef> bytes);
-  void check();
-  void note(const Diagnostic &diagnostic);
-  /// One program of a device family: the kernels scheduled and compiled for a level of instruction
-  /// sets.
-  struct Variant {
-    std::string level;
-    OwningOpRef<ModuleOp> module;
-    llvm::StringMap<EmittedKernel> kernels;
-  };
-  using AddPasses = llvm::function_ref<void(OpPassManager &)>;
-  LogicalResult runPasses(ModuleOp module, AddPasses add, bool keepValues = true);
-  LogicalResult runGraphPasses();
-  LogicalResult makeFamilies();
-  LogicalResult makeFamily(Family &family);
-  LogicalResult formKernels();
-  LogicalResult runPassesOfVariants(AddPasses add);
-  LogicalResult makeVariants();
-  LogicalResult applySchedules();
-  LogicalResult compileKernels();
-  LogicalResult emit();
-  LogicalResult printIR(ModuleOp module);
-  LogicalResult printFamilies();
-  LogicalResult printVariants();
-  LogicalResult fail(const llvm::Twine &message);
-  /// A step begins: what it is called, where the whole is, what a failure in it means.
-  void begin(StringRef stage, double fraction, CompileCode failure);
-  void time(StringRef step);
-
-  const std::string &path, &folder;
-  const CompileOptions &options;
-  EditModel edit; ///< null: none
-  DialectRegistry registry;
-  MLIRContext context;
-  OwningOpRef<ModuleOp> module;
-  const QuantizationMode *quantization = nullptr;
-  std::vector<Family> families;
-  std::vector<Variant> variants; ///< most demanding level first: as they are tried at load
-  CompileResult result;
-  CompileCode failureCode = CompileCode::Internal;
-  onnx::ImportReport importReport;
-  Report report; ///< filled where the options ask for it
-  std::chrono::steady_clock::time_point last = std::chrono::steady_clock::now();
-};
-} // namespace
 
 LogicalResult Compilation::fail(const llvm::Twine &message) {
   result.error += message.str() + "\n";
@@ -294,133 +211,6 @@ LogicalResult Compilation::runPasses(ModuleOp module, AddPasses add, bool keepVa
   return success(succeeded(passes.run(module)) && (options.checkOnly || result.error.empty()));
 }
 
-LogicalResult Compilation::runPassesOfVariants(AddPasses add) {
-  for (Variant &variant : variants)
-    if (failed(runPasses(*variant.module, add)))
-      return failure();
-  return success();
-}
-
-/// Schedules of a file stand in for the default ones.
-LogicalResult Compilation::applySchedules() {
-  if (options.scheduleFile.empty())
-    return success();
-  auto opened = llvm::MemoryBuffer::getFile(options.scheduleFile);
-  if (!opened)
-    return fail("cannot read the schedules '" + options.scheduleFile +
-                "': " + opened.getError().message());
-  llvm::SourceMgr sources;
-  sources.AddNewSourceBuffer(std::move(*opened), llvm::SMLoc());
-  OwningOpRef<ModuleOp> file = parseSourceFile<ModuleOp>(sources, &context);
-  if (!file)
-    return failure();
-  std::vector<std::string> kernels;
-  for (Family &family : families)
-    for (auto kernel : family.module->getOps<kernel::FuncOp>())
-      kernels.push_back(kernel.getSymName().str());
-  for (auto schedule : file->getOps<schedule::FuncOp>()) {
-    std::string kernel = schedule.getKernel().str();
-    if (!llvm::is_contained(kernels, kernel))
-      return schedule.emitError(
-          suggest("the model has no kernel '" + kernel + "'", kernel, kernels));
-    for (Family &family : families)
-      if (SymbolTable::lookupSymbolIn(family.module->getOperation(), kernel))
-        family.module->push_back(schedule.clone());
-  }
-  return success();
-}
-
-/// From here on every level has its own copy: schedules differ, and with them kernels and packed
-/// weights.
-LogicalResult Compilation::makeVariants() {
-  for (const std::string &level : result.targets) {
-    Variant &variant = variants.emplace_back();
-    variant.level = level;
-    const Family &family =
-        *llvm::find_if(families, [&](const Family &each) { return each.isGpu == isForGpu(level); });
-    variant.module = ModuleOp(*family.module).clone();
-    (*variant.module)->setAttr("tessera.target", StringAttr::get(&context, level));
-    if (failed(runPasses(
-            *variant.module,
-            [&](OpPassManager &passes) { addSchedulePasses(passes, level, options.report); })) ||
-        failed(checkElementTypes(*variant.module, level)))
-      return failure();
-    if (options.report)
-      report.addVariant(level, *variant.module);
-  }
-  return success();
-}
-
-/// What is printed of each kernel's code.
-static bool isListing(EmitKind kind) {
-  return kind == EmitKind::Loops || kind == EmitKind::LLVM || kind == EmitKind::Assembly;
-}
-
-LogicalResult Compilation::compileKernels() {
-  codegen::KernelCompiler compiler({options.jobs, "", options.cacheFolder});
-  using codegen::ListingKind;
-  const bool wantsLoops = options.report || options.emit == EmitKind::Loops;
-  const ListingKind listing = options.emit == EmitKind::LLVM       ? ListingKind::LLVM
-                              : options.emit == EmitKind::Assembly ? ListingKind::Assembly
-                              : wantsLoops                         ? ListingKind::Loops
-                                                                   : ListingKind::None;
-  std::vector<codegen::KernelRequest> requests;
-  for (Variant &variant : variants) {
-    llvm::StringMap<schedule::FuncOp> schedules;
-    for (auto schedule : variant.module->getOps<schedule::FuncOp>())
-      schedules[schedule.getKernel()] = schedule;
-    for (auto kernel : variant.module->getOps<kernel::FuncOp>()) {
-      requests.push_back(codegen::KernelCompiler::makeRequest(
-          kernel, schedules.lookup(kernel.getSymName()), codegen::getCodeTarget(variant.level)));
-      requests.back().listing = listing;
-    }
-  }
-  std::vector<codegen::CompiledKernel> compiled = compiler.compile(requests, [&](size_t done) {
-    begin(("compiling kernels " + llvm::Twine(done) + "/" + llvm::Twine(requests.size())).str(),
-          0.1 + 0.88 * double(done) / double(requests.size()), CompileCode::CodegenFailed);
-  });
-  result.kernels = requests.size();
-  LogicalResult status = success();
-  size_t next = 0;
-  for (Variant &variant : variants)
-    for (auto kernel : variant.module->getOps<kernel::FuncOp>()) {
-      codegen::CompiledKernel &code = compiled[next++];
-      result.cachedKernels += code.fromCache;
-      if (!code.reply.error.empty()) {
-        kernel.emitError("kernel '") << kernel.getSymName() << "' cannot be compiled for "
-                                     << variant.level << ": " << code.reply.error;
-        status = failure();
-        continue;
-      }
-      std::string text = std::move(code.reply.listing);
-      if (options.report)
-        report.addLoops(variant.level, kernel.getSymName(), text);
-      if (options.emit == EmitKind::Loops) {
-        if (text.empty())
-          text = "its blocks and threads stand in the schedule\n";
-        text = (kernel.getSymName() + " for " + variant.level + ":\n" + text + "\n").str();
-      }
-      if (isListing(options.emit))
-        result.bytes.insert(result.bytes.end(), text.begin(), text.end());
-      variant.kernels[kernel.getSymName()] = {std::move(code.reply.image.bytes),
-                                              code.reply.image.entry};
-    }
-  return status;
-}
-
-LogicalResult Compilation::emit() {
-  std::vector<EmittedVariant> finished;
-  for (Variant &variant : variants)
-    finished.push_back({*variant.module, variant.level, std::move(variant.kernels)});
-  llvm::Expected<EmittedModule> emitted = emitModule(finished, "tessera 0.1.0");
-  if (!emitted)
-    return fail(llvm::toString(emitted.takeError()));
-  result.kernelTypes = listKernelTypes(emitted->description);
-  std::string error = module::writeModule(emitted->description, result.bytes);
-  time("module");
-  return error.empty() ? success() : fail(error);
-}
-
 LogicalResult Compilation::printIR(ModuleOp module) {
   std::string text;
   llvm::raw_string_ostream os(text);
@@ -514,12 +304,16 @@ LogicalResult Compilation::steps(std::optional<StringRef> bytes) {
   if (options.emit == EmitKind::Kernel)
     return printFamilies();
   begin("scheduling", 0.07, CompileCode::InvalidOption);
-  if (failed(applySchedules()))
+  if (failed(applySchedules()) || failed(readRecords()))
     return failure();
   failureCode = CompileCode::Unsupported;
   if (failed(makeVariants()))
     return failure();
   time("schedules");
+  if (failed(predict()))
+    return failure();
+  if (!options.prediction.machine.empty())
+    time("prediction");
   if (options.emit == EmitKind::Schedule)
     return printVariants();
   if (failed(runPassesOfVariants(addLoweringPasses)))

@@ -36,10 +36,24 @@ struct CalibrationOptions {
   bool weightsPerTensor = false;
 };
 
+/// What an input is predicted with.
+struct InputShape {
+  std::string input;
+  std::vector<int64_t> extents;
+};
+
+/// What the times of kernels are predicted for.
+struct PredictionOptions {
+  std::string machine; ///< rates as text (compiler/scheduling/Machine.h); "": nothing is predicted
+  std::vector<InputShape> shapes;
+  double requireRoofline = 0; ///< a kernel predicted below this share of its roofline is an error
+};
+
 struct CompileOptions {
   std::vector<std::string> targets; ///< levels ("x86-64-v3"), or "host"; empty: host
   EmitKind emit = EmitKind::Module;
   std::map<std::string, int64_t> dims; ///< symbols that get a value
+  std::string recordsFile;             ///< of tessera-tune: what schedules choose instead; "": none
   std::string scheduleFile;           ///< schedules (text) that replace the default ones, by kernel
   std::vector<std::string> dumpAfter; ///< passes after which the IR goes to standard error
   unsigned jobs = 0;                  ///< kernels compiled at a time; 0: one per core
@@ -59,6 +73,7 @@ struct CompileOptions {
   bool report = false; ///< fills CompileResult::report
   /// A file with functions in the textual IR for operators of an ONNX model: @"com.example.Gate".
   std::string operators;
+  PredictionOptions prediction;
 };
 
 /// Nodes of a model that cannot be compiled, for one reason.
@@ -110,6 +125,7 @@ struct CompileResult {
   std::vector<std::string> targets;
   std::vector<CompileTiming> timings;
   size_t kernels = 0, cachedKernels = 0;
+  size_t records = 0, staleRecords = 0; ///< that kernels use; for these targets that fit none
   std::vector<KernelTypes> kernelTypes; ///< of a module
   std::vector<QuantizedWeight> weights; ///< with `quantize`
   // With `quantize` to int8: the layers that cost most first, then what was left from the start.

@@ -140,7 +140,7 @@ void Report::addFunctions(StringRef device, ModuleOp module) {
   }
 }
 
-void Report::addVariant(StringRef target, ModuleOp module) {
+void Report::addVariant(StringRef target, ModuleOp module, const scheduling::Tuning &tuning) {
   json::Array kernels;
   llvm::StringMap<schedule::FuncOp> schedules;
   for (auto schedule : module.getOps<schedule::FuncOp>())
@@ -149,17 +149,44 @@ void Report::addVariant(StringRef target, ModuleOp module) {
     json::Object entry{{"name", kernel.getSymName()}, {"ir", print(kernel)}};
     if (schedule::FuncOp schedule = schedules.lookup(kernel.getSymName()))
       entry["schedule"] = print(schedule);
+    if (auto tuned = tuning.kernels.find(kernel.getSymName().str());
+        tuned != tuning.kernels.end()) {
+      json::Array choices;
+      for (const scheduling::Choices::Choice &choice : tuned->second.choices)
+        choices.push_back(json::Object{{"name", choice.name},
+                                       {"value", choice.value},
+                                       {"candidates", json::Array(choice.candidates)}});
+      entry["hash"] = tuned->second.hash;
+      entry["choices"] = std::move(choices);
+    }
     kernels.push_back(std::move(entry));
   }
   variants.push_back(json::Object{{"target", target}, {"kernels", std::move(kernels)}});
 }
 
-void Report::addLoops(StringRef target, StringRef kernel, StringRef text) {
+json::Object *Report::find(StringRef target, StringRef kernel) {
   for (json::Value &variant : variants)
     if (variant.getAsObject()->getString("target") == target)
       for (json::Value &entry : *variant.getAsObject()->getArray("kernels"))
         if (entry.getAsObject()->getString("name") == kernel)
-          (*entry.getAsObject())["loops"] = clean(text);
+          return entry.getAsObject();
+  return nullptr;
+}
+
+void Report::addLoops(StringRef target, StringRef kernel, StringRef text) {
+  if (json::Object *entry = find(target, kernel))
+    (*entry)["loops"] = clean(text);
+}
+
+void Report::addPredictions(StringRef target, ArrayRef<PredictedKernel> kernels) {
+  for (const PredictedKernel &kernel : kernels)
+    if (json::Object *entry = find(target, kernel.name))
+      (*entry)["predicted"] = kernel.whyNot.empty()
+                                  ? json::Object{{"seconds", kernel.mean.seconds},
+                                                 {"roof_seconds", kernel.mean.roofSeconds},
+                                                 {"bound", kernel.mean.bound},
+                                                 {"reason", clean(kernel.mean.reason)}}
+                                  : json::Object{{"why_not", clean(kernel.whyNot)}};
 }
 
 std::string Report::json() const {

@@ -33,7 +33,7 @@ extern "C" {
 #endif
 
 /* Raised when something here is added; nothing is ever removed or changed. */
-#define TESSERA_COMPILER_API_VERSION 9
+#define TESSERA_COMPILER_API_VERSION 10
 
 typedef int32_t tessera_compile_code;
 enum {
@@ -97,6 +97,26 @@ typedef struct tessera_calibration {
   uint32_t weights_per_tensor; /* 1: one scale for a weight, not one for each output channel */
 } tessera_calibration;
 
+/* Since version 10: what the times of kernels are predicted for. Set `size` to
+ * sizeof(tessera_prediction) and everything else to 0 for the defaults. */
+typedef struct tessera_input_shape {
+  const char *input; /* the model's name */
+  uint32_t rank;
+  const int64_t *extents;
+} tessera_input_shape;
+typedef struct tessera_prediction {
+  uint32_t size;
+  /* Extents that no shape gives count as the least they may be. */
+  uint32_t shape_count;
+  const tessera_input_shape *shapes;
+  /* What the machine can do, "flops=1.5e11 memory_rate=3e10 ..." (compiler/scheduling/Machine.h);
+   * fields that are not there have the values of a plain machine. */
+  const char *machine;
+  /* Above 0: kernels of CPUs that are predicted below this share of their roofline are an error,
+   * which names them with the nodes of the model and why. Every extent then needs a value. */
+  double require_roofline;
+} tessera_prediction;
+
 /* Set `size` to sizeof(tessera_compile_options) and everything else to 0 for the defaults. */
 typedef struct tessera_compile_options {
   uint32_t size;
@@ -144,6 +164,12 @@ typedef struct tessera_compile_options {
    * graph.func @"com.example.Gate"(...). A node's inputs are the first arguments; those behind them
    * take the attributes of their names. NULL: none. */
   const char *operators_file;
+  /* Since version 10. Read during the call only; the report then has predictions. NULL: none. */
+  const tessera_prediction *prediction;
+  /* Since version 10. Records of tessera-tune: what schedules choose instead of what rules would.
+   * A file that cannot be read, or whose records do not fit their kernels, is an error. NULL: none.
+   */
+  const char *records_file;
 } tessera_compile_options;
 
 typedef struct tessera_compilation tessera_compilation;
@@ -265,6 +291,11 @@ tessera_compilation_kernel_types_count(const tessera_compilation *compilation);
 TESSERA_COMPILER_API void tessera_compilation_kernel_types(const tessera_compilation *compilation,
                                                            uint32_t index,
                                                            tessera_compiled_kernel *kernel);
+
+/* Since version 10: records that kernels use, and those for its targets that fit no kernel (the
+ * model or the compiler has changed). */
+TESSERA_COMPILER_API void tessera_compilation_records(const tessera_compilation *compilation,
+                                                      uint64_t *used, uint64_t *stale);
 
 /* Since version 8: what was decided, as JSON, where the options ask for it (else ""): kernels, what
  * they compute of the model, move and save, their schedules and loops, and why. The fields stand in

@@ -57,7 +57,8 @@ void tessera::addKernelPasses(mlir::OpPassManager &passes, bool forGpu, bool exp
   passes.addPass(createGraphFormKernels(options));
 }
 
-void tessera::addSchedulePasses(mlir::OpPassManager &passes, llvm::StringRef level, bool explain) {
+void tessera::addSchedulePasses(mlir::OpPassManager &passes, llvm::StringRef level, bool explain,
+                                scheduling::Tuning *tuning) {
   scheduling::Target target = scheduling::Target::ofLevel(level);
   scheduling::ScheduleDefaultOptions options;
   options.vectorBits = target.vectorBits;
@@ -68,7 +69,7 @@ void tessera::addSchedulePasses(mlir::OpPassManager &passes, llvm::StringRef lev
   options.sharedBytes = gpu.sharedBytes;
   options.warpGroups = gpu.warpGroups;
   options.explain = explain;
-  passes.addPass(scheduling::createScheduleDefault(options));
+  passes.addPass(scheduling::createScheduleDefault(options, tuning));
 }
 
 void tessera::addLoweringPasses(mlir::OpPassManager &passes) {

@@ -5,6 +5,9 @@
 #include "mlir/Pass/PassManager.h"
 
 namespace tessera {
+namespace scheduling {
+struct Tuning;
+} // namespace scheduling
 
 /// Frontend's graph to the graph that streams and kernels are formed from.
 void addGraphPasses(mlir::OpPassManager &passes);
@@ -17,7 +20,9 @@ void addStreamPasses(mlir::OpPassManager &passes, bool forGpu = false, bool expl
 /// family.
 void addKernelPasses(mlir::OpPassManager &passes, bool forGpu = false, bool explain = false);
 /// Schedules for the kernels that have none, for one level of instruction sets ("x86-64-v3").
-void addSchedulePasses(mlir::OpPassManager &passes, llvm::StringRef level, bool explain = false);
+/// `tuning`: what a search found, and what there was to choose; null: rules alone.
+void addSchedulePasses(mlir::OpPassManager &passes, llvm::StringRef level, bool explain = false,
+                       scheduling::Tuning *tuning = nullptr);
 /// To kernels that codegen accepts, with loop directives only.
 void addLoweringPasses(mlir::OpPassManager &passes);
 /// To instructions.

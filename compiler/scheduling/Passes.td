@@ -32,7 +32,10 @@ def ScheduleDefault : Pass<"schedule-default", "::mlir::ModuleOp"> {
     Option<"gpu", "gpu", "bool", "false", "Schedules for a GPU: one thread for each element of an output">,
     Option<"sharedBytes", "shared-bytes", "int64_t", "49152", "Shared memory that a block of a GPU may ask for">,
     Option<"warpGroups", "warp-groups", "bool", "false", "Four warps multiply matrices together (wgmma)">,
-    Option<"explain", "explain", "bool", "false", "Say how streams are merged on a GPU, and why">];
+    Option<"explain", "explain", "bool", "false",
+           "Say how streams are merged on a GPU, and why; with machine, how long kernels of a CPU take">,
+    Option<"machine", "machine", "std::string", "\"\"",
+           "Rates that times are predicted with, flops=1.5e11,memory_rate=3e10,... (Machine.h)">];
   let dependentDialects = ["::tessera::schedule::ScheduleDialect"];
 }
 

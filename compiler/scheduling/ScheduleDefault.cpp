@@ -1,7 +1,12 @@
 //===- ScheduleDefault.cpp - Schedules by rules
 //------------------------------------------------===//
 #include "compiler/scheduling/Passes.h"
+#include "compiler/scheduling/Prediction.h"
 #include "compiler/scheduling/rules/Plan.h"
+
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/xxhash.h"
 
 using namespace mlir;
 
@@ -13,6 +18,8 @@ namespace tessera::scheduling {
 namespace {
 struct ScheduleDefault : impl::ScheduleDefaultBase<ScheduleDefault> {
   using Base::Base;
+  ScheduleDefault(const ScheduleDefaultOptions &options, Tuning *tuning)
+      : Base(options), tuning(tuning) {}
 
   void runOnOperation() override {
     Target target;
@@ -49,14 +56,79 @@ struct ScheduleDefault : impl::ScheduleDefaultBase<ScheduleDefault> {
     ScheduleWriter writer(schedule);
     if (gpu)
       return writeGpuLoops(writer, *copy, {sharedBytes, warpGroups}, explain);
-    FailureOr<std::vector<OutputPlan>> plans = Planner(*copy, writer, target).run();
+    const std::string hash = tuning ? hashOf(kernel) : "";
+    Choices choices;
+    const bool isGiven = tuning && tuning->given.count(hash);
+    if (isGiven)
+      choices = Choices(tuning->given[hash]);
+    FailureOr<std::vector<OutputPlan>> plans = Planner(*copy, writer, target, choices).run();
     if (failed(plans))
       return failure();
     for (const OutputPlan &plan : *plans)
       writeLoops(writer, plan, target);
+    if (std::string problem = choices.problem(); !problem.empty())
+      return kernel.emitOpError("has a tuning record (kernel ")
+             << hash << ") that does not fit: " << problem;
+    if (explain && !machine.empty() && failed(explainTime(kernel, schedule)))
+      return failure();
+    if (tuning)
+      tuning->kernels[kernel.getSymName().str()] = {hash, choices.all(), isGiven};
     return success();
   }
+
+  /// What is open counts as kAssumedExtent.
+  LogicalResult explainTime(kernel::FuncOp kernel, schedule::FuncOp schedule) {
+    std::string problem;
+    std::optional<Machine> rates = Machine::parse(machine, problem);
+    if (!rates)
+      return kernel.emitOpError("cannot be predicted: ") << problem;
+    *rates = rates->forCode(vectorBits, dotProducts);
+    KernelSizes sizes;
+    bool isOpen = false;
+    auto assume = [&](int64_t extent) {
+      isOpen |= ShapedType::isDynamic(extent);
+      return ShapedType::isDynamic(extent) ? kAssumedExtent : extent;
+    };
+    for (Type type : kernel.getArgumentTypes()) {
+      if (auto tensor = dyn_cast<RankedTensorType>(type))
+        llvm::transform(tensor.getShape(), std::back_inserter(sizes.tensors.emplace_back()),
+                        assume);
+      else
+        sizes.values.push_back(kAssumedExtent);
+    }
+    std::optional<Prediction> time = predict(kernel, schedule, sizes, *rates, problem);
+    InFlightDiagnostic remark = kernel.emitRemark("kernel '") << kernel.getSymName() << "' ";
+    if (!time) {
+      remark << "has no predicted time: " << problem;
+      return success();
+    }
+    remark << llvm::formatv("takes {0:F2} us, {1:P0} of its roofline ({2})", time->seconds * 1e6,
+                            time->share(), time->bound)
+                  .str();
+    if (isOpen)
+      remark << ", where open extents are " << kAssumedExtent;
+    if (!time->reason.empty())
+      remark << ": " << time->reason;
+    return success();
+  }
+
+  Tuning *tuning = nullptr;
 };
 } // namespace
+
+std::string hashOf(kernel::FuncOp kernel) {
+  OwningOpRef<kernel::FuncOp> copy = kernel.clone();
+  copy->setSymName("kernel");
+  (*copy)->removeAttr(kernel::KernelDialect::kSourcesAttr);
+  std::string text;
+  llvm::raw_string_ostream out(text);
+  (*copy)->print(out, OpPrintingFlags().useLocalScope());
+  std::string digits = llvm::utohexstr(llvm::xxh3_64bits(text), /*LowerCase=*/true);
+  return std::string(16 - digits.size(), '0') + digits;
+}
+
+std::unique_ptr<Pass> createScheduleDefault(const ScheduleDefaultOptions &options, Tuning *tuning) {
+  return std::make_unique<ScheduleDefault>(options, tuning);
+}
 
 } // namespace tessera::scheduling

@@ -79,7 +79,8 @@ void ThreadPool::work() {
     if (!(state & kOpen))
       continue; // Too late: the others are done.
     takeTasks();
-    gate.fetch_sub(1, std::memory_order_release);
+    if (gate.fetch_sub(1, std::memory_order_release) == (kAwaited | 1))
+      wakeAll(gate);
   }
 }
 
@@ -102,6 +103,23 @@ void ThreadPool::takeTasks() {
     uint64_t first = failure.load();
     while (mine < first && !failure.compare_exchange_weak(first, mine))
       ;
+  }
+}
+
+// A worker that was inside when the last task was taken may still compute; it may also have lost
+// its processor to another program.
+void ThreadPool::waitForWorkers() {
+  uint32_t state = gate.fetch_and(~kOpen, std::memory_order_acquire) & ~kOpen;
+  for (int spin = 0; state != 0 && spin < kSpins; ++spin) {
+    _mm_pause();
+    state = gate.load(std::memory_order_acquire);
+  }
+  if (state == 0)
+    return;
+  state = gate.fetch_or(kAwaited, std::memory_order_acquire) | kAwaited;
+  while (state != kAwaited) {
+    sleepWhile(gate, state);
+    state = gate.load(std::memory_order_acquire);
   }
 }
 
@@ -135,9 +153,7 @@ int32_t ThreadPool::run(const KernelContext *jobContext, KernelTask jobTask, int
   insideTask = true;
   takeTasks();
   insideTask = false;
-  gate.fetch_and(~kOpen);
-  while (gate.load(std::memory_order_acquire) != 0)
-    _mm_pause();
+  waitForWorkers();
   const uint64_t first = failure.load();
   if (first != ~0ull)
     return int32_t(uint32_t(first));

@@ -1,5 +1,7 @@
 // Threads that compute parallel loops. A launch wakes nobody when the workers still spin from the
-// last one, which is what makes it cheap; idle workers sleep.
+// last one, which is what makes it cheap; idle workers sleep. So does a caller whose workers take
+// long to come to an end: beside busy programs one may wait for a processor, and can have the
+// caller's.
 #ifndef TESSERA_RUNTIME_EXECUTOR_THREADPOOL_H
 #define TESSERA_RUNTIME_EXECUTOR_THREADPOOL_H
 
@@ -34,7 +36,9 @@ private:
   void work();
   void takeTasks();
 
-  static constexpr uint32_t kOpen = 0x80000000u;
+  void waitForWorkers();
+
+  static constexpr uint32_t kOpen = 0x80000000u, kAwaited = 0x40000000u;
   const Allocator &allocator;
   pthread_t *handles = nullptr;
   uint32_t workers = 0, capacity = 0;
@@ -47,9 +51,10 @@ private:
   int32_t min = 0, extent = 0;
 
   alignas(64) std::atomic<int32_t> next{0};
-  std::atomic<bool> stopped{false};           // by shouldStop
-  std::atomic<uint64_t> failure{~0ull};       // index << 32 | status of the first failing task
-  alignas(64) std::atomic<uint32_t> gate{0};  // kOpen | workers inside
+  std::atomic<bool> stopped{false};     // by shouldStop
+  std::atomic<uint64_t> failure{~0ull}; // index << 32 | status of the first failing task
+  // kOpen | workers inside; kAwaited: the caller sleeps until none is.
+  alignas(64) std::atomic<uint32_t> gate{0};
   alignas(64) std::atomic<uint32_t> epoch{0}; // one more for every job, and for the end
   std::atomic<uint32_t> sleepers{0};
   std::atomic<bool> quit{false};

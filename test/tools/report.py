@@ -86,7 +86,7 @@ loops = subprocess.run(["tessera-compile", folder / "model.mlir", "--emit", "loo
 assert re.search(r"^k1_contract for x86-64\S*:$", loops, re.M) and "produce stage_" in loops, loops
 
 for options, message in [(["--report", page, "--emit", "kernel"], "leave out --emit"), (["--report", page, "--check"], "leave out --check"),
-                         (["-i", "x=7x128xf32"], "add --report"), (["--report", folder / "none/page.html"], "none/page.html"),
+                         (["-i", "x=7x128xf32"], "--input is for --report"), (["--report", folder / "none/page.html"], "none/page.html"),
                          (["--report", page, "-i", "x=7x127xf32"], "127"), (["--report", page, "-i", "z=7xf32"], "z")]:
     done = compiled(folder / "model.mlir", *options)
     assert done.returncode and message in done.stderr, (options, done.stderr)

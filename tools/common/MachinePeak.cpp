@@ -3,6 +3,8 @@
 // them. Only moves and multiply-adds on registers: no memory.
 #include "tools/common/MachinePeak.h"
 
+#include "tools/common/Files.h"
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -131,6 +133,17 @@ double measureRead() {
 }
 
 } // namespace
+
+std::string cpuName() {
+  std::string text;
+  if (!readFile("/proc/cpuinfo", text).empty())
+    return "unknown CPU";
+  const size_t at = text.find("model name"), colon = text.find(": ", at),
+               end = text.find('\n', colon);
+  return at == std::string::npos || colon == std::string::npos
+             ? "unknown CPU"
+             : text.substr(colon + 2, end - colon - 2);
+}
 
 MachinePeak measureMachinePeak(int vectorBits) {
   MachinePeak peak;

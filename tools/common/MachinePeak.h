@@ -2,6 +2,8 @@
 #ifndef TESSERA_TOOLS_COMMON_MACHINEPEAK_H
 #define TESSERA_TOOLS_COMMON_MACHINEPEAK_H
 
+#include <string>
+
 namespace tessera::tools {
 
 struct MachinePeak {
@@ -17,6 +19,9 @@ struct MachinePeak {
 // other programs on the machine disturb it little; the best of many short runs counts. Vectors are
 // at most `vectorBits` wide and as wide as the processor has them (512, 256, 128).
 MachinePeak measureMachinePeak(int vectorBits = 512);
+
+// "AMD EPYC 9B45", as the processor calls itself.
+std::string cpuName();
 
 } // namespace tessera::tools
 

@@ -2,6 +2,7 @@
 #include "runtime/api/tessera_cuda.h"
 #include "tools/common/CommandLine.h"
 #include "tools/common/CompilerLibrary.h"
+#include "tools/common/RecordsFile.h"
 #include "tools/common/Session.h"
 
 #include <cstdio>
@@ -40,6 +41,10 @@ std::string compileModel(const std::string &path, const OpenOptions &options,
   compile.quantize = options.quantize.empty() ? nullptr : options.quantize.c_str();
   compile.precision = options.precision.empty() ? nullptr : options.precision.c_str();
   compile.operators_file = options.operators.empty() ? nullptr : options.operators.c_str();
+  const FoundRecords records = findRecords(path);
+  if (!records.note.empty() && !options.isQuiet)
+    std::fprintf(stderr, "%s\n", records.note.c_str());
+  compile.records_file = records.path.empty() ? nullptr : records.path.c_str();
   compile.progress = Progress::show;
   compile.user = &progress;
   compilation.reset(compiler->compile_file(path.c_str(), &compile));

@@ -82,14 +82,20 @@ std::string profile(const tessera_module *module, tessera_context *context, uint
     perRun = std::max<uint64_t>(1, tessera_profile_count(context) - before);
   }
   std::map<int32_t, KernelTime> byKernel;
+  std::map<int32_t, double> inThisRun;
   double runs = 0, whole = 0;
   for (uint64_t i = 0; i < tessera_profile_count(context); ++i) {
     tessera_record record{};
     tessera_profile_get(context, i, &record);
     const double took = double(record.duration) * 1e-9;
-    if (record.kind == TESSERA_RECORD_RUN) {
+    if (record.kind == TESSERA_RECORD_RUN) { // Behind the launches of the run.
       ++runs;
       whole += took;
+      for (const auto &[kernel, sum] : inThisRun) {
+        double &best = byKernel[kernel].best;
+        best = best > 0 ? std::min(best, sum) : sum;
+      }
+      inThisRun.clear();
     }
     if (record.kind != TESSERA_RECORD_LAUNCH)
       continue;
@@ -97,6 +103,7 @@ std::string profile(const tessera_module *module, tessera_context *context, uint
     if (entry.launches++ == 0)
       entry.operations = entry.bytes = 0;
     entry.seconds += took;
+    inThisRun[record.kernel] += took;
     // One unknown makes the sum unknown.
     entry.operations = record.operations < 0 || entry.operations < 0
                            ? -1

@@ -33,6 +33,7 @@ struct KernelTime {
   std::string name;
   std::vector<std::string> nodes;
   double launches = 0, seconds = 0;
+  double best = 0;                    // seconds of its launches in the run in which they took least
   double operations = -1, bytes = -1; // -1: unknown
 };
 // The mean over profiled calls, longest first; a last entry has the time between kernels.

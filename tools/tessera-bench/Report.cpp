@@ -1,23 +1,11 @@
 #include "tools/tessera-bench/Report.h"
 
 #include "tools/common/CommandLine.h"
-#include "tools/common/Files.h"
 
 #include <thread>
 
 namespace tessera::tools {
 namespace {
-
-std::string cpuName() {
-  std::string text;
-  if (!readFile("/proc/cpuinfo", text).empty())
-    return "unknown CPU";
-  const size_t at = text.find("model name"), colon = text.find(": ", at),
-               end = text.find('\n', colon);
-  return at == std::string::npos || colon == std::string::npos
-             ? "unknown CPU"
-             : text.substr(colon + 2, end - colon - 2);
-}
 
 std::string variantOf(const tessera_module *module) {
   tessera_variant_info info{};
@@ -115,6 +103,7 @@ nlohmann::json toJson(const Benchmark &b) {
                        {"nodes", kernel.nodes},
                        {"launches", kernel.launches},
                        {"seconds", kernel.seconds},
+                       {"best_seconds", kernel.best},
                        {"operations", kernel.operations},
                        {"bytes", kernel.bytes}});
   for (const BoundInput &input : b.inputs)

@@ -45,7 +45,7 @@ std::string measureModule(const tessera_compilation *compilation, const Compiler
   if (problem.empty())
     problem = bindInputs(loaded, benchmark.function, options.inputs, benchmark.inputs);
   if (problem.empty())
-    problem = makeContext(loaded, 0, context);
+    problem = makeContext(loaded, options.threads, context);
   if (problem.empty())
     problem = setInputs(context.get(), benchmark.function, benchmark.inputs);
   if (problem.empty()) {
@@ -80,8 +80,10 @@ std::string embed(const json &data) {
 
 std::string writeReport(const CompilerLibrary &compiler, const tessera_compilation *compilation,
                         const ReportOptions &options, OutputFile &page) {
-  json data = {
-      {"model", options.model}, {"version", compiler.compiler_version()}, {"steps", json::array()}};
+  json data = {{"model", options.model},
+               {"version", compiler.compiler_version()},
+               {"steps", json::array()},
+               {"machine", options.machine}};
   double seconds = 0;
   for (uint32_t i = 0; const char *step = compiler.compilation_step(compilation, i, &seconds); ++i)
     data["steps"].push_back({{"step", step}, {"seconds", seconds}});

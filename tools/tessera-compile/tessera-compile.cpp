@@ -3,9 +3,11 @@
 #include "tools/common/CommandLine.h"
 #include "tools/common/CompilerLibrary.h"
 #include "tools/common/Files.h"
+#include "tools/common/RecordsFile.h"
 #include "tools/common/Session.h"
 #include "tools/tessera-compile/Calibrate.h"
 #include "tools/tessera-compile/Check.h"
+#include "tools/tessera-compile/Predict.h"
 #include "tools/tessera-compile/ReportPage.h"
 #include "tools/tessera-compile/Standalone.h"
 
@@ -28,12 +30,13 @@ const char *const kExamples = R"(  tessera-compile model.onnx -o model.tsm
 struct Options {
   std::string model, output, emit = "module", schedule, cache, verifyEach, quantize, precision,
                              operators;
-  std::string calibration, calibrationMethod, page;
-  std::optional<double> maxError;
+  std::string calibration, calibrationMethod, page, records;
+  std::optional<double> maxError, requireRoofline;
   bool weightsPerTensor = false;
   std::vector<std::string> targets, dims, dumpAfter, inputs;
-  uint32_t jobs = 0;
-  bool check = false, timing = false, types = false, json = false, noCache = false, quiet = false;
+  uint32_t jobs = 0, threads = 0;
+  bool check = false, timing = false, types = false, json = false, noCache = false, quiet = false,
+       noRecords = false;
 };
 
 void describe(CommandLine &line, Options &options) {
@@ -51,10 +54,13 @@ void describe(CommandLine &line, Options &options) {
   line.add_flag("--check", options.check, "a table of all that is not supported; compiles nothing");
   line.add_option("--report", options.page,
                   "writes a page (HTML) on the kernels: what each computes, moves and saves, its "
-                  "loops, why, and its measured time");
-  line.add_option(
-      "-i,--input", options.inputs,
-      "with --report: NAME=2x3xf32 (generated) or NAME=@file.npy, which it measures with");
+                  "loops, why, its predicted and its measured time");
+  line.add_option("--require-roofline", options.requireRoofline,
+                  "fails, naming them, when kernels are predicted below this share of what the "
+                  "machine allows: 0.3");
+  line.add_option("-i,--input", options.inputs,
+                  "sizes for --report and --require-roofline: NAME=2x3xf32 (generated) or "
+                  "NAME=@file.npy; the report measures with them");
   line.add_flag("--timing", options.timing, "says where the time went");
   line.add_flag("--types", options.types,
                 "says in what types each kernel reads, keeps sums, and writes");
@@ -93,6 +99,11 @@ void describe(CommandLine &line, Options &options) {
                   "graph.func @\"com.example.Gate\"(%x, %alpha); a node's inputs are the first "
                   "arguments, those behind them take its attributes of their names")
       ->group(line.more);
+  line.add_option("--records", options.records,
+                  "what tessera-tune found; default: MODEL.tune, where it is there")
+      ->group(line.more);
+  line.add_flag("--no-records", options.noRecords, "schedules by rules, whatever was found")
+      ->group(line.more);
   line.add_option("--schedule", options.schedule,
                   "schedules that replace the default ones (from --emit schedule)")
       ->group(line.more);
@@ -104,6 +115,9 @@ void describe(CommandLine &line, Options &options) {
           "--verify-each", options.verifyEach,
           "numeric: runs the model before and after every pass with the reference interpreter")
       ->check(CLI::IsMember({"numeric"}))
+      ->group(line.more);
+  line.add_option("--threads", options.threads,
+                  "that --report and --require-roofline count with; 0 (default): all CPUs")
       ->group(line.more);
   line.add_option("--jobs", options.jobs, "kernels compiled at a time; 0: one per core")
       ->group(line.more);
@@ -309,8 +323,12 @@ int run(const Options &options) {
   if (!options.page.empty() && (options.check || options.emit != "module"))
     return complain(kName, "--report is on the kernels of a module: leave out " +
                                std::string(options.check ? "--check" : "--emit"));
-  if (!options.inputs.empty() && options.page.empty())
-    return complain(kName, "--input is what --report measures with: add --report PAGE.html");
+  if (!options.inputs.empty() && options.page.empty() && !options.requireRoofline)
+    return complain(kName, "--input is for --report and --require-roofline: add one of them");
+  if (options.requireRoofline && !(*options.requireRoofline > 0 && *options.requireRoofline <= 1))
+    return complain(kName, "--require-roofline takes a share above 0, at most 1: 0.3");
+  if (options.requireRoofline && options.check)
+    return complain(kName, "--require-roofline predicts what is compiled: leave out --check");
   if (options.json && !options.check && !toFile)
     return complain(kName, "--json needs standard output for itself: add -o FILE");
   if (options.maxError && !(*options.maxError >= 0))
@@ -368,6 +386,20 @@ int run(const Options &options) {
   compile.dump_after_count = uint32_t(dumpAfter.size());
   compile.check_only = options.check;
   compile.report = !options.page.empty();
+  FoundRecords records{options.records, ""};
+  if (options.records.empty() && !options.noRecords && !options.check)
+    records = findRecords(options.model);
+  if (!records.note.empty() && !options.quiet)
+    std::fprintf(stderr, "%s\n", records.note.c_str());
+  compile.records_file = records.path.empty() ? nullptr : records.path.c_str();
+  PredictionRequest prediction;
+  if (!options.page.empty() || options.requireRoofline) {
+    if (std::string failure = prediction.prepare(options.inputs, options.targets, options.threads,
+                                                 options.requireRoofline.value_or(0));
+        !failure.empty())
+      return complain(kName, failure);
+    compile.prediction = prediction.request();
+  }
   compile.progress = Progress::show;
   compile.user = &progress;
   const Compilation compilation(compiler->compile_file(options.model.c_str(), &compile));
@@ -378,6 +410,15 @@ int run(const Options &options) {
     std::fprintf(stderr, "%s\n", message.c_str());
     return 1;
   }
+  uint64_t used = 0, stale = 0;
+  compiler->compilation_records(compilation.get(), &used, &stale);
+  if (!records.path.empty() && !options.quiet && !options.json)
+    std::fprintf(
+        stderr, "%s: %llu records are used%s\n", records.path.c_str(), (unsigned long long)used,
+        stale ? (", " + std::to_string(stale) +
+                 " fit no kernel: the model or Tessera has changed; run tessera-tune again")
+                    .c_str()
+              : "");
   if (options.check)
     return printCheck(*compiler, compilation.get(), options.model, options.json);
   const void *bytes = compiler->compilation_bytes(compilation.get());
@@ -391,8 +432,9 @@ int run(const Options &options) {
     return complain(kName, "cannot write to standard output");
   }
   if (!options.page.empty())
-    if (std::string failure =
-            writeReport(*compiler, compilation.get(), {options.model, options.inputs}, page);
+    if (std::string failure = writeReport(
+            *compiler, compilation.get(),
+            {options.model, options.inputs, options.threads, prediction.rates().text()}, page);
         !failure.empty())
       return complain(kName, failure);
   report(*compiler, compilation.get(), options, calibrationFolder.samples().size());

@@ -4,6 +4,7 @@
 // --explain lets passes say what they found and why they left alone what they did not change.
 #include "compiler/pipelines/Register.h"
 #include "compiler/reference/verify/NumericVerifier.h"
+#include "tools/common/MachineRates.h"
 
 #include "mlir/IR/Dialect.h"
 #include "mlir/Pass/PassManager.h"
@@ -23,12 +24,18 @@ static bool takeFlag(llvm::StringRef flag, int &argc, char **argv) {
   return isGiven;
 }
 
-/// Sets the option `explain` of every pass that has one.
+/// Sets the option `explain` of every pass that has one. Schedules are explained with the times
+/// that this machine is expected to take.
 static void explainAll(mlir::PassManager &passes) {
   for (mlir::Pass &pass : passes.getPasses()) {
     // Others refuse, and stay as they are.
     auto refuse = [](const llvm::Twine &) { return mlir::failure(); };
     (void)pass.initializeOptions("explain=true", refuse);
+    if (pass.getArgument() != "schedule-default")
+      continue;
+    std::string machine = tessera::tools::measureMachineRates(512).text();
+    std::replace(machine.begin(), machine.end(), ' ', ',');
+    (void)pass.initializeOptions("machine=" + machine, refuse);
   }
 }
 

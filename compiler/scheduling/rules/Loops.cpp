@@ -7,9 +7,6 @@ using namespace mlir;
 
 namespace tessera::scheduling {
 
-/// Operations that make a task worth handing to another thread (some ten microseconds).
-static constexpr double kTaskWork = 32768;
-
 /// How far ahead weights are asked for that each product reads once. The processor's own
 /// prefetching follows the loads in flight, which are few where each is followed by much unpacking:
 /// 19 of 40 GB/s on Zen 5, 31 with 2048 bytes, 40 with these.
@@ -49,7 +46,9 @@ private:
       work += reducer.work;
     return work;
   }
-  bool worthThreads() const { return target.cores > 1 && (!isKnown() || work() > 2 * kTaskWork); }
+  bool worthThreads() const {
+    return target.cores > 1 && (!isKnown() || work() > 2 * plan.taskWork);
+  }
 
   static std::string hostLoop(const ReducerPlan &reducer, const std::string &loop) {
     for (auto [dim, host] : llvm::zip_equal(reducer.dims, reducer.hostLoops))
@@ -334,7 +333,7 @@ private:
     std::string at = outer.empty() ? "" : outer.front();
     if (!outer.empty() && worthThreads()) {
       Names tasks(outer);
-      int64_t grain = std::clamp<int64_t>(kTaskWork / std::max(1.0, innerWork), 1, 1024);
+      int64_t grain = std::clamp<int64_t>(plan.taskWork / std::max(1.0, innerWork), 1, 1024);
       if (grain > 1 && outer.size() <= 2) {
         std::string row = outer.front();
         out.split(row, row + "_t", row + "_i", grain);
@@ -397,7 +396,8 @@ private:
     if (rank == 1) {
       std::string loop = plan.loops[0];
       if (worthThreads()) {
-        int64_t grain = std::max<int64_t>(1024, llvm::bit_floor<uint64_t>(kTaskWork / perPoint));
+        int64_t grain =
+            std::max<int64_t>(1024, llvm::bit_floor<uint64_t>(plan.taskWork / perPoint));
         out.split(loop, "task", "task_i", grain);
         out.parallel("task");
         loop = "task_i";
@@ -472,7 +472,7 @@ private:
     if (!worthThreads() || outer.empty())
       return;
     std::string row = fuse(out, outer, "row");
-    int64_t grain = std::clamp<int64_t>(kTaskWork / std::max(1.0, innerWork), 1, 4096);
+    int64_t grain = std::clamp<int64_t>(plan.taskWork / std::max(1.0, innerWork), 1, 4096);
     if (grain > 1) {
       out.split(row, "task", "task_i", grain);
       row = "task";

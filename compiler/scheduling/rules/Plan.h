@@ -6,6 +6,7 @@
 #ifndef TESSERA_COMPILER_SCHEDULING_RULES_PLAN_H
 #define TESSERA_COMPILER_SCHEDULING_RULES_PLAN_H
 
+#include "compiler/scheduling/Choices.h"
 #include "compiler/scheduling/CostModel.h"
 #include "compiler/scheduling/KernelAnalysis.h"
 #include "compiler/scheduling/rules/ScheduleWriter.h"
@@ -70,7 +71,12 @@ struct ReducerPlan {
   int64_t rowWidth = 0;
   bool hasMerge = false;
   llvm::SmallVector<Fold> folds;
+  /// What the accumulators leave is summed by few lanes, in stage `rest`, "" where it is short.
+  std::string rest, restMerge;
 };
+
+/// Operations that make a task worth handing to another thread (some ten microseconds).
+inline constexpr int64_t kTaskWork = 32768;
 
 /// What Halide places on the stack by itself. Larger buffers get there as "registers", but for
 /// these it wants to bound every extent itself, and does not always find as good a bound as is
@@ -123,6 +129,7 @@ struct OutputPlan {
   std::vector<ReducerPlan> reducers;
   std::optional<StreamPlan> stream; ///< then there are no reducers
   double workPerPoint = 1;          ///< of the stage itself, with what is inlined
+  double taskWork = kTaskWork;      ///< operations that a task has at least
   int64_t elementBits = 32;         ///< of the widest element it handles
   std::optional<unsigned>
       transposed; ///< a loop that is contiguous in a read, while the last one is not
@@ -149,8 +156,8 @@ std::optional<Unpacking> matchUnpacking(kernel::FuncOp kernel, const StageInfo &
 /// Reads the copy of a kernel while restructuring it, and writes the directives.
 class Planner {
 public:
-  Planner(kernel::FuncOp copy, ScheduleWriter &writer, const Target &target)
-      : kernel(copy), writer(writer), target(target) {}
+  Planner(kernel::FuncOp copy, ScheduleWriter &writer, const Target &target, Choices &choices)
+      : kernel(copy), writer(writer), target(target), choices(choices) {}
   mlir::FailureOr<std::vector<OutputPlan>> run();
 
 private:
@@ -198,6 +205,7 @@ private:
   kernel::FuncOp kernel;
   ScheduleWriter &writer;
   const Target &target;
+  Choices &choices;
   KernelInfo info;
   std::set<std::string> inStreams; ///< stages that are planned with what merges them
 };

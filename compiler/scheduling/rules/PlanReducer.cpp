@@ -146,6 +146,14 @@ void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned colum
     tile.vectors = std::clamp<int64_t>(llvm::divideCeil(columnExtent, plan.lanes), 1, 4);
   else
     tile.vectors = 2;
+  if (rows || isProduct) {
+    if (rows)
+      tile.rows = choices.choose(stage.name, "rows", tile.rows, {1, 2, 3, 4, 5, 6, 8, 10, 12});
+    tile.vectors = choices.choose(stage.name, "vectors", tile.vectors, {1, 2, 3, 4, 6});
+    // More sums than registers would go by memory.
+    while (tile.rows > 1 && tile.rows * tile.vectors + 2 > target.vectorRegisters)
+      --tile.rows;
+  }
   // Four vectors hide the latency of their sums behind what unpacks them.
   std::optional<int64_t> unpackedRows = findUnpackedRows(stage, columns);
   if (unpackedRows)
@@ -168,6 +176,21 @@ void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned colum
   plan.block = chooseCacheBlock(target, {plan.rowTile, tile.vectors}, plan.lanes,
                                 target.vectorBits / 8 / lanesFor(target, stage.op),
                                 rows ? stage.extents[*rows] : 1, columnExtent, depth);
+  if (stage.kind == StageKind::Contraction && plan.reductionLoops.size() == 1 && !unpackedRows &&
+      !findUnpacking(stage, columns)) {
+    // The sums of a block lie on the stack.
+    constexpr int64_t kMostSums = 64 << 10;
+    const int64_t tileBytes = plan.rowTile * tile.vectors * target.vectorBits / 8;
+    plan.block.depth =
+        choices.choose(stage.name, "depth", plan.block.depth, {128, 256, 384, 512, 768, 1024});
+    plan.block.columnTiles =
+        choices.choose(stage.name, "column_tiles", plan.block.columnTiles, {1, 2, 4, 8});
+    plan.block.rowTiles =
+        choices.choose(stage.name, "row_tiles", plan.block.rowTiles, {1, 2, 3, 4, 6, 8});
+    while (plan.block.rowTiles > 1 &&
+           plan.block.rowTiles * plan.block.columnTiles * tileBytes > kMostSums)
+      --plan.block.rowTiles;
+  }
   if (stage.kind == StageKind::Contraction && plan.reductionLoops.size() == 1) {
     plan.blocked =
         !plan.rows.empty() && (ShapedType::isDynamic(depth) || depth > plan.block.depth * 3 / 2);
@@ -248,7 +271,9 @@ void Planner::blockWindow(ReducerPlan &plan, const StageInfo &stage) {
     plan.block.depth = steps = llvm::bit_floor<uint64_t>(most);
   }
   plan.block.columnTiles = 1;
-  plan.block.rowTiles = std::max<int64_t>(2, kAccumulatorBytes / (width * plan.rowTile));
+  plan.block.rowTiles = choices.choose(
+      stage.name, "row_tiles", std::max<int64_t>(2, kAccumulatorBytes / (width * plan.rowTile)),
+      {2, 4, 8, 16});
   plan.blocked = steps >= kFewSteps && all > steps * 3 / 2;
 }
 

@@ -19,6 +19,9 @@ using namespace mlir;
 
 namespace tessera::scheduling {
 
+/// What a sum of lanes is folded to before it is one number.
+static constexpr int64_t kFewLanes = 4;
+
 /// A stage inlined more than once, or into a contraction, may cost this many operations per point.
 static constexpr unsigned kInlineRepeated = 64, kInlineIntoProduct = 4;
 
@@ -213,10 +216,25 @@ LogicalResult Planner::pack(ReducerPlan &plan, const std::string &loopName, int6
                                                    ArrayRef<int64_t>{*dim}, ArrayRef<int64_t>{tile},
                                                    outer));
     // Rows far apart share cache sets: a copy pays when the product reads each of them many times.
+    // So does one whose last tile would be read element by element, for every tile of rows.
+    constexpr int64_t kRowTiles = 3;
+    const int64_t along = stage.extents[loop];
+    bool isUneven =
+        columns && stage.kind == StageKind::Contraction && !plan.rows.empty() &&
+        !ShapedType::isDynamic(along) && along % tile != 0 &&
+        stage.extentOr(stage.loopNumber(plan.rows), kAssumedExtent) >= kRowTiles * plan.rowTile;
+    // So does one of a filter, which is read at every place of a picture; in tiles its end is
+    // padded, where it would be read element by element.
+    constexpr double kReadOften = 64;
+    double elements = 1;
+    for (int64_t extent : type.getShape())
+      elements *= ShapedType::isDynamic(extent) ? kAssumedExtent : extent;
+    bool isFilter =
+        columns && stage.kind == StageKind::Window && iterations(stage) >= kReadOften * elements;
     bool many = stage.kind == StageKind::Contraction && !plan.rows.empty() &&
                 stage.extentOr(stage.loopNumber(plan.rows), kAssumedExtent) >= 48 &&
                 stage.extentOr(stage.loopNumber(plan.reductionLoops.back()), kAssumedExtent) >= 128;
-    if (!columns || (read.isContiguousIn(loop) && !many))
+    if (!columns || (read.isContiguousIn(loop) && !many && !isFilter && !isUneven))
       continue;
     std::string copy = plan.stage + "_" + loopName + "_packed";
     unsigned operand = read.operand->getOperandNumber();
@@ -229,15 +247,37 @@ LogicalResult Planner::pack(ReducerPlan &plan, const std::string &loopName, int6
   return success();
 }
 
+/// Additions that wait for each other, when a row of known length is summed by accumulators of so
+/// many elements: for what is left, four lanes at a time and then one, and to merge.
+static int64_t chainOf(int64_t extent, int64_t width) {
+  int64_t rest = extent % width;
+  return extent / width + rest / kFewLanes + rest % kFewLanes +
+         (rest >= kFewLanes ? kFewLanes : 0) + llvm::Log2_64(width);
+}
+
 LogicalResult Planner::blockRow(ReducerPlan &plan) {
   const StageInfo &stage = *info.lookup(plan.stage);
   std::string loop = plan.reductionLoops.back();
+  const int64_t known = stage.extents[stage.loopNumber(loop)];
   int64_t extent = stage.extentOr(stage.loopNumber(loop), kAssumedExtent);
   int64_t lanes = plan.lanes;
   // Four accumulators hide the latency of their additions, and leave registers for operands.
   int64_t width = plan.rowWidth
                       ? plan.rowWidth
                       : std::clamp<int64_t>(llvm::bit_floor<uint64_t>(extent), lanes, 4 * lanes);
+  const bool isOwn = !plan.rowWidth;
+  if (isOwn) {
+    if (!ShapedType::isDynamic(known))
+      for (int64_t less = width / 2; less >= lanes; less /= 2)
+        if (chainOf(known, less) < chainOf(known, width))
+          width = less;
+    SmallVector<int64_t> widths;
+    for (int64_t vectors : {1, 2, 4, 8})
+      if (vectors == 1 || vectors * lanes <= extent)
+        widths.push_back(vectors * lanes);
+    // Folded in halves: a power of two vectors.
+    width = llvm::bit_floor<uint64_t>(choices.choose(plan.stage, "accumulators", width, widths));
+  }
   std::string part = plan.stage + "_part", merge = plan.stage + "_merge";
   OpBuilder builder = writer.restructuring();
   if (failed(apply(schedule::BlockReductionOp::create(builder, writer.loc(), plan.stage, loop,
@@ -261,9 +301,26 @@ LogicalResult Planner::blockRow(ReducerPlan &plan) {
     plan.folds.push_back(made);
     return success();
   };
-  constexpr int64_t kFewLanes = 4;
-  return success(succeeded(fold(lanes, "_lanes", "_v", "_l")) &&
-                 succeeded(fold(kFewLanes, "_few", "_q", "_p")));
+  const int64_t rest = ShapedType::isDynamic(known) ? width - 1 : known % width;
+  if (failed(fold(lanes, "_lanes", "_v", "_l")) || failed(fold(kFewLanes, "_few", "_q", "_p")))
+    return failure();
+  // One by one, what is left would take longer than many a row.
+  if (!isOwn || !plan.hasMerge || rest < 2 * kFewLanes)
+    return success();
+  plan.rest = plan.stage + "_rest";
+  std::set<std::string> before;
+  for (const StageInfo &other : info.stages)
+    before.insert(other.name);
+  builder = writer.restructuring();
+  if (failed(apply(schedule::BlockReductionOp::create(builder, writer.loc(), plan.stage, loop,
+                                                      kFewLanes, loop + "_u", loop + "_w",
+                                                      plan.rest))))
+    return failure();
+  plan.restMerge = plan.stage;
+  for (const StageInfo &other : info.stages)
+    if (other.name != plan.rest && !before.count(other.name))
+      plan.restMerge = other.name;
+  return success();
 }
 
 LogicalResult Planner::restructure(ReducerPlan &plan) {
@@ -445,6 +502,8 @@ FailureOr<std::vector<OutputPlan>> Planner::run() {
       output.extents.push_back(stage.extents[loop]);
     }
     output.workPerPoint = 1 + stage.flopsPerPoint;
+    output.taskWork = double(choices.choose(output.stage, "task_work", kTaskWork,
+                                            {kTaskWork / 4, kTaskWork, kTaskWork * 4}));
     unsigned bits = 8;
     for (Value operand : stage.op->getOperands()) {
       Type element = getElementTypeOrSelf(operand.getType());

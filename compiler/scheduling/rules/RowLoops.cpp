@@ -29,6 +29,20 @@ void writeRowSum(ScheduleWriter &writer, const ReducerPlan &row, const std::stri
   }
   if (row.hasMerge)
     place(name + "_merge");
+  if (!row.rest.empty()) {
+    constexpr int64_t kLanes = 4;
+    StageWriter rest = place(row.rest);
+    rest.boundExtent(k + "_w", kLanes);
+    StageWriter sum = writer.update(row.rest);
+    llvm::SmallVector<std::string> loops{k + "_w", k + "_u"};
+    loops.append(reductionLoops.rbegin() + 1, reductionLoops.rend());
+    sum.reorder(loops);
+    for (StageWriter *stage : {&rest, &sum})
+      stage->vectorizeEven(k + "_w", kLanes);
+    if (row.restMerge != name)
+      place(row.restMerge);
+    writer.update(row.restMerge).unroll(k + "_w");
+  }
   if (!row.folds.empty())
     writer.update(row.hasMerge ? name + "_merge" : name).unroll(row.folds.back().inner);
 }

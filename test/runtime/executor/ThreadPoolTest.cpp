@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <ctime>
 #include <thread>
 
 using namespace tessera::test;
@@ -96,6 +97,53 @@ TEST(ThreadPool, loopsInsideATaskRunSerially) {
                 0, 10, reinterpret_cast<uint8_t *>(&job), never),
             0);
   EXPECT_EQ(job.count, 100);
+}
+
+static double secondsOf(clockid_t clock) {
+  timespec time{};
+  clock_gettime(clock, &time);
+  return double(time.tv_sec) + 1e-9 * double(time.tv_nsec);
+}
+
+TEST(ThreadPool, idleThreadsUseNoProcessor) {
+  ThreadPool pool(systemAllocator());
+  EXPECT_OK(pool.start(4));
+  const auto nothing = [](const KernelContext *, int32_t, uint8_t *) { return int32_t(0); };
+  EXPECT_EQ(pool.run(nullptr, nothing, 0, 100, nullptr, never), 0);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20)); // They spin, a little.
+  const double begin = secondsOf(CLOCK_PROCESS_CPUTIME_ID);
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  EXPECT_LT(secondsOf(CLOCK_PROCESS_CPUTIME_ID) - begin, 0.005);
+}
+
+// A worker that sleeps stands for one whose processor went to another program.
+TEST(ThreadPool, aCallerThatWaitsLeavesItsProcessor) {
+  ThreadPool pool(systemAllocator());
+  EXPECT_OK(pool.start(2));
+  struct Job {
+    std::thread::id caller = std::this_thread::get_id();
+    std::atomic<bool> isTaken{false};
+  };
+  for (int round = 0; round < 3; ++round) {
+    Job job;
+    const double begin = secondsOf(CLOCK_THREAD_CPUTIME_ID);
+    EXPECT_EQ(pool.run(
+                  nullptr,
+                  [](const KernelContext *, int32_t, uint8_t *closure) {
+                    auto *job = reinterpret_cast<Job *>(closure);
+                    if (std::this_thread::get_id() != job->caller) {
+                      job->isTaken = true;
+                      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+                    } else {
+                      while (!job->isTaken)
+                        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+                    }
+                    return int32_t(0);
+                  },
+                  0, 2, reinterpret_cast<uint8_t *>(&job), never),
+              0);
+    EXPECT_LT(secondsOf(CLOCK_THREAD_CPUTIME_ID) - begin, 0.05);
+  }
 }
 
 // A kernel whose tasks depend on their index only, as compiled kernels do.
