@@ -59,6 +59,8 @@ def main():
     if not options.no_measurements:
         name, title = functions(folder / "elementary-functions.md")
         index.append(f"- [{title}]({name})")
+    if (folder / "onnx-operators.md").exists():  # A run of all cases of `./dev conformance` writes it.
+        index.append("- [Operators of ONNX](onnx-operators.md)")
     (folder / "index.md").write_text("\n".join(index) + "\n")
     print(folder / "index.md")
 

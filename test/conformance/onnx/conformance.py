@@ -2,7 +2,7 @@
 
 Cases run side by side in processes of their own; one that takes too long, or ends its process, has failed. Written to the
 output folder: results.json, failures.txt (failed cases by cause) and table.md (operators x element types x how
-many cases passed). The last line is `N passed, N failed`.
+many cases passed; of a run of all cases in build/docs/onnx-operators.md, too). The last line is `N passed, N failed`.
 """
 import argparse
 import collections
@@ -18,14 +18,16 @@ import zlib
 from pathlib import Path
 
 import onnx
-from onnx import TensorProto
 
 warnings.filterwarnings("ignore")  # The suite makes arrays that overflow on purpose.
 from onnx.backend.test import BackendTest  # noqa: E402
 
+from operator_table import uses_of, write_table  # noqa: E402
+
 from tessera.onnx.backend import TesseraBackend  # noqa: E402
 
 HERE = Path(__file__).parent
+DOCS = HERE.parents[2] / "build" / "docs"
 # Of the cases in the fast part: one of so many.
 SHARE = 19
 
@@ -58,20 +60,8 @@ def collect():
     return cases
 
 
-def kinds_of(model):
-    """Element types of inputs and outputs."""
-    kinds = set()
-    for info in [*model.graph.input, *model.graph.output]:
-        kind = info.type
-        while kind.HasField("sequence_type") or kind.HasField("optional_type"):
-            kind = kind.sequence_type.elem_type if kind.HasField("sequence_type") else kind.optional_type.elem_type
-        if kind.HasField("tensor_type"):
-            kinds.add(TensorProto.DataType.Name(kind.tensor_type.elem_type).lower())
-    return sorted(kinds)
-
-
 def run_case(case):
-    """How a case went: text of the failure or nothing, operators, element types."""
+    """How a case went: text of the failure or nothing, and what its model uses."""
     Recorder.model = None
     result = unittest.TestResult()
     case.run(result)
@@ -83,9 +73,7 @@ def run_case(case):
         text = text[at:].strip() if at >= 0 else text.splitlines()[-1]
     for _, reason in result.skipped:
         text = f"skipped: {reason}"
-    model = Recorder.model
-    operators = sorted({f"{node.domain or 'ai.onnx'}.{node.op_type}" for node in model.graph.node}) if model else []
-    return text[:2000], operators, kinds_of(model) if model else []
+    return text[:2000], uses_of(Recorder.model) if Recorder.model else []
 
 
 def work(cases, pipe):
@@ -121,13 +109,13 @@ class Worker:
             self.process.join()
             code = self.process.exitcode
             self.start()
-            return f"ended the process with exit code {code}", [], []
+            return f"ended the process with exit code {code}", []
         if time.monotonic() - self.since < limit:
             return None
         self.process.kill()
         self.process.join()
         self.start()
-        return f"took longer than {limit} seconds", [], []
+        return f"took longer than {limit} seconds", []
 
     def stop(self):
         self.pipe.send(None)
@@ -146,9 +134,9 @@ def run(cases, names, options):
         for worker in busy:
             if (outcome := worker.take(options.time_limit)) is None:
                 continue
-            text, operators, kinds = outcome
+            text, uses = outcome
             seconds = time.monotonic() - worker.since
-            results[worker.name] = {"failure": text, "operators": operators, "types": kinds, "seconds": round(seconds, 2)}
+            results[worker.name] = {"failure": text, "uses": uses, "seconds": round(seconds, 2)}
             idle.append(worker)
             if not options.quiet and len(results) % 100 == 0:
                 print(f"{len(results)} of {len(names)}", flush=True)
@@ -172,23 +160,6 @@ def write_failures(results, path):
     with open(path, "w") as file:
         for text, names in sorted(causes.items(), key=lambda row: (-len(row[1]), row[0])):
             file.write(f"{len(names):4} {text}\n       {' '.join(sorted(names))}\n")
-
-
-def write_table(results, path):
-    cells = collections.defaultdict(lambda: [0, 0])
-    for row in results.values():
-        for operator in row["operators"]:
-            for kind in row["types"]:
-                cells[operator, kind][0] += not row["failure"]
-                cells[operator, kind][1] += 1
-    kinds = sorted({kind for _, kind in cells})
-    with open(path, "w") as file:
-        file.write("Cases that passed of those that an operator has, by element types of the case's inputs and outputs.\n\n")
-        file.write(f"| operator | {' | '.join(kinds)} |\n|---|{'---|' * len(kinds)}\n")
-        for operator in sorted({operator for operator, _ in cells}):
-            row = [f"{cells[operator, kind][0]}/{cells[operator, kind][1]}" if (operator, kind) in cells else ""
-                   for kind in kinds]
-            file.write(f"| {operator} | {' | '.join(row)} |\n")
 
 
 def choose(cases, options):
@@ -218,6 +189,9 @@ def main():
     (options.output / "results.json").write_text(json.dumps(results, indent=1, sort_keys=True))
     write_failures(results, options.output / "failures.txt")
     write_table(results, options.output / "table.md")
+    if not options.filter and not options.fast:
+        DOCS.mkdir(parents=True, exist_ok=True)
+        write_table(results, DOCS / "onnx-operators.md")
     failed = sorted(name for name, row in results.items() if row["failure"])
     for name in failed:
         print(f"{name}: {' '.join(results[name]['failure'].split())[:300]}")
