@@ -45,13 +45,13 @@ double KernelCost::balance(const Target &target) const {
 }
 
 RegisterTile chooseRegisterTile(const Target &target, int64_t lanes, int64_t rows, int64_t columns,
-                                int64_t temporaries) {
+                                int64_t temporaries, int64_t mostVectors) {
   // Accumulators leave room for one vector per column vector and for the broadcast value. Measured
   // (KERNELS D): AVX2 6x2 and 4x3 reach the peak, AVX-512 8x3 and 6x4; more accumulators spill.
   RegisterTile best;
   double bestCost = 0;
   int64_t limit = target.vectorRegisters >= 32 ? 24 : target.vectorRegisters - 4;
-  for (int64_t vectors = 1; vectors <= 8; ++vectors) {
+  for (int64_t vectors = 1; vectors <= mostVectors; ++vectors) {
     for (int64_t r = 1; r <= 8 && r * vectors <= limit; ++r) {
       if (r * vectors + vectors + 1 + temporaries > target.vectorRegisters)
         break;

@@ -31,7 +31,7 @@ struct RegisterTile {
 /// all tiles in full. `maxRows`/`columns` are extents, or ShapedType::kDynamic.
 /// `temporaries`: registers that a multiply-add of several instructions needs beside.
 RegisterTile chooseRegisterTile(const Target &target, int64_t lanes, int64_t rows, int64_t columns,
-                                int64_t temporaries = 0);
+                                int64_t temporaries = 0, int64_t mostVectors = 8);
 
 /// Tiles of a cache block, and the length of the reduction in it.
 struct CacheBlock {

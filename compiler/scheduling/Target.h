@@ -27,6 +27,8 @@ struct Target {
     bool isV4 = level.starts_with("x86-64-v4");
     target.vectorBits = isV4 ? 512 : level == "x86-64-v2" ? 128 : 256;
     target.vectorRegisters = isV4 ? 32 : 16;
+    // What most processors of that level have.
+    target.l1Bytes = isV4 ? 48 << 10 : 32 << 10;
     target.dotProducts = level.ends_with("+vnni");
     return target;
   }

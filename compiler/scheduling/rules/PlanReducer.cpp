@@ -111,6 +111,15 @@ ReducerPlan Planner::plan(const StageInfo &stage, const Place &place) {
   return plan;
 }
 
+/// A piece of a filter has at least so many steps: less does not pay for loading and storing
+/// accumulators.
+static constexpr int64_t kFewSteps = 64;
+
+/// Of a register tile of a window: a piece of its filter fits into half of L1.
+static int64_t mostVectors(const Target &target) {
+  return std::clamp<int64_t>(target.l1Bytes / 2 / (kFewSteps * target.vectorBits / 8), 1, 8);
+}
+
 void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned columns) {
   plan.columns = stage.loops[columns];
   for (const Access &read : stage.reads)
@@ -119,7 +128,7 @@ void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned colum
   int64_t columnExtent = stage.extents[columns];
   bool isProduct = stage.kind == StageKind::Contraction || stage.kind == StageKind::Window;
   // Rows: the innermost dimension of the result that the operand along the columns does not have.
-  std::optional<unsigned> rows;
+  std::optional<unsigned> rows, outerRows;
   AffineMap output = stage.op.getMatchingIndexingMap(stage.op.getDpsInitOperand(0));
   if (stage.isProduct || stage.kind == StageKind::DepthwiseWindow) {
     bool columnsOnLeft = llvm::is_contained(stage.m, columns);
@@ -131,15 +140,18 @@ void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned colum
       bool fits = columnsInBoth
                       ? llvm::is_contained(stage.m, loop) || llvm::is_contained(stage.n, loop)
                       : llvm::is_contained(columnsOnLeft ? stage.n : stage.m, loop);
-      if (fits && stage.isProduct)
+      if (fits && stage.isProduct) {
+        outerRows = rows;
         rows = loop;
+      }
     }
   }
   RegisterTile tile{1, 4};
   if (isProduct)
     // The sums of pairs are added by an instruction of their own.
     tile = chooseRegisterTile(target, plan.lanes, rows ? stage.extents[*rows] : 1, columnExtent,
-                              matchIntegerProduct(stage) ? 1 : 0);
+                              matchIntegerProduct(stage) ? 1 : 0,
+                              stage.kind == StageKind::Window ? mostVectors(target) : 8);
   else if (rows)
     tile = {4, 2};
   else if (!ShapedType::isDynamic(columnExtent))
@@ -213,8 +225,11 @@ void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned colum
   }
   if (stage.isProduct && !plan.columnsSlide)
     planGroups(plan, stage, columns);
-  if (stage.kind == StageKind::Window && !plan.rows.empty() && !plan.columnsSlide)
+  if (stage.kind == StageKind::Window && !plan.rows.empty() && !plan.columnsSlide) {
+    if (outerRows)
+      plan.outerRows = stage.loops[*outerRows];
     blockWindow(plan, stage);
+  }
 }
 
 /// Elements of 16 bits that are broadcast would be converted one by one, and for every tile of
@@ -249,16 +264,18 @@ LogicalResult Planner::widenBroadcast(ReducerPlan &plan) {
 }
 
 /// A filter too large for L1 would come from L2 for every register tile. It goes by in pieces that
-/// fit, each for a row of tiles.
+/// fit, each for a row of tiles, and for several rows where they are short: a filter of 512
+/// channels comes from L3, and 7 or 14 places are too few to wait for it.
 void Planner::blockWindow(ReducerPlan &plan, const StageInfo &stage) {
-  constexpr int64_t kFewSteps = 64; // less does not pay for loading and storing accumulators
   constexpr int64_t kAccumulatorBytes = 16 << 10;
   int64_t width = plan.columnTile * (target.vectorBits / 8 / lanesFor(target, stage.op));
   int64_t most = target.l1Bytes / 2 / width, steps = 1, all = 1;
   for (const std::string &loop : llvm::reverse(plan.reductionLoops)) {
     int64_t extent = stage.extents[stage.loopNumber(loop)];
-    if (ShapedType::isDynamic(extent))
+    if (ShapedType::isDynamic(extent)) {
+      plan.outerRows.clear();
       return;
+    }
     if (steps == all && steps * extent <= most * 3 / 2) {
       steps *= extent;
       ++plan.pieceLoops;
@@ -268,13 +285,29 @@ void Planner::blockWindow(ReducerPlan &plan, const StageInfo &stage) {
   plan.splitPiece = plan.pieceLoops == 0;
   if (plan.splitPiece) {
     plan.pieceLoops = 1;
-    plan.block.depth = steps = llvm::bit_floor<uint64_t>(most);
+    plan.block.depth = steps = llvm::bit_floor<uint64_t>(2 * most);
   }
   plan.block.columnTiles = 1;
-  plan.block.rowTiles = choices.choose(
-      stage.name, "row_tiles", std::max<int64_t>(2, kAccumulatorBytes / (width * plan.rowTile)),
-      {2, 4, 8, 16});
+  const int64_t mostTiles = std::max<int64_t>(2, kAccumulatorBytes / (width * plan.rowTile));
+  plan.block.rowTiles = choices.choose(stage.name, "row_tiles", mostTiles, {2, 4, 8, 16});
   plan.blocked = steps >= kFewSteps && all > steps * 3 / 2;
+  // Rows of unknown length are taken for long ones.
+  const int64_t along = stage.extents[stage.loopNumber(plan.rows)];
+  if (plan.outerRows.empty() || ShapedType::isDynamic(along)) {
+    plan.outerRows.clear();
+    return;
+  }
+  const int64_t tiles = llvm::divideCeil(along, plan.rowTile);
+  const int64_t outer = stage.extents[stage.loopNumber(plan.outerRows)];
+  plan.outerTile = std::max<int64_t>(1, mostTiles / tiles);
+  if (!ShapedType::isDynamic(outer)) // in equal parts
+    plan.outerTile =
+        llvm::divideCeil(outer, llvm::divideCeil(outer, std::min(outer, plan.outerTile)));
+  if (plan.outerTile == 1) {
+    plan.outerRows.clear();
+    return;
+  }
+  plan.block.rowTiles = std::min(plan.block.rowTiles, tiles);
 }
 
 } // namespace tessera::scheduling

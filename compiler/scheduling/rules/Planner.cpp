@@ -420,6 +420,11 @@ void Planner::unify(MutableArrayRef<ReducerPlan> plans) {
     plan.lanes = main->lanes;
     plan.block = main->block;
     plan.blocked &= main->blocked;
+    plan.outerTile = main->outerTile;
+    plan.outerRows.clear();
+    for (auto [dim, host] : llvm::zip_equal(plan.dims, plan.hostLoops))
+      if (!main->outerRows.empty() && host == hostLoop(*main, main->outerRows))
+        plan.outerRows = dim;
   }
   // Either all of one output are kept in cache blocks, or none.
   for (ReducerPlan &plan : plans)
