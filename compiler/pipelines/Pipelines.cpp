@@ -38,6 +38,8 @@ void tessera::addGraphPasses(mlir::OpPassManager &passes) {
   passes.addPass(mlir::createLoopInvariantCodeMotionPass());
   passes.addPass(mlir::createCSEPass());
   passes.addPass(transforms::createGraphUseBounds());
+  // Behind all that looks for the readers of a concatenation.
+  passes.addPass(transforms::createGraphNestConcats());
 }
 
 void tessera::addStreamPasses(mlir::OpPassManager &passes, bool forGpu, bool explain) {

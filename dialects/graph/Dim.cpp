@@ -20,21 +20,33 @@ using llvm::SubOverflow;
 
 namespace tessera::graph {
 
-/// The one place that makes DimAttrs.
+/// Expressions with more monomials, or more parts in all (written out: what occurs twice counts
+/// twice), are refused: they come from hostile files, not from models. So whatever recurses into
+/// expressions is bounded in depth and in time.
+static constexpr size_t kMaxMonomials = 512;
+static constexpr int kMaxParts = 4096;
+
+static bool countParts(ArrayRef<DimAttr> dims, int &left) {
+  for (DimAttr dim : dims)
+    if (--left < 0 || !countParts(dim.getOperands(), left))
+      return false;
+  return true;
+}
+
+/// The one place that makes DimAttrs. Null for expressions that are too large.
 class DimBuilder {
 public:
   static DimAttr make(MLIRContext *context, DimKind kind, int64_t value, StringRef symbol,
                       ArrayRef<DimAttr> operands) {
-    return DimAttr::getRaw(context, kind, value, symbol, operands);
+    int left = kMaxParts;
+    return countParts(operands, left) ? DimAttr::getRaw(context, kind, value, symbol, operands)
+                                      : DimAttr();
   }
 };
 
 } // namespace tessera::graph
 
 using namespace tessera::graph;
-
-/// Expressions of more monomials are refused: they come from hostile text, not from models.
-static constexpr size_t kMaxMonomials = 512;
 
 //===----------------------------------------------------------------------===//
 // Order
@@ -138,6 +150,8 @@ static DimExpr fromPolynomial(MLIRContext *context, const Polynomial &p) {
       terms.push_back(m.atoms.front());
     else
       terms.push_back(DimBuilder::make(context, DimKind::Product, m.coefficient, "", m.atoms));
+    if (!terms.back())
+      return {};
   }
   if (terms.size() == 1 && p.constant == 0)
     return terms.front();

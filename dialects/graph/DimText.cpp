@@ -147,7 +147,8 @@ private:
   }
   DimExpr check(llvm::SMLoc loc, DimExpr result) {
     if (!result)
-      parser.emitError(loc, "extent expression overflows 64 bits or divides by a constant that is "
+      parser.emitError(loc, "extent expression overflows 64 bits, has too many terms, or divides "
+                            "by a constant that is "
                             "not positive");
     return result;
   }

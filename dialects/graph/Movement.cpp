@@ -203,7 +203,8 @@ LogicalResult ConcatOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
     sum = sum + type.getDim(axis);
   }
   if (!sum)
-    return emitOptionalError(loc, "the extent of the result overflows 64 bits");
+    return emitOptionalError(loc,
+                             "the extent of the result overflows 64 bits or has too many terms");
   dims[axis] = sum;
   inferred.push_back(first.withDims(dims));
   return success();

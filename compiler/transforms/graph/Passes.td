@@ -116,6 +116,23 @@ def GraphSplitConcats : Pass<"graph-split-concats", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numSplit", "split", "Concatenations that are gone">];
 }
 
+def GraphNestConcats : Pass<"graph-nest-concats", "::mlir::ModuleOp"> {
+  let summary = "Makes trees of concatenations of many tensors";
+  let description = [{
+    ```mlir
+    %y = graph.concat %x0, %x1, ..., %x99 axis = 0 : ...
+    // =>
+    %a = graph.concat %x0, ..., %x31 axis = 0 : ...
+    %b = graph.concat %x32, ..., %x63 axis = 0 : ...
+    %c = graph.concat %x64, ..., %x95 axis = 0 : ...
+    %d = graph.concat %x96, ..., %x99 axis = 0 : ...
+    %y = graph.concat %a, %b, %c, %d axis = 0 : ...
+    ```
+    The size of a kernel, and what compiling it takes, are bounded so.
+  }];
+  let statistics = [Statistic<"numNested", "nested", "Concatenations that became trees">];
+}
+
 def GraphChannelsLast : Pass<"graph-channels-last", "::mlir::ModuleOp"> {
   let summary = "Gives convolutions channels-last operands where that pays";
   let description = [{

@@ -43,7 +43,7 @@ graph.func private @f(!graph.tensor<[2], !graph.block<"q9">>)
 
 // -----
 
-// expected-error@+1 {{extent expression overflows 64 bits or divides by a constant that is not positive}}
+// expected-error@+1 {{extent expression overflows 64 bits, has too many terms, or divides by a constant that is not positive}}
 graph.func private @f(!graph.tensor<[floordiv(N, 0)], f32>)
 
 // -----

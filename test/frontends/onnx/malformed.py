@@ -34,29 +34,48 @@ def tensor(name, dims, raw, kind=FLOAT):
     return result
 
 
+def header(number, size):
+    """What stands in front of the content of a length-delimited field."""
+    prefix = bytes([number << 3 & 127 | 2]) if number < 16 else bytes([(number << 3 | 2) & 127 | 128, number >> 4])
+    while size > 127:
+        prefix, size = prefix + bytes([size & 127 | 128]), size >> 7
+    return prefix + bytes([size])
+
+
 def field(number, content):
     """A length-delimited field of a message."""
     content = content.encode() if isinstance(content, str) else content
-    size, prefix = len(content), bytes([number << 3 & 127 | 2]) if number < 16 else bytes([(number << 3 | 2) & 127 | 128, number >> 4])
-    while size > 127:
-        prefix, size = prefix + bytes([size & 127 | 128]), size >> 7
-    return prefix + bytes([size]) + content
+    return header(number, len(content)) + content
 
 
 def nested(depth):
-    """Ifs within Ifs, as bytes: the onnx package refuses to make them so deep."""
-    output = lambda name: value(name, None).SerializeToString()
+    """Ifs within Ifs, as bytes: the onnx package refuses to make them so deep. From inside out, what stands in front of a body and
+    behind it is kept apart, so that this takes no time of a square."""
+    output = lambda name: field(12, value(name, None).SerializeToString())
     one = lambda name: field(1, relu("x", name, name).SerializeToString())
-    nodes, last = one("leaf"), "leaf"
+    before, behind, size, last = [], [], 0, "leaf"
+
+    def wrap(front, back, number=None):
+        nonlocal size
+        before.append(front)
+        behind.append(back)
+        size += len(front) + len(back)
+        if number:
+            before.append(header(number, size))
+            size += len(before[-1])
+
+    wrap(one("leaf"), b"")
+    kind = b"\xa0\x01\x05"
     for i in range(depth):
-        branch = lambda body, out: b"\xa0\x01\x05" + field(6, body + field(2, "g") + field(12, output(out)))
         call = field(1, "c") + field(2, f"v{i}") + field(3, f"if{i}") + field(4, "If")
-        call += field(5, field(1, "then_branch") + branch(nodes, last))
-        call += field(5, field(1, "else_branch") + branch(one(f"o{i}"), f"o{i}"))
-        nodes, last = field(1, call), f"v{i}"
+        otherwise = field(1, "else_branch") + kind + field(6, one(f"o{i}") + field(2, "g") + output(f"o{i}"))
+        wrap(b"", field(2, "g") + output(last), 6)
+        wrap(field(1, "then_branch") + kind, b"", 5)
+        wrap(call, field(5, otherwise), 1)
+        last = f"v{i}"
     inputs = field(11, value("x").SerializeToString()) + field(11, value("c", [], TensorProto.BOOL).SerializeToString())
-    graph = nodes + field(2, "g") + inputs + field(12, output(last))
-    return b"\x08\x0a" + field(7, graph) + field(8, helper.make_opsetid("", 18).SerializeToString())
+    wrap(b"", field(2, "g") + inputs + output(last), 7)
+    return b"\x08\x0a" + b"".join(reversed(before)) + b"".join(behind) + field(8, helper.make_opsetid("", 18).SerializeToString())
 
 
 def changed(change, made=None):
