@@ -13,6 +13,9 @@
 
 void tessera::addGraphPasses(mlir::OpPassManager &passes) {
   passes.addPass(transforms::createGraphInlineCalls());
+  // Before anything is rewritten that it has rules for; behind it gradients are ops like all
+  // others.
+  passes.addPass(transforms::createGraphExpandGradients());
   // Transposed convolutions are ordinary ones for all that follows.
   passes.addPass(transforms::createGraphSplitTransposedConv());
   // Before quantize and dequantize become the ops that they stand for.

@@ -1,5 +1,6 @@
 //===- Dialect.cpp - What the dialect is made of --------------------------------===//
 
+#include "dialects/graph/Gradient.h"
 #include "dialects/graph/Graph.h"
 #include "dialects/graph/WeightStore.h"
 
@@ -27,6 +28,8 @@ void GraphDialect::initialize() {
   registerShapeOps();
   registerStreamOps();
   registerCompositeOps();
+  // Few files see this one.
+  addOperations<GradientOp>();
 }
 
 Operation *GraphDialect::materializeConstant(OpBuilder &builder, Attribute value, Type type,

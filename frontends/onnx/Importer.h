@@ -190,6 +190,8 @@ public:
   /// for the message when it is no extent.
   DimAttr bindDim(Node &node, Value scalar, llvm::StringRef what,
                   std::optional<int64_t> highest = std::nullopt);
+  /// What a name of the model stands for here; null when it is defined nowhere before.
+  Value lookup(llvm::StringRef name) const { return values.lookup(name); }
   /// How often the context has drawn random numbers (ui32 scalar); it has drawn once more then.
   Value drawCount(mlir::OpBuilder &builder, mlir::Location loc);
   /// Elements of lists that became symbols.

@@ -1,11 +1,16 @@
-//===- OpsTraining.cpp - Steps of optimizers --------------------------------------------------===//
+//===- OpsTraining.cpp - Steps of optimizers, and gradients -----------------------------------===//
 //
-// Inputs are the rate, how many steps came before, then all parameters, all gradients, and the
-// states of all; outputs are the parameters, then the states.
+// Of optimizers: inputs are the rate, how many steps came before, then all parameters, all
+// gradients, and the states of all; outputs are the parameters, then the states.
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/graph/Gradient.h"
 #include "frontends/onnx/Importer.h"
+#include "frontends/onnx/Structures.h"
+
+#include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -118,10 +123,115 @@ static LogicalResult importMomentum(Node &node) {
   });
 }
 
+//===----------------------------------------------------------------------===//
+// Gradient
+//===----------------------------------------------------------------------===//
+
+/// The values that an op and its regions take from outside of it.
+static SmallVector<Value> usedBy(Operation *op) {
+  SmallVector<Value> used;
+  op->walk([&](Operation *inner) {
+    for (Value operand : inner->getOperands())
+      if (!op->isAncestor(operand.getParentRegion()->getParentOp()))
+        used.push_back(operand);
+  });
+  return used;
+}
+
+/// The ops between the roots and a value, each behind those that it uses: all that changes when a
+/// root does. A list instead of recursion: the model chooses the depth.
+static SmallVector<Operation *> opsBetween(const llvm::SetVector<Value> &roots, Value to) {
+  SmallVector<Operation *> order, result;
+  llvm::DenseSet<Operation *> seen;
+  SmallVector<std::pair<Operation *, bool>> todo;
+  auto visit = [&](Value value) {
+    Operation *op = roots.contains(value) ? nullptr : value.getDefiningOp();
+    if (op && !seen.contains(op))
+      todo.push_back({op, false});
+  };
+  visit(to);
+  while (!todo.empty()) {
+    auto [op, isDone] = todo.pop_back_val();
+    if (isDone) {
+      order.push_back(op);
+    } else if (seen.insert(op).second) {
+      todo.push_back({op, true});
+      llvm::for_each(usedBy(op), visit);
+    }
+  }
+  llvm::DenseSet<Value> depends(roots.begin(), roots.end());
+  for (Operation *op : order)
+    if (llvm::any_of(usedBy(op), [&](Value value) { return depends.contains(value); })) {
+      result.push_back(op);
+      depends.insert(op->result_begin(), op->result_end());
+    }
+  return result;
+}
+
+/// "y" is a function of the tensors that "xs" and "zs" name; the inputs say where its derivatives
+/// by "xs" are wanted. What lies between is copied into the region of a graph.gradient.
+static LogicalResult importGradient(Node &node) {
+  auto xs = node.getStrings("xs"), zs = node.getStrings("zs");
+  std::string yName = node.getString("y", "");
+  if (!xs || xs->empty())
+    return node.error("has no attribute xs: the tensors to differentiate by");
+  const size_t count = xs->size() + (zs ? zs->size() : 0);
+  if (node.inputCount() != count || failed(node.needInputs(count)))
+    return node.error("has " + Twine(node.inputCount()) + " inputs, its attributes name " +
+                      Twine(count) + " tensors (xs, zs)");
+  auto named = [&](StringRef name) -> FailureOr<Value> {
+    Value value = node.importer.lookup(name);
+    if (!value || isStructure(value))
+      return node.error("names " + quoted(name) + ", which is no tensor that is defined before it");
+    return value;
+  };
+  FailureOr<Value> y = named(yName);
+  if (failed(y))
+    return failure();
+  llvm::SetVector<Value> roots;
+  SmallVector<Value> inits;
+  IRMapping mapping;
+  for (size_t i = 0; i < count; ++i) {
+    const bool isX = i < xs->size();
+    const std::string &name = isX ? (*xs)[i] : (*zs)[i - xs->size()];
+    FailureOr<Value> value = named(name);
+    if (failed(value))
+      return failure();
+    if (value->getType() != node.type(i))
+      return node.error("takes as input " + Twine(i) + " a tensor of another type than " +
+                        quoted(name) + " has");
+    if (isX && !llvm::isa<FloatType>(node.type(i).getElementType()))
+      return node.error("differentiates by " + quoted(name) + ", which is no tensor of floats");
+    if (!roots.insert(*value))
+      return node.error("names " + quoted(name) + " twice (xs, zs)");
+    if (isX)
+      inits.push_back(node.input(i));
+    else
+      mapping.map(*value, node.input(i));
+  }
+  if (!llvm::isa<FloatType>(graph::getTensorType(*y).getElementType()))
+    return node.error("differentiates " + quoted(yName) + ", which is no tensor of floats");
+  OpBuilder &builder = node.getBuilder();
+  SmallVector<Type> types = {y->getType()};
+  llvm::append_range(types, ValueRange(inits).getTypes());
+  auto gradient = graph::GradientOp::create(builder, node.getLoc(), types, inits);
+  Block &body = gradient.getBody().emplaceBlock();
+  for (auto [i, init] : llvm::enumerate(inits))
+    mapping.map(node.importer.lookup((*xs)[i]), body.addArgument(init.getType(), node.getLoc()));
+  OpBuilder inside = OpBuilder::atBlockBegin(&body);
+  for (Operation *op : opsBetween(roots, *y))
+    inside.clone(*op, mapping);
+  graph::YieldOp::create(inside, node.getLoc(), mapping.lookupOrDefault(*y));
+  for (Value result : llvm::drop_begin(gradient.getResults()))
+    node.setOutput(result);
+  return success();
+}
+
 ArrayRef<Operator> tessera::onnx::trainingOperators() {
   static const Operator table[] = {
       {"Adagrad", 1, importAdagrad},
       {"Adam", 1, importAdam},
+      {"Gradient", 1, importGradient},
       {"Momentum", 1, importMomentum},
   };
   return table;

@@ -1,5 +1,8 @@
 //===- Control.cpp - Branches and loops -----------------------------------===//
 #include "compiler/reference/graph/Rules.h"
+#include "dialects/graph/Gradient.h"
+
+#include "mlir/IR/IRMapping.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -41,6 +44,25 @@ static Tensors evaluateCall(graph::CallOp op, Operands operands, Evaluation &eva
   return results;
 }
 
+/// A gradient means the ops that it expands to.
+static Tensors evaluateGradient(graph::GradientOp op, Operands operands, Evaluation &evaluation) {
+  Region region;
+  Block &block = region.emplaceBlock();
+  IRMapping mapping;
+  for (Value operand : op.getOperands())
+    mapping.map(operand, block.addArgument(operand.getType(), operand.getLoc()));
+  OpBuilder builder(op.getContext());
+  builder.setInsertionPointToStart(&block);
+  auto copy = llvm::cast<graph::GradientOp>(builder.clone(*op, mapping));
+  std::string why;
+  FailureOr<SmallVector<Value>> results = graph::expandGradient(copy, builder, why);
+  if (failed(results))
+    return evaluation.fail(why);
+  copy.erase();
+  graph::YieldOp::create(builder, op.getLoc(), *results);
+  return evaluation.run(region, operands);
+}
+
 void reference::attachControl(MLIRContext &context) {
-  attach<evaluateCall, evaluateIf, evaluateWhile>(context);
+  attach<evaluateCall, evaluateGradient, evaluateIf, evaluateWhile>(context);
 }

@@ -7,6 +7,23 @@ def GraphDecompose : Pass<"graph-decompose", "::mlir::ModuleOp"> {
   let summary = "Replaces composites by the ops they stand for";
 }
 
+def GraphExpandGradients : Pass<"graph-expand-gradients", "::mlir::ModuleOp"> {
+  let summary = "Replaces gradients by the ops that compute them, from the result back to the operands";
+  let description = [{
+    ```mlir
+    %y, %dx = graph.gradient (%a = %x) : !graph.tensor<[N], f32> -> !graph.tensor<[N], f32> {
+      %s = graph.sin %a : !graph.tensor<[N], f32>
+      graph.yield %s : !graph.tensor<[N], f32>
+    }
+    // =>
+    %y = graph.sin %x : !graph.tensor<[N], f32>
+    %c = graph.cos %x : !graph.tensor<[N], f32>
+    %dx = graph.mul %ones, %c : !graph.tensor<[N], f32>
+    ```
+    An op without a rule for derivatives between the operands and the result is an error that names it.
+  }];
+}
+
 def GraphWidenElements : Pass<"graph-widen-elements", "::mlir::ModuleOp"> {
   let summary = "Computes with floats of 8 bits and integers of fewer than 8 in wider types";
   let description = [{

@@ -150,3 +150,17 @@ graph.func @layouts(%x: !graph.tensor<[2, 5, 5, 4], f32>, %w: !graph.tensor<[4, 
   %2 = graph.conv_transpose %1, %w, strides = [1, 1], dilations = [1, 1], lo = [0, 0], hi = [0, 0], output_padding = [0, 0], layout = "NHWC,IOHW->NHWC" : (!graph.tensor<[2, 5, 5, 4], f32>, !graph.tensor<[4, 4, 1, 1], f32>) -> !graph.tensor<[2, 5, 5, 4], f32>
   graph.return %2 : !graph.tensor<[2, 5, 5, 4], f32>
 }
+
+// CHECK-LABEL: graph.func @gradient
+graph.func @gradient(%x: !graph.tensor<[N], f32>, %w: !graph.tensor<[], f64>) -> !graph.tensor<[N], f32> {
+  // CHECK: graph.gradient (%{{.*}} = %arg0, %{{.*}} = %arg1) : !graph.tensor<[N], f32>, !graph.tensor<[], f64> -> !graph.tensor<[N], f32> {
+  %y, %dx, %dw = graph.gradient (%a = %x, %b = %w) : !graph.tensor<[N], f32>, !graph.tensor<[], f64> -> !graph.tensor<[N], f32> {
+    // CHECK: graph.yield
+    graph.yield %a : !graph.tensor<[N], f32>
+  }
+  // CHECK: graph.gradient () : -> !graph.tensor<[N], f32> {
+  %z = graph.gradient () : -> !graph.tensor<[N], f32> {
+    graph.yield %dx : !graph.tensor<[N], f32>
+  }
+  graph.return %z : !graph.tensor<[N], f32>
+}
