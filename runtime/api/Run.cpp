@@ -272,8 +272,8 @@ tessera_code tessera_run(tessera_context *context, uint32_t function,
   return deliver(unwrap(context)->run(function, given.timeout, given.stream), error);
 }
 
-tessera_code tessera_get_output(tessera_context *context, uint32_t function, uint32_t output,
-                                tessera_tensor *tensor, tessera_error **error) {
+static tessera_code getOutput(tessera_context *context, uint32_t function, uint32_t output,
+                              tessera_tensor *tensor, uint64_t *taken, tessera_error **error) {
   if (!context)
     return deliver(isNull("context"), error);
   const Function *f = functionOf(context, function);
@@ -282,7 +282,9 @@ tessera_code tessera_get_output(tessera_context *context, uint32_t function, uin
   if (!tensor)
     return deliver(isNull("tensor").at("output '%s'", f->outputs[output].name), error);
   TensorView view;
-  if (Status status = unwrap(context)->getOutput(function, output, view); !status.ok())
+  Status status = taken ? unwrap(context)->takeOutput(function, output, view, *taken)
+                        : unwrap(context)->getOutput(function, output, view);
+  if (!status.ok())
     return deliver(std::move(status), error);
   *tensor = {};
   tensor->data = view.data;
@@ -293,6 +295,19 @@ tessera_code tessera_get_output(tessera_context *context, uint32_t function, uin
     tensor->strides[d] = view.strides[d];
   }
   return TESSERA_OK;
+}
+
+tessera_code tessera_get_output(tessera_context *context, uint32_t function, uint32_t output,
+                                tessera_tensor *tensor, tessera_error **error) {
+  return getOutput(context, function, output, tensor, nullptr, error);
+}
+
+tessera_code tessera_take_output(tessera_context *context, uint32_t function, uint32_t output,
+                                 tessera_tensor *tensor, uint64_t *bytes, tessera_error **error) {
+  if (!bytes)
+    return deliver(isNull("bytes"), error);
+  *bytes = 0;
+  return getOutput(context, function, output, tensor, bytes, error);
 }
 
 void tessera_cancel(tessera_context *context) {

@@ -41,7 +41,7 @@ extern "C" {
 #endif
 
 /* Raised when something here is added; nothing is ever removed or changed. */
-#define TESSERA_API_VERSION 3
+#define TESSERA_API_VERSION 4
 #define TESSERA_MAX_RANK 16
 
 typedef struct tessera_module tessera_module;
@@ -292,6 +292,14 @@ TESSERA_API tessera_code tessera_run(tessera_context *context, uint32_t function
 TESSERA_API tessera_code tessera_get_output(tessera_context *context, uint32_t function,
                                             uint32_t output, tessera_tensor *tensor,
                                             tessera_error **error);
+/* Since version 4. As tessera_get_output, and hands over memory of the host that the context owns:
+ * `bytes` says how much, which the caller gives back to the context's allocator (size `bytes`,
+ * alignment 64; free() where the allocator is the default one). The next run takes new memory. With
+ * 0 bytes it stays where it is, as after tessera_get_output: the caller's own memory, a device's,
+ * no elements, or memory of which the tensor needs only a part. */
+TESSERA_API tessera_code tessera_take_output(tessera_context *context, uint32_t function,
+                                             uint32_t output, tessera_tensor *tensor,
+                                             uint64_t *bytes, tessera_error **error);
 /* Ends the run in progress, or the next one when there is none, with TESSERA_CANCELLED. From any
  * thread, also from a signal handler. */
 TESSERA_API void tessera_cancel(tessera_context *context);

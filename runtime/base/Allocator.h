@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <type_traits>
+#include <utility>
 
 namespace tessera::rt {
 
@@ -40,6 +41,11 @@ public:
 
   Status reserve(size_t bytes);
   void reset();
+  // Its memory is the caller's from now on, who knows how it was asked for.
+  void *release() {
+    bytes = 0;
+    return std::exchange(memory, nullptr);
+  }
   uint8_t *data() const { return memory; }
   size_t size() const { return bytes; }
 

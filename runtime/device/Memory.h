@@ -134,6 +134,8 @@ public:
     bytes = 0;
     local.reset();
   }
+  // Of the host's memory; null when it is a device's.
+  Block *host() { return remote ? nullptr : &local; }
   uint8_t *data() const { return remote ? memory : local.data(); }
   uint64_t size() const { return remote ? bytes : local.size(); }
 

@@ -54,6 +54,8 @@ public:
   // on the device ends when everything is in the queue.
   Status run(uint32_t function, uint64_t timeout, void *queue = nullptr);
   Status getOutput(uint32_t function, uint32_t output, TensorView &tensor);
+  // `bytes`: of the allocator's memory that is the caller's now; 0 when it stays the context's.
+  Status takeOutput(uint32_t function, uint32_t output, TensorView &tensor, uint64_t &bytes);
   void cancel() { cancelled = 1; }
 
   // All bytes of the variable.

@@ -144,6 +144,9 @@ Status Context::getOutput(uint32_t function, uint32_t output, TensorView &tensor
       continue;
     const KernelBuffer &bound = state.bound[i].buffer;
     tensor.data = bound.host;
+    if (!bound.host && state.bound[i].elements)
+      return Status::error(Code::InvalidArgument, "the memory of output '%s' was taken",
+                           f.outputs[output].name);
     if (memory.isRemote() && !state.staysOnDevice[output])
       tensor.data =
           state.isGiven[output] ? state.outputs[output].data : state.outputCopies[output].data();
@@ -156,6 +159,33 @@ Status Context::getOutput(uint32_t function, uint32_t output, TensorView &tensor
     return {};
   }
   return Status::error(Code::Internal, "output '%s' has no buffer", f.outputs[output].name);
+}
+
+Status Context::takeOutput(uint32_t function, uint32_t output, TensorView &tensor,
+                           uint64_t &bytes) {
+  bytes = 0;
+  TESSERA_TRY(getOutput(function, output, tensor));
+  Occupied occupied(*this);
+  TESSERA_TRY(occupied.status());
+  FunctionState &state = functions[function];
+  if (state.isGiven[output] || state.staysOnDevice[output])
+    return {};
+  Block *block = memory.isRemote() ? &state.outputCopies[output] : state.owned[output].host();
+  uint64_t needed = info(tensor.type).bytes;
+  for (uint32_t d = 0; d < tensor.rank; ++d)
+    needed *= uint64_t(tensor.dims[d]);
+  // What an earlier run needed may be much more: it stays here.
+  constexpr uint64_t kWaste = 4096;
+  if (!needed || block->data() != tensor.data || block->size() > needed + needed / 4 + kWaste)
+    return {};
+  bytes = block->size();
+  heldBytes -= bytes;
+  block->release();
+  const Function &f = module.variant().functions[function];
+  for (size_t i = 0; i < f.buffers.size; ++i)
+    if (f.buffers[i].kind == BufferKind::Output && f.buffers[i].source == output)
+      state.bound[i].buffer.host = nullptr;
+  return {};
 }
 
 // Symbols get their values; the first input that has one alone says it, the others must agree.

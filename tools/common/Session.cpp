@@ -10,10 +10,12 @@ std::string take(tessera_error *error) {
   return text;
 }
 
-std::string makeContext(tessera_module *module, uint32_t threads, ContextPointer &context) {
+std::string makeContext(tessera_module *module, uint32_t threads, ContextPointer &context,
+                        const tessera_allocator *allocator) {
   tessera_context_options options{};
   options.size = sizeof(options);
   options.threads = threads;
+  options.allocator = allocator;
   tessera_context *made = nullptr;
   tessera_error *error = nullptr;
   if (tessera_context_create(module, &options, &made, &error))

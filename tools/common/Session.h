@@ -39,7 +39,8 @@ bool isModule(const std::string &path);
 [[nodiscard]] std::string openModule(const std::string &path, const OpenOptions &options,
                                      ModulePointer &module);
 [[nodiscard]] std::string makeContext(tessera_module *module, uint32_t threads,
-                                      ContextPointer &context);
+                                      ContextPointer &context,
+                                      const tessera_allocator *allocator = nullptr);
 
 // The message of a compilation that failed, with its code; "" if it did not.
 std::string compileMessage(const CompilerLibrary &compiler, const tessera_compilation *compilation);

@@ -2,8 +2,8 @@
 
 #include "tools/common/Session.h"
 
-#include <cstdlib>
 #include <new>
+#include <utility>
 
 namespace tessera::python {
 
@@ -143,7 +143,10 @@ tessera_tensor writableViewOf(nb::handle object, const tessera_tensor_info &info
   return view(object, info, what, array);
 }
 
-OwnedArray::~OwnedArray() { std::free(tensor.data); }
+OwnedArray::~OwnedArray() {
+  if (tensor.data)
+    pool->give(tensor.data, held);
+}
 
 uint64_t OwnedArray::bytes() const {
   uint64_t count = tessera_type_bytes(tensor.type);
@@ -153,21 +156,36 @@ uint64_t OwnedArray::bytes() const {
 }
 
 void OwnedArray::allocate(tessera_type type, uint32_t rank, const int64_t *dims) {
-  std::free(tensor.data);
-  tessera_tensor_init(&tensor, type, rank, dims, nullptr);
-  constexpr uint64_t kAlignment = 64;
-  tensor.data = std::aligned_alloc(kAlignment, (bytes() / kAlignment + 1) * kAlignment);
+  tessera_tensor made;
+  tessera_tensor_init(&made, type, rank, dims, nullptr);
+  std::swap(tensor, made);
+  const size_t wanted = bytes();
+  tensor.data = pool->take(wanted, 64);
   if (!tensor.data)
     throw std::bad_alloc();
+  held = wanted;
+}
+
+void OwnedArray::adopt(const tessera_tensor &dense, uint64_t bytes) {
+  tensor = dense;
+  held = bytes;
 }
 
 nb::object OwnedArray::release() {
+  struct Owner {
+    std::shared_ptr<MemoryPool> pool;
+    void *memory;
+    size_t bytes;
+  };
   size_t shape[TESSERA_MAX_RANK];
   for (uint32_t d = 0; d < tensor.rank; ++d)
     shape[d] = size_t(tensor.dims[d]);
-  void *memory = tensor.data;
-  nb::capsule owner(memory, [](void *data) noexcept { std::free(data); });
-  tensor.data = nullptr;
+  auto *owned = new Owner{pool, tensor.data, held};
+  nb::capsule owner(owned, [](void *data) noexcept {
+    const std::unique_ptr<Owner> last(static_cast<Owner *>(data));
+    last->pool->give(last->memory, last->bytes);
+  });
+  void *memory = std::exchange(tensor.data, nullptr);
   nb::ndarray<nb::numpy> array(memory, tensor.rank, shape, owner, nullptr, numpyType(tensor.type));
   return array.cast();
 }

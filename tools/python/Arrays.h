@@ -2,8 +2,9 @@
 #ifndef TESSERA_TOOLS_PYTHON_ARRAYS_H
 #define TESSERA_TOOLS_PYTHON_ARRAYS_H
 
-#include "runtime/api/tessera.h"
+#include "tools/python/MemoryPool.h"
 
+#include <memory>
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
@@ -30,19 +31,28 @@ tessera_tensor viewOf(nb::handle object, const tessera_tensor_info &info, const 
 tessera_tensor writableViewOf(nb::handle object, const tessera_tensor_info &info,
                               const std::string &what, WritableArray &array);
 
-// Memory for a dense tensor, 64-byte aligned, that becomes a NumPy array.
+// A dense tensor in memory of a pool, 64-byte aligned, that becomes a NumPy array.
 class OwnedArray {
 public:
-  OwnedArray() = default;
+  explicit OwnedArray(std::shared_ptr<MemoryPool> pool) : pool(std::move(pool)) {}
   OwnedArray(const OwnedArray &) = delete;
-  OwnedArray(OwnedArray &&from) noexcept : tensor(from.tensor) { from.tensor.data = nullptr; }
+  OwnedArray(OwnedArray &&from) noexcept
+      : tensor(from.tensor), pool(std::move(from.pool)), held(from.held) {
+    from.tensor.data = nullptr;
+  }
   ~OwnedArray();
 
   void allocate(tessera_type type, uint32_t rank, const int64_t *dims); // throws std::bad_alloc
+  // `bytes` that the pool has given already.
+  void adopt(const tessera_tensor &dense, uint64_t bytes);
   uint64_t bytes() const;
   nb::object release(); // to NumPy
 
   tessera_tensor tensor{};
+
+private:
+  std::shared_ptr<MemoryPool> pool;
+  size_t held = 0; // that were asked of the pool
 };
 
 // What Python's str() says of an object.

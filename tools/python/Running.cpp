@@ -80,7 +80,8 @@ void LoadedModule::save(const std::string &to) const {
 }
 
 RunContext::RunContext(ModuleRef loaded, uint32_t threads) : module(std::move(loaded)) {
-  if (std::string problem = tools::makeContext(module->module.get(), threads, context);
+  const tessera_allocator allocator = memory->allocator();
+  if (std::string problem = tools::makeContext(module->module.get(), threads, context, &allocator);
       !problem.empty())
     throw Failure{"OUT_OF_MEMORY", problem};
 }
@@ -120,14 +121,25 @@ uint64_t nanoseconds(nb::handle timeout) {
   return uint64_t(seconds * 1e9) + 1;
 }
 
-bool isFixed(const tessera_tensor_info &info) {
-  for (uint32_t d = 0; d < info.rank; ++d)
-    if (info.dims[d].extent < 0)
-      return false;
-  return true;
-}
-
 } // namespace
+
+// Memory that the context does not hand over is copied.
+tessera_code RunContext::takeResult(uint32_t function, uint32_t output, OwnedArray &result,
+                                    tessera_error **error) {
+  tessera_tensor tensor;
+  uint64_t bytes;
+  if (const tessera_code code =
+          tessera_take_output(context.get(), function, output, &tensor, &bytes, error))
+    return code;
+  if (bytes) {
+    result.adopt(tensor, bytes);
+    return TESSERA_OK;
+  }
+  result.allocate(tensor.type, tensor.rank, tensor.dims);
+  if (const uint64_t size = result.bytes())
+    std::memcpy(result.tensor.data, tensor.data, size);
+  return TESSERA_OK;
+}
 
 nb::dict RunContext::run(nb::handle inputs, nb::handle outputs, nb::handle functionName,
                          nb::handle timeout) {
@@ -156,51 +168,39 @@ nb::dict RunContext::run(nb::handle inputs, nb::handle outputs, nb::handle funct
     if (tessera_set_input(context.get(), function, i, &tensor, &error))
       fail(error);
   }
-  // Outputs whose extents are known are written where they will stay; others are copied after the
-  // run.
   std::vector<WritableArray> heldTargets(targets.size());
-  std::vector<OwnedArray> results(targets.size());
   for (uint32_t i = 0; i < targets.size(); ++i) {
+    if (!targets[i].is_valid())
+      continue;
     const tessera_tensor_info info = tools::outputInfo(m, function, i);
-    const tessera_tensor *place = nullptr;
-    tessera_tensor tensor;
-    if (targets[i].is_valid()) {
-      tensor = writableViewOf(targets[i], info, "output '" + outputNames[i] + "'", heldTargets[i]);
-      place = &tensor;
-    } else if (isFixed(info)) {
-      int64_t dims[TESSERA_MAX_RANK];
-      for (uint32_t d = 0; d < info.rank; ++d)
-        dims[d] = info.dims[d].extent;
-      results[i].allocate(info.type, info.rank, dims);
-      place = &results[i].tensor;
-    }
-    if (tessera_set_output(context.get(), function, i, place, &error))
+    const tessera_tensor place =
+        writableViewOf(targets[i], info, "output '" + outputNames[i] + "'", heldTargets[i]);
+    if (tessera_set_output(context.get(), function, i, &place, &error))
       fail(error);
   }
   tessera_run_options options{};
   options.size = sizeof(options);
   options.timeout = nanoseconds(timeout);
+  std::vector<OwnedArray> results;
+  for (size_t i = 0; i < targets.size(); ++i)
+    results.emplace_back(memory);
   tessera_code code;
   {
     nb::gil_scoped_release released;
     code = tessera_run(context.get(), function, &options, &error);
-    for (uint32_t i = 0; i < results.size() && !code; ++i) {
-      tessera_tensor tensor;
-      if (results[i].tensor.data || targets[i].is_valid())
-        continue;
-      code = tessera_get_output(context.get(), function, i, &tensor, &error);
-      if (code)
-        break;
-      results[i].allocate(tensor.type, tensor.rank, tensor.dims);
-      if (const uint64_t bytes = results[i].bytes())
-        std::memcpy(results[i].tensor.data, tensor.data, bytes);
-    }
+    for (uint32_t i = 0; i < targets.size() && !code; ++i)
+      if (!targets[i].is_valid())
+        code = takeResult(function, i, results[i], &error);
   }
   // The context must not remember memory that belongs to arrays.
-  for (uint32_t i = 0; i < results.size(); ++i)
+  for (uint32_t i = 0; i < targets.size(); ++i)
     (void)tessera_set_output(context.get(), function, i, nullptr, nullptr);
   if (code)
     fail(error);
+  size_t returned = 0;
+  for (const OwnedArray &result : results)
+    returned += result.bytes();
+  memory->keepAtMost(returned + returned / 4);
   nb::dict dict;
   for (uint32_t i = 0; i < results.size(); ++i)
     dict[outputNames[i].c_str()] = targets[i].is_valid() ? targets[i] : results[i].release();
@@ -227,7 +227,7 @@ nb::object RunContext::read(const std::string &name) {
   int64_t dims[TESSERA_MAX_RANK];
   for (uint32_t d = 0; d < info.rank; ++d)
     dims[d] = info.dims[d].extent;
-  OwnedArray array;
+  OwnedArray array(memory);
   array.allocate(info.type, info.rank, dims);
   tessera_error *error = nullptr;
   if (tessera_read_variable(context.get(), variable, array.tensor.data, array.bytes(), &error))

@@ -48,8 +48,13 @@ public:
   uint32_t findVariable(const std::string &name) const;
 
   const ModuleRef module;
+  const std::shared_ptr<MemoryPool> memory = std::make_shared<MemoryPool>();
   tools::ContextPointer context;
   std::mutex inUse;
+
+private:
+  tessera_code takeResult(uint32_t function, uint32_t output, OwnedArray &result,
+                          tessera_error **error);
 };
 
 // What `Module` is in Python: runs take a free context, or make one. A module with variables has

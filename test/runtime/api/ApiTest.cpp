@@ -2,6 +2,7 @@
 #include "runtime/api/tessera.h"
 #include "test/runtime/Modules.h"
 
+#include <cstdlib>
 #include <cstring>
 
 using namespace tessera::test;
@@ -63,6 +64,41 @@ TEST_F(Api, computes) {
   for (int i = 0; i < 8; ++i)
     EXPECT_EQ(static_cast<float *>(y.data)[i], 2 * data[i]);
   EXPECT_TRUE(tessera_test_header_is_c89());
+}
+
+TEST_F(Api, handsOverTheMemoryOfOutputs) {
+  uint64_t bytes = 7;
+  tessera_tensor y;
+  expectError(tessera_take_output(context, 0, 0, &y, &bytes, &error), TESSERA_INVALID_ARGUMENT,
+              "has not run");
+  EXPECT_EQ(bytes, 0u);
+  expectError(tessera_take_output(context, 0, 0, &y, nullptr, &error), TESSERA_INVALID_ARGUMENT,
+              "bytes");
+  ASSERT_EQ(tessera_set_input(context, 0, 0, &x, &error), 0);
+  ASSERT_EQ(tessera_run(context, 0, nullptr, &error), 0);
+  const uint64_t before = tessera_context_memory(context);
+  ASSERT_EQ(tessera_take_output(context, 0, 0, &y, &bytes, &error), 0);
+  EXPECT_GE(bytes, 8 * sizeof(float));
+  EXPECT_EQ(tessera_context_memory(context), before - bytes);
+  // It is gone, until the next run computes into new memory.
+  tessera_tensor again;
+  expectError(tessera_get_output(context, 0, 0, &again, &error), TESSERA_INVALID_ARGUMENT,
+              "was taken");
+  data[0] = 10;
+  ASSERT_EQ(tessera_run(context, 0, nullptr, &error), 0);
+  ASSERT_EQ(tessera_get_output(context, 0, 0, &again, &error), 0);
+  EXPECT_NE(again.data, y.data);
+  EXPECT_EQ(static_cast<float *>(again.data)[0], 20);
+  EXPECT_EQ(static_cast<float *>(y.data)[0], 2);
+  free(y.data); // The default allocator's.
+  // The caller's own memory is not handed over.
+  alignas(64) float mine[8];
+  tessera_tensor target = tensor(mine, {2, 4});
+  ASSERT_EQ(tessera_set_output(context, 0, 0, &target, &error), 0);
+  ASSERT_EQ(tessera_run(context, 0, nullptr, &error), 0);
+  ASSERT_EQ(tessera_take_output(context, 0, 0, &y, &bytes, &error), 0);
+  EXPECT_EQ(bytes, 0u);
+  EXPECT_EQ(y.data, mine);
 }
 
 TEST_F(Api, wrongTensors) {
