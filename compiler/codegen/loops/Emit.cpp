@@ -171,8 +171,10 @@ emitKernel(kernel::FuncOp kernel, const codegen::CodeTarget &target, llvm::LLVMC
               "no scratch result for it (--kernel-reserve-scratch makes one)";
   bool wide = target.cpu == "x86-64-v4" || target.features.find("+avx512f") != std::string::npos;
   ModuleOp module = *buffers->module;
-  if (failed(emitStageLoops(module, wide ? 64 : 32)))
+  SmallVector<SharedLoop> shared;
+  if (failed(emitStageLoops(module, wide ? 64 : 32, {}, &shared)))
     return kernel.emitOpError() << "has a stage that cannot become loops";
+  outlineSharedLoops(module.lookupSymbol<func::FuncOp>(kernel.getSymName()), shared);
   if (nest) {
     llvm::raw_string_ostream out(*nest);
     module.print(out);

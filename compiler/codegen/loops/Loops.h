@@ -57,11 +57,18 @@ std::optional<unsigned> getScratchResult(kernel::FuncOp kernel);
 struct StageShare {
   mlir::Value first, step;
 };
-/// Turns the stages of a function on buffers into loops, innermost ones of reductions on vectors of
-/// `vectorBytes` (0: on single elements). `share`: what of a stage is computed, null when all.
+/// A loop whose iterations are independent, and whether there is enough to do for several threads.
+struct SharedLoop {
+  mlir::scf::ForOp loop;
+  mlir::Value isLarge;
+};
+/// Turns the stages of a function on buffers into loops on vectors of `vectorBytes` (0: on single
+/// elements). `share`: what of a stage is computed, null when all. `shared` takes the loops whose
+/// iterations threads could share.
 mlir::LogicalResult
 emitStageLoops(mlir::ModuleOp module, unsigned vectorBytes,
-               llvm::function_ref<std::optional<StageShare>(mlir::Operation *)> share = {});
+               llvm::function_ref<std::optional<StageShare>(mlir::Operation *)> share = {},
+               llvm::SmallVectorImpl<SharedLoop> *shared = nullptr);
 
 #define GEN_PASS_DECL
 #define GEN_PASS_REGISTRATION

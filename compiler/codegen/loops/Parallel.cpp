@@ -1,5 +1,6 @@
 //===- Parallel.cpp - Independent iterations as tasks of the runtime ----------------------===//
-// On buffers, an outermost loop marked kernel.parallel becomes
+// On buffers, an outermost loop marked kernel.parallel, and the loop over the blocks of a stage
+// (StageLoops.cpp), which may lie in other loops, becomes
 //
 //   func @task0(%from, %to, captured...) { for %i = %from to %to { body } }
 //   %status = if (it is worth it) { call @parallel_for0(%context, %lo, %hi, captured...) }
@@ -53,7 +54,17 @@ class Outliner {
 public:
   explicit Outliner(func::FuncOp function)
       : function(function), module(function->getParentOfType<ModuleOp>()),
-        b(function.getLoc(), function.getContext()) {}
+        b(function.getLoc(), function.getContext()) {
+    while (module.lookupSymbol(kTask.str() + std::to_string(count)))
+      ++count;
+  }
+
+  void run(ArrayRef<SharedLoop> loops) {
+    for (const SharedLoop &shared : loops)
+      if (shared.loop->getParentOfType<func::FuncOp>() == function &&
+          getConstantIntValue(shared.isLarge) != 0)
+        outline(shared.loop, shared.isLarge);
+  }
 
   void run() {
     SmallVector<scf::ForOp> loops;
@@ -62,15 +73,11 @@ public:
           getConstantIntValue(loop.getStep()) == 1 && fitsTask(loop))
         loops.push_back(loop);
     for (scf::ForOp loop : loops)
-      outline(loop);
-    if (status) {
-      Operation *end = function.getBody().front().getTerminator();
-      end->setOperands(status);
-    }
+      outline(loop, {});
   }
 
 private:
-  void outline(scf::ForOp loop) {
+  void outline(scf::ForOp loop, Value isLarge) {
     llvm::SetVector<Value> above;
     getUsedValuesDefinedAbove(loop.getRegion(), above);
     SmallVector<Value> captured, constants;
@@ -103,10 +110,10 @@ private:
     auto parallel = func::FuncOp::create(b, kParallelFor.str() + number,
                                          b.getFunctionType(types, b.getIndexType()));
     parallel.setPrivate();
-    call(loop, task, parallel, captured);
+    call(loop, task, parallel, captured, isLarge ? isLarge : hasLargeBuffer(loop, captured));
   }
 
-  void call(scf::ForOp loop, func::FuncOp task, func::FuncOp parallel, ArrayRef<Value> captured) {
+  Value hasLargeBuffer(scf::ForOp loop, ArrayRef<Value> captured) {
     b.setInsertionPoint(loop);
     Value zero = arith::ConstantIndexOp::create(b, 0);
     Value most = zero;
@@ -117,8 +124,15 @@ private:
           size = b.createOrFold<arith::MulIOp>(size, b.createOrFold<memref::DimOp>(value, d));
         most = arith::MaxSIOp::create(b, most, size);
       }
-    Value isLarge = arith::CmpIOp::create(b, arith::CmpIPredicate::sge, most,
-                                          arith::ConstantIndexOp::create(b, kMinElements));
+    return arith::CmpIOp::create(b, arith::CmpIPredicate::sge, most,
+                                 arith::ConstantIndexOp::create(b, kMinElements));
+  }
+
+  void call(scf::ForOp loop, func::FuncOp task, func::FuncOp parallel, ArrayRef<Value> captured,
+            Value isLarge) {
+    Value place = status().getDefiningOp<memref::LoadOp>().getMemRef();
+    b.setInsertionPoint(loop);
+    Value zero = arith::ConstantIndexOp::create(b, 0);
     auto branch = scf::IfOp::create(b, b.getIndexType(), isLarge, /*withElse=*/true);
     SmallVector<Value> operands{loop.getLowerBound(), loop.getUpperBound()};
     llvm::append_range(operands, captured);
@@ -130,24 +144,38 @@ private:
     scf::YieldOp::create(b, func::CallOp::create(b, parallel, operands).getResults());
     b.setInsertionPointAfter(branch);
     // The first status that is not 0.
-    Value own = branch.getResult(0);
-    if (status) {
-      Value isGood = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, status, zero);
-      own = arith::SelectOp::create(b, isGood, own, status);
-    }
-    status = own;
+    Value before = memref::LoadOp::create(b, place);
+    Value isGood = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, before, zero);
+    Value now = arith::SelectOp::create(b, isGood, branch.getResult(0), before);
+    memref::StoreOp::create(b, now, place);
     loop.erase();
+  }
+
+  /// What the function returns lies in memory, where every loop finds it.
+  Value status() {
+    Operation *end = function.getBody().front().getTerminator();
+    if (end->getOperand(0).getDefiningOp<memref::LoadOp>())
+      return end->getOperand(0);
+    b.setInsertionPointToStart(&function.getBody().front());
+    Value place = memref::AllocaOp::create(b, MemRefType::get({}, b.getIndexType()));
+    memref::StoreOp::create(b, arith::ConstantIndexOp::create(b, 0), place);
+    b.setInsertionPoint(end);
+    end->setOperand(0, memref::LoadOp::create(b, place));
+    return end->getOperand(0);
   }
 
   func::FuncOp function;
   ModuleOp module;
   ImplicitLocOpBuilder b;
-  Value status;
   unsigned count = 0;
 };
 } // namespace
 
 void outlineParallelLoops(func::FuncOp function) { Outliner(function).run(); }
+
+void outlineSharedLoops(func::FuncOp function, ArrayRef<SharedLoop> loops) {
+  Outliner(function).run(loops);
+}
 
 //===-- In LLVM IR -----------------------------------------------------------------===//
 

@@ -15,6 +15,11 @@ inline constexpr int64_t kMaxStackBuffer = 16 << 10, kMaxStack = 64 << 10;
 /// functions of their own. The last argument of the function is the context of the launch, its
 /// result the status.
 void outlineParallelLoops(mlir::func::FuncOp function);
+/// The same for loops of stages that lie anywhere in it.
+void outlineSharedLoops(mlir::func::FuncOp function, llvm::ArrayRef<SharedLoop> loops);
+
+/// Operations that one thread does in less time than others take to wake up.
+inline constexpr int64_t kLeastSharedWork = 1 << 18;
 
 /// Defines what outlineParallelLoops left to call.
 void defineParallelCalls(llvm::Module &module);

@@ -1,10 +1,11 @@
 //===- StageLoops.cpp - Stages on buffers become loops -----------------------------------===//
-// Parallel loops lie outside in the order of the result's dimensions, reduction loops inside of
-// them with their running values in registers. A reduction whose operands are contiguous along the
-// last dimension of the result computes many of its elements at a time (a vector of them, of
-// several rows): every element still sums in the order of the loops, so nothing is reassociated.
-// Innermost loops of other stages are left to LLVM's vectorizer.
-#include "compiler/codegen/loops/Loops.h"
+// A stage whose operands are contiguous along the last dimension of its result computes tiles of
+// vectors: blocks of columns outside (they share what they read of a packed weight), rows inside,
+// reductions around a tile, whose running values lie in registers. Every element still adds up in
+// the order of the loops, so nothing is reassociated. Blocks are independent: Parallel.h shares
+// them among threads where there is enough to do. Of other stages parallel loops lie outside in the
+// order of the result's dimensions, and their innermost loops are left to LLVM's vectorizer.
+#include "compiler/codegen/loops/Parallel.h"
 
 #include "mlir/Dialect/Affine/Utils.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
@@ -20,6 +21,15 @@ using namespace mlir;
 namespace tessera::loops {
 namespace {
 
+/// Rows of a block of a reduction: what they read of a weight is read once from afar.
+constexpr int64_t kBlockRows = 16;
+/// Bytes of a row of a block, as PackLoopOperands lays them side by side.
+constexpr int64_t kBlockBytes = 256;
+/// Vectors of so many bytes have 32 registers, others 16.
+constexpr unsigned kWideVector = 64;
+/// The least that is computed at a time, before single elements.
+constexpr int64_t kFewestLanes = 4;
+
 /// The elements that one step of the innermost parallel loops computes.
 struct Tile {
   int64_t rows = 1, lanes = 1;
@@ -27,9 +37,10 @@ struct Tile {
 
 class StageEmitter {
 public:
-  StageEmitter(linalg::GenericOp op, unsigned vectorBytes, std::optional<StageShare> share)
-      : op(op), b(op.getLoc(), op), vectorBytes(vectorBytes), share(share),
-        indices(op.getNumLoops()) {}
+  StageEmitter(linalg::GenericOp op, unsigned vectorBytes, std::optional<StageShare> share,
+               SmallVectorImpl<SharedLoop> *shared)
+      : op(op), b(op.getLoc(), op), vectorBytes(vectorBytes), share(share), shared(shared),
+        indices(op.getNumLoops()), starts(op.getNumDpsInits()) {}
 
   LogicalResult run() {
     AffineMap result = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
@@ -47,12 +58,12 @@ public:
       extents.push_back(extent);
     }
     zero = arith::ConstantIndexOp::create(b, 0);
-    if (vectorBytes)
-      chooseTiles();
     if (share)
       emitShare();
+    else if (vectorBytes && chooseLanes())
+      emitBlocks();
     else
-      emitParallel(0, {});
+      emitParallel(0);
     op.erase();
     return success();
   }
@@ -72,18 +83,54 @@ private:
 
   //===-- What can be computed side by side -------------------------------------------===//
 
-  void chooseTiles() {
-    if (reductions.empty() || parallel.empty() || !isContiguousIn(parallel.back()))
-      return;
-    unsigned bits = 8;
-    for (OpOperand &init : op.getDpsInitsMutable())
-      bits = std::max(bits, getElementTypeOrSelf(init.get().getType()).getIntOrFloatBitWidth());
-    int64_t lanes = vectorBytes * 8 / bits;
-    // Eight accumulators hide the latency of a multiply-add. A tile lies in one block of a packed
-    // operand.
-    for (Tile tile : {Tile{4, 2 * lanes}, Tile{1, 8 * lanes}, Tile{1, 4 * lanes}, Tile{1, lanes}})
-      if (block % tile.lanes == 0 && (tile.rows == 1 || parallel.size() > 1))
-        tiles.push_back(tile);
+  /// Whether vectors of elements are computed, and how many elements they have.
+  bool chooseLanes() {
+    if (parallel.empty() || !isContiguousIn(parallel.back()))
+      return false;
+    unsigned bits = 32; // Narrower elements are computed in f32.
+    for (OpOperand &operand : op->getOpOperands())
+      if (Type type = getElementTypeOrSelf(operand.get().getType()); type.isIntOrFloat())
+        bits = std::max(bits, type.getIntOrFloatBitWidth());
+    vectorLanes = vectorBytes * 8 / bits;
+    blockColumns = block ? block : kBlockBytes * 8 / bits;
+    if (blockColumns % kFewestLanes != 0)
+      return false;
+    if (!reductions.empty())
+      takeStarts();
+    return true;
+  }
+
+  /// Registers for running values: as many as hide the latency of a multiply-add, and no more than
+  /// leave some for what is read.
+  int64_t lanesOf(int64_t rows) {
+    int64_t vectors = 1;
+    if (!reductions.empty())
+      vectors =
+          std::max<int64_t>((vectorBytes == kWideVector ? 4 : 8 / rows) / op.getNumDpsInits(), 1);
+    int64_t lanes = vectors * vectorLanes;
+    while (blockColumns % lanes != 0)
+      lanes /= 2;
+    return lanes;
+  }
+
+  /// A result that is filled right before its reduction starts from the value, not from memory.
+  void takeStarts() {
+    Operation *before = op->getPrevNode();
+    while (before) {
+      Operation *next = before->getPrevNode();
+      if (auto fill = dyn_cast<linalg::FillOp>(before)) {
+        auto init = llvm::find_if(op.getDpsInitsMutable(), [&](OpOperand &operand) {
+          return operand.get() == fill.getOutputs()[0];
+        });
+        if (init == op.getDpsInitsMutable().end())
+          return;
+        starts[init - op.getDpsInitsMutable().begin()] = fill.getInputs()[0];
+        fill.erase();
+      } else if (!isPure(before)) {
+        return;
+      }
+      before = next;
+    }
   }
 
   /// Whether every access is uniform along the loop or moves from one element to the next.
@@ -141,24 +188,21 @@ private:
 
   //===-- Loops ---------------------------------------------------------------------===//
 
-  /// `for (i = from; i + step <= to; i += step)`; gives where it ended, null when that is the end.
-  Value steps(Value from, Value to, int64_t step, llvm::function_ref<void(Value)> body) {
+  /// `for (i = from; i + step <= to; i += step)`; gives where it ended. `isWhole`: that is the end.
+  Value steps(Value from, Value to, int64_t step, bool isWhole,
+              llvm::function_ref<void(Value)> body) {
     Value end = to;
-    std::optional<int64_t> first = getConstantIntValue(from), last = getConstantIntValue(to);
-    bool isWhole = step == 1 || (first && last && (*last - *first) % step == 0);
     if (!isWhole) {
       Value width = arith::ConstantIndexOp::create(b, step);
       Value count = arith::SubIOp::create(b, to, from);
       Value rest = arith::RemUIOp::create(b, count, width);
-      end = b.createOrFold<arith::SubIOp>(to, rest);
-      if (first && last)
-        end = arith::ConstantIndexOp::create(b, *first + (*last - *first) / step * step);
+      end = arith::SubIOp::create(b, to, rest);
     }
     auto loop = scf::ForOp::create(b, from, end, arith::ConstantIndexOp::create(b, step));
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPoint(loop.getBody()->getTerminator());
     body(loop.getInductionVar());
-    return isWhole ? Value() : end;
+    return end;
   }
 
   /// Elements by their number, in the order of the loops.
@@ -177,53 +221,153 @@ private:
     emitTile({});
   }
 
-  void emitParallel(size_t depth, Tile tile) {
-    size_t left = parallel.size() - depth;
-    if (left == 0)
-      return emitTile(tile);
+  void emitParallel(size_t depth) {
+    if (depth == parallel.size())
+      return emitTile({});
     unsigned loop = parallel[depth];
-    if (left > 2 || tiles.empty()) {
-      steps(zero, extents[loop], 1, [&](Value index) {
-        indices[loop] = index;
-        emitParallel(depth + 1, tile);
-      });
-      return;
-    }
-    Value from = zero;
-    if (left == 2) {
-      // Rows: four at a time, then one.
-      for (int64_t rows : {int64_t(4), int64_t(1)})
-        if (from)
-          from = steps(from, extents[loop], rows, [&](Value index) {
-            indices[loop] = index;
-            emitParallel(depth + 1, {rows, 1});
-          });
-      return;
-    }
-    for (const Tile &wanted : tiles)
-      if (from && (wanted.rows == tile.rows || (tile.rows > 1 && wanted.rows == 1)))
-        from = steps(from, extents[loop], wanted.lanes, [&](Value index) {
-          indices[loop] = index;
-          emitTile({tile.rows, wanted.lanes});
-        });
-    if (from)
-      steps(from, extents[loop], 1, [&](Value index) {
-        indices[loop] = index;
-        emitTile({tile.rows, 1});
-      });
+    steps(zero, extents[loop], 1, /*isWhole=*/true, [&](Value index) {
+      indices[loop] = index;
+      emitParallel(depth + 1);
+    });
   }
+
+  //===-- Blocks --------------------------------------------------------------------===//
+
+  Value constant(int64_t value) { return arith::ConstantIndexOp::create(b, value); }
+  Value blocksOf(Value extent, int64_t size) {
+    if (std::optional<int64_t> known = getConstantIntValue(extent))
+      return constant(llvm::divideCeil(*known, size));
+    Value up = arith::AddIOp::create(b, extent, constant(size - 1));
+    return arith::DivUIOp::create(b, up, constant(size));
+  }
+  Value endOf(Value from, int64_t size, Value extent) {
+    std::optional<int64_t> known = getConstantIntValue(extent);
+    Value end = arith::AddIOp::create(b, from, constant(size));
+    return known && *known % size == 0 ? end : arith::MinUIOp::create(b, end, extent);
+  }
+
+  /// One loop over all blocks; those that read the same part of a weight follow each other.
+  void emitBlocks() {
+    const unsigned column = parallel.back();
+    const size_t rank = parallel.size();
+    const int64_t blockRows = reductions.empty() ? 1 : kBlockRows;
+    SmallVector<Value> counts; // of blocks: outer dimensions, columns, rows
+    for (size_t d = 0; d + 2 < rank; ++d)
+      counts.push_back(extents[parallel[d]]);
+    const size_t columnPlace = counts.size();
+    counts.push_back(blocksOf(extents[column], blockColumns));
+    size_t rowPlace = counts.size();
+    if (rank > 1)
+      counts.push_back(blocksOf(extents[parallel[rank - 2]], blockRows));
+    // Without a weight to share, blocks lie as the elements do.
+    size_t first = columnPlace;
+    if (reductions.empty() && rank > 1) {
+      std::swap(counts[columnPlace], counts[rowPlace]);
+      first = rowPlace;
+      rowPlace = columnPlace;
+    }
+    Value count = constant(1);
+    for (Value each : counts)
+      count = b.createOrFold<arith::MulIOp>(count, each);
+    Value isLarge = shared ? isWorthSharing() : Value();
+    auto loop = scf::ForOp::create(b, zero, count, constant(1));
+    if (shared && getConstantIntValue(count) != 1)
+      shared->push_back({loop, isLarge});
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPoint(loop.getBody()->getTerminator());
+    SmallVector<Value> numbers(counts.size());
+    Value left = loop.getInductionVar();
+    for (size_t place = counts.size(); place-- > 0;) {
+      if (place == 0) {
+        numbers[place] = left;
+      } else if (getConstantIntValue(counts[place]) == 1) {
+        numbers[place] = zero;
+      } else {
+        numbers[place] = arith::RemUIOp::create(b, left, counts[place]);
+        left = arith::DivUIOp::create(b, left, counts[place]);
+      }
+    }
+    for (size_t d = 0; d + 2 < rank; ++d)
+      indices[parallel[d]] = numbers[d];
+    Value from = arith::MulIOp::create(b, numbers[first], constant(blockColumns));
+    Value to = endOf(from, blockColumns, extents[column]);
+    if (rank == 1)
+      return emitColumns(1, from, to);
+    const unsigned row = parallel[rank - 2];
+    Value start = arith::MulIOp::create(b, numbers[rowPlace], constant(blockRows));
+    if (blockRows == 1) {
+      indices[row] = start;
+      return emitColumns(1, from, to);
+    }
+    Value end = endOf(start, blockRows, extents[row]);
+    forSizes(extents[row], blockRows, {4, 2, 1}, start, end, [&](int64_t rows, Value index) {
+      indices[row] = index;
+      emitColumns(rows, from, to);
+    });
+  }
+
+  /// The columns of a block: whole tiles, then narrower ones for what the last block has left.
+  void emitColumns(int64_t rows, Value from, Value to) {
+    SmallVector<int64_t> widths;
+    for (int64_t width : {lanesOf(rows), vectorLanes, kFewestLanes, int64_t(1)})
+      if (widths.empty() || width < widths.back())
+        widths.push_back(width);
+    forSizes(extents[parallel.back()], blockColumns, widths, from, to,
+             [&](int64_t width, Value index) {
+               indices[parallel.back()] = index;
+               emitTile({rows, width});
+             });
+  }
+
+  /// Goes from `from` to `to` in steps of the first size, the rest in steps of the next, and so on:
+  /// the bounds are those of a block of `blockSize` out of `extent`.
+  void forSizes(Value extent, int64_t blockSize, ArrayRef<int64_t> sizes, Value from, Value to,
+                llvm::function_ref<void(int64_t, Value)> body) {
+    std::optional<int64_t> known = getConstantIntValue(extent);
+    bool isWhole = !known || *known >= blockSize; // Some block is.
+    int64_t rest = known ? *known % blockSize : blockSize - 1;
+    for (int64_t size : sizes) {
+      if ((isWhole && size == sizes.front()) || rest >= size) {
+        const bool isEnd = size == 1 || (known && rest % size == 0);
+        from = steps(from, to, size, isEnd, [&](Value index) { body(size, index); });
+        if (isEnd)
+          return;
+      }
+      if (known)
+        rest %= size;
+    }
+  }
+
+  /// Whether what the stage does takes longer than waking other threads.
+  Value isWorthSharing() {
+    int64_t operations = reductions.empty() ? op.getBody()->getOperations().size() - 1 : 2;
+    Value work = constant(std::max<int64_t>(operations, 1));
+    for (Value extent : extents)
+      work = b.createOrFold<arith::MulIOp>(work, extent);
+    return b.createOrFold<arith::CmpIOp>(arith::CmpIPredicate::uge, work,
+                                         constant(kLeastSharedWork));
+  }
+
+  //===-- Tiles ---------------------------------------------------------------------===//
 
   /// All results of a tile: running values in registers, reduction loops around the body.
   void emitTile(Tile tile) {
     SmallVector<Value> carried;
     for (int64_t row = 0; row < tile.rows; ++row)
       for (OpOperand &init : op.getDpsInitsMutable())
-        carried.push_back(needsInit(init) ? load(init, row, tile) : Value());
+        carried.push_back(needsInit(init) ? start(init, row, tile) : Value());
     if (reductions.empty()) {
       storeAll(emitBodies(carried, tile), tile);
       return;
     }
     storeAll(emitReductions(0, carried, tile), tile);
+  }
+
+  Value start(OpOperand &init, int64_t row, Tile tile) {
+    Value value = starts[init.getOperandNumber() - op.getNumDpsInputs()];
+    if (!value)
+      return load(init, row, tile);
+    return isVector(init, tile) ? widen(value, tile.lanes) : value;
   }
 
   bool needsInit(OpOperand &init) {
@@ -359,30 +503,37 @@ private:
   ImplicitLocOpBuilder b;
   unsigned vectorBytes;
   std::optional<StageShare> share;
+  SmallVectorImpl<SharedLoop> *shared;
   Value zero;
   SmallVector<unsigned> parallel, reductions;
   SmallVector<Value> extents, indices;
-  SmallVector<Tile> tiles;
-  int64_t block = 0; ///< of elements that are contiguous in every operand; 0: all of them
+  SmallVector<Value> starts; ///< of reductions, per result; null: what its buffer holds
+  int64_t block = 0;         ///< of elements that are contiguous in every operand; 0: all of them
+  int64_t vectorLanes = 1, blockColumns = 1;
 };
 } // namespace
 
 LogicalResult emitStageLoops(ModuleOp module, unsigned vectorBytes,
-                             llvm::function_ref<std::optional<StageShare>(Operation *)> share) {
+                             llvm::function_ref<std::optional<StageShare>(Operation *)> share,
+                             SmallVectorImpl<SharedLoop> *shared) {
   IRRewriter rewriter(module.getContext());
   SmallVector<linalg::LinalgOp> stages;
+  module.walk([&](linalg::GenericOp op) { stages.push_back(op); });
+  for (linalg::LinalgOp stage : stages)
+    if (failed(StageEmitter(cast<linalg::GenericOp>(*stage), vectorBytes,
+                            share ? share(stage) : std::nullopt, shared)
+                   .run()))
+      return failure();
+  // Now that reductions have taken the fills that they start from.
+  stages.clear();
   module.walk([&](linalg::LinalgOp op) { stages.push_back(op); });
   for (linalg::LinalgOp stage : stages) {
     const std::optional<StageShare> part = share ? share(stage) : std::nullopt;
-    auto generic = dyn_cast<linalg::GenericOp>(*stage);
-    if (!generic) {
-      rewriter.setInsertionPoint(stage);
-      FailureOr<linalg::GenericOp> general = linalg::generalizeNamedOp(rewriter, stage);
-      if (failed(general))
-        return stage->emitOpError() << "has no general form";
-      generic = *general;
-    }
-    if (failed(StageEmitter(generic, vectorBytes, part).run()))
+    rewriter.setInsertionPoint(stage);
+    FailureOr<linalg::GenericOp> general = linalg::generalizeNamedOp(rewriter, stage);
+    if (failed(general))
+      return stage->emitOpError() << "has no general form";
+    if (failed(StageEmitter(*general, vectorBytes, part, shared).run()))
       return failure();
   }
   return success();

@@ -501,8 +501,9 @@ std::vector<SmallVector<Operation *>> Partition::run() {
     if (isRecomputed(&op)) {
       // Its own kernel only where something that is no kernel needs it in memory.
       bool stored = llvm::any_of(op.getUsers(), [&](Operation *user) {
-        return !llvm::isa<KernelLoweringOpInterface>(user) || llvm::isa<graph::ReshapeOp>(user) ||
-               user->getBlock() != &block;
+        user = block.findAncestorOpInBlock(*user); // A region that becomes part of a kernel, too.
+        return !llvm::isa_and_nonnull<KernelLoweringOpInterface>(user) ||
+               llvm::isa<graph::ReshapeOp>(user);
       });
       if (stored)
         start(&op);

@@ -11,7 +11,7 @@ using namespace mlir;
 using namespace tessera;
 
 static llvm::cl::opt<std::string> file(llvm::cl::Positional, llvm::cl::init("-"));
-static llvm::cl::opt<std::string> emit("emit", llvm::cl::desc("llvm, asm or size"),
+static llvm::cl::opt<std::string> emit("emit", llvm::cl::desc("llvm, asm, loops or size"),
                                        llvm::cl::init("size"));
 static llvm::cl::opt<std::string> cpu("cpu", llvm::cl::init("x86-64-v3"));
 static llvm::cl::opt<unsigned> jobs("jobs", llvm::cl::init(1));
@@ -34,9 +34,10 @@ int main(int argc, char **argv) {
     kernels.push_back(kernel);
     requests.push_back(codegen::KernelCompiler::makeRequest(
         kernel, schedules.lookup(kernel.getSymName()), {cpu, ""}));
-    requests.back().listing = emit == "llvm"  ? codegen::ListingKind::LLVM
-                              : emit == "asm" ? codegen::ListingKind::Assembly
-                                              : codegen::ListingKind::None;
+    requests.back().listing = emit == "llvm"    ? codegen::ListingKind::LLVM
+                              : emit == "asm"   ? codegen::ListingKind::Assembly
+                              : emit == "loops" ? codegen::ListingKind::Loops
+                                                : codegen::ListingKind::None;
   }
   codegen::KernelCompiler compiler({jobs, "", cacheFolder});
   int status = 0;
