@@ -27,6 +27,8 @@ constexpr int64_t kBlockRows = 16;
 constexpr int64_t kBlockBytes = 256;
 /// Vectors of so many bytes have 32 registers, others 16.
 constexpr unsigned kWideVector = 64;
+/// Bytes that a core's second cache keeps, and how far ahead of its use other memory is asked for.
+constexpr int64_t kCoreCache = 1 << 20, kStepsAhead = 16;
 /// The least that is computed at a time, before single elements.
 constexpr int64_t kFewestLanes = 4;
 
@@ -429,6 +431,27 @@ private:
     return memref::LoadOp::create(b, operand.get(), at);
   }
 
+  /// A row alone waits for what it reads of a weight that is larger than a core's own cache: that
+  /// is fetched some steps ahead.
+  void prefetch(OpOperand &operand, Tile tile) {
+    auto type = cast<MemRefType>(operand.get().getType());
+    const unsigned loop = reductions.back();
+    const int64_t bits = type.getElementTypeBitWidth(), line = 64 * 8 / bits;
+    if (!type.hasStaticShape() || type.getNumElements() * bits / 8 <= kCoreCache ||
+        !op.getMatchingIndexingMap(&operand).isFunctionOfDim(loop))
+      return;
+    Value here = indices[loop];
+    indices[loop] = arith::AddIOp::create(b, here, constant(kStepsAhead));
+    SmallVector<Value> at = place(operand, 0);
+    indices[loop] = here;
+    for (int64_t column = 0; column < tile.lanes; column += line) {
+      SmallVector<Value> next(at);
+      next.back() = arith::AddIOp::create(b, at.back(), constant(column));
+      memref::PrefetchOp::create(b, operand.get(), next, /*isWrite=*/false, /*localityHint=*/3,
+                                 /*isDataCache=*/true);
+    }
+  }
+
   void storeAll(ArrayRef<Value> values, Tile tile) {
     unsigned count = op.getNumDpsInits();
     for (auto [number, given] : llvm::enumerate(values)) {
@@ -456,6 +479,8 @@ private:
       if (argument.use_empty())
         continue;
       bool isScalar = !isa<MemRefType>(input->get().getType());
+      if (!isScalar && tile.rows == 1 && !reductions.empty() && isVector(*input, tile))
+        prefetch(*input, tile);
       mapping.map(argument, isScalar ? input->get() : load(*input, row, tile));
     }
     for (auto [number, value] : llvm::enumerate(carried))

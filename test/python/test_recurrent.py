@@ -1,0 +1,55 @@
+"""Steps of a recurrence that threads share: the same bits for every number of them, and the numbers of NumPy in f64."""
+import numpy as np
+import pytest
+from onnx import helper, numpy_helper
+
+import tessera
+
+
+def lstm(hidden, rng, element=np.float32):
+    weights = {"W": (1, 4 * hidden, hidden), "R": (1, 4 * hidden, hidden), "B": (1, 8 * hidden)}
+    weights = {name: rng.uniform(-1, 1, shape).astype(element) / np.sqrt(hidden, dtype=element) for name, shape in weights.items()}
+    node = helper.make_node("LSTM", ["x", *weights], ["y", "h", "c"], hidden_size=hidden)
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(element))
+    graph = helper.make_graph([node], "g", [helper.make_tensor_value_info("x", kind, ["T", "N", hidden])],
+                              [helper.make_tensor_value_info(name, kind, None) for name in "yhc"],
+                              [numpy_helper.from_array(value, name) for name, value in weights.items()])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    return model.SerializeToString(), weights
+
+
+def steps(x, weights):
+    w, r, b = (weights[name][0].astype(np.float64) for name in "WRB")
+    hidden = r.shape[1]
+    h = c = np.zeros((x.shape[1], hidden))
+
+    def sigmoid(v):
+        return 1 / (1 + np.exp(-v))
+    out = []
+    for row in x.astype(np.float64):
+        i, o, f, g = np.split(row @ w.T + h @ r.T + b[:4 * hidden] + b[4 * hidden:], 4, axis=1)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+        out.append(h)
+    return {"y": np.stack(out)[:, None], "h": h[None], "c": c[None]}
+
+
+# Whole tiles and odd sizes, rows for every height of a tile; large enough to be shared.
+@pytest.mark.parametrize("hidden, element, tolerance", [(256, np.float32, 1e-6), (203, np.float32, 1e-6), (203, np.float64, 1e-14)])
+def test_threads_share_steps(hidden, element, tolerance):
+    rng = np.random.default_rng(hidden)
+    model, weights = lstm(hidden, rng, element)
+    module = tessera.compile(model)
+    for batch in (1, 23):
+        x = rng.standard_normal((5, batch, hidden)).astype(element)
+        results = [module.context(threads=threads).run({"x": x}) for threads in (1, 2, 3)]
+        for name, value in steps(x, weights).items():
+            assert np.abs(results[0][name] - value).max() <= tolerance
+            assert all(result[name].tobytes() == results[0][name].tobytes() for result in results)
+
+
+def test_no_steps_leave_the_states_as_they_were():
+    model, _ = lstm(64, np.random.default_rng(0))
+    result = tessera.compile(model).run({"x": np.ones((0, 3, 64), np.float32)})
+    assert result["y"].shape == (0, 1, 3, 64)
+    assert result["h"].shape == (1, 3, 64) and not result["h"].any() and not result["c"].any()
