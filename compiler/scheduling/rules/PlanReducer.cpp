@@ -223,6 +223,17 @@ void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned colum
       plan.blocked = depth % unpacking->period == 0;
     }
   }
+  // Reductions of columns read lines of several rows at a time, as long as a page: a few columns of
+  // all rows would ask for as many pages as there are rows, for each few columns again.
+  if (stage.kind == StageKind::Reduction && !rows && plan.reductionLoops.size() == 1) {
+    constexpr int64_t kPage = 4096, kRows = 8;
+    const int64_t vectorBytes = target.vectorBits / 8;
+    plan.block.columnTiles = std::max<int64_t>(1, kPage / (tile.vectors * vectorBytes));
+    plan.block.depth = kRows;
+    plan.pieceLoops = 1;
+    plan.blocked = (ShapedType::isDynamic(depth) || depth >= 2 * kRows) &&
+                   (ShapedType::isDynamic(columnExtent) || columnExtent > plan.columnTile);
+  }
   if (stage.isProduct && !plan.columnsSlide)
     planGroups(plan, stage, columns);
   if (stage.kind == StageKind::Window && !plan.rows.empty() && !plan.columnsSlide) {
