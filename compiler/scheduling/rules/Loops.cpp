@@ -469,12 +469,14 @@ private:
       innerWork *= extentOr(last - 1, kAssumedExtent);
       shareRows(last - 1, innerWork, outer);
     } else if (plan.transposed && *plan.transposed != last) {
-      // Both the loop that is contiguous when writing and the one when reading stay in cache:
-      // square tiles of a cache line.
+      // Both the loop that is contiguous when writing and the one when reading stay in cache: tiles
+      // write lines of the cache, and read pieces of rows, which memory hands out faster.
+      constexpr int64_t kLineBits = 64 * 8, kPieceBits = 512 * 8;
       std::string c = plan.loops[*plan.transposed];
-      int64_t edge = std::max<int64_t>(64 * 8 / plan.elementBits, lanes());
+      const int64_t edge = std::max<int64_t>(kLineBits / plan.elementBits, lanes());
+      const int64_t piece = std::max<int64_t>(kPieceBits / plan.elementBits, edge);
       out.split(v, v + "_o", v + "_i", edge);
-      out.split(c, c + "_o", c + "_i", edge);
+      out.split(c, c + "_o", c + "_i", piece);
       Names order{v + "_i", c + "_i", v + "_o"};
       outer.push_back(c + "_o");
       for (size_t i = last; i-- > 0;)
@@ -483,7 +485,7 @@ private:
       order.append(outer);
       out.reorder(order);
       out.vectorizeEven(v + "_i", lanes());
-      innerWork *= edge;
+      innerWork *= piece;
     } else if (plan.continued) {
       // Several panels at once read pieces of rows (of 512 bytes) instead of single cache lines far
       // apart.
