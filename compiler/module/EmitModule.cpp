@@ -153,6 +153,38 @@ llvm::Error ModuleEmitter::addVariant(const EmittedVariant &variant) {
   return error;
 }
 
+/// What the loader would refuse is said when compiling.
+static llvm::Error checkLimits(const module::ModuleDesc &module) {
+  std::string wrong;
+  auto check = [&](const std::string &who, const char *what, size_t count, uint64_t limit,
+                   const char *name) {
+    if (wrong.empty() && count > limit)
+      wrong = who + " has " + std::to_string(count) + " " + what + ", the limit is " +
+              std::to_string(limit) + " (" + name + ")";
+  };
+  check("the model", "constants", module.constants.size(), rt::kMaxTensors, "kMaxTensors");
+  check("the model", "variables", module.variables.size(), rt::kMaxTensors, "kMaxTensors");
+  for (const module::Variant &variant : module.variants) {
+    check("the model", "kernels", variant.kernels.size(), rt::kMaxKernels, "kMaxKernels");
+    for (const module::Kernel &kernel : variant.kernels)
+      check("kernel '" + kernel.name + "'", "arguments", kernel.args.size(), rt::kMaxKernelArgs,
+            "kMaxKernelArgs");
+    for (const module::Function &function : variant.functions) {
+      check("the model", "symbols of extents", function.symbols.size(), rt::kMaxSymbols,
+            "kMaxSymbols");
+      check("the model", "inputs", function.inputs.size(), rt::kMaxTensors, "kMaxTensors");
+      check("the model", "outputs", function.outputs.size(), rt::kMaxTensors, "kMaxTensors");
+      check("the program", "registers", function.registers, rt::kMaxRegisters, "kMaxRegisters");
+      check("the program", "buffers", function.buffers.size(), rt::kMaxBuffers, "kMaxBuffers");
+      check("the program", "instructions", function.instructions.size(), rt::kMaxInstructions,
+            "kMaxInstructions");
+      check("the program", "points at which sizes depend on data", function.planSegments,
+            rt::kMaxPlanSegments, "kMaxPlanSegments");
+    }
+  }
+  return wrong.empty() ? llvm::Error::success() : fail(wrong);
+}
+
 llvm::Expected<EmittedModule> tessera::emitModule(ArrayRef<EmittedVariant> variants,
                                                   StringRef compilerVersion) {
   ModuleEmitter emitter;
@@ -160,5 +192,7 @@ llvm::Expected<EmittedModule> tessera::emitModule(ArrayRef<EmittedVariant> varia
   for (const EmittedVariant &variant : variants)
     if (llvm::Error error = emitter.addVariant(variant))
       return std::move(error);
+  if (llvm::Error error = checkLimits(emitter.result.description))
+    return std::move(error);
   return std::move(emitter.result);
 }

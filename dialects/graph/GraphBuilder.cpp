@@ -5,6 +5,8 @@
 
 #include "mlir/IR/Diagnostics.h"
 
+#include <cmath>
+
 using namespace mlir;
 
 namespace tessera::graph {
@@ -17,6 +19,8 @@ static Attribute makeElement(Type elementType, double number) {
     return FloatAttr::get(type, value);
   }
   unsigned width = elementType.getIntOrFloatBitWidth();
+  // The nearest integer: an infinity may be asked for where floats are expected.
+  number = std::isnan(number) ? 0 : std::clamp(number, -0x1p63, 0x1.fffffffffffffp62);
   return IntegerAttr::get(elementType, llvm::APInt(64, int64_t(number), true).sextOrTrunc(width));
 }
 

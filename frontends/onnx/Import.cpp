@@ -2,6 +2,7 @@
 
 #include "frontends/onnx/Import.h"
 #include "frontends/onnx/Importer.h"
+#include "frontends/onnx/Operators.h"
 #include "frontends/onnx/Structures.h"
 
 #include "google/protobuf/io/coded_stream.h"
@@ -55,6 +56,14 @@ static SmallVector<ArrayRef<Operator>> tablesOf(StringRef domain) {
   return {};
 }
 
+std::vector<StringRef> tessera::onnx::operatorsOf(StringRef domain) {
+  std::vector<StringRef> names;
+  for (ArrayRef<Operator> table : tablesOf(domain))
+    for (const Operator &row : table)
+      names.push_back(row.name);
+  return names;
+}
+
 bool tessera::onnx::isKnownDomain(StringRef domain) { return !tablesOf(domain).empty(); }
 
 const Operator *tessera::onnx::findOperator(StringRef domain, StringRef name) {
@@ -104,9 +113,22 @@ LogicalResult Importer::importNode(const ::onnx::NodeProto &proto, OpBuilder &bu
     return node.error("has no first input");
   Block *block = builder.getInsertionBlock();
   Operation *before = block->empty() ? nullptr : &block->back();
-  if (failed(custom ? importCustom(node, custom) : found->import(node)) ||
-      failed(node.checkAttributes()))
-    return failure();
+  bool isExplained = false;
+  {
+    ScopedDiagnosticHandler listen(module.getContext(), [&](Diagnostic &) {
+      isExplained = true;
+      return failure(); // Others handle it.
+    });
+    if (failed(custom ? importCustom(node, custom) : found->import(node)) ||
+        failed(node.checkAttributes())) {
+      // The reason may stand inside of a subgraph, in the report.
+      bool isReported = report && llvm::any_of(proto.attribute(), [](const auto &attribute) {
+                          return attribute.has_g() || attribute.graphs_size();
+                        });
+      return isExplained || isReported ? failure()
+                                       : node.error("its inputs do not fit the operator");
+    }
+  }
   if (std::string why = std::exchange(misfit, {}); !why.empty())
     return node.error(why);
   if (!block->empty() && failed(node.verify(before ? before->getNextNode() : &block->front())))

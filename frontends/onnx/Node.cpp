@@ -154,6 +154,11 @@ Value Node::broadcastTo(Value x, ArrayRef<DimAttr> dims) {
   if (type.getDims() == dims)
     return x;
   DimList own(type.getDims());
+  if (own.size() > dims.size()) {
+    importer.misfit = "an operand of rank " + std::to_string(own.size()) +
+                      " does not broadcast to rank " + std::to_string(dims.size());
+    return fill(type.withDims(dims), 0);
+  }
   size_t shift = dims.size() - own.size();
   for (size_t i = 0; i < own.size(); ++i)
     if (own[i] != dims[shift + i] && own[i].getConstant() != 1)

@@ -373,7 +373,8 @@ LogicalResult LoopImporter::importBody() {
     return failure();
   if (failed(checkResults(results)))
     return failure();
-  for (auto [i, state, result] : llvm::enumerate(states, ArrayRef(results).drop_front())) {
+  auto nextStates = ArrayRef(results).slice(1, states.size());
+  for (auto [i, state, result] : llvm::enumerate(states, nextStates)) {
     if (!haveSameStructure(state, result))
       return node.error("carried value " + Twine(i) + " begins as " + describeStructure(state) +
                         " and goes on as " + describeStructure(result) +

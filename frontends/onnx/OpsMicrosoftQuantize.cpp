@@ -114,7 +114,7 @@ static LogicalResult importQConcat(Node &node) {
 
 /// Inputs: condition, x, y, scale and zero point of the result.
 static LogicalResult importQWhere(Node &node) {
-  if (!node.input(0) || failed(needQuantized(node, 1)) || failed(needQuantized(node, 4)))
+  if (failed(needQuantized(node, 1)) || failed(needQuantized(node, 4)))
     return failure();
   FailureOr<Value> y = importAs(node, "Where", {node.input(0), toFloat(node, 1), toFloat(node, 4)});
   if (failed(y))

@@ -169,9 +169,10 @@ static LogicalResult importMatMulInteger(Node &node) {
 }
 
 static LogicalResult importConvInteger(Node &node) {
+  if (failed(node.needInputs(2)))
+    return failure();
   Value x = node.input(0), weight = node.input(1);
-  if (!weight || failed(centre(node, x, node.input(2), 1)) ||
-      failed(centre(node, weight, node.input(3), 0)))
+  if (failed(centre(node, x, node.input(2), 1)) || failed(centre(node, weight, node.input(3), 0)))
     return failure();
   FailureOr<Value> result = importAs(node, "Conv", {x, weight});
   if (failed(result))

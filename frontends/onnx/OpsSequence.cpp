@@ -118,6 +118,9 @@ static LogicalResult readParts(Node &node, DimAttr extent, DimList &parts) {
   if (!extent.isConstant())
     return node.error("splits an axis of extent " + extent.str() +
                       ": how many parts there are is not known when compiling");
+  if (int64_t count = extent.getValue() / length[0]; count > int64_t(kMaxSequence))
+    return node.error("gives " + Twine(count) + " elements, more than " + Twine(kMaxSequence) +
+                      " (kMaxSequence)");
   for (int64_t at = 0; at < extent.getValue(); at += length[0])
     parts.push_back(node.dim(std::min(length[0], extent.getValue() - at)));
   return success();

@@ -15,7 +15,16 @@ struct Window {
 };
 } // namespace
 
+static LogicalResult checkSpatial(Node &node) {
+  return node.type(0).rank() >= 2
+             ? success()
+             : node.error(
+                   "needs an input of rank 2 at least, whose spatial axes follow two others");
+}
+
 static LogicalResult readWindow(Node &node, SmallVector<int64_t> kernel, Window &window) {
+  if (failed(checkSpatial(node)))
+    return failure();
   size_t spatial = node.type(0).rank() - 2;
   window.kernel = std::move(kernel);
   window.strides = node.getInts("strides").value_or(SmallVector<int64_t>(spatial, 1));
@@ -25,6 +34,12 @@ static LogicalResult readWindow(Node &node, SmallVector<int64_t> kernel, Window 
       window.dilations.size() != spatial || pads.size() != 2 * spatial)
     return node.error("its window attributes do not have one entry for each of " + Twine(spatial) +
                       " spatial axes");
+  // Kernels count in 32 bits, and products of these do not overflow in 64.
+  for (ArrayRef<int64_t> extents : {window.kernel, window.strides, window.dilations})
+    for (int64_t extent : extents)
+      if (extent < 1 || extent > std::numeric_limits<int32_t>::max())
+        return node.error("its window has an extent, stride or dilation of " + Twine(extent) +
+                          ", expected 1 to 2147483647");
   std::string automatic = node.getString("auto_pad", "NOTSET");
   for (size_t i = 0; i < spatial; ++i) {
     DimExpr lo = node.dim(pads[i]), hi = node.dim(pads[spatial + i]);
@@ -41,6 +56,8 @@ static LogicalResult readWindow(Node &node, SmallVector<int64_t> kernel, Window 
     } else if (automatic == "VALID") {
       lo = hi = node.dim(0);
     }
+    if (!lo || !hi)
+      return node.error("its extents overflow");
     window.lo.push_back(lo);
     window.hi.push_back(hi);
   }
@@ -326,13 +343,18 @@ static LogicalResult importAveragePool(Node &node) {
 }
 
 static LogicalResult importGlobalAverage(Node &node) {
+  if (failed(checkSpatial(node)))
+    return failure();
   SmallVector<int64_t> axes = spatialAxes(node);
   Value mean = node.create<graph::MeanOp>(
       node.type(0).withDims(node.type(0).getDims().take_front(2)), node.input(0), axes);
   node.setOutput(node.keepDims(mean, node.input(0), axes));
   return success();
 }
+
 static LogicalResult importGlobalMax(Node &node) {
+  if (failed(checkSpatial(node)))
+    return failure();
   SmallVector<int64_t> axes = spatialAxes(node);
   node.setOutput(
       node.keepDims(node.reduce(graph::ReduceKind::max, node.input(0), axes), node.input(0), axes));

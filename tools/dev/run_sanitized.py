@@ -32,19 +32,27 @@ TARGETS = {
 }
 
 
+def make_seeds(binary, environment, folder):
+    """A folder within the given one, with what is made by script and what is in the tree."""
+    seeds = folder / "seeds"
+    seeds.mkdir()
+    script = TARGETS[binary.name][2]
+    if script:
+        subprocess.run([sys.executable, ROOT / script, seeds], check=True)
+    else:
+        subprocess.run([binary], env={**environment, "TESSERA_SEEDS": str(seeds)}, check=True)
+    for known in sorted((ROOT / "test" / "Inputs" / binary.name).glob("*")):
+        shutil.copy(known, seeds)
+    return seeds
+
+
 def fuzz(binary, environment, runs):
     """Whether the target survived; what it printed is shown when it did not."""
-    default, size, script = TARGETS[binary.name]
+    default, size, _ = TARGETS[binary.name]
     with tempfile.TemporaryDirectory() as folder:
-        seeds, found = pathlib.Path(folder) / "seeds", pathlib.Path(folder) / "found"
-        seeds.mkdir()
+        found = pathlib.Path(folder) / "found"
         found.mkdir()
-        if script:
-            subprocess.run([sys.executable, ROOT / script, seeds], check=True)
-        else:
-            subprocess.run([binary], env={**environment, "TESSERA_SEEDS": str(seeds)}, check=True)
-        for known in sorted((ROOT / "test" / "Inputs" / binary.name).glob("*")):
-            shutil.copy(known, seeds)
+        seeds = make_seeds(binary, environment, pathlib.Path(folder))
         command = [binary, f"-runs={runs or default}", "-seed=1", f"-max_len={size}", "-timeout=20",
                    "-rss_limit_mb=2048", "-malloc_limit_mb=1024", f"-artifact_prefix={binary.parent}/",
                    "-print_final_stats=1", found, seeds]

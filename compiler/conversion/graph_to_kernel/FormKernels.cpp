@@ -190,10 +190,16 @@ void Outliner::replace(kernel::FuncOp kernel, ArrayRef<graph::DimAttr> dims, Typ
     op->erase();
 }
 
+/// What a module holds (runtime/schema/ModuleFormat.h).
+static constexpr int64_t kMaxRank = 16;
+
 /// Kernels count elements in 32 bits. What is computed inside of a kernel only may be larger.
 LogicalResult Outliner::checkSizes() {
   for (Value tensor : llvm::concat<const Value>(inputs.getArrayRef(), outputs.getArrayRef())) {
     graph::TensorType type = graph::getTensorType(tensor);
+    if (type.rank() > kMaxRank)
+      return emitError(tensor.getLoc()) << "a tensor has rank " << type.rank() << ", the limit is "
+                                        << kMaxRank << " (kMaxRank)";
     int64_t elements = 1;
     bool isEmpty = llvm::any_of(type.getDims(), [](DimAttr dim) { return dim.getConstant() == 0; });
     for (DimAttr dim : type.getDims())
@@ -201,7 +207,7 @@ LogicalResult Outliner::checkSizes() {
           (llvm::MulOverflow(elements, dim.getValue(), elements) || elements > INT32_MAX))
         return emitError(tensor.getLoc())
                << "a tensor of type " << type << " has more than " << INT32_MAX
-               << " elements, the limit for one tensor in memory";
+               << " elements, the limit for one tensor in memory (kMaxElements)";
   }
   return success();
 }

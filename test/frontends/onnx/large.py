@@ -97,6 +97,16 @@ def main():
     made = model([*squares, expand], [value("x", F32, ["N"])], [value("y", F32, None)], [("one", np.ones(1, np.float32))])
     assert compile_within(5, write("squares.onnx", made), "-o", out).returncode == 0
 
+    # What a module cannot hold is refused when compiling, not when the module is loaded.
+    extents = [value(f"x{i}", F32, [f"N{i}"]) for i in range(1100)]
+    made = model([node("Neg", [f"x{i}"], [f"y{i}"]) for i in range(1100)], extents, [value(f"y{i}", F32, None) for i in range(1100)])
+    done = compile_within(20, write("extents.onnx", made), "-o", out)
+    assert done.returncode == 1 and "symbols of extents, the limit is 1024 (kMaxSymbols)" in done.stderr, done.stderr
+    for rank, expected in ((16, ""), (17, "a tensor has rank 17, the limit is 16 (kMaxRank)")):
+        made = model([node("Neg", ["x"], ["y"])], [value("x", F32, [1] * rank)], [value("y", F32, None)])
+        done = compile_within(5, write("rank.onnx", made), "-o", out)
+        assert expected in done.stderr and bool(done.returncode) == bool(expected), done.stderr
+
     for depth in (1000, 100000):
         done = compile_within(1, write("deep.onnx", nested(depth)), "-o", out)
         assert done.returncode == 1 and "nested more than 32 deep (kMaxNesting)" in done.stderr, done.stderr

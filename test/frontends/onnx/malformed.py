@@ -16,7 +16,7 @@ def value(name, shape=("N", 4), kind=FLOAT):
 
 
 def graph(nodes, inputs=("x",), outputs=("y",), initializers=()):
-    return helper.make_graph(nodes, "g", [value(i) for i in inputs], [value(o, None) for o in outputs],
+    return helper.make_graph(nodes, "g", [value(i) if isinstance(i, str) else value(*i) for i in inputs], [value(o, None) for o in outputs],
                              list(initializers))
 
 
@@ -168,6 +168,16 @@ CASES = {
     "window-too-large": (changed(lambda m: m.graph.node[0].CopyFrom(n("MaxPool", ["x"], ["y"], name="p", kernel_shape=[9])) or
                                  m.graph.input[0].CopyFrom(value("x", (1, 2, 3)))),
                          "node 'p' (MaxPool): (C3) the window is larger than padded axis 2"),
+    **{f"window-of-a-row-{op}": (model([n(op, ["x"], ["y"], name="q", **more)], inputs=[("x", ("N",))]), "needs an input of rank 2 at least")
+       for op, more in (("MaxPool", {"kernel_shape": [2]}), ("AveragePool", {}), ("GlobalMaxPool", {}), ("GlobalAveragePool", {}))},
+    "window-stride": (changed(lambda m: m.graph.node[0].CopyFrom(n("MaxPool", ["x"], ["y"], name="p", kernel_shape=[1 << 62], dilations=[4])) or
+                              m.graph.input[0].CopyFrom(value("x", (1, 2, 3)))),
+                      "its window has an extent, stride or dilation of 4611686018427387904, expected 1 to 2147483647"),
+    "no-weight": (model([n("ConvInteger", ["x"], ["y"], name="q")]), "node 'q' (ConvInteger): needs 2 inputs, and input 1 is absent"),
+    "many-parts": (changed(lambda m: m.graph.node[0].CopyFrom(n("SplitToSequence", ["x"], ["y"], name="q")) or
+                           m.graph.input[0].CopyFrom(value("x", (1 << 62,)))),
+                   "gives 4611686018427387904 elements, more than 4096 (kMaxSequence)"),
+    "too-wide": (model([n("MatMulIntegerToFloat", ["x"] * 4, ["y"], name="q", domain="com.microsoft")], inputs=[("x", (11,))]), "node 'q' (com.microsoft.MatMulIntegerToFloat): "),
     "outputs": (model([n("Relu", ["x"], ["y", "z"], name="q")]), "node 'q' (Relu): has 2 outputs, 1 are supported"),
 }
 
