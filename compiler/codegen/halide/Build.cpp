@@ -141,6 +141,31 @@ private:
     return value;
   }
 
+  /// Whether a value follows from what memory holds.
+  bool followsFromData(int32_t id) {
+    auto found = dataDependent.find(id);
+    if (found != dataDependent.end())
+      return found->second;
+    const Node &node = program.nodes[id];
+    bool follows = node.op == Op::LoadArg || node.op == Op::LoadStage || node.op == Op::Carried;
+    for (int32_t operand : node.operands)
+      follows = follows || followsFromData(operand);
+    dataDependent.emplace(id, follows);
+    return follows;
+  }
+
+  /// Coordinates of a gather, as Halide shall know them: its simplifier drops clamps that it proves
+  /// needless from ranges of types and shifts, and then its bounds inference misses them.
+  std::vector<Expr> inBounds(const Node &read, std::vector<Expr> coordinates) {
+    const Halide::ImageParam &param = params[read.number];
+    for (size_t i = 0; i < coordinates.size(); ++i)
+      if (followsFromData(read.operands[i]))
+        coordinates[i] = Halide::unsafe_promise_clamped(
+            coordinates[i], 0,
+            param.dim(static_cast<int>(coordinates.size() - 1 - i)).extent() - 1);
+    return coordinates;
+  }
+
   static std::vector<Expr> innermostFirst(std::vector<Expr> coordinates) {
     std::reverse(coordinates.begin(), coordinates.end());
     return coordinates;
@@ -177,7 +202,7 @@ private:
       Halide::FuncRef ref = Func(here.func)(place);
       return here.func.outputs() == 1 ? Expr(ref) : Expr(ref[static_cast<int>(node.number)]);
     }
-    case Op::LoadArg: return params[node.number](innermostFirst(x));
+    case Op::LoadArg: return params[node.number](innermostFirst(inBounds(node, x)));
     case Op::LoadStage: {
       Func func = built[node.number].func;
       Halide::FuncRef ref = func(innermostFirst(x));
@@ -503,6 +528,7 @@ private:
   std::vector<Halide::ImageParam> params;
   std::vector<Halide::Param<int32_t>> extents;
   std::vector<BuiltStage> built;
+  std::map<int32_t, bool> dataDependent; ///< of program.nodes
 };
 
 } // namespace

@@ -220,6 +220,26 @@ static bool enlarges(Operation *reader) {
   });
 }
 
+/// A gather of rows (of the last axis) that takes each of them at least twice on average.
+static bool takesRowsOften(Operation *reader) {
+  auto gather = llvm::dyn_cast<graph::GatherOp>(reader);
+  if (!gather)
+    return false;
+  ArrayRef<graph::DimAttr> dims = graph::getTensorType(gather.getX()).getDims();
+  if (gather.getAxis() + 1 == int64_t(dims.size()))
+    return false;
+  DimExpr taken(graph::getDim(reader->getContext(), 1));
+  for (graph::DimAttr dim : graph::getTensorType(gather.getIndices()).getDims())
+    taken = taken * DimExpr(dim);
+  return graph::isKnownLessEqual((DimExpr(dims[gather.getAxis()]) * 2).get(), taken.get());
+}
+
+static bool movesLastAxis(Operation *op) {
+  auto transpose = llvm::dyn_cast<graph::TransposeOp>(op);
+  return transpose && !transpose.getPerm().empty() &&
+         transpose.getPerm().back() != int64_t(transpose.getPerm().size()) - 1;
+}
+
 static bool isArithmetic(Operation *op) {
   return op->hasTrait<graph::Elementwise>() && !llvm::isa<graph::ConvertOp>(op);
 }
@@ -399,6 +419,8 @@ StringRef Partition::whyApart(Group group, Operation *consumer) const {
     return "a costly function would be computed several times for one element";
   if (enlarges(consumer) && llvm::any_of(members, isArithmetic))
     return "it is enlarged: arithmetic would be done several times for one element";
+  if (takesRowsOften(consumer) && llvm::any_of(members, movesLastAxis))
+    return "its rows are read several times: they are laid out once";
   if (llvm::any_of(members, [](Operation *op) { return llvm::isa<graph::ConcatOp>(op); }) &&
       !(onlyReader && dimsOf(consumer) == dimsOf(members.back())))
     return "every element would choose between all that is concatenated";

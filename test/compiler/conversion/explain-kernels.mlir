@@ -18,3 +18,11 @@ graph.func @sums(%x: !graph.tensor<[B, 8], f32>) -> !graph.tensor<[4], f32> {
   %2 = graph.reduce sum %1, axes = [0] : !graph.tensor<[B, 4], f32> -> !graph.tensor<[4], f32>
   graph.return %2 : !graph.tensor<[4], f32>
 }
+
+graph.func @columns(%x: !graph.tensor<[N, 8], f32>, %i: !graph.tensor<[40], si64>) -> !graph.tensor<[40, N], f32> {
+  // expected-note @+1 {{what it reads}}
+  %0 = graph.transpose %x, perm = [1, 0] : !graph.tensor<[N, 8], f32> -> !graph.tensor<[8, N], f32>
+  // expected-remark @+1 {{its rows are read several times: they are laid out once}}
+  %1 = graph.gather %0, %i, axis = 0 : (!graph.tensor<[8, N], f32>, !graph.tensor<[40], si64>) -> !graph.tensor<[40, N], f32>
+  graph.return %1 : !graph.tensor<[40, N], f32>
+}
