@@ -2,6 +2,7 @@
 #include "compiler/api/Interpret.h"
 
 #include "compiler/api/CheckOptions.h"
+#include "compiler/api/HostOperators.h"
 #include "compiler/api/Load.h"
 #include "compiler/api/Ports.h"
 #include "compiler/pipelines/Pipelines.h"
@@ -50,6 +51,7 @@ std::unique_ptr<ReferenceModel> ReferenceModel::load(const std::string &path,
                  : "cannot read '" + path + "': " + file.getError().message();
     return nullptr;
   }
+  useHostOperators();
   auto state = std::make_unique<State>();
   ErrorCollector errors(state->context, error, path);
   state->module =

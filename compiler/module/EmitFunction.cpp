@@ -233,6 +233,14 @@ void Emitter::emit(Operation &op) {
         out.launch(tables.kernel(launch), args, count(launch.getOperations()),
                    count(launch.getBytes()));
       })
+      .Case([&](program::HostCallOp call) {
+        std::vector<uint32_t> args;
+        for (Value input : call.getInputs())
+          args.push_back(use(input, next));
+        for (Value output : call.getOutputs())
+          args.push_back(use(output, next));
+        out.launch(tables.kernel(call), args);
+      })
       .Case([&](program::CopyOp copy) {
         uint32_t source = use(copy.getSource(), next), target = use(copy.getTarget(), next);
         out.copy(target, source);

@@ -11,7 +11,7 @@ namespace tessera {
 
 /// The numbers of what a function refers to by name or value.
 struct EmitTables {
-  llvm::function_ref<uint32_t(program::LaunchOp)> kernel;
+  llvm::function_ref<uint32_t(mlir::Operation *)> kernel; ///< of a launch or a host call
   llvm::function_ref<uint32_t(program::ConstantOp)> constant;
   llvm::function_ref<uint32_t(program::VariableOp)> variable;
 };

@@ -108,6 +108,25 @@ llvm::Error ModuleEmitter::addKernel(program::LaunchOp launch, const EmittedVari
   return llvm::Error::success();
 }
 
+/// A kernel without code: its operands, by name.
+static module::Kernel describeHostCall(program::HostCallOp call) {
+  module::Kernel kernel;
+  kernel.name = kernel.host = call.getFunction().str();
+  kernel.options = call.getOptions().str();
+  for (Attribute source : call.getSources())
+    kernel.sources.push_back(llvm::cast<StringAttr>(source).str());
+  auto add = [&](ValueRange buffers, module::KernelArgKind kind) {
+    for (Value buffer : buffers) {
+      auto type = llvm::cast<program::BufferType>(buffer.getType());
+      kernel.args.push_back({kind, getRuntimeType(type.getElementType()), uint8_t(type.getRank()),
+                             module::StrideRule::Dense});
+    }
+  };
+  add(call.getInputs(), module::KernelArgKind::Input);
+  add(call.getOutputs(), module::KernelArgKind::Output);
+  return kernel;
+}
+
 llvm::Error ModuleEmitter::addVariant(const EmittedVariant &variant) {
   if (llvm::Error error = addVariables(variant.module))
     return error;
@@ -131,6 +150,9 @@ llvm::Error ModuleEmitter::addVariant(const EmittedVariant &variant) {
         if (isNew)
           error = addKernel(launch, variant, out);
         numbers[op] = it->second;
+      } else if (auto call = llvm::dyn_cast<program::HostCallOp>(op)) {
+        numbers[op] = out.kernels.size();
+        out.kernels.push_back(describeHostCall(call));
       } else if (auto constant = llvm::dyn_cast<program::ConstantOp>(op)) {
         auto type = llvm::cast<program::BufferType>(constant.getType());
         llvm::Expected<uint32_t> number =

@@ -136,6 +136,10 @@ std::string Writer::placeKernels() {
     std::vector<uint64_t> offsets;
     std::map<std::vector<uint8_t>, uint64_t> known;
     for (const Kernel &kernel : variant.kernels) {
+      if (!kernel.host.empty()) {
+        offsets.push_back(0);
+        continue;
+      }
       if (kernel.image.empty())
         return "kernel '" + kernel.name + "' has no code";
       if (kernel.entry >= kernel.image.size())
@@ -166,7 +170,9 @@ Offset<fb::Kernel> Writer::build(const Kernel &kernel, uint64_t imageOffset) {
   return fb::CreateKernel(builder, builder.CreateString(kernel.name), imageOffset + kernel.entry,
                           builder.CreateVector(args), builder.CreateVectorOfStructs(preconditions),
                           builder.CreateVectorOfStrings(kernel.sources),
-                          sums.empty() ? 0 : builder.CreateVector(sums));
+                          sums.empty() ? 0 : builder.CreateVector(sums),
+                          kernel.host.empty() ? 0 : builder.CreateString(kernel.host),
+                          kernel.options.empty() ? 0 : builder.CreateString(kernel.options));
 }
 
 Offset<fb::TensorSignature> Writer::build(const TensorSignature &signature,

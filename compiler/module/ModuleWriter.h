@@ -93,6 +93,7 @@ struct Kernel {
   std::vector<Precondition> preconditions;
   std::vector<std::string> sources; // model nodes
   std::vector<ElementType> sums;    // types of running sums, for people
+  std::string host, options;        // a host operator: it has no image, and dense tensors only
 };
 // Read-only data of an image may want a cache line; page-relative addressing is not used.
 constexpr uint64_t kKernelImageAlignment = 64;

@@ -57,6 +57,16 @@ static Error checkNames(const rt::Module &module, const std::map<std::string, in
   return Error::success();
 }
 
+static Error checkKernels(const rt::Module &module) {
+  for (const rt::Kernel &kernel : module.variant().kernels)
+    if (kernel.host)
+      return fail("'" + llvm::Twine(kernel.sources.empty() ? kernel.name : kernel.sources[0]) +
+                  "' needs the host operator '" + kernel.host +
+                  "', which is in a library that an object does not open; run the module (.tsm) "
+                  "with the runtime");
+  return Error::success();
+}
+
 static void optimise(llvm::Module &module, llvm::TargetMachine &machine) {
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
@@ -87,6 +97,8 @@ Expected<ObjectFile> standalone::emitObject(llvm::StringRef bytes, const ObjectO
     return loaded.takeError();
   const rt::Module &module = **loaded;
   if (Error error = checkNames(module, options.dims))
+    return error;
+  if (Error error = checkKernels(module))
     return error;
   std::vector<FunctionLayout> layouts;
   for (const rt::Function &function : module.variant().functions) {

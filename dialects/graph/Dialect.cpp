@@ -2,6 +2,7 @@
 
 #include "dialects/graph/Gradient.h"
 #include "dialects/graph/Graph.h"
+#include "dialects/graph/Host.h"
 #include "dialects/graph/WeightStore.h"
 
 using namespace mlir;
@@ -28,8 +29,8 @@ void GraphDialect::initialize() {
   registerShapeOps();
   registerStreamOps();
   registerCompositeOps();
-  // Few files see this one.
-  addOperations<GradientOp>();
+  // Few files see these.
+  addOperations<GradientOp, HostCallOp>();
 }
 
 Operation *GraphDialect::materializeConstant(OpBuilder &builder, Attribute value, Type type,

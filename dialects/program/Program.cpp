@@ -97,6 +97,14 @@ LogicalResult SymbolOp::verify() {
   return success();
 }
 
+LogicalResult HostCallOp::verify() {
+  // host_call_c1
+  constexpr size_t maxTensors = 32; // runtime/base/HostAbi.h
+  if (getOutputs().empty() || getInputs().size() + getOutputs().size() > maxTensors)
+    return emitOpError("expected results, and at most ") << maxTensors << " tensors";
+  return success();
+}
+
 LogicalResult LoadOp::verify() {
   // load_c1
   Type element = getBuffer().getType().getElementType();

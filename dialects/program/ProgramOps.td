@@ -210,6 +210,22 @@ def Program_LaunchOp : Program_Op<"launch", [AttrSizedOperandSegments,
   }];
 }
 
+def Program_HostCallOp : Program_Op<"host_call", [AttrSizedOperandSegments]> {
+  let summary = "Calls a host operator by name: tensors, then the buffers it writes";
+  let description = [{
+    `sources` are the nodes of the model that it comes from, for messages.
+
+    * (C1) There are results, and at most 32 tensors.
+  }];
+  let hasVerifier = 1;
+  let arguments = (ins StrAttr:$function, StrAttr:$options, Variadic<Program_BufferType>:$inputs,
+                       Variadic<Program_BufferType>:$outputs, StrArrayAttr:$sources);
+  let assemblyFormat = [{
+    $function $options `(` $inputs `)` `into` `(` $outputs `)` `for` $sources attr-dict
+    `:` functional-type($inputs, $outputs)
+  }];
+}
+
 def Program_CopyOp : Program_Op<"copy"> {
   let summary = "Copies all elements; the extents may differ, their number may not";
   let description = [{

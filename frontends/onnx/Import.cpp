@@ -39,12 +39,13 @@ LogicalResult Importer::define(StringRef name, Value value, Location loc) {
 static SmallVector<ArrayRef<Operator>> tablesOf(StringRef domain) {
   if (isDefaultDomain(domain))
     return {
-        activationOperators(), attentionOperators(), castOperators(),      controlOperators(),
-        dataOperators(),       decoderOperators(),   einsumOperators(),    elementwiseOperators(),
-        mathOperators(),       normOperators(),      placeOperators(),     quantizeOperators(),
-        rearrangeOperators(),  randomOperators(),    recurrentOperators(), reduceOperators(),
-        resizeOperators(),     sampleOperators(),    selectOperators(),    sequenceOperators(),
-        sequentialOperators(), shapeOperators(),     signalOperators(),    windowOperators()};
+        activationOperators(), attentionOperators(),  castOperators(),      controlOperators(),
+        dataOperators(),       decoderOperators(),    einsumOperators(),    elementwiseOperators(),
+        mathOperators(),       normOperators(),       placeOperators(),     quantizeOperators(),
+        rearrangeOperators(),  randomOperators(),     recurrentOperators(), reduceOperators(),
+        imageOperators(),      resizeOperators(),     sampleOperators(),    selectOperators(),
+        sequenceOperators(),   sequentialOperators(), shapeOperators(),     signalOperators(),
+        windowOperators()};
   if (domain == "ai.onnx.ml")
     return {mlFeatureOperators(), mlLinearOperators(), mlTreeOperators()};
   if (domain == "com.microsoft")

@@ -121,6 +121,7 @@ llvm::ArrayRef<Operator> controlOperators();
 llvm::ArrayRef<Operator> dataOperators();
 llvm::ArrayRef<Operator> decoderOperators();
 llvm::ArrayRef<Operator> elementwiseOperators();
+llvm::ArrayRef<Operator> imageOperators();
 llvm::ArrayRef<Operator> mathOperators();
 llvm::ArrayRef<Operator> normOperators();
 llvm::ArrayRef<Operator> quantizeOperators();

@@ -167,6 +167,11 @@ const char *tessera_kernel_source(const tessera_module *module, uint32_t variant
   const Kernel *k = findKernel(module, variant, kernel);
   return k && source < k->sources.size ? k->sources[source] : nullptr;
 }
+const char *tessera_kernel_host_operator(const tessera_module *module, uint32_t variant,
+                                         uint32_t kernel) {
+  const Kernel *k = findKernel(module, variant, kernel);
+  return k ? k->host : nullptr;
+}
 uint32_t tessera_kernel_types(const tessera_module *module, uint32_t variant, uint32_t kernel,
                               tessera_type_use use, tessera_type *types, uint32_t capacity) {
   const Kernel *k = findKernel(module, variant, kernel);

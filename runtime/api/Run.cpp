@@ -1,5 +1,6 @@
 // The C interface: errors, tensors, modules, contexts, calls, state, profile.
 #include "runtime/api/Api.h"
+#include "runtime/api/OpenHost.h"
 #include "runtime/base/ElementType.h"
 
 #include <cstdlib>
@@ -87,6 +88,7 @@ static Status toLoadOptions(const tessera_load_options &from, Allocator &allocat
   to.verifyAll = from.verify_all != 0;
   to.offset = from.offset;
   to.bytes = from.bytes;
+  to.openHost = openHost;
   if (from.device && !(to.device = findDevice(from.device))) {
     char known[128] = "";
     listDevices(known, sizeof(known));

@@ -41,7 +41,7 @@ extern "C" {
 #endif
 
 /* Raised when something here is added; nothing is ever removed or changed. */
-#define TESSERA_API_VERSION 4
+#define TESSERA_API_VERSION 5
 #define TESSERA_MAX_RANK 16
 
 typedef struct tessera_module tessera_module;
@@ -445,6 +445,21 @@ TESSERA_API uint64_t tessera_buffer_text(const tessera_module *module, uint32_t 
 TESSERA_API uint64_t tessera_instruction_text(const tessera_module *module, uint32_t variant,
                                               uint32_t function, uint32_t instruction, char *text,
                                               uint64_t size);
+
+/* ---- host operators (since version 5) -------------------------------------------------------- */
+
+/* What is no numeric kernel (decoding images) is in libtessera_hostops.so, which is opened from the
+ * runtime's folder when a module that needs it is loaded. */
+/* The name of the operator that a kernel stands for; NULL when it is a kernel with code. */
+TESSERA_API const char *tessera_kernel_host_operator(const tessera_module *module, uint32_t variant,
+                                                     uint32_t kernel);
+/* Calls one by itself, without a module. All tensors are dense and row-major; `inputs` are read,
+ * the memory of `outputs` is written. `options` may be NULL. */
+TESSERA_API tessera_code tessera_run_host_operator(const char *name, const char *options,
+                                                   const tessera_tensor *inputs,
+                                                   uint32_t input_count,
+                                                   const tessera_tensor *outputs,
+                                                   uint32_t output_count, tessera_error **error);
 
 #ifdef __cplusplus
 }

@@ -75,7 +75,7 @@ public:
   Context(Module &module, const Allocator &allocator)
       : module(module), allocator(allocator), pool(this->allocator), records(this->allocator),
         arena(this->allocator), memory(module.device->memory),
-        zeros(this->allocator, module.device->memory) {}
+        zeros(this->allocator, module.device->memory), hostStaging(this->allocator) {}
 
 private:
   // A buffer as it is bound now.
@@ -165,6 +165,8 @@ private:
                     uint8_t *segmentMemory, uint64_t offset);
   Status execute(uint32_t functionIndex, FunctionState &state, uint32_t begin, uint32_t end);
   Status launch(uint32_t functionIndex, FunctionState &state, uint32_t index);
+  Status callHost(const Function &function, FunctionState &state, const Instruction &x,
+                  const Kernel &kernel);
   Status bindEmptyInputs(const Function &function, FunctionState &state, const Kernel &kernel,
                          uint32_t operands);
   Status loadScalar(FunctionState &state, const Instruction &x, const Buffer &buffer);
@@ -181,6 +183,7 @@ private:
                              int32_t extent, uint8_t *closure);
   static void report(const KernelContext *context, int32_t code);
   static bool shouldStop(const KernelContext *context);
+  static bool shouldStopHost(const HostCall *call);
 
   // Kernels of which nobody knows how they ended.
   struct Pending {
@@ -192,6 +195,7 @@ private:
   Memory memory;
   Pending pending{};
   DeviceBlock zeros; // what kernels see of inputs that are empty
+  Block hostStaging; // what host operators see of a device's memory
   VariableState *variables = nullptr;
   FunctionState *functions = nullptr;
   KernelContext kernelContext{};
@@ -220,6 +224,10 @@ template <typename Block> Status Context::reserve(Block &block, uint64_t bytes) 
 }
 
 int64_t monotonicNanoseconds();
+// The node of the model that a kernel computes first.
+inline const char *sourceOf(const Kernel &kernel) {
+  return kernel.sources.empty() ? kernel.name : kernel.sources[0];
+}
 
 } // namespace tessera::rt
 

@@ -227,10 +227,6 @@ Status Context::bindEmptyInputs(const Function &function, FunctionState &state,
   return {};
 }
 
-static const char *sourceOf(const Kernel &kernel) {
-  return kernel.sources.empty() ? kernel.name : kernel.sources[0];
-}
-
 // What waiting for the device has given: after it all is done, or one of those that nobody has
 // waited for has failed.
 Status Context::settle(Status status) {
@@ -283,6 +279,11 @@ Status Context::launch(uint32_t functionIndex, FunctionState &state, uint32_t in
       if (kernel.args[i].kind == KernelArgKind::Output)
         TESSERA_TRY(beginWrite(function, state, function.operands[x.b + i], false));
   const int64_t start = recordCapacity ? monotonicNanoseconds() : 0;
+  if (kernel.host) {
+    TESSERA_TRY(callHost(function, state, x, kernel));
+    record(RecordKind::Launch, functionIndex, index, int32_t(x.a), start, -1, -1);
+    return {};
+  }
   if (!pending.count++)
     pending.first = &kernel;
   pending.last = &kernel;

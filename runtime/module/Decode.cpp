@@ -172,8 +172,13 @@ Status Decoder::variable(Variable &result, const fb::Variable &from) {
 Status Decoder::kernel(Kernel &result, const fb::Kernel &from, uint64_t codeBytes) {
   TESSERA_TRY(name(result.name, from.name(), "kernel's name"));
   result.entry = from.entry();
-  TESSERA_CHECK(result.entry < codeBytes, "the entry of kernel '%s' lies outside its code",
-                result.name);
+  if (from.host())
+    TESSERA_TRY(name(result.host, from.host(), "kernel's host operator"));
+  result.options = "";
+  if (from.options())
+    TESSERA_TRY(name(result.options, from.options(), "host operator's options"));
+  TESSERA_CHECK(result.host ? result.entry == 0 : result.entry < codeBytes,
+                "the entry of kernel '%s' lies outside its code", result.name);
   TESSERA_TRY(allocate(result.args, from.args(), kMaxKernelArgs, "arguments of a kernel"));
   bool isOutput = false;
   for (size_t i = 0; i < result.args.size; ++i) {
@@ -186,6 +191,15 @@ Status Decoder::kernel(Kernel &result, const fb::Kernel &from, uint64_t codeByte
     const bool output = result.args[i].kind == KernelArgKind::Output;
     TESSERA_CHECK(output || !isOutput, "kernel '%s' has an input after an output", result.name);
     isOutput = output;
+  }
+  if (result.host) {
+    bool isDense = isOutput && result.args.size <= kMaxHostTensors;
+    for (const KernelArg &arg : result.args)
+      isDense &= arg.kind != KernelArgKind::Scalar && arg.strides == StrideRule::Dense;
+    TESSERA_CHECK(isDense,
+                  "host operator '%s' needs dense tensors, up to %u, and one result at "
+                  "least",
+                  result.host, kMaxHostTensors);
   }
   TESSERA_TRY(allocate(result.preconditions, from.preconditions(), kMaxKernelArgs * kMaxRank,
                        "preconditions of a kernel"));

@@ -238,15 +238,31 @@ Status Module::chooseVariant(const char *level) {
                        device->hasFeature ? "device" : "CPU", missing);
 }
 
+// What each host operator of the active variant is called by. A device that computes nothing needs
+// none.
+Status Module::findHostFunctions(HostOpener openHost) {
+  for (Kernel &kernel : variants[active].kernels) {
+    if (!kernel.host || !(device->runsCode || device->prepare))
+      continue;
+    Result<const HostFunction *> found = findHostFunction(openHost, kernel.host);
+    if (!found.ok())
+      return found.takeStatus().at("'%s'",
+                                   kernel.sources.empty() ? kernel.name : kernel.sources[0]);
+    kernel.hostFunction = *found;
+  }
+  return {};
+}
+
 Status Module::makeExecutable() {
   Variant &variant = variants[active];
   const Segment &segment = segments[variant.codeSegment];
   if (device->prepare) {
     for (Kernel &kernel : variant.kernels)
-      TESSERA_TRY(device
-                      ->prepare(file + segment.offset + kernel.entry, segment.size - kernel.entry,
-                                kernel.function)
-                      .at("kernel '%s'", kernel.name));
+      if (!kernel.host)
+        TESSERA_TRY(device
+                        ->prepare(file + segment.offset + kernel.entry, segment.size - kernel.entry,
+                                  kernel.function)
+                        .at("kernel '%s'", kernel.name));
     return {};
   }
   if (!device->runsCode || !segment.size)
@@ -264,7 +280,8 @@ Status Module::makeExecutable() {
     return Status::error(Code::SystemError, "cannot make code executable: %s",
                          std::strerror(errno));
   for (Kernel &kernel : variant.kernels)
-    kernel.function = static_cast<uint8_t *>(memory) + kernel.entry;
+    if (!kernel.host)
+      kernel.function = static_cast<uint8_t *>(memory) + kernel.entry;
   return {};
 }
 
@@ -330,6 +347,7 @@ Status Module::load(const LoadOptions &options) {
                                                    : "device '%s'",
                                   device->name);
   TESSERA_TRY(chooseVariant(options.variant));
+  TESSERA_TRY(findHostFunctions(options.openHost));
   TESSERA_TRY(uploadConstants());
   return makeExecutable();
 }

@@ -3,6 +3,7 @@
 #define TESSERA_RUNTIME_MODULE_MODULE_H
 
 #include "runtime/device/Memory.h"
+#include "runtime/module/HostFunctions.h"
 #include "runtime/module/Program.h"
 
 #include <atomic>
@@ -15,6 +16,7 @@ struct LoadOptions {
   const Device *device = nullptr;       // null: the CPU
   bool verifyAll = false;               // hash large constants too
   uint64_t offset = 0, bytes = 0;       // of the module in its file; 0 bytes: up to its end
+  HostOpener openHost = nullptr;        // null: there are no host operators
 };
 
 // Constants up to this size are always hashed.
@@ -58,6 +60,7 @@ private:
   Status checkSegments(uint64_t metadataEnd, bool verifyAll);
   bool hasFamily(const char *family) const;
   Status chooseVariant(const char *level);
+  Status findHostFunctions(HostOpener openHost);
   Status makeExecutable();
   Status uploadConstants();
 

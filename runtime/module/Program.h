@@ -4,6 +4,7 @@
 #define TESSERA_RUNTIME_MODULE_PROGRAM_H
 
 #include "runtime/base/Allocator.h"
+#include "runtime/base/HostAbi.h"
 #include "runtime/base/KernelAbi.h"
 #include "runtime/schema/ModuleFormat.h"
 
@@ -72,6 +73,7 @@ inline bool holds(const Precondition &condition, int64_t extent) {
   return false;
 }
 
+// Code, or a host operator: then its operands are dense tensors, and it has no code.
 struct Kernel {
   const char *name;
   uint64_t entry; // offset in the code segment
@@ -80,6 +82,9 @@ struct Kernel {
   Span<const char *> sources;
   Span<ElementType> sums; // types of running sums, for people
   void *function; // what the device launches; null unless the variant is active and has code for it
+  const char *host;                 // the host operator; null: none
+  const char *options;              // of the host operator
+  const HostFunction *hostFunction; // null unless the variant is active on a device that computes
 };
 
 struct Buffer {

@@ -12,7 +12,7 @@ namespace tessera::rt {
 
 // Version of everything in this file, module.fbs and KernelAbi.h together. A reader accepts exactly
 // the versions in [kOldestModuleVersion, kModuleVersion].
-constexpr uint32_t kModuleVersion = 2;
+constexpr uint32_t kModuleVersion = 3;
 constexpr uint32_t kOldestModuleVersion = 1;
 
 // The file: FileHeader, metadata (a FlatBuffer, identifier "TSM1"), then segments, each starting at

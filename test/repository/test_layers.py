@@ -36,6 +36,8 @@ MAY_INCLUDE = {
     "runtime/device/cuda": ("runtime/base", "runtime/schema", "runtime/device", "runtime/api"),
     "runtime/executor": ("runtime/base", "runtime/schema", "runtime/module", "runtime/device"),
     "runtime/api": ("runtime",),
+    # A library of its own, beside the runtime.
+    "runtime/hostops": ("runtime/base", "runtime/schema"),
     "tools/common": ("compiler/api", "runtime/api"),
     "tools": ("compiler/api", "runtime/api", "tools/common"),
     # It measures the machine that it predicts times for.

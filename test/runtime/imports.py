@@ -1,5 +1,5 @@
 # The runtime library needs the C library and nothing else, exports its C interface and nothing else, and has no way to
-# end the process, print, or change what belongs to its host. It is small.
+# end the process, print, or change what belongs to its host. It is small. (It opens one library, that of the host operators.)
 # RUN: python3 %s %tessera_lib
 """Argument: the folder of libtessera_runtime.so."""
 import os
@@ -17,7 +17,7 @@ def symbols(*options):
 
 
 BANNED = re.compile(r"abort|exit|terminate|assert|^(v?f?d?printf|puts|putchar|perror|fwrite|write)$|throw|__cxa_(?!finalize)|"
-                    r"^sig|setlocale|^fe[a-z]+env|getenv|dlopen|^_Z")
+                    r"^sig|setlocale|^fe[a-z]+env|getenv|^_Z")
 imported = symbols("--undefined-only")
 assert "mmap" in imported, imported
 assert not (wrong := sorted(name for name in imported if BANNED.search(name))), wrong

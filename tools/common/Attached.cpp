@@ -50,6 +50,23 @@ bool hasFamily(const tessera_module *module, const char *family) {
   return false;
 }
 
+// A static program opens no libraries.
+static std::string checkHostOperators(const tessera_module *module) {
+  for (uint32_t v = 0; v < tessera_variant_count(module); ++v) {
+    tessera_variant_info info{};
+    if (tessera_get_variant(module, v, &info))
+      continue;
+    for (uint32_t k = 0; k < info.kernel_count; ++k)
+      if (const char *name = tessera_kernel_host_operator(module, v, k))
+        return "'" + std::string(tessera_kernel_source(module, v, k, 0)) +
+               "' needs the host operator '" + name +
+               "', which is in a library, and programs are static: compile to a module (.tsm) and "
+               "run "
+               "it with tessera-run or the runtime";
+  }
+  return "";
+}
+
 std::string writeProgram(OutputFile &output, const void *module, size_t size) {
   tessera_load_options options{};
   options.size = sizeof(options);
@@ -59,7 +76,10 @@ std::string writeProgram(OutputFile &output, const void *module, size_t size) {
   if (tessera_module_load_memory(module, size, &options, &loaded, &error))
     return take(error);
   const std::string name = hasFamily(loaded, "cuda") ? "tessera-runner-cuda" : "tessera-runner";
+  const std::string refused = checkHostOperators(loaded);
   tessera_module_destroy(loaded);
+  if (!refused.empty())
+    return refused;
   std::string runner, path = std::getenv("TESSERA_RUNNER") ? std::getenv("TESSERA_RUNNER") : "";
   if (path.empty())
     path = findBesideThis(name);

@@ -26,6 +26,7 @@ OPTIONS = {
 
 # name: runs, size of the largest input, how the seeds are made (a folder is the argument)
 TARGETS = {
+    "fuzz-image": (20000, 2048, "test/runtime/hostops/seeds.py"),
     "fuzz-module": (30000, 8192, None),
     "fuzz-onnx": (3000, 4096, "test/frontends/onnx/seeds.py"),
     "fuzz-text": (1500, 2048, "test/dialects/graph/seeds.py"),

@@ -115,7 +115,9 @@ Json describeKernels(const tessera_module *module, uint32_t variant, uint32_t co
       }));
     for (uint32_t s = 0; s < info.source_count; ++s)
       nodes.push_back(tessera_kernel_source(module, variant, k, s));
+    const char *host = tessera_kernel_host_operator(module, variant, k);
     list.push_back({{"name", info.name},
+                    {"host operator", host ? host : "-"},
                     {"entry", info.entry},
                     {"arguments", args},
                     {"types",

@@ -85,9 +85,10 @@ void Converter::wish(Value value, Target target) {
   Value root = value;
   while (auto reshape = root.getDefiningOp<graph::ReshapeOp>())
     root = reshape.getX();
-  // Only a launch writes where it is told, and only to one place.
-  auto launch = root.getDefiningOp<kernel::LaunchOp>();
-  if (!launch || launch->getBlock() != value.getDefiningOp()->getBlock() || wishes.count(root) ||
+  // Only a launch or a host operator writes where it is told, and only to one place.
+  Operation *launch = root.getDefiningOp();
+  if (!llvm::isa_and_nonnull<kernel::LaunchOp, graph::HostCallOp>(launch) ||
+      launch->getBlock() != value.getDefiningOp()->getBlock() || wishes.count(root) ||
       buffers.count(root))
     return;
   graph::TensorType type = graph::getTensorType(root);

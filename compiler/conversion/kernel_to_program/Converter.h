@@ -10,6 +10,7 @@
 #define TESSERA_COMPILER_CONVERSION_KERNEL_TO_PROGRAM_CONVERTER_H
 
 #include "dialects/graph/Graph.h"
+#include "dialects/graph/Host.h"
 #include "dialects/kernel/Kernel.h"
 #include "dialects/program/Program.h"
 
@@ -63,6 +64,7 @@ private:
   llvm::LogicalResult convert(mlir::Block &block);
   llvm::LogicalResult convert(mlir::Operation &op);
   llvm::LogicalResult convertLaunch(kernel::LaunchOp op);
+  llvm::LogicalResult convertHostCall(graph::HostCallOp op);
   mlir::Value scratchExtent(kernel::LaunchOp op, mlir::Value extent);
   llvm::LogicalResult addScratch(kernel::LaunchOp op, llvm::SmallVectorImpl<mlir::Value> &outputs);
   llvm::LogicalResult convertIf(graph::IfOp op);

@@ -108,6 +108,7 @@ LogicalResult Converter::convert(Operation &op) {
   loc = op.getLoc();
   return llvm::TypeSwitch<Operation *, LogicalResult>(&op)
       .Case([&](kernel::LaunchOp launch) { return convertLaunch(launch); })
+      .Case([&](graph::HostCallOp call) { return convertHostCall(call); })
       .Case([&](graph::IfOp branch) { return convertIf(branch); })
       .Case([&](graph::WhileOp loop) { return convertWhile(loop); })
       .Case([&](graph::ReadVariableOp read) {

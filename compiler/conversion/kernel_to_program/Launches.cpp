@@ -120,3 +120,29 @@ LogicalResult Converter::convertLaunch(kernel::LaunchOp op) {
                             operations, bytes);
   return success();
 }
+
+/// The names of the nodes that an op comes from; the lines of a text, whose ops have no names.
+static void collectSources(Location loc, SmallVectorImpl<std::string> &names) {
+  if (auto name = llvm::dyn_cast<NameLoc>(loc)) {
+    names.push_back(name.getName().str());
+  } else if (auto fused = llvm::dyn_cast<FusedLoc>(loc)) {
+    for (Location part : fused.getLocations())
+      collectSources(part, names);
+  } else if (auto place = llvm::dyn_cast<FileLineColLoc>(loc)) {
+    names.push_back("line " + std::to_string(place.getLine()));
+  }
+}
+
+LogicalResult Converter::convertHostCall(graph::HostCallOp op) {
+  SmallVector<Value> inputs, outputs;
+  for (Value operand : op.getInputs())
+    inputs.push_back(bufferOf(operand));
+  for (Value result : op.getOutputs())
+    outputs.push_back(bufferOf(result));
+  SmallVector<std::string> sources;
+  collectSources(op.getLoc(), sources);
+  SmallVector<StringRef> names(sources.begin(), sources.end());
+  program::HostCallOp::create(builder, op.getLoc(), op.getFunction(), op.getOptions(), inputs,
+                              outputs, builder.getStrArrayAttr(names));
+  return success();
+}

@@ -1,6 +1,7 @@
 //===- Register.cpp - Attaches all reference rules ------------------------===//
 #include "compiler/reference/graph/Register.h"
 
+#include "compiler/reference/graph/Host.h"
 #include "compiler/reference/graph/Rules.h"
 
 using namespace mlir;
@@ -11,6 +12,7 @@ void reference::registerGraphReference(DialectRegistry &registry) {
     attachContraction(*context);
     attachControl(*context);
     attachElementwise(*context);
+    attachHost(*context);
     attachMovement(*context);
     attachQuantization(*context);
     attachRandom(*context);

@@ -164,3 +164,12 @@ graph.func @gradient(%x: !graph.tensor<[N], f32>, %w: !graph.tensor<[], f64>) ->
   }
   graph.return %z : !graph.tensor<[N], f32>
 }
+
+// CHECK-LABEL: graph.func @host
+graph.func @host(%x: !graph.tensor<[N], ui8>) -> !graph.tensor<[4, 5, 3], ui8> {
+  // CHECK: graph.host_call "image.extents"(%arg0) : (!graph.tensor<[N], ui8>) -> !graph.tensor<[2], si64>
+  %e = graph.host_call "image.extents" (%x) : (!graph.tensor<[N], ui8>) -> !graph.tensor<[2], si64>
+  // CHECK: graph.host_call "image.decode" "RGB"(%arg0) : (!graph.tensor<[N], ui8>) -> !graph.tensor<[4, 5, 3], ui8>
+  %i = graph.host_call "image.decode" "RGB" (%x) : (!graph.tensor<[N], ui8>) -> !graph.tensor<[4, 5, 3], ui8>
+  graph.return %i : !graph.tensor<[4, 5, 3], ui8>
+}

@@ -179,3 +179,12 @@ program.func @while_c1 {
   } do {
   }
 }
+
+// -----
+
+program.func @host_call_c1 {
+  %s = program.temp [] : !program.buffer<ui8, 0>
+  program.body
+  // expected-error @+1 {{expected results, and at most 32 tensors}}
+  program.host_call "image.decode" "" (%s) into () for ["node"] : (!program.buffer<ui8, 0>) -> ()
+}

@@ -35,6 +35,8 @@ program.func @main {
   %i = program.load %n[%zero] : !program.buffer<si64, 0>
   // CHECK: program.launch @copy(%[[X]]) dims[%[[B]]] into(%{{.*}})
   program.launch @copy(%x) dims [%b] into (%t) : (!program.buffer<f32, 1>) -> !program.buffer<f32, 1>
+  // CHECK: program.host_call "image.decode" "RGB"(%[[X]]) into(%{{.*}}) for ["decoder"]
+  program.host_call "image.decode" "RGB" (%x) into (%t) for ["decoder"] : (!program.buffer<f32, 1>) -> !program.buffer<f32, 1>
   // CHECK: program.if
   program.if %i {
     program.copy %t to %y : !program.buffer<f32, 1>, !program.buffer<f32, 1>
