@@ -74,10 +74,10 @@ def classifier(forest, labels, i, ids, weights, **attributes):
         class_weights=weights(len(entries)).tolist(), **forest.attributes(), **attributes)
 
 
-def check(name, nodes, holes=False, kind=np.float32, version=3, counts=(1, 6, 70), tolerance=2e-5):
+def check(name, nodes, holes=False, kind=np.float32, version=3, counts=(1, 6, 70), tolerance=2e-5, rows_known="N"):
     kinds = [np.int64, np.float32] if "Classifier" in nodes[0].op_type else [kind if version == 5 else np.float32]
     outputs = [(y, kind, None) for node in nodes for y, kind in zip(node.output, kinds)]
-    compiled = Compiled(folder, name, build(nodes, [("x", kind, ["N", FEATURES])], outputs, domains=[("ai.onnx.ml", version)]))
+    compiled = Compiled(folder, name, build(nodes, [("x", kind, [rows_known, FEATURES])], outputs, domains=[("ai.onnx.ml", version)]))
     for count in counts:
         compiled.check(x=rows(count, holes).astype(kind), tolerance=tolerance)
 
@@ -87,6 +87,13 @@ def shapes():
     nodes = [regressor(Forest(trees, depth, share=share), 1, f"y{i}")
              for i, (trees, depth, share) in enumerate([(20, 4, 1.0), (1, 1, 1.0), (9, 0, 1.0), (12, 30, 0.55), (5, 9, 0.7)])]
     check("shapes", nodes)
+
+
+def known_rows():
+    """Nothing is left to choose when it runs; 15 are few, 16 many."""
+    for count in (15, 16):
+        nodes = [regressor(Forest(9, 12, share=0.7), 3, "y0", 2), regressor(Forest(9, 5), 3, "y1")]
+        check(f"known_{count}", nodes, counts=(count,), rows_known=count)
 
 
 def modes():
@@ -174,6 +181,7 @@ def listed():
 
 
 shapes()
+known_rows()
 modes()
 targets()
 classes()
