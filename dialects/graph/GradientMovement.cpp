@@ -86,26 +86,9 @@ LogicalResult ofReverse(ReverseOp op, Adjoints &a) {
   return success();
 }
 
-/// Steps are undone by scattering, one axis after the other; then zeros stand around.
 LogicalResult ofSlice(SliceOp op, Adjoints &a) {
-  TensorType from = getTensorType(op.getX());
-  Value adjoint = a.of(op);
-  DimList lo;
-  for (int64_t axis = 0; axis < from.rank(); ++axis) {
-    DimAttr start = op.getStarts()[axis], step = op.getSteps()[axis];
-    lo.push_back(start);
-    if (step.getConstant() == 1)
-      continue;
-    TensorType type = getTensorType(adjoint);
-    Value places = a.create<IotaOp>(TensorType::get({type.getDim(axis)}, si64(a)), 0);
-    places = a.add(a.mul(places, extentLike(a, step, places)), extentLike(a, start, places));
-    DimList dims(type.getDims());
-    dims[axis] = from.getDim(axis);
-    lo.back() = constant(a, 0);
-    adjoint = a.create<ScatterOp>(ScatterKind::add, a.fill(type.withDims(dims), 0), places, adjoint,
-                                  axis);
-  }
-  a.give(op.getX(), surround(a, adjoint, lo, from.getDims()));
+  a.give(op.getX(), placeAtSteps(a, a.of(op), op.getStarts().getDims(), op.getSteps().getDims(),
+                                 getTensorType(op.getX()).getDims()));
   return success();
 }
 
@@ -229,6 +212,44 @@ LogicalResult ofSort(SortOp op, Adjoints &a) {
 }
 
 } // namespace
+
+/// Each element of one axis followed by step - 1 zeros, but the last.
+static Value spread(Adjoints &a, Value x, int64_t axis, int64_t step) {
+  TensorType type = getTensorType(x);
+  DimAttr zero = constant(a, 0);
+  DimList apart(type.getDims()), joined(type.getDims()), kept(type.getDims());
+  apart.insert(apart.begin() + axis + 1, constant(a, 1));
+  joined[axis] = DimExpr(type.getDim(axis)) * step;
+  kept[axis] = (DimExpr(type.getDim(axis)) - 1) * step + 1;
+  DimList wide(apart);
+  wide[axis + 1] = constant(a, step);
+  Value padded = surround(a, a.reshape(x, apart), DimList(apart.size(), zero), wide);
+  return cut(a, a.reshape(padded, joined), DimList(joined.size(), zero), kept);
+}
+
+Value placeAtSteps(Adjoints &a, Value x, ArrayRef<DimAttr> starts, ArrayRef<DimAttr> steps,
+                   ArrayRef<DimAttr> extents) {
+  DimList lo;
+  for (size_t axis = 0; axis < extents.size(); ++axis) {
+    lo.push_back(starts[axis]);
+    if (steps[axis].getConstant() == 1)
+      continue;
+    TensorType type = getTensorType(x);
+    if (steps[axis].isConstant() && isKnownPositive(type.getDim(axis))) {
+      x = spread(a, x, axis, steps[axis].getValue());
+      continue;
+    }
+    // There may be no element.
+    Value places = a.create<IotaOp>(TensorType::get({type.getDim(axis)}, si64(a)), 0);
+    places = a.add(a.mul(places, extentLike(a, steps[axis], places)),
+                   extentLike(a, starts[axis], places));
+    DimList dims(type.getDims());
+    dims[axis] = extents[axis];
+    lo.back() = constant(a, 0);
+    x = a.create<ScatterOp>(ScatterKind::add, a.fill(type.withDims(dims), 0), places, x, axis);
+  }
+  return surround(a, x, lo, extents);
+}
 
 void addMovementRules(SmallVectorImpl<GradientRow> &rows) {
   addRules<ofBroadcast, ofReshape, ofTranspose, ofReverse, ofSlice, ofConcat, ofPad, ofGather,

@@ -3,6 +3,7 @@
 #include "dialects/graph/GradientRules.h"
 
 #include <functional>
+#include <limits>
 #include <numeric>
 
 using namespace mlir;
@@ -235,10 +236,7 @@ LogicalResult ofConvTranspose(ConvTransposeOp op, Adjoints &a) {
 }
 
 /// Sums over windows are convolutions with ones: all that is no spatial dim is batch.
-LogicalResult ofWindowReduce(WindowReduceOp op, Adjoints &a) {
-  if (op.getKind() != WindowKind::sum)
-    return a.fail("has no rule for derivatives of kind '" + stringifyWindowKind(op.getKind()) +
-                  "'");
+LogicalResult ofWindowSum(WindowReduceOp op, Adjoints &a) {
   size_t axes = op.getAxes().size();
   if (axes < 1 || axes > 3)
     return a.fail("has no rule for derivatives along " + llvm::Twine(axes) + " axes");
@@ -274,6 +272,61 @@ LogicalResult ofWindowReduce(WindowReduceOp op, Adjoints &a) {
       DimArrayAttr::get(context, ArrayRef<DimAttr>(more)), 1, StringAttr(), TypeAttr());
   a.give(op.getX(), a.transpose(a.reshape(back, whole), invert(perm)));
   return success();
+}
+
+/// Of equal extreme elements of a window each takes the same share: for each place of the window
+/// the elements that it reads, and back to where they were read.
+LogicalResult ofWindowExtreme(WindowReduceOp op, Adjoints &a, double neutral) {
+  TensorType type = getTensorType(op.getX());
+  MLIRContext *context = op.getContext();
+  const size_t rank = type.rank();
+  DimList lo(rank, getDim(context, 0)), hi(lo), steps(rank, getDim(context, 1));
+  int64_t count = 1;
+  for (auto [i, axis] : llvm::enumerate(op.getAxes())) {
+    lo[axis] = op.getLo()[i];
+    hi[axis] = op.getHi()[i];
+    steps[axis] = getDim(context, op.getStrides()[i]);
+    count *= op.getWindow()[i];
+  }
+  Value padded =
+      a.create<PadOp>(PadMode::constant, op.getX(), a.scalar(type.getElementType(), neutral),
+                      DimArrayAttr::get(context, ArrayRef<DimAttr>(lo)),
+                      DimArrayAttr::get(context, ArrayRef<DimAttr>(hi)));
+  Value y = op.getResult(), zero = a.zeros(y), one = a.ones(y), number;
+  SmallVector<std::pair<DimList, Value>> places;
+  for (int64_t k = 0; k < count; ++k) {
+    DimList starts(rank, getDim(context, 0));
+    int64_t rest = k;
+    for (size_t i = op.getAxes().size(); i-- > 0; rest /= op.getWindow()[i])
+      starts[op.getAxes()[i]] = getDim(context, rest % op.getWindow()[i] * op.getDilations()[i]);
+    Value read = a.create<SliceOp>(padded, starts, steps, op.getType().getDims());
+    Value isOne = a.compare(CompareKind::eq, read, y);
+    Value each = a.select(isOne, one, zero);
+    number = number ? a.add(number, each) : each;
+    places.push_back({starts, isOne});
+  }
+  Value share = a.div(a.of(op), number), sum;
+  ArrayRef<DimAttr> paddedDims = getTensorType(padded).getDims();
+  for (auto &[starts, isOne] : places) {
+    Value part = placeAtSteps(a, a.select(isOne, share, zero), starts, steps, paddedDims);
+    sum = sum ? a.add(sum, part) : part;
+  }
+  DimList ones(rank, getDim(context, 1));
+  if (paddedDims != type.getDims())
+    sum = a.create<SliceOp>(sum, lo, ones, type.getDims());
+  a.give(op.getX(), sum);
+  return success();
+}
+
+LogicalResult ofWindowReduce(WindowReduceOp op, Adjoints &a) {
+  const double infinity = std::numeric_limits<double>::infinity();
+  switch (op.getKind()) {
+  case WindowKind::sum: return ofWindowSum(op, a);
+  case WindowKind::max: return ofWindowExtreme(op, a, -infinity);
+  case WindowKind::min: return ofWindowExtreme(op, a, infinity);
+  case WindowKind::prod: break;
+  }
+  return a.fail("has no rule for derivatives of kind '" + stringifyWindowKind(op.getKind()) + "'");
 }
 
 } // namespace

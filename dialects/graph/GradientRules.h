@@ -55,6 +55,10 @@ private:
   AdjointTable &table;
 };
 
+/// The adjoint of a slice: zeros of these extents with x at `starts` + i * `steps`.
+mlir::Value placeAtSteps(Adjoints &a, mlir::Value x, llvm::ArrayRef<DimAttr> starts,
+                         llvm::ArrayRef<DimAttr> steps, llvm::ArrayRef<DimAttr> extents);
+
 using GradientRule = llvm::LogicalResult (*)(mlir::Operation *, Adjoints &);
 
 /// Rows of the table of rules.

@@ -100,15 +100,17 @@ def differences(run, inputs, name, output):
 CONV = [helper.make_node("Conv", ["x", "w"], ["h"], strides=[2, 1], pads=[1, 0, 1, 1], group=2),
         helper.make_node("Tanh", ["h"], ["t"]),
         helper.make_node("AveragePool", ["t"], ["p"], kernel_shape=[2, 2]),
+        helper.make_node("Flatten", ["p"], ["f"]),
         helper.make_node("Gemm", ["f", "z"], ["y"], transB=1)]
-CONV.insert(3, helper.make_node("Flatten", ["p"], ["f"]))
+MAX = helper.make_node("MaxPool", ["t"], ["p"], kernel_shape=[2, 3], strides=[1, 2], pads=[0, 1, 0, 1])
 
 
-def test_onnx_network():
+@pytest.mark.parametrize("pool", [CONV[2], MAX], ids=["average", "max"])
+def test_onnx_network(pool):
     rng = np.random.default_rng(3)
-    inputs = {"x": rng.standard_normal((2, 4, 5, 6)), "w": rng.standard_normal((4, 2, 3, 2)), "z": rng.standard_normal((3, 40))}
-    nodes = [*CONV, gradient(["w", "z"], "y", ["dw", "dz"], zs=["x"]), gradient(["h"], "y", ["dh"])]
-    module = tessera.compile(model(nodes, [info("x", ["N", 4, 5, 6]), info("w", [4, 2, 3, 2]), info("z", [3, 40])],
+    inputs = {"x": rng.standard_normal((2, 4, 5, 6)), "w": rng.standard_normal((4, 2, 3, 2)), "z": rng.standard_normal((3, 40 if pool is not MAX else 24))}
+    nodes = [*CONV[:2], pool, *CONV[3:], gradient(["w", "z"], "y", ["dw", "dz"], zs=["x"]), gradient(["h"], "y", ["dh"])]
+    module = tessera.compile(model(nodes, [info("x", ["N", 4, 5, 6]), info("w", [4, 2, 3, 2]), info("z", list(inputs["z"].shape))],
                                    [info(n, None) for n in ("y", "dw", "dz", "dh")]))
     got = module.run(inputs)
     for name in ("w", "z"):

@@ -306,7 +306,19 @@ TEST_F(Gradient, Products) {
        "%y = graph.window_reduce sum %a, axes = [0, 2], window = [3, 2], strides = [2, 3], "
        "dilations = [1, 2], "
        "lo = [1, 0], hi = [0, 0] : f(7, 2, 6) -> f(3, 2, 2)",
-       "f(3, 2, 2)"}};
+       "f(3, 2, 2)"},
+      {"window_reduce max",
+       {"f(2, 3, 7, 6)"},
+       "%y = graph.window_reduce max %a, axes = [2, 3], window = [3, 2], strides = [2, 1], "
+       "dilations = [1, 2], "
+       "lo = [1, 0], hi = [0, 1] : f(2, 3, 7, 6) -> f(2, 3, 3, 5)",
+       "f(2, 3, 3, 5)"},
+      {"window_reduce min of an open extent",
+       {"f(2, N)"},
+       "%y = graph.window_reduce min %a, axes = [1], window = [3], strides = [2], "
+       "dilations = [1], "
+       "lo = [0], hi = [0] : f(2, N) -> f(2, floordiv(N - 3, 2) + 1)",
+       "f(2, floordiv(N - 3, 2) + 1)"}};
   for (const Case &c : cases)
     check(c);
 }
@@ -407,6 +419,13 @@ TEST_F(AtNumbers, WhatIsEqualSharesAndConstantsTakeNothing) {
                 "f(2)"},
                {{1.5, -2}}),
             (Numbers{3, -4}));
+  EXPECT_EQ(at({"window",
+                {"f(3)"},
+                "%y = graph.window_reduce max %a, axes = [0], window = [2], strides = [1], "
+                "dilations = [1], lo = [0], hi = [0] : f(3) -> f(2)",
+                "f(2)"},
+               {{2, 2, 1}}),
+            (Numbers{0.5, 1.5, 0}));
   EXPECT_EQ(at({"pow",
                 {"f(2)"},
                 "%z = graph.constant dense<0.0> : f(2)\n%y = graph.pow %a, %z : f(2)",
