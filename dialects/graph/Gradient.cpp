@@ -97,6 +97,7 @@ static GradientRule findRule(Operation *op) {
     addMovementRules(rows);
     addReductionRules(rows);
     addProductRules(rows);
+    addScanRules(rows);
     llvm::DenseMap<TypeID, GradientRule> rules;
     for (const GradientRow &row : rows)
       rules.try_emplace(row.op, row.rule);

@@ -84,6 +84,7 @@ void addElementwiseRules(llvm::SmallVectorImpl<GradientRow> &rows);
 void addMovementRules(llvm::SmallVectorImpl<GradientRow> &rows);
 void addReductionRules(llvm::SmallVectorImpl<GradientRow> &rows);
 void addProductRules(llvm::SmallVectorImpl<GradientRow> &rows);
+void addScanRules(llvm::SmallVectorImpl<GradientRow> &rows);
 
 } // namespace tessera::graph
 

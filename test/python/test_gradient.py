@@ -119,6 +119,20 @@ def test_onnx_network(pool):
     assert got["dh"].shape == (2, 4, 3, 6)
 
 
+@pytest.mark.parametrize("kind, gates", [("RNN", 1), ("GRU", 3), ("LSTM", 4)])
+def test_onnx_recurrence(kind, gates):
+    rng = np.random.default_rng(6)
+    inputs = {"x": rng.standard_normal((5, 2, 3)), "w": rng.standard_normal((1, gates * 4, 3)) / 2, "r": rng.standard_normal((1, gates * 4, 4)) / 2}
+    nodes = [helper.make_node(kind, ["x", "w", "r"], ["all", "last"], hidden_size=4),
+             helper.make_node("ReduceMean", ["all"], ["m"], axes=[0, 1], keepdims=0), helper.make_node("Mul", ["m", "last"], ["y"]),
+             gradient(["x", "w", "r"], "y", ["dx", "dw", "dr"])]
+    module = tessera.compile(model(nodes, [info("x", ["T", 2, 3]), info("w", [1, gates * 4, 3]), info("r", [1, gates * 4, 4])],
+                                   [info(n, None) for n in ("y", "dx", "dw", "dr")]))
+    got = module.run(inputs)
+    for name in inputs:
+        assert np.allclose(got["d" + name], differences(module.run, inputs, name, "y"), rtol=1e-6, atol=1e-8), name
+
+
 def test_at_another_place():
     """Inputs of the node say where: they need not be what xs and zs name."""
     nodes = [helper.make_node("Mul", ["a", "b"], ["m"]), helper.make_node("Sin", ["m"], ["y"]),

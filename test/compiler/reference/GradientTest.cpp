@@ -364,6 +364,38 @@ TEST_F(Gradient, GraphsPutTogetherAtRandom) {
   EXPECT_GT(notZero, 50); // x - x may be the last op.
 }
 
+TEST_F(Gradient, Recurrences) {
+  for (const char *direction : {"", " reverse"})
+    check({std::string("a network with a counter, weights from outside") + direction,
+           {"f(2, 3)", "f(2, 5, 3)", "f(3, 3)"},
+           std::string(R"(
+    %zero = graph.constant dense<0> : i()
+    %one = graph.constant dense<1> : i()
+    %last, %n, %all = graph.scan (%h = %a, %k = %zero) over (%e = %b), axis = 1)") +
+               direction + R"( : (f(2, 3), i()), (f(2, 5, 3)) -> (f(2, 3), i(), f(2, 5, 3)) {
+      %p = graph.contract "mk,kn->mn" %h, %c : (f(2, 3), f(3, 3)) -> f(2, 3)
+      %s = graph.add %p, %e : f(2, 3)
+      %t = graph.tanh %s : f(2, 3)
+      %g = graph.mul %t, %h : f(2, 3)
+      %next = graph.add %k, %one : i()
+      graph.yield %t, %next, %g : f(2, 3), i(), f(2, 3)
+    }
+    %w = graph.broadcast %last, dims = [0, 2] : f(2, 3) -> f(2, 5, 3)
+    %y = graph.add %w, %all : f(2, 5, 3))",
+           "f(2, 5, 3)"});
+  check({"a state that is not used before its last value",
+         {"f(3)", "f(N)"},
+         R"(
+    %last = graph.scan (%h = %a) over (%e = %b), axis = 0 : (f(3)), (f(N)) -> (f(3)) {
+      %r = graph.broadcast %e, dims = [] : f() -> f(3)
+      %m = graph.mul %h, %r : f(3)
+      %y = graph.sin %m : f(3)
+      graph.yield %y : f(3)
+    }
+    %y = graph.neg %last : f(3))",
+         "f(3)"});
+}
+
 TEST_F(Gradient, DerivativesOfDerivatives) {
   check({"of a product and a sine",
          {"f(4)", "f(4)"},
@@ -458,9 +490,11 @@ TEST_F(Gradient, WhatHasNoRuleIsNamed) {
   EXPECT_EQ(whyNot("%p = graph.pad edge %a, lo = [1], hi = [0] : (f(4)) -> f(5)\n"
                    "%y = graph.slice %p, starts = [0], steps = [1] : f(5) -> f(4)"),
             "graph.gradient: graph.pad has no rule for derivatives in mode 'edge'");
-  EXPECT_EQ(whyNot("%y = graph.scan () over (%e = %a), axis = 0 : (), (f(4)) -> (f(4)) { "
-                   "graph.yield %e : f() }"),
-            "graph.gradient: graph.scan has no rule for derivatives");
+  EXPECT_EQ(whyNot("%y = graph.scan () over (%e = %a), axis = 0 : (), (f(4)) -> (f(4)) {\n"
+                   "%b = graph.bitcast %e : f() -> i()\n%c = graph.bitcast %e : f() -> f()\n"
+                   "graph.yield %c : f() }"),
+            "graph.gradient: graph.scan has a step that cannot be differentiated: graph.bitcast "
+            "has no rule for derivatives");
 }
 
 } // namespace
