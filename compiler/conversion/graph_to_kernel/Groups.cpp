@@ -41,6 +41,7 @@ struct RowDomain {
   ArrayRef<int64_t> axes;
   bool operator==(const RowDomain &other) const { return dims == other.dims && axes == other.axes; }
   ArrayRef<graph::DimAttr> kept() const { return dims.drop_back(axes.size()); }
+  bool isShort() const;
 };
 
 class Partition {
@@ -85,6 +86,16 @@ private:
   std::vector<unsigned> tied;
 };
 } // namespace
+
+/// A row of known length that a thread can keep beside what it computes: at most 64 KB of f64.
+bool RowDomain::isShort() const {
+  constexpr int64_t kMostElements = 8192;
+  int64_t elements = 1;
+  for (graph::DimAttr dim : dims.take_back(axes.size()))
+    if (!dim.isConstant() || llvm::MulOverflow(elements, dim.getValue(), elements))
+      return false;
+  return elements <= kMostElements;
+}
 
 static FusionClass classOf(Operation *op) {
   return llvm::cast<KernelLoweringOpInterface>(op).getFusionClass();
@@ -288,13 +299,16 @@ bool Partition::joinsRows(const RowDomain &rows, Operation *consumer) const {
 }
 
 /// Whether a costly map of two groups with reductions would be computed several times if they were
-/// one: for a reduction, and again for what follows from it.
+/// one: for a reduction, and again for what follows from it. A short row of it is kept for one
+/// result, so it would not.
 bool Partition::repeatsCost(Group a, Group b) const {
   auto isInside = [&](Operation *op) {
     auto it = groupOf.find(op);
     return it != groupOf.end() && (it->second == a || it->second == b);
   };
   auto isStored = [&](Operation *op) { return !llvm::all_of(op->getUsers(), isInside); };
+  std::optional<RowDomain> rows = rowDomainOf(a);
+  const bool isShort = rows && rows->isShort();
   for (Group group : {a, b})
     for (Operation *op : groups[group]) {
       if (classOf(op) != FusionClass::Costly)
@@ -302,17 +316,18 @@ bool Partition::repeatsCost(Group a, Group b) const {
       // Everybody who asks for it: reductions, and what is stored.
       SetVector<Operation *> reached;
       reached.insert(op);
-      unsigned sinks = 0;
+      unsigned sinks = 0, results = 0;
       for (size_t i = 0; i < reached.size(); ++i) {
         bool stored = isStored(reached[i]);
         bool reduces = classOf(reached[i]) == FusionClass::Reduction;
         sinks += stored || reduces;
+        results += stored && !reduces;
         if (!reduces)
           for (Operation *user : reached[i]->getUsers())
             if (isInside(user))
               reached.insert(user);
       }
-      if (sinks > 1)
+      if (sinks > 1 && !(isShort && results <= 1 && dimsOf(op) == rows->dims))
         return true;
     }
   return false;

@@ -366,6 +366,9 @@ private:
     }
     for (const ReducerPlan &reducer : plan.reducers)
       innerWork += rowWork(reducer);
+    for (const KeptRow &row : plan.keptRows)
+      for (size_t i = row.loops.size(); i-- > outer.size();)
+        innerWork += row.work * extentOr(i, kAssumedExtent);
     Names order(inner);
     order.append(outer);
     out.reorder(order);
@@ -386,6 +389,13 @@ private:
     }
     for (const ReducerPlan &reducer : plan.reducers) {
       point(reducer, reducer.hostLoops.empty() ? "" : at);
+    }
+    for (const KeptRow &row : plan.keptRows) {
+      StageWriter stage = writer.stage(row.stage);
+      stage.computeAt(plan.stage, at);
+      for (const std::string &loop : ArrayRef(row.loops).take_front(outer.size()))
+        stage.boundExtent(loop, 1);
+      vectorizeInner(stage, row.loops.back(), plan.loops.size() - 1);
     }
   }
 

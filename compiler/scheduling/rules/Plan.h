@@ -126,11 +126,19 @@ struct StreamPlan {
   std::vector<Member> members;
 };
 
+/// A stage of which one row is kept on the stack while all that reads it is computed.
+struct KeptRow {
+  std::string stage;
+  llvm::SmallVector<std::string> loops; ///< of the stage; the last ones are the row
+  double work = 0;                      ///< of a point
+};
+
 struct OutputPlan {
   std::string stage;
   llvm::SmallVector<std::string> loops; ///< outermost first, in the order of the result
   llvm::SmallVector<int64_t> extents;
   std::vector<ReducerPlan> reducers;
+  std::vector<KeptRow> keptRows;
   std::optional<StreamPlan> stream; ///< then there are no reducers
   double workPerPoint = 1;          ///< of the stage itself, with what is inlined
   double taskWork = kTaskWork;      ///< operations that a task has at least
@@ -186,6 +194,8 @@ private:
   void planTile(ReducerPlan &plan, const StageInfo &stage, unsigned columns);
   void blockWindow(ReducerPlan &plan, const StageInfo &stage);
   mlir::LogicalResult keepApart();
+  /// Costly stages that reductions and their output read, where there is one output.
+  void keepRows(llvm::ArrayRef<ReducerPlan> reducers);
   static void unify(llvm::MutableArrayRef<ReducerPlan> plans);
   mlir::LogicalResult restructure(ReducerPlan &plan);
   mlir::LogicalResult pack(ReducerPlan &plan, const std::string &loop, int64_t tile, bool columns);
@@ -211,6 +221,7 @@ private:
   const Target &target;
   Choices &choices;
   KernelInfo info;
+  std::vector<KeptRow> keptRows;
   std::set<std::string> inStreams; ///< stages that are planned with what merges them
 };
 

@@ -481,6 +481,7 @@ FailureOr<std::vector<OutputPlan>> Planner::run() {
     plans.push_back(plan(*stage, *place));
   }
   unify(plans);
+  keepRows(plans);
   for (ReducerPlan &reducer : plans)
     if (failed(restructure(reducer)))
       return failure();
@@ -543,6 +544,8 @@ FailureOr<std::vector<OutputPlan>> Planner::run() {
       if (reducer.host == output.stage) {
         output.reducers.push_back(reducer);
       }
+    if (!output.reducers.empty())
+      output.keptRows = keptRows;
     outputs.push_back(std::move(output));
   }
   return outputs;
