@@ -89,6 +89,7 @@ void FunctionEmitter::makeSlots() {
   b.CreateStore(parts.report, at(context, offsetof(rt::KernelContext, report)));
   b.CreateStore(parts.never, at(context, offsetof(rt::KernelContext, cancel)));
   b.CreateStore(reported, at(context, offsetof(rt::KernelContext, runtime)));
+  b.CreateStore(b.getInt64(1), at(context, offsetof(rt::KernelContext, threads)));
 }
 
 void FunctionEmitter::checkAlignment() {

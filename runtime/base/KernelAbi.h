@@ -101,11 +101,15 @@ struct KernelContext {
   // Non-zero once the call should end; long loops may poll it and return kKernelCancelled.
   const volatile int32_t *cancel;
   void *runtime; // the runtime's own state
+  // How many threads share the tasks of parallelFor, at least 1. A kernel may cut its work by it,
+  // but computes the same bits for every number.
+  uint32_t threads;
+  uint32_t reserved; // 0
 };
 
 static_assert(offsetof(KernelContext, parallelFor) == 8 && offsetof(KernelContext, report) == 16 &&
               offsetof(KernelContext, cancel) == 24 && offsetof(KernelContext, runtime) == 32 &&
-              sizeof(KernelContext) == 40);
+              offsetof(KernelContext, threads) == 40 && sizeof(KernelContext) == 48);
 
 typedef int32_t (*KernelEntry)(const KernelContext *, void *const *args);
 

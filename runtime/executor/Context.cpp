@@ -92,16 +92,19 @@ Status Context::initialize(const ContextOptions &options) {
     TESSERA_TRY(initialize(all[i], functions[i]));
   // std::atomic of an int32_t is one; kernels only read it.
   static_assert(sizeof(cancelled) == sizeof(int32_t) && std::atomic<int32_t>::is_always_lock_free);
+  const uint32_t usable = usableCpus();
+  const uint32_t threads = options.threads        ? options.threads
+                           : usable < kMaxThreads ? usable
+                                                  : kMaxThreads;
   kernelContext = {kKernelAbiVersion,
                    sizeof(KernelContext),
                    parallelFor,
                    report,
                    reinterpret_cast<const volatile int32_t *>(&cancelled),
-                   this};
-  const uint32_t usable = usableCpus();
-  return pool.start(options.threads        ? options.threads
-                    : usable < kMaxThreads ? usable
-                                           : kMaxThreads);
+                   this,
+                   threads,
+                   0};
+  return pool.start(threads);
 }
 
 Status Context::initialize(const Function &function, FunctionState &state) {

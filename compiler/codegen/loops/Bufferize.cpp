@@ -326,6 +326,7 @@ FailureOr<BufferizedKernel> bufferize(kernel::FuncOp kernel, bool forGpu) {
     fuseStages(function);
     if (failed(simplify(function)))
       return kernel.emitOpError() << "has stages that cannot be fused";
+    splitRows(function);
   }
   std::optional<unsigned> scratch = getScratchResult(kernel);
   if (forGpu)

@@ -33,7 +33,8 @@ static constexpr int64_t kMinElements = 1 << 15;
 /// Tasks of one loop: enough for many threads to end at about the same time.
 static constexpr int64_t kMaxTasks = 64;
 
-static constexpr llvm::StringLiteral kTask = "task", kParallelFor = "parallel_for";
+static constexpr llvm::StringLiteral kTask = "task", kParallelFor = "parallel_for",
+                                     kThreadCount = "thread_count";
 
 /// Whether every iteration can have its own buffers: those on the stack of a task are.
 static bool fitsTask(scf::ForOp loop) {
@@ -177,6 +178,21 @@ void outlineSharedLoops(func::FuncOp function, ArrayRef<SharedLoop> loops) {
   Outliner(function).run(loops);
 }
 
+Value threadCount(func::FuncOp function, OpBuilder &builder) {
+  auto module = function->getParentOfType<ModuleOp>();
+  auto count = module.lookupSymbol<func::FuncOp>(kThreadCount);
+  if (!count) {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPoint(function);
+    count = func::FuncOp::create(
+        builder, function.getLoc(), kThreadCount,
+        builder.getFunctionType(builder.getIndexType(), builder.getIndexType()));
+    count.setPrivate();
+  }
+  Value context = function.getBody().front().getArguments().back();
+  return func::CallOp::create(builder, function.getLoc(), count, context).getResult(0);
+}
+
 //===-- In LLVM IR -----------------------------------------------------------------===//
 
 /// int32_t (const KernelContext *, int32_t, uint8_t *): the part of the iterations that is number
@@ -237,7 +253,22 @@ static void defineParallelFor(llvm::Module &module, llvm::Function *function,
   function->setLinkage(llvm::GlobalValue::InternalLinkage);
 }
 
+/// index (context)
+static void defineThreadCount(llvm::Module &module) {
+  llvm::Function *function = module.getFunction(kThreadCount);
+  if (!function)
+    return;
+  llvm::IRBuilder<> b(llvm::BasicBlock::Create(module.getContext(), "", function));
+  llvm::Value *context = b.CreateIntToPtr(function->getArg(0), b.getPtrTy());
+  llvm::Value *threads = b.CreateLoad(
+      b.getInt32Ty(),
+      b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), context, offsetof(rt::KernelContext, threads)));
+  b.CreateRet(b.CreateZExt(threads, b.getInt64Ty()));
+  function->setLinkage(llvm::GlobalValue::InternalLinkage);
+}
+
 void defineParallelCalls(llvm::Module &module) {
+  defineThreadCount(module);
   for (unsigned i = 0;; ++i) {
     llvm::Function *function = module.getFunction(kParallelFor.str() + std::to_string(i));
     if (!function)

@@ -21,7 +21,13 @@ void outlineSharedLoops(mlir::func::FuncOp function, llvm::ArrayRef<SharedLoop> 
 /// Operations that one thread does in less time than others take to wake up.
 inline constexpr int64_t kLeastSharedWork = 1 << 18;
 
-/// Defines what outlineParallelLoops left to call.
+/// Runs loops whose rows are independent of each other (the sequences of a batch) as tasks that
+/// each go through all iterations for some of the rows, where every thread gets enough of them.
+void splitRows(mlir::func::FuncOp function);
+/// How many threads there are, where `builder` is. Only how work is cut may depend on it.
+mlir::Value threadCount(mlir::func::FuncOp function, mlir::OpBuilder &builder);
+
+/// Defines what is left to call.
 void defineParallelCalls(llvm::Module &module);
 
 } // namespace tessera::loops

@@ -84,8 +84,7 @@ bool isContiguous(linalg::GenericOp stage) {
   return true;
 }
 
-/// How long a loop is: a constant, the value that a buffer was made with, or null for unknown.
-static OpFoldResult lengthOf(linalg::GenericOp stage, unsigned loop) {
+OpFoldResult lengthOf(linalg::LinalgOp stage, unsigned loop) {
   for (OpOperand &operand : stage->getOpOperands()) {
     auto type = dyn_cast<MemRefType>(operand.get().getType());
     if (!type)

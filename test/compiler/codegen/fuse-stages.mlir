@@ -4,11 +4,12 @@
 
 // A step of a recurrence: the product starts from zero in registers and keeps its sums in the only buffer,
 // gates read their columns of it, and all that is computed element by element is one sweep over vectors.
+// Threads that get enough rows go through all steps on their own; else they share the stages of each step.
 // CHECK-LABEL: kernel step
-// CHECK: @task1(
+// CHECK: @task2(
 // CHECK: vector.load %{{.*}} : memref<2x64x64xf32>, vector<64xf32>
 // CHECK: vector.store
-// CHECK: @task2(
+// CHECK: @task3(
 // CHECK: vector.load %{{.*}} : memref<?x64xf32, strided<[128, 1], offset: 64>>, vector<16xf32>
 // CHECK-NEXT: vector.load %{{.*}} : memref<?x64xf32, strided<[128, 1]>>, vector<16xf32>
 // CHECK-NEXT: vector.load %{{.*}} : memref<?x64xf32>, vector<16xf32>
@@ -18,9 +19,13 @@
 // CHECK: func.func @kernel(
 // CHECK: memref.view
 // CHECK-NOT: memref.view
+// CHECK: call @thread_count
+// CHECK: scf.if
+// CHECK: call @parallel_for0
+// CHECK: } else {
 // CHECK: scf.for
-// CHECK: call @parallel_for1
 // CHECK: call @parallel_for2
+// CHECK: call @parallel_for3
 // V3: vector.load %{{.*}}, vector<64xf32>
 // V3: vector.load %{{.*}}, vector<8xf32>
 // ASM-NOT: memset
@@ -129,4 +134,36 @@ kernel.func @apart(%x: tensor<64xf32>, %T: index) -> tensor<64xf32> {
     scf.yield %next : tensor<64xf32>
   } {kernel.stage = "loop"}
   kernel.return %r : tensor<64xf32>
+}
+
+// Rows that meet take their steps together.
+// CHECK-LABEL: kernel meeting
+// CHECK-NOT: thread_count
+// CHECK: func.func @kernel(
+#turned = affine_map<(i, j) -> (j, i)>
+kernel.func @meeting(%x: tensor<64x64xf32>, %T: index) -> (tensor<64x64xf32>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %e = tensor.empty() : tensor<64x64xf32>
+  %start = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%x : tensor<64x64xf32>) outs(%e : tensor<64x64xf32>) attrs = {kernel.stage = "start"} {
+  ^bb0(%a: f32, %o: f32):
+    linalg.yield %a : f32
+  } -> tensor<64x64xf32>
+  %r = scf.for %t = %c0 to %T step %c1 iter_args(%h = %start) -> tensor<64x64xf32> {
+    %e1 = tensor.empty() : tensor<64x64xf32>
+    %other = linalg.generic {indexing_maps = [#turned, #id, #id], iterator_types = ["parallel", "parallel"]}
+        ins(%h, %h : tensor<64x64xf32>, tensor<64x64xf32>) outs(%e1 : tensor<64x64xf32>) attrs = {kernel.stage = "other"} {
+    ^bb0(%a: f32, %b: f32, %o: f32):
+      %v = arith.divf %a, %b : f32
+      linalg.yield %v : f32
+    } -> tensor<64x64xf32>
+    %next = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+        ins(%other : tensor<64x64xf32>) outs(%h : tensor<64x64xf32>) attrs = {kernel.stage = "next"} {
+    ^bb0(%a: f32, %o: f32):
+      linalg.yield %a : f32
+    } -> tensor<64x64xf32>
+    scf.yield %next : tensor<64x64xf32>
+  } {kernel.stage = "loop"}
+  kernel.return %r : tensor<64x64xf32>
 }
