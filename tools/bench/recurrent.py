@@ -30,8 +30,8 @@ def recurrent_model(op, hidden):
 
 
 def in_blocks(runs, seconds):
-    """Median seconds of each. Threads that wait for the next launch of one model keep a processor busy for a while: so each runs
-    some times alone, after a pause, and the first of them do not count."""
+    """Median seconds of each. Each runs some times alone, after a pause, and the first of them do not count: its threads sleep
+    while another one runs."""
     times = [[] for _ in runs]
     end = time.perf_counter() + seconds
     while len(times[0]) < BLOCK or time.perf_counter() < end:
@@ -53,6 +53,8 @@ def bench_recurrent(table, seconds):
         for threads in (1, 2):
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = threads
+            # Its threads spin while it runs, as they would, but not on while others do.
+            options.add_session_config_entry("session.force_spinning_stop", "1")
             session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
             context = module.context(threads=threads)
             for batch in batches:
