@@ -217,6 +217,11 @@ Value Node::iota(ArrayRef<DimAttr> dims, int64_t axis) {
 
 Value Node::cut(Value x, int64_t axis, DimAttr start, DimAttr extent, int64_t step) {
   graph::TensorType type = graph::getTensorType(x);
+  if (!start || !extent || (extent.isConstant() && extent.getValue() < 0)) {
+    importer.misfit = "takes " + (extent ? extent.str() : "too many") + " elements of an axis of " +
+                      type.getDim(axis).str();
+    return x;
+  }
   DimList starts(type.rank(), dim(0)), steps(type.rank(), dim(1)), dims(type.getDims());
   starts[axis] = start;
   steps[axis] = dim(step);

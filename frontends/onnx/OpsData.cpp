@@ -82,6 +82,15 @@ DimAttr ShapeScalars::bind(Value scalar, StringRef what) {
 // Lists of extents
 //===----------------------------------------------------------------------===//
 
+/// A list of extents that are data: each becomes a symbol.
+static LogicalResult checkLength(Node &node, graph::TensorType list) {
+  int64_t count = list.rank() ? list.getDim(0).getValue() : 1;
+  return count <= int64_t(kMaxSequence)
+             ? success()
+             : node.error("takes a list of " + Twine(count) + " extents, more than " +
+                          Twine(kMaxSequence) + " (kMaxSequence)");
+}
+
 LogicalResult Node::extentsOf(size_t i, StringRef what, DimList &dims) {
   if (!input(i))
     return error(what + " is absent");
@@ -94,6 +103,8 @@ LogicalResult Node::extentsOf(size_t i, StringRef what, DimList &dims) {
   }
   if (!isList || !type.hasStaticShape())
     return error(what + " is no list of integers of a length that is known when compiling");
+  if (failed(checkLength(*this, type)))
+    return failure();
   ShapeScalars scalars(*this);
   for (int64_t k = 0, e = type.rank() ? type.getDim(0).getValue() : 1; k < e; ++k) {
     DimAttr dim = scalars.known(input(i), k);
@@ -112,6 +123,8 @@ LogicalResult tessera::onnx::readReshape(Node &node, DimList &dims) {
   graph::TensorType type = node.type(0), list = node.type(1);
   if (list.rank() != 1 || !list.hasStaticShape())
     return node.error("reshapes to a rank that depends on data");
+  if (failed(checkLength(node, list)))
+    return failure();
   ShapeScalars s(node);
   bool zeroIsZero = node.getInt("allowzero", 0);
   int64_t count = list.getDim(0).getValue();
@@ -157,6 +170,8 @@ LogicalResult tessera::onnx::readExpand(Node &node, DimList &dims) {
   graph::TensorType type = node.type(0), list = node.type(1);
   if (list.rank() != 1 || !list.hasStaticShape())
     return node.error("expands to a rank that depends on data");
+  if (failed(checkLength(node, list)))
+    return failure();
   ShapeScalars s(node);
   int64_t count = list.getDim(0).getValue();
   for (int64_t k = 0; k < count; ++k) {

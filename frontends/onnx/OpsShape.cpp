@@ -294,6 +294,8 @@ static LogicalResult importSlice(Node &node) {
     for (auto [input, list] : {std::pair(1, &starts), std::pair(2, &ends)}) {
       if (node.type(input).rank() != 1 || !node.type(input).hasStaticShape())
         return node.error("slices a number of axes that depends on data");
+      if (node.type(input).getDim(0).getValue() > node.type(0).rank())
+        return node.error("slices more axes than its input has");
       for (int64_t k = 0, e = node.type(input).getDim(0).getValue(); k < e; ++k)
         list->push_back(scalars.known(node.input(input), k));
     }

@@ -1,7 +1,7 @@
 """Runs one fuzz target, or each in turn, for some minutes: `./dev fuzz [TARGET] [MINUTES]`.
 
 Begins with the seeds, the inputs in test/Inputs/TARGET and what earlier runs found (.cache/fuzz/TARGET), and adds to the last.
-A crash, a leak, a run of more than 20 seconds or more than 2 GB end a target with status 1; the input lies beside the binary.
+A crash, a leak, a run of more than a minute or more than 2 GB end a target with status 1; the input lies beside the binary.
 `--keep` writes the smallest inputs that reach new code to test/Inputs/TARGET.
 """
 
@@ -41,7 +41,7 @@ def fuzz(binary, minutes, seed, jobs):
         seeds = make_seeds(binary, environment, pathlib.Path(folder))
         if binary.name == "fuzz-onnx":
             package_models(seeds, size)
-        command = [binary, f"-max_total_time={int(60 * minutes)}", f"-seed={seed}", f"-max_len={size}", "-timeout=20",
+        command = [binary, f"-max_total_time={int(60 * minutes)}", f"-seed={seed}", f"-max_len={size}", "-timeout=60",
                    "-rss_limit_mb=2048", "-malloc_limit_mb=1024", f"-artifact_prefix={binary.parent}/", "-print_final_stats=1",
                    *([f"-fork={jobs}"] if jobs > 1 else []), found, seeds]
         print(f"{binary.name}: {minutes:g} minutes, random seed {seed}", flush=True)

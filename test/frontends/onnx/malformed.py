@@ -178,6 +178,12 @@ CASES = {
                            m.graph.input[0].CopyFrom(value("x", (1 << 62,)))),
                    "gives 4611686018427387904 elements, more than 4096 (kMaxSequence)"),
     "too-wide": (model([n("MatMulIntegerToFloat", ["x"] * 4, ["y"], name="q", domain="com.microsoft")], inputs=[("x", (11,))]), "node 'q' (com.microsoft.MatMulIntegerToFloat): "),
+    "shape-of-many": (model([n("Reshape", ["x", "s"], ["y"], name="q")], inputs=["x", ("s", (1 << 62,), TensorProto.INT64)]),
+                      "takes a list of 4611686018427387904 extents, more than 4096 (kMaxSequence)"),
+    "slices-of-many": (model([n("Slice", ["x", "s", "s"], ["y"], name="q")], inputs=["x", ("s", (1 << 62,), TensorProto.INT64)]),
+                       "slices more axes than its input has"),
+    "turned-columns": (model([n("RotaryEmbedding", ["x", "c", "c"], ["y"], name="q", rotary_embedding_dim=65536)], opset=23,
+                             inputs=[("x", (2, 4, 3, 8)), ("c", (2, 3, 2))]), "node 'q' (RotaryEmbedding): "),
     "outputs": (model([n("Relu", ["x"], ["y", "z"], name="q")]), "node 'q' (Relu): has 2 outputs, 1 are supported"),
 }
 
