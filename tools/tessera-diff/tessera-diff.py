@@ -25,6 +25,7 @@ EXAMPLES = """examples:
   tessera-diff model.onnx --input x=@x.npy --shape mask=2x16
   tessera-diff model.onnx --against reference                   (Tessera's own interpreter; needs no onnxruntime)
   tessera-diff new.onnx --against old.onnx                      (two models whose values have the same names)
+  tessera-diff model.onnx --against reference --ops my.mlir     (operators of one's own)
   tessera-diff model.onnx --passes 'builtin.module(graph-decompose,my-pass)' --load-pass-plugin my.so
 
 The error of a value is its largest difference, divided by the largest magnitude that is expected. Exit status: 0 when all
@@ -55,6 +56,7 @@ def options():
     parser.add_argument("--seed", type=int, default=0, help="of generated inputs")
     parser.add_argument("--tolerance", type=float, default=1e-3, help="largest error that counts as agreeing (default 1e-3)")
     parser.add_argument("--all", action="store_true", help="prints a row for every value, not only those that matter")
+    parser.add_argument("--ops", metavar="FILE", help="functions in the textual IR for operators of the model (tessera-compile --ops)")
     parser.add_argument("--passes", metavar="PIPELINE",
                         help="what Tessera computes goes through this pipeline of tessera-opt first, whose passes are then searched")
     parser.add_argument("--load-pass-plugin", metavar="FILE", help="a library with passes for --passes")
@@ -171,14 +173,19 @@ class Tessera(Side):
 
         path = store(self.onnx, model, self.folder)
         try:
-            return tessera.compile(through(path, self.chosen) if self.chosen.passes else path).run(inputs)
+            if self.chosen.passes:
+                return tessera.compile(through(path, self.chosen)).run(inputs)
+            return tessera.compile(path, ops=self.chosen.ops).run(inputs)
         except tessera.Error as error:
             raise Problem(f"Tessera: {error}") from None
 
 
 class Reference(Side):
     def run(self, model, inputs):
-        return interpret(store(self.onnx, model, self.folder), [output.name for output in model.graph.output], inputs)
+        path = store(self.onnx, model, self.folder)
+        # The interpreter takes the text, in which operators of the user are functions.
+        return interpret(as_text(path, self.chosen) if self.chosen.ops else path,
+                         [output.name for output in model.graph.output], inputs)
 
 
 def interpret(path, outputs, inputs):
@@ -203,13 +210,23 @@ def store(onnx, model, folder):
     return str(path)
 
 
-def through(path, chosen):
-    """The text of a model after a pipeline of passes."""
-    text = subprocess.run([BIN / "tessera-compile", path, "--emit", "graph"], capture_output=True, text=True, check=False)
+def with_operators(chosen):
+    return ["--ops", chosen.ops] if chosen.ops else []
+
+
+def as_text(path, chosen):
+    text = subprocess.run([BIN / "tessera-compile", path, "--emit", "graph", *with_operators(chosen)], capture_output=True,
+                          text=True, check=False)
     if text.returncode:
         raise Problem(text.stderr.strip())
-    before, after = Path(path).with_suffix(".mlir"), Path(path).with_suffix(".passed.mlir")
-    before.write_text(text.stdout)
+    made = Path(path).with_suffix(".mlir")
+    made.write_text(text.stdout)
+    return made
+
+
+def through(path, chosen):
+    """The text of a model after a pipeline of passes."""
+    before, after = as_text(path, chosen), Path(path).with_suffix(".passed.mlir")
     done = subprocess.run([*optimizer(chosen), before, "-o", after], capture_output=True, text=True, check=False)
     if done.returncode:
         raise Problem("tessera-opt: " + done.stderr.strip())
@@ -252,7 +269,8 @@ def find_pass(ours, reference, name, inputs, expected, np):
         command = [*optimizer(ours.chosen), "--verify-each=numeric", str(Path(path).with_suffix(".mlir")), "-o", os.devnull]
         through(path, ours.chosen)
     else:
-        command = [str(BIN / "tessera-compile"), path, "-o", str(Path(path).with_suffix(".tsm")), "--verify-each=numeric", "-q"]
+        command = [str(BIN / "tessera-compile"), path, "-o", str(Path(path).with_suffix(".tsm")), "--verify-each=numeric", "-q",
+                   *with_operators(ours.chosen)]
     said = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False).stderr
     found = re.search(r"pass '([^']+)' changed what .*", said)
     if found:
