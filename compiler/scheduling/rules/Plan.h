@@ -50,8 +50,9 @@ struct ReducerPlan {
   /// too; "": none.
   std::string outerRows;
   int64_t outerTile = 1;
-  bool columnsSlide = false; ///< a window moves along the columns (else they are channels)
-  bool blocked = false;      ///< accumulators of a cache block, the reduction in pieces
+  int64_t filterArgument = -1; ///< of a window whose filter comes from beyond L2
+  bool columnsSlide = false;   ///< a window moves along the columns (else they are channels)
+  bool blocked = false;        ///< accumulators of a cache block, the reduction in pieces
   CacheBlock block;
   unsigned pieceLoops = 0; ///< of a blocked tile: so many innermost reduction loops make a piece,
   bool splitPiece = true;  ///< or (of one loop) `block.depth` steps of it

@@ -210,6 +210,11 @@ LogicalResult Planner::pack(ReducerPlan &plan, const std::string &loopName, int6
     llvm::sort(reductions, [&](int64_t a, int64_t b) { return nesting(a) < nesting(b); });
     outer.push_back(*dim);
     outer.append(reductions);
+    // From L3 or memory, a filter comes too late for the few places that read it.
+    constexpr int64_t kStreamedBytes = 1 << 20;
+    if (constant && columns && stage.kind == StageKind::Window && type.hasStaticShape() &&
+        type.getNumElements() * type.getElementTypeBitWidth() / 8 > kStreamedBytes)
+      plan.filterArgument = argument.getArgNumber();
     OpBuilder builder = writer.restructuring();
     if (constant)
       return apply(schedule::PackOperandOp::create(builder, writer.loc(), argument.getArgNumber(),
