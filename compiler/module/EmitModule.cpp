@@ -51,6 +51,16 @@ llvm::Expected<uint32_t> ModuleEmitter::constantOf(Attribute value, Type element
     return bytes.takeError();
   constant.data = bytes->data();
   constant.bytes = bytes->size();
+  // The module takes as much memory as its weights; they need not be there twice.
+  if (auto weight = llvm::dyn_cast<graph::WeightAttr>(value)) {
+    graph::WeightStore *store = &dialect->getWeightStore();
+    constant.release = [store, weight, bytes = *bytes] {
+      if (weight.isDerived())
+        store->release(weight);
+      else
+        store->doneReading(bytes);
+    };
+  }
   if (!storage.empty())
     result.storage.push_back(std::move(storage)); // Moving keeps the bytes in their place.
   result.description.constants.push_back(std::move(constant));

@@ -33,22 +33,25 @@ struct SegmentDesc {
     uint64_t offset;
     const void *data;
     uint64_t bytes;
+    std::function<void()> release;
   };
   SegmentKind kind;
   std::vector<Piece> pieces;
   uint64_t size = 0;
 
-  uint64_t append(const void *data, uint64_t bytes, uint64_t alignment) {
+  uint64_t append(const void *data, uint64_t bytes, uint64_t alignment,
+                  std::function<void()> release = {}) {
     const uint64_t offset = alignUp(size, alignment);
-    pieces.push_back({offset, data, bytes});
+    pieces.push_back({offset, data, bytes, std::move(release)});
     size = offset + bytes;
     return offset;
   }
 
-  // Calls `use` with consecutive chunks of kChunkBytes (the last one is shorter).
-  bool forEachChunk(const Sink &use) const {
+  // Calls `use` with consecutive chunks of kChunkBytes (the last one is shorter). `isLast`: the
+  // pieces are not asked for again.
+  bool forEachChunk(const Sink &use, bool isLast = false) const {
     std::vector<uint8_t> chunk;
-    size_t piece = 0;
+    size_t piece = 0, released = 0;
     for (uint64_t begin = 0; begin < size; begin += kChunkBytes) {
       const uint64_t end = std::min(begin + kChunkBytes, size);
       chunk.assign(end - begin, 0);
@@ -64,6 +67,9 @@ struct SegmentDesc {
       }
       if (!use(chunk.data(), chunk.size()))
         return false;
+      for (; isLast && released < piece; ++released)
+        if (pieces[released].release)
+          pieces[released].release();
     }
     return true;
   }
@@ -85,6 +91,7 @@ public:
   explicit Writer(const ModuleDesc &module) : module(module) {}
 
   std::string prepare();
+  uint64_t fileBytes() const;
   bool emit(const Sink &sink) const;
 
 private:
@@ -125,7 +132,7 @@ std::string Writer::placeConstants() {
     }
     known.emplace(hash, i);
     constantOffsets.push_back(
-        segments[0].append(constant.data, constant.bytes, kKernelImageAlignment));
+        segments[0].append(constant.data, constant.bytes, kKernelImageAlignment, constant.release));
   }
   return {};
 }
@@ -292,16 +299,20 @@ std::string Writer::prepare() {
   return {};
 }
 
+uint64_t Writer::fileBytes() const {
+  uint64_t bytes = sizeof(FileHeader) + metadata.size();
+  for (const SegmentDesc &segment : segments)
+    bytes = alignUp(bytes, kPageBytes) + segment.size;
+  return bytes;
+}
+
 bool Writer::emit(const Sink &sink) const {
   uint64_t position = sizeof(FileHeader) + metadata.size();
-  uint64_t fileBytes = position;
-  for (const SegmentDesc &segment : segments)
-    fileBytes = alignUp(fileBytes, kPageBytes) + segment.size;
   FileHeader header{};
   std::memcpy(header.magic, kFileMagic, sizeof(kFileMagic));
   header.version = kModuleVersion;
   header.headerBytes = sizeof(FileHeader);
-  header.fileBytes = fileBytes;
+  header.fileBytes = fileBytes();
   header.metadataOffset = sizeof(FileHeader);
   header.metadataBytes = metadata.size();
   header.metadataHash = hashBytes(metadata.data(), metadata.size());
@@ -311,7 +322,7 @@ bool Writer::emit(const Sink &sink) const {
   const std::vector<uint8_t> zeros(kPageBytes, 0);
   for (const SegmentDesc &segment : segments) {
     const uint64_t begin = alignUp(position, kPageBytes);
-    if (!sink(zeros.data(), begin - position) || !segment.forEachChunk(sink))
+    if (!sink(zeros.data(), begin - position) || !segment.forEachChunk(sink, /*isLast=*/true))
       return false;
     position = begin + segment.size;
   }
@@ -360,6 +371,7 @@ std::string writeModule(const ModuleDesc &module, std::vector<uint8_t> &bytes) {
   if (std::string error = writer.prepare(); !error.empty())
     return error;
   bytes.clear();
+  bytes.reserve(writer.fileBytes());
   writer.emit([&](const void *data, size_t size) {
     const uint8_t *from = static_cast<const uint8_t *>(data);
     bytes.insert(bytes.end(), from, from + size);

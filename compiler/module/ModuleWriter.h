@@ -10,6 +10,7 @@
 #include "runtime/schema/ModuleFormat.h"
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -51,7 +52,7 @@ struct TensorSignature {
 };
 
 // Bytes shared by all variants; identical contents are stored once. `data` must stay valid until
-// writeModule returns; it is streamed, never copied as a whole.
+// it is released; it is streamed, never copied as a whole.
 struct Constant {
   std::string name;
   ElementType type = ElementType::F32;
@@ -59,6 +60,7 @@ struct Constant {
   std::string layout; // layout class, for people; "" = plain row-major
   const void *data = nullptr;
   uint64_t bytes = 0;
+  std::function<void()> release; // may be empty; called when the bytes are in the module
 };
 
 struct Variable {

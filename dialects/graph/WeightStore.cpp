@@ -14,6 +14,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -172,6 +173,22 @@ WeightAttr WeightStore::addDerived(std::vector<char> bytes, TensorType type) {
   std::lock_guard lock(mutex);
   derived.try_emplace(name, std::move(bytes));
   return WeightAttr::get(type.getContext(), name, 0, length, type);
+}
+
+void WeightStore::doneReading(llvm::ArrayRef<char> bytes) {
+  std::lock_guard lock(mutex);
+  for (const auto &entry : files) {
+    const llvm::MemoryBuffer &buffer = *entry.second;
+    if (buffer.getBufferKind() != llvm::MemoryBuffer::MemoryBuffer_MMap ||
+        bytes.begin() < buffer.getBufferStart() || bytes.end() > buffer.getBufferEnd())
+      continue;
+    // Whole pages.
+    const uintptr_t page = ::sysconf(_SC_PAGESIZE);
+    const uintptr_t begin = llvm::alignTo(reinterpret_cast<uintptr_t>(bytes.begin()), page);
+    const uintptr_t end = reinterpret_cast<uintptr_t>(bytes.end()) / page * page;
+    if (begin < end)
+      ::madvise(reinterpret_cast<void *>(begin), end - begin, MADV_DONTNEED);
+  }
 }
 
 void WeightStore::release(WeightAttr weight) {

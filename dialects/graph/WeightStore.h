@@ -61,6 +61,10 @@ public:
   /// them.
   WeightAttr addDerived(std::vector<char> bytes, TensorType type);
 
+  /// Says that bytes that were read need not stay in memory: those of a mapped file are read from
+  /// the file again, should anybody ask for them.
+  void doneReading(llvm::ArrayRef<char> bytes);
+
   /// Frees a derived buffer; nothing may use its weight any more.
   void release(WeightAttr weight);
   /// Modules that were copied from one another: a weight that one of them has no use for any more

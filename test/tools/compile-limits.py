@@ -71,5 +71,5 @@ peak, weights = int(done.stdout) / 1024, 4 * megabytes
 print(f"weights of {weights} MB: {peak:.0f} MB at most")
 for path in (folder / "weights.bin", folder / "large.tsm"):
     path.unlink()
-# The goal is 500 MB beside the weights; 541 were measured.
-assert peak <= 1.3 * weights + 600, (peak, weights)
+# Weights are packed one after the other, and leave memory as they come into the module.
+assert peak <= 1.3 * weights + 500, (peak, weights)

@@ -89,6 +89,8 @@ tessera::packConstant(TypedAttr constant, graph::TensorType logical, kernel::Pac
   if (!bytes)
     return bytes.takeError();
   Packer packer(shape, layout, getElementByteSize(logical.getElementType()));
-  return store.addDerived(packer.run(*bytes, packed.getNumElements()),
+  std::vector<char> elements = packer.run(*bytes, packed.getNumElements());
+  store.doneReading(*bytes);
+  return store.addDerived(std::move(elements),
                           logical.withDims(graph::getDims(context, packed.getShape())));
 }
