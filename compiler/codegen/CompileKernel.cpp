@@ -38,9 +38,18 @@ generateByHalide(kernel::FuncOp kernel, schedule::FuncOp schedule, const CodeTar
   function.tables = program->tables;
   function.isExtent.resize(program->tensors.size(), false);
   function.isExtent.resize(function.isExtent.size() + program->extents, true);
+  unsigned result = 0;
   for (const halide::Output &output : program->outputs)
-    for (size_t i = 0; i < program->stages[output.stage].types.size(); ++i)
+    for (size_t i = 0; i < program->stages[output.stage].types.size(); ++i, ++result) {
+      auto place =
+          kernel.getResultAttrOfType<kernel::PlaceAttr>(result, kernel::KernelDialect::kPlaceAttr);
+      if (place)
+        function.parts.push_back(
+            {unsigned(function.isExtent.size()),
+             std::max(8u, unsigned(program->stages[output.stage].types[i].bits)) / 8,
+             place.getBegin(), place.getEnd()});
       function.isExtent.push_back(false);
+    }
   auto module = readBitcode(bitcode, context);
   if (!module)
     return kernel.emitOpError() << "cannot be compiled: " << llvm::toString(module.takeError());

@@ -117,6 +117,35 @@ RankedTensorType PackedAttr::packedType(RankedTensorType logical) const {
   return RankedTensorType::get(shape, logical.getElementType());
 }
 
+LogicalResult PlaceAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                ArrayRef<int64_t> begin, ArrayRef<int64_t> end,
+                                ArrayRef<int64_t> shape) {
+  // (C1)
+  if (begin.size() != shape.size() || end.size() != shape.size())
+    return emitError() << "expected begin and end of " << shape.size() << " dimensions, found "
+                       << begin.size() << " and " << end.size();
+  return success();
+}
+
+int64_t PlaceAttr::first(unsigned dim, int64_t extent) const {
+  return getBegin()[dim] < 0 ? extent + getBegin()[dim] : getBegin()[dim];
+}
+
+int64_t PlaceAttr::last(unsigned dim, int64_t extent) const {
+  return getEnd()[dim] > 0 ? getEnd()[dim] : extent + getEnd()[dim];
+}
+
+PlaceAttr PlaceAttr::padded(ArrayRef<int64_t> lo, ArrayRef<int64_t> hi) const {
+  SmallVector<int64_t> begin(getBegin()), end(getEnd()), shape(getShape());
+  for (size_t d = 0; d < shape.size(); ++d) {
+    begin[d] += begin[d] < 0 ? -hi[d] : lo[d];
+    end[d] += end[d] > 0 ? lo[d] : -hi[d];
+    if (shape[d] >= 0)
+      shape[d] += lo[d] + hi[d];
+  }
+  return get(getContext(), begin, end, shape);
+}
+
 //===-- kernel.func --------------------------------------------------------------===//
 
 void FuncOp::build(OpBuilder &builder, OperationState &state, StringRef name, FunctionType type) {
@@ -167,6 +196,12 @@ LogicalResult FuncOp::verify() {
     int64_t rank = layout.getOuterDimsPerm().size() + layout.getInnerTiles().size();
     if (!tensor || tensor.getRank() != rank)
       return emitOpError() << "expected argument " << number << " to have the packed rank " << rank;
+  }
+  for (auto [number, type] : llvm::enumerate(getResultTypes())) {
+    auto place = getResultAttrOfType<PlaceAttr>(number, KernelDialect::kPlaceAttr);
+    if (place && int64_t(place.getShape().size()) != cast<RankedTensorType>(type).getRank())
+      return emitOpError() << "expected result " << number << " to have the rank of its place, "
+                           << place.getShape().size();
   }
   return success();
 }
@@ -330,6 +365,23 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
     if (rankDiffers(getResult(i).getType(), func.getResultTypes()[i]))
       return emitOpError() << "result " << i << " has another rank than in kernel '" << getKernel()
                            << "'";
+  return success();
+}
+
+//===-- kernel.join --------------------------------------------------------------===//
+
+LogicalResult JoinOp::verify() {
+  // (C1)
+  if (getParts().empty())
+    return emitOpError() << "expected at least one part";
+  for (auto [number, part] : llvm::enumerate(getParts())) {
+    if (part.getType() != getType())
+      return emitOpError() << "expected part " << number << " of type " << getType() << ", found "
+                           << part.getType();
+    if (!part.getDefiningOp<LaunchOp>() || !part.hasOneUse())
+      return emitOpError() << "expected part " << number
+                           << " to be a result of a kernel.launch that nothing else reads";
+  }
   return success();
 }
 

@@ -35,4 +35,34 @@ def Kernel_PackedAttr : AttrDef<Kernel_Dialect, "Packed"> {
   }];
 }
 
+def Kernel_PlaceAttr : AttrDef<Kernel_Dialect, "Place"> {
+  let mnemonic = "place";
+  let summary = "Where a result lies in a larger tensor";
+  let description = [{
+    The memory that a launch is given for the result is a tensor of `shape` (-1: known when it runs), of
+    which the kernel writes the elements from `begin` to `end` along each dimension and no others. A negative
+    `begin` and an `end` that is not positive count from the end of the tensor.
+
+    ```mlir
+    #kernel.place<begin = [0, 1, 1, 0], end = [0, -1, -1, 0], shape = [1, 16, -1, 64]>   // all but a border
+    ```
+    - (C1) The lists have the same length.
+  }];
+  let parameters = (ins
+    ArrayRefParameter<"int64_t">:$begin,
+    ArrayRefParameter<"int64_t">:$end,
+    ArrayRefParameter<"int64_t">:$shape);
+  let assemblyFormat = [{
+    `<` `begin` `=` `[` $begin `]` `,` `end` `=` `[` $end `]` `,` `shape` `=` `[` $shape `]` `>`
+  }];
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// The first index along a dimension, and the one behind the last, in a tensor of that extent.
+    int64_t first(unsigned dim, int64_t extent) const;
+    int64_t last(unsigned dim, int64_t extent) const;
+    /// The same elements, when `lo` are added in front of the tensor and `hi` behind it.
+    PlaceAttr padded(::llvm::ArrayRef<int64_t> lo, ::llvm::ArrayRef<int64_t> hi) const;
+  }];
+}
+
 #endif

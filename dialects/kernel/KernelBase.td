@@ -40,6 +40,9 @@ def Kernel_Dialect : Dialect {
     static constexpr llvm::StringLiteral kConstantAttr = "kernel.constant";
     /// Marks a result that only holds an intermediate stage (unit), on results of kernel.func.
     static constexpr llvm::StringLiteral kScratchAttr = "kernel.scratch";
+    /// Where a result lies in a larger tensor that its launch writes (#kernel.place), on results of
+    /// kernel.func.
+    static constexpr llvm::StringLiteral kPlaceAttr = "kernel.place";
     /// Says that no iteration of a loop reads or writes what another one writes (unit), on scf.for.
     static constexpr llvm::StringLiteral kParallelAttr = "kernel.parallel";
     /// Says that a reducing stage, which selects between new and running values by one condition, keeps

@@ -27,7 +27,8 @@ def Kernel_FuncOp : Kernel_Op<"func", [
     - (C5) The output map of a `linalg.generic` is a projected permutation; every result of a stage
       has the same map.
     - (C6) The argument types are those of `function_type`, and `kernel.return` gives its results.
-    - (C7) An argument with `kernel.layout` has the rank of the packed type.
+    - (C7) An argument with `kernel.layout` has the rank of the packed type, a result with `kernel.place` that
+      of the place.
     - (C8) A tensor that a loop carries is updated where it is: what the region yields for it comes from
       the region's argument of the same place, through destinations (inits of stages and loops, targets of
       insertions, both branches of an `scf.if`).
@@ -83,6 +84,21 @@ def Kernel_LaunchOp : Kernel_Op<"launch", [DeclareOpInterfaceMethods<SymbolUserO
   let assemblyFormat = [{
     $kernel `(` $operands `)` `dims` $dims attr-dict `:` functional-type($operands, $results)
   }];
+}
+
+def Kernel_JoinOp : Kernel_Op<"join", [Pure]> {
+  let summary = "The tensor of which several results are parts";
+  let description = [{
+    Results of kernels that have a place (`kernel.place`) are parts of one tensor: every element of it lies in
+    one of them, and the others hold zero there. The parts are written where the tensor is; nothing is copied.
+
+    - (C1) At least one operand; each has the type of the result, and is a result of a `kernel.launch` that
+      nothing else reads.
+  }];
+  let arguments = (ins Variadic<AnyType>:$parts);
+  let results = (outs AnyType:$result);
+  let assemblyFormat = "$parts attr-dict `:` functional-type($parts, $result)";
+  let hasVerifier = 1;
 }
 
 #endif

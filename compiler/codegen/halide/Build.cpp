@@ -74,7 +74,10 @@ private:
   /// Tensors are row-major and start at 0; whatever is static is told. Of a tuple's buffers Halide
   /// wants to hear the bounds of the first one only.
   template <typename Param>
-  static void constrain(Param param, const std::vector<int64_t> &shape, bool withBounds = true) {
+  static void constrain(Param param, const std::vector<int64_t> &shape, bool withBounds = true,
+                        std::vector<int64_t> whole = {}) {
+    if (whole.empty())
+      whole = shape;
     int rank = static_cast<int>(shape.size());
     int64_t stride = 1;
     for (int d = 0; d < rank; ++d) {
@@ -85,6 +88,7 @@ private:
         param.dim(d).set_bounds(0, static_cast<int>(extent));
       if (stride >= 0 && stride <= INT32_MAX)
         param.dim(d).set_stride(static_cast<int>(stride));
+      extent = whole[rank - 1 - d];
       stride = extent >= 0 && stride >= 0 ? stride * std::max<int64_t>(extent, 1) : -1;
     }
   }
@@ -117,7 +121,7 @@ private:
       std::vector<int64_t> shape = hideBlockedExtents(output);
       bool isFirst = true;
       for (Halide::OutputImageParam &buffer : func.output_buffers()) {
-        constrain(buffer, shape, isFirst);
+        constrain(buffer, shape, isFirst, output.whole);
         isFirst = false;
       }
       // Nothing outside of the tensor is computed. Left alone, Halide adds what later stages read,

@@ -368,14 +368,17 @@ private:
               yield->getOperand(number + result.getResultNumber()) != result)
             return stage->emitOpError()
                    << "all results of a stage with several results must be returned, in order";
-        program.outputs.push_back({source.number, shapeOf(value.getType())});
+        program.outputs.push_back({source.number, shapeOf(value.getType()), {}});
         number += stage->getNumResults() - 1;
         continue;
       }
       int32_t stage = direct ? source.number : copyStage(value, number);
       if (stage < 0)
         return failure();
-      program.outputs.push_back({stage, shapeOf(value.getType())});
+      program.outputs.push_back({stage, shapeOf(value.getType()), {}});
+      if (auto place = func.getResultAttrOfType<kernel::PlaceAttr>(
+              number, kernel::KernelDialect::kPlaceAttr))
+        program.outputs.back().whole = place.getShape();
     }
     return success();
   }

@@ -126,6 +126,7 @@ struct Directive {
 struct Output {
   int32_t stage = 0;
   std::vector<int64_t> shape; ///< outermost first, -1 where dynamic
+  std::vector<int64_t> whole; ///< of the tensor in memory of which it is a part; empty: the same
 };
 
 struct HalideProgram {

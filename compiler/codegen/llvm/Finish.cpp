@@ -7,6 +7,7 @@
 #include "compiler/codegen/llvm/LookupTables.h"
 #include "compiler/codegen/llvm/ScaleFloats.h"
 #include "compiler/codegen/llvm/StackSlots.h"
+#include "runtime/base/KernelAbi.h"
 
 #include "llvm/Analysis/AssumptionCache.h"
 #include "llvm/Analysis/LoopInfo.h"
@@ -86,6 +87,53 @@ static void bindRuntime(Module &module) {
   parallel->setLinkage(GlobalValue::InternalLinkage);
 }
 
+/// A descriptor of the part, for which `whole` describes the buffer (KernelBuffer); `isEmpty` says
+/// whether there is nothing in it.
+static Value *describePart(IRBuilder<> &b, const PartOfBuffer &part, Value *whole,
+                           Value *&isEmpty) {
+  const unsigned rank = part.begin.size();
+  Type *word = b.getInt32Ty(), *wide = b.getInt64Ty(), *pointer = b.getPtrTy();
+  auto at = [&](Value *base, uint64_t offset) {
+    return b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), base, offset);
+  };
+  auto slot = [&](uint64_t bytes) {
+    AllocaInst *memory = b.CreateAlloca(b.getInt8Ty(), b.getInt64(bytes));
+    memory->setAlignment(Align(8));
+    return memory;
+  };
+  Value *copy = slot(sizeof(rt::KernelBuffer)), *dims = slot(rank * sizeof(rt::KernelDim));
+  for (uint64_t offset = 0; offset < sizeof(rt::KernelBuffer); offset += 8)
+    b.CreateStore(b.CreateLoad(wide, at(whole, offset)), at(copy, offset));
+  Value *from = b.CreateLoad(pointer, at(whole, offsetof(rt::KernelBuffer, dim)));
+  b.CreateStore(dims, at(copy, offsetof(rt::KernelBuffer, dim)));
+  Value *skipped = b.getInt64(0);
+  isEmpty = b.getFalse();
+  for (unsigned d = 0; d < rank; ++d) {
+    const uint64_t place = (rank - 1 - d) * sizeof(rt::KernelDim);
+    auto field = [&](Value *base, uint64_t offset) { return at(base, place + offset); };
+    Value *extent = b.CreateLoad(word, field(from, offsetof(rt::KernelDim, extent)));
+    Value *stride = b.CreateLoad(word, field(from, offsetof(rt::KernelDim, stride)));
+    Value *begin = b.getInt32(part.begin[d]), *end = b.getInt32(part.end[d]);
+    if (part.begin[d] < 0)
+      begin = b.CreateAdd(extent, begin);
+    if (part.end[d] <= 0)
+      end = b.CreateAdd(extent, end);
+    Value *length = b.CreateSub(end, begin);
+    isEmpty = b.CreateOr(isEmpty, b.CreateICmpSLE(length, b.getInt32(0)));
+    b.CreateStore(b.getInt32(0), field(dims, offsetof(rt::KernelDim, min)));
+    b.CreateStore(length, field(dims, offsetof(rt::KernelDim, extent)));
+    b.CreateStore(stride, field(dims, offsetof(rt::KernelDim, stride)));
+    b.CreateStore(b.getInt32(0), field(dims, offsetof(rt::KernelDim, flags)));
+    skipped =
+        b.CreateAdd(skipped, b.CreateMul(b.CreateSExt(begin, wide), b.CreateSExt(stride, wide)));
+  }
+  Value *host = b.CreateLoad(pointer, at(whole, offsetof(rt::KernelBuffer, host)));
+  skipped = b.CreateMul(skipped, b.getInt64(part.elementBytes));
+  b.CreateStore(b.CreateGEP(b.getInt8Ty(), host, skipped),
+                at(copy, offsetof(rt::KernelBuffer, host)));
+  return copy;
+}
+
 /// Makes `int32_t tessera_kernel(const KernelContext *, void *const *args)`.
 static Error addEntry(Module &module, const KernelFunction &kernel) {
   Function *function = module.getFunction(kernel.name);
@@ -109,6 +157,20 @@ static Error addEntry(Module &module, const KernelFunction &kernel) {
       argument = builder.CreateTrunc(argument, function->getArg(i + 1)->getType());
     }
     arguments.push_back(argument);
+  }
+  Value *isEmpty = nullptr;
+  for (const PartOfBuffer &part : kernel.parts) {
+    Value *&argument = arguments[part.argument + 1];
+    argument = describePart(builder, part, argument, isEmpty);
+  }
+  // A launch whose outputs are empty is skipped; so is one of which the part is.
+  if (kernel.parts.size() == 1) {
+    BasicBlock *nothing = BasicBlock::Create(module.getContext(), "nothing", entry);
+    BasicBlock *compute = BasicBlock::Create(module.getContext(), "compute", entry);
+    builder.CreateCondBr(isEmpty, nothing, compute);
+    builder.SetInsertPoint(nothing);
+    builder.CreateRet(builder.getInt32(0));
+    builder.SetInsertPoint(compute);
   }
   builder.CreateRet(builder.CreateCall(function, arguments));
   return Error::success();

@@ -18,13 +18,21 @@ class TargetMachine;
 
 namespace tessera::codegen {
 
+/// A buffer of which a kernel writes a part (#kernel.place); per dimension, outermost first.
+struct PartOfBuffer {
+  unsigned argument = 0; ///< after the context
+  unsigned elementBytes = 4;
+  std::vector<int64_t> begin, end;
+};
+
 /// The function that a generator left in the module, and how it takes what a kernel is given. Its
 /// parameters are, in order: the context; per input a buffer pointer, or an extent passed by
 /// value; the output buffers. It returns i32, 0 when all went well.
 struct KernelFunction {
   std::string name;
-  std::vector<bool> isExtent;  ///< per argument after the context
-  bool vectorizeLoops = false; ///< leave loops to LLVM's vectorizer: no schedule has decided
+  std::vector<bool> isExtent;      ///< per argument after the context
+  bool vectorizeLoops = false;     ///< leave loops to LLVM's vectorizer: no schedule has decided
+  std::vector<PartOfBuffer> parts; ///< what it sees as buffers of their own
   std::vector<std::vector<float>> tables; ///< what it reads as LookupTables.h says
 };
 

@@ -4,6 +4,7 @@
 #include "compiler/conversion/graph_to_kernel/Groups.h"
 #include "compiler/conversion/graph_to_kernel/LaunchCost.h"
 #include "compiler/conversion/graph_to_kernel/Lower.h"
+#include "compiler/conversion/graph_to_kernel/PlaceResults.h"
 
 #include "dialects/graph/GraphBuilder.h"
 #include "dialects/graph/WeightStore.h"
@@ -376,12 +377,15 @@ struct GraphFormKernels : tessera::impl::GraphFormKernelsBase<GraphFormKernels> 
     builder.setInsertionPointToEnd(module.getBody());
     SymbolTable symbols(module);
     unsigned number = 0;
-    auto outline = [&](ArrayRef<Operation *> group, bool splitsStreams, StringRef one) {
+    auto makeName = [&](StringRef what) {
       std::string name;
       do
-        name = ("k" + Twine(number++) + "_" + describe(group)).str();
+        name = ("k" + Twine(number++) + "_" + what).str();
       while (symbols.lookup(name));
-      return Outliner(group, builder, name, splitsStreams, gpu, one).run();
+      return name;
+    };
+    auto outline = [&](ArrayRef<Operation *> group, bool splitsStreams, StringRef one) {
+      return Outliner(group, builder, makeName(describe(group)), splitsStreams, gpu, one).run();
     };
     for (auto function : llvm::to_vector(module.getOps<graph::FuncOp>())) {
       BoundSymbols bound = function.getBoundSymbols();
@@ -396,6 +400,8 @@ struct GraphFormKernels : tessera::impl::GraphFormKernelsBase<GraphFormKernels> 
       });
       for (Block *block : blocks) {
         for (auto &group : formGroups(*block, bound, explain)) {
+          if (!gpu && group.size() == 1 && placeResults(group.front(), builder, makeName))
+            continue;
           if (failed(outlineForms(group, formsOf(group, function), outline)))
             return signalPassFailure();
         }

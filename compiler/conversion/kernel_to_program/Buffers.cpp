@@ -50,7 +50,14 @@ Value Converter::bufferOf(Value value) {
                                            graph::getStorageType(type).getShape(),
                                            /*layout=*/StringAttr());
   }
-  return buffer = destination(value);
+  // A part is written where the whole tensor is.
+  if (llvm::isa_and_present<kernel::LaunchOp>(value.getDefiningOp()) && value.hasOneUse())
+    if (auto join = llvm::dyn_cast<kernel::JoinOp>(*value.user_begin())) {
+      Value whole = bufferOf(join.getResult());
+      return buffers[value] = whole;
+    }
+  Value place = destination(value);
+  return buffers[value] = place;
 }
 
 /// A constant in the layout that a kernel reads.
@@ -85,9 +92,9 @@ void Converter::wish(Value value, Target target) {
   Value root = value;
   while (auto reshape = root.getDefiningOp<graph::ReshapeOp>())
     root = reshape.getX();
-  // Only a launch or a host operator writes where it is told, and only to one place.
+  // Only launches and host operators write where they are told, and only to one place.
   Operation *launch = root.getDefiningOp();
-  if (!llvm::isa_and_nonnull<kernel::LaunchOp, graph::HostCallOp>(launch) ||
+  if (!llvm::isa_and_present<kernel::LaunchOp, kernel::JoinOp, graph::HostCallOp>(launch) ||
       launch->getBlock() != value.getDefiningOp()->getBlock() || wishes.count(root) ||
       buffers.count(root))
     return;

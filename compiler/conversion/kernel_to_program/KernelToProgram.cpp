@@ -109,6 +109,7 @@ LogicalResult Converter::convert(Operation &op) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(&op)
       .Case([&](kernel::LaunchOp launch) { return convertLaunch(launch); })
       .Case([&](graph::HostCallOp call) { return convertHostCall(call); })
+      .Case([](kernel::JoinOp) { return success(); })
       .Case([&](graph::IfOp branch) { return convertIf(branch); })
       .Case([&](graph::WhileOp loop) { return convertWhile(loop); })
       .Case([&](graph::ReadVariableOp read) {

@@ -55,6 +55,39 @@ static Tensor seenByKernel(const Tensor &tensor) {
   return Tensor::borrow(byte, shape, tensor.getBytes());
 }
 
+/// The tensor that a launch writes a part of; zeros elsewhere.
+static FailureOr<Tensor> putInPlace(const Tensor &part, kernel::PlaceAttr place, Value result,
+                                    Evaluation &evaluation) {
+  SmallVector<int64_t> shape;
+  for (graph::DimAttr dim : graph::getTensorType(result).getDims()) {
+    FailureOr<int64_t> extent = evaluation.extent(dim);
+    if (failed(extent))
+      return failure();
+    shape.push_back(*extent);
+  }
+  for (auto [d, extent] : llvm::enumerate(shape))
+    if (place.first(d, extent) < 0 || place.last(d, extent) > extent ||
+        std::max<int64_t>(place.last(d, extent) - place.first(d, extent), 0) != part.getDim(d))
+      return evaluation.fail("a result does not fit into its place");
+  Tensor whole(part.getElementType(), shape);
+  SmallVector<int64_t> at(shape.size());
+  forEachIndex(part.getShape(), [&](ArrayRef<int64_t> index, int64_t from) {
+    for (size_t d = 0; d < at.size(); ++d)
+      at[d] = index[d] + place.first(d, shape[d]);
+    whole.copyElement(whole.position(at), part, from);
+  });
+  return whole;
+}
+
+/// Where a part has nothing, its bytes are zero.
+static Tensors evaluateJoin(kernel::JoinOp, Operands parts, Evaluation &) {
+  Tensor whole = Tensor(parts[0]).copy();
+  for (const Tensor &part : parts.drop_front())
+    for (int64_t byte = 0; byte < whole.getByteSize(); ++byte)
+      whole.at(0)[byte] |= part.getBytes()[byte];
+  return SmallVector<Tensor>{whole};
+}
+
 static Tensors evaluateLaunch(kernel::LaunchOp op, Operands operands, Evaluation &evaluation) {
   auto kernel = SymbolTable::lookupNearestSymbolFrom<kernel::FuncOp>(op, op.getKernelAttr());
   if (!kernel)
@@ -83,12 +116,23 @@ static Tensors evaluateLaunch(kernel::LaunchOp op, Operands operands, Evaluation
   if (failed(evaluation.spend(evaluation.getRemainingSteps() - machine.getRemainingSteps())))
     return failure();
   results->truncate(op.getNumResults()); // Scratch comes last.
+  for (auto [i, value] : llvm::enumerate(op.getResults())) {
+    auto place =
+        kernel.getResultAttrOfType<kernel::PlaceAttr>(i, kernel::KernelDialect::kPlaceAttr);
+    if (!place)
+      continue;
+    FailureOr<Tensor> whole = putInPlace((*results)[i], place, value, evaluation);
+    if (failed(whole))
+      return failure();
+    (*results)[i] = *whole;
+  }
   for (auto [result, value] : llvm::zip(*results, op.getResults()))
     result = result.withElementType(graph::getTensorType(value).getElementType());
   return results;
 }
 
 void reference::registerKernelReference(DialectRegistry &registry) {
-  registry.addExtension(
-      +[](MLIRContext *context, kernel::KernelDialect *) { attach<evaluateLaunch>(*context); });
+  registry.addExtension(+[](MLIRContext *context, kernel::KernelDialect *) {
+    attach<evaluateLaunch, evaluateJoin>(*context);
+  });
 }

@@ -176,6 +176,7 @@ public:
 private:
   void analyze();
   bool isReturned(const StageInfo &stage);
+  bool isPlaced(const StageInfo &stage);
   bool isOutput(const StageInfo &stage) { return !stage.reduces() && isReturned(stage); }
   mlir::LogicalResult apply(mlir::Operation *directive);
   mlir::LogicalResult keepInMemory(const std::string &stage);

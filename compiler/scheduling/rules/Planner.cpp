@@ -453,6 +453,15 @@ static bool isContinued(const StageInfo &stage, unsigned last) {
   });
 }
 
+/// Whether rows of the result do not follow each other in memory.
+bool Planner::isPlaced(const StageInfo &stage) {
+  for (OpOperand &use : stage.op->getUses())
+    if (isa<kernel::ReturnOp>(use.getOwner()) &&
+        kernel.getResultAttr(use.getOperandNumber(), kernel::KernelDialect::kPlaceAttr))
+      return true;
+  return false;
+}
+
 FailureOr<std::vector<OutputPlan>> Planner::run() {
   analyze();
   std::vector<StreamPlan> streams;
@@ -523,7 +532,7 @@ FailureOr<std::vector<OutputPlan>> Planner::run() {
     }
     output.elementBits = bits;
     if (auto last = stage.innermostOutputLoop()) {
-      output.isContinued = isContinued(stage, *last);
+      output.isContinued = isContinued(stage, *last) && !isPlaced(stage);
       output.piece = pieceOf(stage, *last);
       for (const Access &read : stage.reads) {
         if (!read.dependsOn(*last))

@@ -110,3 +110,29 @@ kernel.func @func_c8_not_in_place(%x: tensor<4xf32>) -> tensor<4xf32> {
   } {kernel.stage = "loop"}
   kernel.return %0 : tensor<4xf32>
 }
+
+// -----
+
+// expected-error @+1 {{expected result 0 to have the rank of its place, 2}}
+kernel.func @func_c7_place(%x: tensor<4xf32>) -> (tensor<4xf32> {kernel.place = #kernel.place<begin = [0, 0], end = [0, 0], shape = [4, 4]>}) {
+  kernel.return %x : tensor<4xf32>
+}
+
+// -----
+
+// expected-error @+1 {{expected begin and end of 2 dimensions, found 1 and 2}}
+kernel.func @place_c1(%x: tensor<4xf32>) -> (tensor<4xf32> {kernel.place = #kernel.place<begin = [0], end = [0, 0], shape = [4, 4]>}) {
+  kernel.return %x : tensor<4xf32>
+}
+
+// -----
+
+kernel.func @part(%x: tensor<4xf32>) -> (tensor<4xf32> {kernel.place = #kernel.place<begin = [1], end = [0], shape = [5]>}) {
+  kernel.return %x : tensor<4xf32>
+}
+graph.func @join_c1(%x: !graph.tensor<[4], f32>, %y: !graph.tensor<[5], f32>) -> !graph.tensor<[5], f32> {
+  %0 = kernel.launch @part(%x) dims [] : (!graph.tensor<[4], f32>) -> !graph.tensor<[5], f32>
+  // expected-error @+1 {{expected part 1 to be a result of a kernel.launch that nothing else reads}}
+  %1 = kernel.join %0, %y : (!graph.tensor<[5], f32>, !graph.tensor<[5], f32>) -> !graph.tensor<[5], f32>
+  graph.return %1 : !graph.tensor<[5], f32>
+}

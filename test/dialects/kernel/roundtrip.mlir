@@ -64,3 +64,21 @@ kernel.func @recurrence(%x: tensor<?x8xf32>, %h0: tensor<8xf32>, %T: index) -> (
   } {kernel.stage = "scan_loop"}
   kernel.return %r#0, %r#1 : tensor<8xf32>, tensor<?x8xf32>
 }
+
+// CHECK-LABEL: kernel.func @side(
+// CHECK-SAME: -> (tensor<1xf32> {kernel.place = #kernel.place<begin = [-1], end = [0], shape = [-1]>})
+kernel.func @side(%x: tensor<1xf32>) -> (tensor<1xf32> {kernel.place = #kernel.place<begin = [-1], end = [0], shape = [-1]>}) {
+  kernel.return %x : tensor<1xf32>
+}
+// CHECK-LABEL: kernel.func @inside(
+kernel.func @inside(%x: tensor<?xf32>) -> (tensor<?xf32> {kernel.place = #kernel.place<begin = [0], end = [-1], shape = [-1]>}) {
+  kernel.return %x : tensor<?xf32>
+}
+// CHECK-LABEL: graph.func @join
+graph.func @join(%x: !graph.tensor<[N], f32>, %y: !graph.tensor<[1], f32>) -> !graph.tensor<[N + 1], f32> {
+  %0 = kernel.launch @inside(%x) dims [] : (!graph.tensor<[N], f32>) -> !graph.tensor<[N + 1], f32>
+  %1 = kernel.launch @side(%y) dims [] : (!graph.tensor<[1], f32>) -> !graph.tensor<[N + 1], f32>
+  // CHECK: kernel.join %{{.*}}, %{{.*}} : (!graph.tensor<[N + 1], f32>, !graph.tensor<[N + 1], f32>) -> !graph.tensor<[N + 1], f32>
+  %2 = kernel.join %0, %1 : (!graph.tensor<[N + 1], f32>, !graph.tensor<[N + 1], f32>) -> !graph.tensor<[N + 1], f32>
+  graph.return %2 : !graph.tensor<[N + 1], f32>
+}
