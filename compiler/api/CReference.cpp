@@ -24,8 +24,8 @@ static void describe(const std::vector<tessera::PortInfo> &from,
     tessera_reference::Port &port = to.emplace_back();
     for (const tessera::PortInfo::Dim &dim : info.dims)
       port.dims.push_back({dim.extent, dim.text.c_str(), dim.min, dim.max});
-    port.port = {info.name.c_str(), info.type.c_str(), uint32_t(port.dims.size()),
-                 port.dims.data()};
+    port.port = {info.name.c_str(), info.type.c_str(), uint32_t(port.dims.size()), port.dims.data(),
+                 info.areStrings};
   }
 }
 

@@ -25,6 +25,7 @@ struct PortInfo {
   };
   std::string name, type;
   std::vector<Dim> dims;
+  bool areStrings = false; ///< whose bytes are along the last axis
 };
 
 } // namespace tessera

@@ -35,16 +35,20 @@ static PortInfo describePort(graph::FuncOp function, graph::TensorType type, Str
 
 std::vector<PortInfo> tessera::describeInputs(graph::FuncOp function) {
   std::vector<PortInfo> ports;
-  for (auto [i, type] : llvm::enumerate(function.getArgumentTypes()))
+  for (auto [i, type] : llvm::enumerate(function.getArgumentTypes())) {
     ports.push_back(describePort(function, llvm::cast<graph::TensorType>(type),
                                  function.getArgName(i), "input", i));
+    ports.back().areStrings = function.getArgAttr(unsigned(i), "graph.strings") != nullptr;
+  }
   return ports;
 }
 
 std::vector<PortInfo> tessera::describeOutputs(graph::FuncOp function) {
   std::vector<PortInfo> ports;
-  for (auto [i, type] : llvm::enumerate(function.getResultTypes()))
+  for (auto [i, type] : llvm::enumerate(function.getResultTypes())) {
     ports.push_back(describePort(function, llvm::cast<graph::TensorType>(type),
                                  function.getResultName(i), "output", i));
+    ports.back().areStrings = function.getResultAttr(unsigned(i), "graph.strings") != nullptr;
+  }
   return ports;
 }

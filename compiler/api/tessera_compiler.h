@@ -33,7 +33,7 @@ extern "C" {
 #endif
 
 /* Raised when something here is added; nothing is ever removed or changed. */
-#define TESSERA_COMPILER_API_VERSION 10
+#define TESSERA_COMPILER_API_VERSION 11
 
 typedef int32_t tessera_compile_code;
 enum {
@@ -317,6 +317,8 @@ typedef struct tessera_reference_port {
   const char *name, *type;
   uint32_t rank;
   const tessera_reference_dim *dims;
+  /* Since version 11. 1: strings, whose bytes are along the last axis. */
+  uint32_t strings;
 } tessera_reference_port;
 TESSERA_COMPILER_API tessera_reference *
 tessera_reference_load(const char *path, const tessera_compile_dim *dims, uint32_t dim_count);

@@ -194,6 +194,7 @@ void Emitter::emit(Operation &op) {
         constexpr bool isInput = std::is_same_v<decltype(tensor), program::InputOp>;
         module::TensorSignature signature;
         signature.name = tensor.getName().str();
+        signature.areStrings = tensor->hasAttr("program.strings");
         signature.type =
             getRuntimeType(llvm::cast<program::BufferType>(tensor.getType()).getElementType());
         for (Value extent : tensor.getDims())

@@ -194,7 +194,7 @@ Offset<fb::TensorSignature> Writer::build(const TensorSignature &signature,
   const auto dims = toFb(signature.dims);
   return fb::CreateTensorSignature(builder, builder.CreateString(signature.name),
                                    uint8_t(signature.type), builder.CreateVectorOfStructs(dims),
-                                   builder.CreateVectorOfStrings(text));
+                                   builder.CreateVectorOfStrings(text), signature.areStrings);
 }
 
 Offset<fb::Function> Writer::build(const Function &function) {

@@ -49,6 +49,7 @@ struct TensorSignature {
   ElementType type = ElementType::F32;
   std::vector<Dim> dims;
   std::vector<std::string> dimText; // for people: "B", "H + 1", "128"; empty = made from dims
+  bool areStrings = false;          // of ui8: the last axis holds the bytes of one each
 };
 
 // Bytes shared by all variants; identical contents are stored once. `data` must stay valid until

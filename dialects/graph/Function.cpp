@@ -114,6 +114,18 @@ LogicalResult FuncOp::verify() {
   for (Type type : llvm::concat<const Type>(getArgumentTypes(), getResultTypes()))
     if (!llvm::isa<TensorType>(type))
       return emitOpError("(C3) an argument or result is ") << type << ", not a graph tensor";
+  auto checkStrings = [&](Type type, Attribute isMarked) -> LogicalResult {
+    auto tensor = llvm::cast<TensorType>(type);
+    if (isMarked && (!tensor.getElementType().isUnsignedInteger(8) || tensor.rank() == 0))
+      return emitOpError("marks ") << type << " as strings, expected ui8 and an axis of bytes";
+    return success();
+  };
+  for (auto [i, type] : llvm::enumerate(getArgumentTypes()))
+    if (failed(checkStrings(type, getArgAttr(unsigned(i), "graph.strings"))))
+      return failure();
+  for (auto [i, type] : llvm::enumerate(getResultTypes()))
+    if (failed(checkStrings(type, getResultAttr(unsigned(i), "graph.strings"))))
+      return failure();
   return success();
 }
 

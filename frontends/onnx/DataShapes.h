@@ -29,6 +29,8 @@ private:
 /// The second input of Reshape or Expand, when it depends on data.
 LogicalResult readReshape(Node &node, DimList &dims);
 LogicalResult readExpand(Node &node, DimList &dims);
+/// Where a rank-1 bool is true: si64 of a new extent; `what` is for the message.
+Value placesOf(Node &node, Value isSet, llvm::StringRef what);
 /// A slice of x between places that depend on data (si64 scalars in the convention of the
 /// operator).
 LogicalResult sliceByData(Node &node, Value &x, int64_t axis, Value start, Value end, int64_t step);

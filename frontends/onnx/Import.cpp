@@ -3,7 +3,7 @@
 #include "frontends/onnx/Import.h"
 #include "frontends/onnx/Importer.h"
 #include "frontends/onnx/Operators.h"
-#include "frontends/onnx/Structures.h"
+#include "frontends/onnx/Strings.h"
 
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
@@ -45,9 +45,9 @@ static SmallVector<ArrayRef<Operator>> tablesOf(StringRef domain) {
         rearrangeOperators(),  randomOperators(),     recurrentOperators(), reduceOperators(),
         imageOperators(),      resizeOperators(),     sampleOperators(),    selectOperators(),
         sequenceOperators(),   sequentialOperators(), shapeOperators(),     signalOperators(),
-        windowOperators()};
+        stringOperators(),     ngramOperators(),      windowOperators()};
   if (domain == "ai.onnx.ml")
-    return {mlFeatureOperators(), mlLinearOperators(), mlTreeOperators()};
+    return {mlFeatureOperators(), mlLabelOperators(), mlLinearOperators(), mlTreeOperators()};
   if (domain == "com.microsoft")
     return {microsoftOperators(), microsoftAttentionOperators(), microsoftQuantizeOperators()};
   if (domain == "ai.onnx.preview")
@@ -93,6 +93,7 @@ LogicalResult Importer::importNode(const ::onnx::NodeProto &proto, OpBuilder &bu
   // A function of the user hides an operator of Tessera's.
   graph::FuncOp custom = customs.lookup(qualifiedName(proto));
   const Operator *found = custom ? nullptr : findOperator(proto.domain(), proto.op_type());
+  bool moves = false; // strings
   for (const std::string &name : proto.input()) {
     if (name.empty()) {
       node.inputs.push_back({});
@@ -101,9 +102,11 @@ LogicalResult Importer::importNode(const ::onnx::NodeProto &proto, OpBuilder &bu
     Value value = values.lookup(name);
     if (!value)
       return node.error("its input " + quoted(name) + " is defined nowhere before it");
-    if (isStructure(value) && (!found || !found->takesStructures))
-      return node.error("takes tensors, its input " + quoted(name) + " is " +
-                        describeStructure(value));
+    bool isMoved = holdsStrings(value) && movesStrings(proto);
+    if (isStructure(value) && !isMoved && (!found || !found->takesStructures))
+      return node.error("its input " + quoted(name) + " is " + describeStructure(value) +
+                        ", which it does not take");
+    moves |= isMoved && found;
     node.inputs.push_back(value);
   }
   // The specification's required inputs: every operator but these reads its first one.
@@ -120,7 +123,9 @@ LogicalResult Importer::importNode(const ::onnx::NodeProto &proto, OpBuilder &bu
       isExplained = true;
       return failure(); // Others handle it.
     });
-    if (failed(custom ? importCustom(node, custom) : found->import(node)) ||
+    if (failed(custom  ? importCustom(node, custom)
+               : moves ? importMoved(node, found->import)
+                       : found->import(node)) ||
         failed(node.checkAttributes())) {
       // The reason may stand inside of a subgraph, in the report.
       bool isReported = report && llvm::any_of(proto.attribute(), [](const auto &attribute) {
@@ -170,6 +175,15 @@ LogicalResult Importer::importInitializers(const ::onnx::GraphProto &graph, OpBu
   return success();
 }
 
+/// Of an argument or a result.
+static DictionaryAttr attributesOf(OpBuilder &builder, const std::string &name, bool areStrings) {
+  NamedAttrList own;
+  own.set("graph.name", builder.getStringAttr(name));
+  if (areStrings)
+    own.set("graph.strings", builder.getUnitAttr());
+  return own.getDictionary(builder.getContext());
+}
+
 LogicalResult Importer::importInputs(const ::onnx::GraphProto &graph) {
   MLIRContext *context = module.getContext();
   llvm::StringSet<> initialized;
@@ -177,6 +191,7 @@ LogicalResult Importer::importInputs(const ::onnx::GraphProto &graph) {
     initialized.insert(tensor.name());
   SmallVector<Type> types;
   SmallVector<std::string> names;
+  SmallVector<bool> strings;
   NamedAttrList symbols;
   llvm::StringSet<> known;
   auto any = graph::RangeAttr::get(context, 0, std::nullopt);
@@ -195,7 +210,9 @@ LogicalResult Importer::importInputs(const ::onnx::GraphProto &graph) {
                 "tensors "
                 "inputs and put them together (SequenceConstruct, Optional)";
     const ::onnx::TypeProto_Tensor &tensor = input.type().tensor_type();
-    Type element = getElementType(context, tensor.elem_type());
+    bool areStrings = tensor.elem_type() == ::onnx::TensorProto::STRING;
+    Type element = areStrings ? Type(IntegerType::get(context, 8, IntegerType::Unsigned))
+                              : getElementType(context, tensor.elem_type());
     if (!input.type().has_tensor_type() || !element || !tensor.has_shape())
       return module.emitError("input ")
              << quoted(input.name()) << " is no tensor of a known element type and rank";
@@ -211,8 +228,11 @@ LogicalResult Importer::importInputs(const ::onnx::GraphProto &graph) {
       else
         dims.push_back(symbolFor(input.name() + "_" + std::to_string(i)));
     }
+    if (areStrings)
+      dims.push_back(symbolFor(input.name() + "_bytes"));
     types.push_back(graph::TensorType::get(dims, element));
     names.push_back(input.name());
+    strings.push_back(areStrings);
   }
   OpBuilder builder(module.getBodyRegion());
   function =
@@ -220,12 +240,17 @@ LogicalResult Importer::importInputs(const ::onnx::GraphProto &graph) {
                             symbols.getDictionary(context));
   // All at once: an attribute of all arguments that is made again for each takes a square of
   // memory.
-  function.setAllArgAttrs(llvm::map_to_vector(names, [&](const std::string &name) -> Attribute {
-    return builder.getDictionaryAttr(
-        builder.getNamedAttr("graph.name", builder.getStringAttr(name)));
-  }));
+  SmallVector<Attribute> attributes;
+  for (auto [name, areStrings] : llvm::zip(names, strings))
+    attributes.push_back(attributesOf(builder, name, areStrings));
+  function.setAllArgAttrs(attributes);
   for (auto [i, name] : llvm::enumerate(names)) {
-    if (failed(define(name, function.getBody().getArgument(i), module.getLoc())))
+    Value value = function.getBody().getArgument(i);
+    if (strings[i]) {
+      OpBuilder inBody = OpBuilder::atBlockEnd(&function.getBody().front());
+      value = makeStrings(inBody, module.getLoc(), value);
+    }
+    if (failed(define(name, value, module.getLoc())))
       return failure();
   }
   return success();
@@ -240,7 +265,7 @@ LogicalResult Importer::importMain(const ::onnx::GraphProto &graph, ModuleOp lib
   if (failed(importInputs(graph)) ||
       (library && (failed(addCustomOperators(library)) || failed(check()))))
     return failure();
-  OpBuilder builder = OpBuilder::atBlockBegin(&function.getBody().front());
+  OpBuilder builder = OpBuilder::atBlockEnd(&function.getBody().front());
   if (failed(importInitializers(graph, builder)) || failed(importNodes(graph, builder)))
     return failure();
   if (report && !report->unsupported.empty())
@@ -248,22 +273,22 @@ LogicalResult Importer::importMain(const ::onnx::GraphProto &graph, ModuleOp lib
   SmallVector<Value> results;
   SmallVector<DictionaryAttr> attributes;
   // Element i of a sequence is called name/i; an empty optional value gives nothing.
-  std::function<void(Value, const std::string &)> addResult = [&](Value value,
-                                                                  const std::string &name) {
-    if (isStructure(value)) {
-      for (auto [i, content] : llvm::enumerate(contentsOf(value)))
-        addResult(content, isOptional(value) ? name : name + "/" + std::to_string(i));
-      return;
-    }
-    results.push_back(value);
-    attributes.push_back(
-        builder.getDictionaryAttr(builder.getNamedAttr("graph.name", builder.getStringAttr(name))));
-  };
+  std::function<void(Value, const std::string &, bool)> addResult =
+      [&](Value value, const std::string &name, bool areStrings) {
+        if (isStructure(value)) {
+          for (auto [i, content] : llvm::enumerate(contentsOf(value)))
+            addResult(content, isSequence(value) ? name + "/" + std::to_string(i) : name,
+                      isStrings(value));
+          return;
+        }
+        results.push_back(value);
+        attributes.push_back(attributesOf(builder, name, areStrings));
+      };
   for (const ::onnx::ValueInfoProto &output : graph.output()) {
     Value value = values.lookup(output.name());
     if (!value)
       return module.emitError("output ") << quoted(output.name()) << " is defined nowhere";
-    addResult(value, output.name());
+    addResult(value, output.name(), false);
   }
   graph::ReturnOp::create(builder, module.getLoc(), results);
   eraseStructures(function);

@@ -112,7 +112,7 @@ struct Operator {
   const char *name;
   int64_t since;
   LogicalResult (*import)(Node &);
-  bool takesStructures = false; ///< also sequences and optional values
+  bool takesStructures = false; ///< also sequences, optional values and strings
 };
 llvm::ArrayRef<Operator> activationOperators();
 llvm::ArrayRef<Operator> attentionOperators();
@@ -123,6 +123,7 @@ llvm::ArrayRef<Operator> decoderOperators();
 llvm::ArrayRef<Operator> elementwiseOperators();
 llvm::ArrayRef<Operator> imageOperators();
 llvm::ArrayRef<Operator> mathOperators();
+llvm::ArrayRef<Operator> ngramOperators();
 llvm::ArrayRef<Operator> normOperators();
 llvm::ArrayRef<Operator> quantizeOperators();
 llvm::ArrayRef<Operator> rearrangeOperators();
@@ -134,6 +135,7 @@ llvm::ArrayRef<Operator> sampleOperators();
 llvm::ArrayRef<Operator> selectOperators();
 llvm::ArrayRef<Operator> signalOperators();
 llvm::ArrayRef<Operator> shapeOperators();
+llvm::ArrayRef<Operator> stringOperators();
 llvm::ArrayRef<Operator> windowOperators();
 llvm::ArrayRef<Operator> sequenceOperators();
 llvm::ArrayRef<Operator> sequentialOperators();
@@ -141,6 +143,7 @@ llvm::ArrayRef<Operator> recurrentOperators();
 llvm::ArrayRef<Operator> einsumOperators();
 /// ai.onnx.ml
 llvm::ArrayRef<Operator> mlFeatureOperators();
+llvm::ArrayRef<Operator> mlLabelOperators();
 llvm::ArrayRef<Operator> mlLinearOperators();
 llvm::ArrayRef<Operator> mlTreeOperators();
 /// com.microsoft
@@ -161,7 +164,7 @@ mlir::Type atLeastF32(mlir::Type type);
 
 /// The element type of TensorProto.DataType; null when Tessera has none.
 mlir::Type getElementType(mlir::MLIRContext *context, int64_t dataType);
-/// A constant of a TensorProto; null after an error.
+/// A constant of a TensorProto, which may be strings (Structures.h); null after an error.
 Value importTensor(graph::GraphBuilder &builder, const ::onnx::TensorProto &tensor,
                    llvm::StringRef name);
 /// The same of a SparseTensorProto, which becomes dense.

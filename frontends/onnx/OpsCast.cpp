@@ -1,6 +1,6 @@
 //===- OpsCast.cpp - Operators that change the type of elements ------------------------------===//
 
-#include "frontends/onnx/Importer.h"
+#include "frontends/onnx/StringCast.h"
 
 #include "dialects/common/NarrowElements.h"
 #include "dialects/graph/NarrowFloats.h"
@@ -41,15 +41,32 @@ static LogicalResult cast(Node &node, Type element) {
   return success();
 }
 
+/// `element` is null for strings.
+static LogicalResult castAny(Node &node, Type element) {
+  Value x = node.input(0);
+  if (isStrings(x)) {
+    if (element)
+      return castFromStrings(node, element);
+    node.setOutput(x);
+    return success();
+  }
+  if (isStructure(x))
+    return node.error("casts " + describeStructure(x) + ", expected a tensor");
+  return element ? cast(node, element) : castToStrings(node, x);
+}
+
 static LogicalResult importCast(Node &node) {
+  if (node.getInt("to", 0) == ::onnx::TensorProto::STRING)
+    return castAny(node, {});
   Type element = wantedType(node, "casts");
-  return element ? cast(node, element) : failure();
+  return element ? castAny(node, element) : failure();
 }
 
 static LogicalResult importCastLike(Node &node) {
-  if (!node.input(1))
-    return node.error("needs two inputs");
-  return cast(node, node.type(1).getElementType());
+  Value like = node.input(1);
+  if (!like || (isStructure(like) && !isStrings(like)))
+    return node.error("needs two tensors");
+  return castAny(node, isStrings(like) ? Type() : node.type(1).getElementType());
 }
 
 static LogicalResult importBitCast(Node &node) {
@@ -63,8 +80,8 @@ static LogicalResult importBitCast(Node &node) {
 ArrayRef<Operator> tessera::onnx::castOperators() {
   static const Operator table[] = {
       {"BitCast", 26, importBitCast},
-      {"Cast", 6, importCast},
-      {"CastLike", 15, importCastLike},
+      {"Cast", 6, importCast, true},
+      {"CastLike", 15, importCastLike, true},
   };
   return table;
 }

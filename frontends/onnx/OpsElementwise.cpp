@@ -1,7 +1,7 @@
 //===- OpsElementwise.cpp - Elementwise operators
 //------------------------------------------------===//
 
-#include "frontends/onnx/Importer.h"
+#include "frontends/onnx/Strings.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -49,6 +49,8 @@ template <CompareKind kind> static LogicalResult compare(Node &node) {
   SmallVector<Value> values(node.inputs);
   if (values.size() != 2 || !values[1])
     return node.error("needs two inputs");
+  if (kind == CompareKind::eq && (isStructure(values[0]) || isStructure(values[1])))
+    return equalStrings(node);
   if (failed(broadcastOperands(node, values)))
     return failure();
   node.setOutput(node.compare(kind, values[0], values[1]));
@@ -167,7 +169,7 @@ ArrayRef<Operator> tessera::onnx::elementwiseOperators() {
       {"Cosh", 9, unary<graph::CoshOp>},
       {"Div", 1, binary<graph::DivOp>},
       {"Elu", 1, importElu},
-      {"Equal", 1, compare<CompareKind::eq>},
+      {"Equal", 1, compare<CompareKind::eq>, true},
       {"Erf", 9, unary<graph::ErfOp>},
       {"Exp", 1, unary<graph::ExpOp>},
       {"Floor", 1, unary<graph::FloorOp>},

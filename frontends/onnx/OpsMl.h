@@ -25,14 +25,22 @@ Value transformScores(Node &node, Value scores, PostTransform transform);
 /// positive for the second class, one that is not mixed is its share of 1.
 Value scoresOfBoth(Node &node, Value score, PostTransform transform, bool isMixed);
 
-/// The labels of classes; fails with an error where they are strings.
-FailureOr<llvm::SmallVector<int64_t>> classLabelsOf(Node &node, llvm::StringRef attribute);
-/// The label of each index, si64.
-Value labelsAt(Node &node, llvm::ArrayRef<int64_t> labels, Value index);
+/// Labels of classes: numbers, or names.
+struct ClassLabels {
+  llvm::SmallVector<int64_t> numbers;
+  llvm::SmallVector<std::string> names;
+  size_t size() const { return numbers.empty() ? names.size() : numbers.size(); }
+};
+/// Those of classlabels_strings, or numbers of that attribute; fails with an error.
+FailureOr<ClassLabels> classLabelsOf(Node &node, llvm::StringRef attribute);
+/// The label of each index: si64, or strings.
+Value labelsAt(Node &node, const ClassLabels &labels, Value index);
+/// The place of the largest score of each row, of equal ones the first: si64 [rows].
+Value largestOf(Node &node, Value scores);
 /// The label of the largest score of each row, of equal ones the first.
-Value labelsOfLargest(Node &node, llvm::ArrayRef<int64_t> labels, Value scores);
+Value labelsOfLargest(Node &node, const ClassLabels &labels, Value scores);
 /// The label of the second class where a column [rows, 1] is above the limit.
-Value labelsAbove(Node &node, llvm::ArrayRef<int64_t> labels, Value score, double limit);
+Value labelsAbove(Node &node, const ClassLabels &labels, Value score, double limit);
 
 } // namespace tessera::onnx
 

@@ -4,7 +4,6 @@
 #include "frontends/onnx/OpsMl.h"
 
 #include <cmath>
-#include <numeric>
 
 using namespace mlir;
 using namespace tessera;
@@ -153,178 +152,6 @@ static LogicalResult importFeatureVectorizer(Node &node) {
   return success();
 }
 
-static LogicalResult importOneHotEncoder(Node &node) {
-  if (auto names = node.getStrings("cats_strings"); names && !names->empty())
-    return node.error("has categories with names (cats_strings), and strings are not supported");
-  SmallVector<int64_t> categories = node.getInts("cats_int64s").value_or(SmallVector<int64_t>());
-  if (categories.empty())
-    return node.error("has no cats_int64s");
-  DimList dims(node.type(0).getDims());
-  auto places = llvm::to_vector(llvm::seq<int64_t>(0, int64_t(dims.size())));
-  dims.push_back(node.dim(int64_t(categories.size())));
-  Value x = node.broadcast(node.convert(node.input(0), node.si64()), places, dims);
-  Value each =
-      node.broadcastTo(constantOf<int64_t>(node, categories, int64_t(categories.size())), dims);
-  node.setOutput(node.convert(node.compare(CompareKind::eq, x, each), f32(node)));
-  return success();
-}
-
-//===----------------------------------------------------------------------===//
-// LabelEncoder
-//===----------------------------------------------------------------------===//
-
-namespace {
-/// Keys or values of the map, whole and rounded to f64.
-struct Numbers {
-  Type element;
-  std::vector<int64_t> integers;
-  std::vector<double> reals;
-  bool isFloat() const { return llvm::isa<FloatType>(element); }
-  size_t size() const { return isFloat() ? reals.size() : integers.size(); }
-};
-} // namespace
-
-static FailureOr<Numbers> mapSide(Node &node, StringRef side) {
-  Numbers numbers;
-  if (auto names = node.getStrings((side + "_strings").str()); names && !names->empty())
-    return node.error("maps strings (" + side + "_strings), which are not supported");
-  if (auto integers = node.getInts((side + "_int64s").str()); integers && !integers->empty()) {
-    numbers.element = node.si64();
-    numbers.integers.assign(integers->begin(), integers->end());
-  } else if (auto reals = node.getFloats((side + "_floats").str()); reals && !reals->empty()) {
-    numbers.element = f32(node);
-    numbers.reals.assign(reals->begin(), reals->end());
-  } else if (const ::onnx::TensorProto *tensor = node.getTensor((side + "_tensor").str())) {
-    numbers.element = getElementType(node.getBuilder().getContext(), tensor->data_type());
-    if (!numbers.element)
-      return node.error("has " + side + "_tensor of an element type that is not supported");
-    FailureOr<std::vector<double>> all = readNumbers(node, *tensor, side);
-    if (failed(all))
-      return failure();
-    numbers.reals = *all;
-    // f64 holds the integers of 32 bits and fewer, and those that stand in files of label maps.
-    for (double number : *all)
-      numbers.integers.push_back(numbers.isFloat() ? 0 : int64_t(number));
-  } else {
-    return node.error("has no " + side + " that are numbers");
-  }
-  return numbers;
-}
-
-static Value constantOf(Node &node, const Numbers &numbers) {
-  Value all = numbers.isFloat()
-                  ? constantOf<double>(node, numbers.reals, int64_t(numbers.reals.size()))
-                  : constantOf<int64_t>(node, numbers.integers, int64_t(numbers.integers.size()));
-  return node.convert(all, numbers.element);
-}
-
-/// What stands for a key that is not in the map.
-static FailureOr<Numbers> defaultOf(Node &node, Type element) {
-  Numbers result{element, {-1}, {-0.0}};
-  if (const ::onnx::TensorProto *tensor = node.getTensor("default_tensor")) {
-    FailureOr<std::vector<double>> number = readNumbers(node, *tensor, "default_tensor");
-    if (failed(number))
-      return failure();
-    if (number->size() != 1)
-      return node.error("has " + Twine(number->size()) + " numbers in default_tensor, expected 1");
-    result.reals = *number;
-    result.integers = {result.isFloat() ? 0 : int64_t(number->front())};
-  } else if (result.isFloat()) {
-    result.reals = {node.getFloat("default_float", -0.0)};
-  } else {
-    result.integers = {node.getInt("default_int64", -1)};
-  }
-  return result;
-}
-
-/// Keys in order, filled up to a power of two with what nothing is above of; their values, filled
-/// up with the default, so that what is found there need not be told apart.
-static void sortMap(Numbers &keys, Numbers &values, const Numbers &otherwise) {
-  std::vector<size_t> order(keys.size());
-  std::iota(order.begin(), order.end(), size_t(0));
-  // Of equal keys the last one counts; a search from below ends at the first of those in order.
-  llvm::sort(order, [&](size_t a, size_t b) {
-    return keys.isFloat() ? std::tie(keys.reals[a], b) < std::tie(keys.reals[b], a)
-                          : std::tie(keys.integers[a], b) < std::tie(keys.integers[b], a);
-  });
-  size_t padded = llvm::PowerOf2Ceil(order.size() + 1);
-  auto arrange = [&](auto &list, auto filler) {
-    std::decay_t<decltype(list)> next;
-    for (size_t i : order)
-      next.push_back(list[i]);
-    next.resize(padded, filler);
-    list = next;
-  };
-  bool isFloat = keys.isFloat();
-  if (isFloat)
-    arrange(keys.reals, std::numeric_limits<double>::infinity());
-  else
-    arrange(keys.integers, std::numeric_limits<int64_t>::max());
-  if (values.isFloat())
-    arrange(values.reals, otherwise.reals[0]);
-  else
-    arrange(values.integers, otherwise.integers[0]);
-}
-
-/// Takes out a key that is NaN, which compares with nothing; the place of its value.
-static std::optional<size_t> findNan(const Numbers &keys) {
-  if (keys.isFloat())
-    for (auto [i, key] : llvm::enumerate(keys.reals))
-      if (std::isnan(key))
-        return i;
-  return std::nullopt;
-}
-
-/// A search by halves among the keys: as many gathers as their number has bits.
-static LogicalResult importLabelEncoder(Node &node) {
-  FailureOr<Numbers> keys = mapSide(node, "keys"), values = mapSide(node, "values");
-  if (failed(keys) || failed(values))
-    return failure();
-  if (keys->size() != values->size())
-    return node.error("maps " + Twine(keys->size()) + " keys to " + Twine(values->size()) +
-                      " values");
-  FailureOr<Numbers> otherwise = defaultOf(node, values->element);
-  if (failed(otherwise))
-    return failure();
-  Value x = node.input(0);
-  if (keys->element != node.type(0).getElementType())
-    return node.error("has keys of another type than its input");
-  ArrayRef<DimAttr> dims = node.type(0).getDims();
-  auto everywhere = [&](Value scalar) { return node.broadcast(scalar, {}, dims); };
-  auto single = [&](Numbers one) { return everywhere(node.reshape(constantOf(node, one), {})); };
-  Value ofNan;
-  if (auto nan = findNan(*keys)) {
-    ofNan = single({values->element,
-                    {values->isFloat() ? 0 : values->integers[*nan]},
-                    {values->isFloat() ? values->reals[*nan] : 0}});
-    auto drop = [](auto &list, size_t i) {
-      if (i < list.size())
-        list.erase(list.begin() + int64_t(i));
-    };
-    for (auto again = nan; again; again = findNan(*keys)) {
-      drop(keys->reals, *again);
-      drop(values->reals, *again);
-      drop(values->integers, *again);
-    }
-  }
-  sortMap(*keys, *values, *otherwise);
-  Value sorted = constantOf(node, *keys);
-  Type index = IntegerType::get(node.getBuilder().getContext(), 32, IntegerType::Signed);
-  Value place = node.fill(graph::TensorType::get(dims, index), 0);
-  for (int64_t step = int64_t(keys->size()) / 2; step > 0; step /= 2) {
-    Value before = node.create<graph::GatherOp>(sorted, node.add(place, double(step - 1)), 0);
-    Value isBelow = node.compare(CompareKind::lt, before, x);
-    place = node.choose(isBelow, node.add(place, double(step)), place);
-  }
-  Value found = node.create<graph::GatherOp>(constantOf(node, *values), place, 0);
-  Value isKey = node.compare(CompareKind::eq, node.create<graph::GatherOp>(sorted, place, 0), x);
-  Value result = node.choose(isKey, found, single(*otherwise));
-  if (ofNan)
-    result = node.choose(node.create<graph::IsNanOp>(x), ofNan, result);
-  node.setOutput(result);
-  return success();
-}
-
 /// A map for each row is the row, whose columns stand in the order of the classes.
 static LogicalResult importZipMap(Node &node) {
   node.setOutput(node.input(0));
@@ -337,9 +164,7 @@ ArrayRef<Operator> tessera::onnx::mlFeatureOperators() {
       {"Binarizer", 1, importBinarizer},
       {"FeatureVectorizer", 1, importFeatureVectorizer},
       {"Imputer", 1, importImputer},
-      {"LabelEncoder", 2, importLabelEncoder},
       {"Normalizer", 1, importNormalizer},
-      {"OneHotEncoder", 1, importOneHotEncoder},
       {"Scaler", 1, importScaler},
       {"ZipMap", 1, importZipMap},
   };

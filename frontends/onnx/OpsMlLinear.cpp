@@ -50,7 +50,7 @@ static LogicalResult importLinearRegressor(Node &node) {
 
 static LogicalResult importLinearClassifier(Node &node) {
   FailureOr<PostTransform> transform = postTransformOf(node);
-  FailureOr<SmallVector<int64_t>> labels = classLabelsOf(node, "classlabels_ints");
+  FailureOr<ClassLabels> labels = classLabelsOf(node, "classlabels_ints");
   if (failed(transform) || failed(labels))
     return failure();
   auto intercepts = node.getFloats("intercepts");
@@ -175,7 +175,8 @@ private:
   Node &node;
   SvmKernel kernel;
   PostTransform transform = PostTransform::None;
-  SmallVector<int64_t> labels, perClass;
+  ClassLabels labels;
+  SmallVector<int64_t> perClass;
   SmallVector<float> vectors, coefficients, rho, slopes, shifts;
   SmallVector<std::pair<int64_t, int64_t>> pairs;
   int64_t vectorCount = 0, classes = 0;
@@ -185,7 +186,7 @@ private:
 LogicalResult SvmClassifier::read() {
   FailureOr<SvmKernel> ownKernel = kernelOf(node);
   FailureOr<PostTransform> ownTransform = postTransformOf(node);
-  FailureOr<SmallVector<int64_t>> ownLabels = classLabelsOf(node, "classlabels_ints");
+  FailureOr<ClassLabels> ownLabels = classLabelsOf(node, "classlabels_ints");
   if (failed(ownKernel) || failed(ownTransform) || failed(ownLabels))
     return failure();
   kernel = *ownKernel;
@@ -228,18 +229,16 @@ LogicalResult SvmClassifier::runLinear() {
   if (failed(x))
     return failure();
   Value scores = node.add(product(node, *x, coefficients, classes), double(rho[0]));
-  Value label = labelsOfLargest(node, labels, scores);
+  Value index = largestOf(node, scores);
   if (classes == 2 && slopes.empty()) {
     // The second class is preferred where any score is high, as in onnxruntime.
     bool allPositive = llvm::all_of(coefficients, [](float c) { return c >= 0; });
     Value largest = node.reduce(ReduceKind::max, scores, {1});
     Value isHigh = node.compare(allPositive ? CompareKind::ge : CompareKind::gt, largest,
                                 node.fillLike(largest, allPositive ? 0.5 : 0.0));
-    Value second = node.broadcast(constantOf<int64_t>(node, labels[1], {}), {},
-                                  graph::getTensorType(label).getDims());
-    label = node.choose(isHigh, second, label);
+    index = node.choose(isHigh, node.fillLike(index, 1), index);
   }
-  node.setOutput(label);
+  node.setOutput(labelsAt(node, labels, index));
   node.setOutput(transformScores(node, scores, transform));
   return success();
 }

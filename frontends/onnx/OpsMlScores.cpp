@@ -1,6 +1,7 @@
 //===- OpsMlScores.cpp - What classifiers and regressors of ai.onnx.ml share ------------------===//
 
 #include "frontends/onnx/OpsMl.h"
+#include "frontends/onnx/Strings.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -129,32 +130,41 @@ Value tessera::onnx::scoresOfBoth(Node &node, Value score, PostTransform transfo
 // Labels
 //===----------------------------------------------------------------------===//
 
-FailureOr<SmallVector<int64_t>> tessera::onnx::classLabelsOf(Node &node, StringRef attribute) {
-  if (auto strings = node.getStrings("classlabels_strings"); strings && !strings->empty())
-    return node.error("has classes with names (classlabels_strings), and strings are not "
-                      "supported; train with classes that are integers");
-  SmallVector<int64_t> labels = node.getInts(attribute).value_or(SmallVector<int64_t>());
-  if (labels.empty())
-    return node.error("has no " + attribute);
+FailureOr<ClassLabels> tessera::onnx::classLabelsOf(Node &node, StringRef attribute) {
+  ClassLabels labels{node.getInts(attribute).value_or(SmallVector<int64_t>()),
+                     node.getStrings("classlabels_strings").value_or(SmallVector<std::string>())};
+  if (!labels.numbers.empty() && !labels.names.empty())
+    return node.error("has both " + attribute + " and classlabels_strings");
+  if (labels.size() == 0)
+    return node.error("has neither " + attribute + " nor classlabels_strings");
+  // What the names become is checked before labels are made of them.
+  if (!labels.names.empty() &&
+      !constantRows(node, llvm::to_vector_of<StringRef>(labels.names), "classlabels_strings"))
+    return failure();
   return labels;
 }
 
-Value tessera::onnx::labelsAt(Node &node, ArrayRef<int64_t> labels, Value index) {
-  if (llvm::equal(labels, llvm::seq<int64_t>(0, int64_t(labels.size()))))
+Value tessera::onnx::labelsAt(Node &node, const ClassLabels &labels, Value index) {
+  if (!labels.names.empty())
+    return stringsAt(node, labels.names, index);
+  if (llvm::equal(labels.numbers, llvm::seq<int64_t>(0, int64_t(labels.size()))))
     return index;
-  return node.create<graph::GatherOp>(constantOf<int64_t>(node, labels, int64_t(labels.size())),
-                                      index, 0);
+  return node.create<graph::GatherOp>(
+      constantOf<int64_t>(node, labels.numbers, int64_t(labels.size())), index, 0);
 }
 
-Value tessera::onnx::labelsOfLargest(Node &node, ArrayRef<int64_t> labels, Value scores) {
+Value tessera::onnx::largestOf(Node &node, Value scores) {
   DimAttr rows = graph::getTensorType(scores).getDim(0);
-  Value index = node.create<graph::ArgReduceOp>(graph::TensorType::get({rows}, node.si64()),
-                                                graph::ArgReduceKind::max, scores, 1, false);
-  return labelsAt(node, labels, index);
+  return node.create<graph::ArgReduceOp>(graph::TensorType::get({rows}, node.si64()),
+                                         graph::ArgReduceKind::max, scores, 1, false);
 }
 
-Value tessera::onnx::labelsAbove(Node &node, ArrayRef<int64_t> labels, Value score, double limit) {
+Value tessera::onnx::labelsOfLargest(Node &node, const ClassLabels &labels, Value scores) {
+  return labelsAt(node, labels, largestOf(node, scores));
+}
+
+Value tessera::onnx::labelsAbove(Node &node, const ClassLabels &labels, Value score, double limit) {
   Value column = node.reshape(score, graph::getTensorType(score).getDim(0));
   Value isAbove = node.compare(CompareKind::gt, column, node.fillLike(column, limit));
-  return labelsAt(node, labels.take_front(2), node.convert(isAbove, node.si64()));
+  return labelsAt(node, labels, node.convert(isAbove, node.si64()));
 }

@@ -71,7 +71,7 @@ static LogicalResult importTreeEnsemble(Node &node) {
 }
 
 static LogicalResult importTreeEnsembleClassifier(Node &node) {
-  FailureOr<SmallVector<int64_t>> labels = classLabelsOf(node, "classlabels_int64s");
+  FailureOr<ClassLabels> labels = classLabelsOf(node, "classlabels_int64s");
   FailureOr<PostTransform> transform = postTransformOf(node);
   FailureOr<Value> x = featuresOf(node);
   if (failed(labels) || failed(transform) || failed(x))

@@ -21,8 +21,7 @@ static Value choose(Node &node, Value condition, Value x, Value y) {
   return node.create<graph::SelectOp>(condition, x, y);
 }
 
-/// Where a rank-1 bool is true: si64 of a new extent.
-static Value placesOf(Node &node, Value isSet, StringRef what) {
+Value tessera::onnx::placesOf(Node &node, Value isSet, StringRef what) {
   ShapeScalars s(node);
   DimAttr total = graph::getTensorType(isSet).getDim(0);
   graph::TensorType each = graph::TensorType::get({total}, si64(node));

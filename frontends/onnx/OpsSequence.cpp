@@ -169,6 +169,9 @@ static LogicalResult importSplitToSequence(Node &node) {
 static FailureOr<Value> join(Node &node, ArrayRef<Value> elements, int64_t axis, bool isNew) {
   if (elements.empty())
     return node.error("joins the elements of an empty sequence");
+  for (Value element : elements)
+    if (isStructure(element))
+      return node.error("joins elements of which one is " + describeStructure(element));
   graph::TensorType first = graph::getTensorType(elements.front());
   int64_t rank = first.rank() + isNew;
   if (failed(node.normalizeAxis(axis, rank)))

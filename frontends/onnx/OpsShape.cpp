@@ -1,7 +1,7 @@
 //===- OpsShape.cpp - Shapes and movement
 //------------------------------------------------------===//
 
-#include "frontends/onnx/DataShapes.h"
+#include "frontends/onnx/Strings.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -43,7 +43,21 @@ static LogicalResult importConstant(Node &node) {
       values.push_back(IntegerAttr::get(si64, value));
     return dense({a->ints_size()}, si64, values);
   }
-  return node.error("has no value of a supported kind");
+  SmallVector<StringRef> strings;
+  if (const auto *a = node.attribute("value_strings"))
+    strings.append(a->strings().begin(), a->strings().end());
+  else if (const auto *a = node.attribute("value_string"))
+    strings.push_back(a->s());
+  else
+    return node.error("has no value of a supported kind");
+  DimList all;
+  if (node.attribute("value_strings"))
+    all.push_back(node.dim(int64_t(strings.size())));
+  Value rows = constantRows(node, strings, "value_strings");
+  if (!rows)
+    return failure();
+  node.setOutput(stringsOf(node, rows, all));
+  return success();
 }
 
 static LogicalResult importConstantOfShape(Node &node) {
@@ -55,6 +69,8 @@ static LogicalResult importConstantOfShape(Node &node) {
     Value constant = importTensor(node, value->t(), "value");
     if (!constant)
       return failure();
+    if (isStructure(constant))
+      return node.error("fills a shape with strings, which is not supported");
     scalar = node.reshape(constant, {});
   } else {
     scalar = node.scalar(node.getBuilder().getF32Type(), 0);

@@ -1,4 +1,4 @@
-//===- Structures.cpp - Sequences and optional values while a model is imported -----------===//
+//===- Structures.cpp - Sequences, optional values and strings, while importing -----------===//
 
 #include "frontends/onnx/Structures.h"
 
@@ -10,13 +10,16 @@ bool tessera::onnx::isStructure(Value value) {
   return value && llvm::isa<TupleType>(value.getType());
 }
 
-/// The type of an optional value begins with none.
-bool tessera::onnx::isOptional(Value value) {
+/// The type of an optional value begins with none, that of strings with index.
+template <typename Mark> static bool isMarked(Value value) {
   auto type = value ? llvm::dyn_cast<TupleType>(value.getType()) : TupleType();
-  return type && type.size() && llvm::isa<NoneType>(type.getType(0));
+  return type && type.size() && llvm::isa<Mark>(type.getType(0));
 }
-
-bool tessera::onnx::isSequence(Value value) { return isStructure(value) && !isOptional(value); }
+bool tessera::onnx::isOptional(Value value) { return isMarked<NoneType>(value); }
+bool tessera::onnx::isStrings(Value value) { return isMarked<IndexType>(value); }
+bool tessera::onnx::isSequence(Value value) {
+  return isStructure(value) && !isOptional(value) && !isStrings(value);
+}
 
 static Value make(OpBuilder &builder, Location loc, ArrayRef<Type> types, ValueRange contents) {
   Type type = TupleType::get(builder.getContext(), types);
@@ -35,6 +38,11 @@ Value tessera::onnx::makeOptional(OpBuilder &builder, Location loc, Value conten
   return make(builder, loc, types, content);
 }
 
+Value tessera::onnx::makeStrings(OpBuilder &builder, Location loc, Value bytes) {
+  Type types[] = {builder.getIndexType(), bytes.getType()};
+  return make(builder, loc, types, bytes);
+}
+
 ValueRange tessera::onnx::contentsOf(Value structure) {
   return structure.getDefiningOp<UnrealizedConversionCastOp>().getInputs();
 }
@@ -51,7 +59,7 @@ bool tessera::onnx::haveSameStructure(Value a, Value b) {
   if (!isStructure(a) || !isStructure(b))
     return !isStructure(a) && !isStructure(b);
   ValueRange x = contentsOf(a), y = contentsOf(b);
-  if (isOptional(a) != isOptional(b) || x.size() != y.size())
+  if (isOptional(a) != isOptional(b) || isStrings(a) != isStrings(b) || x.size() != y.size())
     return false;
   return llvm::all_of(llvm::zip(x, y), [](auto pair) {
     return haveSameStructure(std::get<0>(pair), std::get<1>(pair));
@@ -68,6 +76,8 @@ Value tessera::onnx::rebuild(OpBuilder &builder, Location loc, Value like,
   SmallVector<Value> contents;
   for (Value content : contentsOf(like))
     contents.push_back(rebuild(builder, loc, content, tensors));
+  if (isStrings(like))
+    return makeStrings(builder, loc, contents.front());
   if (isSequence(like))
     return makeSequence(builder, loc, contents);
   return makeOptional(builder, loc, contents.empty() ? Value() : contents.front());
@@ -76,6 +86,8 @@ Value tessera::onnx::rebuild(OpBuilder &builder, Location loc, Value like,
 std::string tessera::onnx::describeStructure(Value value) {
   if (!isStructure(value))
     return "a tensor";
+  if (isStrings(value))
+    return "a tensor of strings";
   if (isOptional(value))
     return contentsOf(value).empty() ? "an empty optional value" : "an optional value";
   return "a sequence of " + std::to_string(contentsOf(value).size());

@@ -1,4 +1,4 @@
-//===- Structures.h - Sequences and optional values while a model is imported ---*- C++ -*-===//
+//===- Structures.h - Sequences, optional values and strings, while importing ---*- C++ -*-===//
 //
 // The graph dialect has tensors alone. How long a sequence is, and whether an optional value is
 // there, has to be known when compiling: a structure is then a list of tensors, which its operators
@@ -15,14 +15,19 @@
 
 namespace tessera::onnx {
 
-/// No tensor: a sequence or an optional value.
+/// No tensor of numbers: a sequence, an optional value or strings.
 bool isStructure(mlir::Value value);
 bool isSequence(mlir::Value value);
 bool isOptional(mlir::Value value);
+/// Strings are the bytes of their UTF-8 along a last axis of their own, padded with zeros (as
+/// NumPy's strings of a fixed width are): a tensor of ui8, which is the one content of the
+/// structure.
+bool isStrings(mlir::Value value);
 
 mlir::Value makeSequence(mlir::OpBuilder &builder, mlir::Location loc, mlir::ValueRange elements);
 /// Empty when the content is null.
 mlir::Value makeOptional(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value content);
+mlir::Value makeStrings(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value bytes);
 /// Elements of a sequence; the content of an optional value, if it has one.
 mlir::ValueRange contentsOf(mlir::Value structure);
 

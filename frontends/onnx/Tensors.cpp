@@ -1,7 +1,7 @@
 //===- Tensors.cpp - Constants of a model
 //------------------------------------------------------===//
 
-#include "frontends/onnx/Importer.h"
+#include "frontends/onnx/Strings.h"
 
 #include "dialects/graph/WeightStore.h"
 
@@ -267,6 +267,9 @@ Value TensorReader::makeConstant() {
 
 Value tessera::onnx::importTensor(graph::GraphBuilder &builder, const ::onnx::TensorProto &tensor,
                                   StringRef name) {
+  if (tensor.data_type() == ::onnx::TensorProto::STRING &&
+      tensor.data_location() != ::onnx::TensorProto::EXTERNAL)
+    return importStrings(builder, tensor, name);
   TensorReader reader(builder, name);
   return failed(reader.read(tensor)) ? Value() : reader.makeConstant();
 }

@@ -83,6 +83,15 @@ tessera_code tessera_output_info(const tessera_module *module, uint32_t function
   describe(*f, f->outputs[output], *info);
   return TESSERA_OK;
 }
+uint32_t tessera_input_is_strings(const tessera_module *module, uint32_t function, uint32_t input) {
+  const Function *f = findFunction(module, function);
+  return f && input < f->inputs.size && f->inputs[input].areStrings;
+}
+uint32_t tessera_output_is_strings(const tessera_module *module, uint32_t function,
+                                   uint32_t output) {
+  const Function *f = findFunction(module, function);
+  return f && output < f->outputs.size && f->outputs[output].areStrings;
+}
 int32_t tessera_find_function(const tessera_module *module, const char *name) {
   return findName(unwrap(module).variant().functions, name);
 }

@@ -217,6 +217,15 @@ TESSERA_API tessera_code tessera_input_info(const tessera_module *module, uint32
                                             uint32_t input, tessera_tensor_info *info);
 TESSERA_API tessera_code tessera_output_info(const tessera_module *module, uint32_t function,
                                              uint32_t output, tessera_tensor_info *info);
+/* Since version 5. 1: a tensor of strings. Its type is TESSERA_U8 and it has one more axis, the
+ * last one, with the bytes of each string's UTF-8 from the first on and zeros behind them: strings
+ * "a" and "bcd" are {'a', 0, 0, 'b', 'c', 'd'} of extents [2, 3]. The axis is as long as the
+ * longest string, or longer. So no string ends with a zero. 0: numbers, or there is no such tensor.
+ */
+TESSERA_API uint32_t tessera_input_is_strings(const tessera_module *module, uint32_t function,
+                                              uint32_t input);
+TESSERA_API uint32_t tessera_output_is_strings(const tessera_module *module, uint32_t function,
+                                               uint32_t output);
 /* The index, or -1. */
 TESSERA_API int32_t tessera_find_function(const tessera_module *module, const char *name);
 TESSERA_API int32_t tessera_find_input(const tessera_module *module, uint32_t function,

@@ -231,6 +231,9 @@ Status Decoder::signature(TensorSignature &result, const fb::TensorSignature &fr
   TESSERA_TRY(names(result.dimText, from.dim_text(), kMaxRank, "dimension texts"));
   TESSERA_CHECK(result.dimText.size == result.dims.size, "'%s' has %zu dimensions and %zu texts",
                 result.name, result.dims.size, result.dimText.size);
+  result.areStrings = from.strings();
+  TESSERA_CHECK(!result.areStrings || (result.type == ElementType::U8 && result.dims.size),
+                "'%s' holds strings, but no bytes along an axis", result.name);
   return {};
 }
 
@@ -323,7 +326,7 @@ Status Decoder::compare(const Function &a, const Function &b) {
       return false;
     for (size_t i = 0; i < x.size; ++i) {
       if (std::strcmp(x[i].name, y[i].name) != 0 || x[i].type != y[i].type ||
-          x[i].dims.size != y[i].dims.size)
+          x[i].dims.size != y[i].dims.size || x[i].areStrings != y[i].areStrings)
         return false;
       for (size_t d = 0; d < x[i].dims.size; ++d)
         if (std::strcmp(x[i].dimText[d], y[i].dimText[d]) != 0 ||

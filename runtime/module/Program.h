@@ -29,6 +29,7 @@ struct TensorSignature {
   ElementType type;
   Span<Dim> dims;
   Span<const char *> dimText;
+  bool areStrings;
 };
 
 struct Constant {

@@ -148,7 +148,7 @@ def test_map_of_elements_of_different_extents():
 
 def test_what_takes_tensors_takes_no_sequence():
     two = node("SequenceConstruct", ["a", "b"], ["s"])
-    refused("takes tensors, its input 's' is a sequence of 2", [two, node("Relu", ["s"], ["y"])], TWO, [info("y", F32, None)])
+    refused("its input 's' is a sequence of 2, which it does not take", [two, node("Relu", ["s"], ["y"])], TWO, [info("y", F32, None)])
     refused("needs a sequence as input 0, found a tensor", [node("SequenceLength", ["a"], ["y"])], TWO, [info("y", I64, None)])
     refused("an optional value that is empty",
             [node("Optional", [], ["o"], type=helper.make_tensor_type_proto(F32, [4])), node("OptionalGetElement", ["o"], ["y"])], TWO, [])

@@ -1,6 +1,7 @@
 #include "tools/common/Bindings.h"
 
 #include "tools/common/NarrowNumbers.h"
+#include "tools/common/StringArrays.h"
 
 #include "compiler/api/Suggest.h"
 
@@ -17,8 +18,8 @@ bool splitPair(const std::string &text, std::string &name, std::string &value) {
 }
 
 static std::string typeOf(const Array &array) {
-  std::string text = std::string(tessera_type_name(array.type)) + "[";
-  for (size_t d = 0; d < array.dims.size(); ++d)
+  std::string text = std::string(array.areStrings ? "string" : tessera_type_name(array.type)) + "[";
+  for (size_t d = 0; d + array.areStrings < array.dims.size(); ++d)
     text += (d ? ", " : "") + std::to_string(array.dims[d]);
   return text + "]";
 }
@@ -57,10 +58,12 @@ std::string bindInputs(const tessera_module *module, uint32_t function,
     const tessera_tensor_info info = inputInfo(module, function, i);
     Array &array = inputs[i].array;
     inputs[i].name = info.name;
+    const bool areStrings = tessera_input_is_strings(module, function, i);
     if (isGiven[i]) {
-      if (array.dims.size() != info.rank)
-        return "input '" + inputs[i].name + "': expected " + formatType(info) + ", got " +
-               typeOf(array) + " [WRONG_RANK]";
+      if (array.dims.size() != info.rank || (array.areStrings && !areStrings))
+        return "input '" + inputs[i].name + "': expected " + formatType(info, areStrings) +
+               ", got " + typeOf(array) +
+               (array.areStrings && !areStrings ? " [WRONG_TYPE]" : " [WRONG_RANK]");
       continue; // The runtime checks the rest: type, extents, ranges.
     }
     array.type = info.type;
@@ -73,7 +76,10 @@ std::string bindInputs(const tessera_module *module, uint32_t function,
                                                     : assumed);
     }
     inputs[i].isGenerated = true;
-    generate(array);
+    if (areStrings)
+      generateStrings(array);
+    else
+      generate(array);
   }
   return "";
 }

@@ -1,6 +1,7 @@
 #include "tools/common/Inputs.h"
 
 #include "tools/common/NarrowNumbers.h"
+#include "tools/common/StringArrays.h"
 
 #include <charconv>
 #include <cmath>
@@ -179,7 +180,8 @@ std::string parseInput(const std::string &text, Array &array) {
     array.dims.push_back(extent);
     shape = shape.substr(x + 1);
   }
-  bool isKnown = false;
+  array.areStrings = shape == "string";
+  bool isKnown = array.areStrings;
   for (tessera_type type = 0; tessera_type_name(type); ++type)
     if (shape == tessera_type_name(type)) {
       array.type = type;
@@ -192,6 +194,12 @@ std::string parseInput(const std::string &text, Array &array) {
     total *= double(extent);
   if (total > double(INT32_MAX))
     return "'" + text + "' has more than 2^31 - 1 elements";
+  if (equals == std::string::npos && array.areStrings) {
+    constexpr int64_t kBytes = 8;
+    array.dims.push_back(kBytes);
+    generateStrings(array);
+    return "";
+  }
   if (equals == std::string::npos) {
     generate(array);
     return "";
@@ -203,8 +211,13 @@ std::string parseInput(const std::string &text, Array &array) {
     numbers.push_back(text.substr(at, comma - at));
   }
   if (numbers.size() != 1 && numbers.size() != count)
-    return "'" + text + "' has " + std::to_string(numbers.size()) + " numbers for " +
-           std::to_string(count) + " elements";
+    return "'" + text + "' has " + std::to_string(numbers.size()) +
+           (array.areStrings ? " strings for " : " numbers for ") + std::to_string(count) +
+           " elements";
+  if (array.areStrings) {
+    numbers.resize(count, numbers.front());
+    return setStrings(array, numbers);
+  }
   Array parsed{array.type, {int64_t(numbers.size())}, {}};
   parsed.data.assign(numbers.size() * bytes, 0);
   for (size_t i = 0; i < numbers.size(); ++i)
@@ -252,7 +265,20 @@ std::string formatElement(const Array &array, size_t index) {
   return buffer;
 }
 
+static std::string summarizeStrings(const Array &array, size_t elements) {
+  std::string text = "string[";
+  for (size_t d = 0; d + 1 < array.dims.size(); ++d)
+    text += (d ? "x" : "") + std::to_string(array.dims[d]);
+  text += "]";
+  const size_t count = stringCount(array);
+  for (size_t i = 0; i < count && i < elements; ++i)
+    text += (i ? " " : "\n  ") + quotedString(stringOf(array, i));
+  return count > elements && elements ? text + " ..." : text;
+}
+
 std::string summarize(const Array &array, size_t elements) {
+  if (array.areStrings)
+    return summarizeStrings(array, elements);
   std::string text = tessera_type_name(array.type);
   text += "[";
   for (size_t d = 0; d < array.dims.size(); ++d)

@@ -7,7 +7,8 @@
 namespace tessera::tools {
 
 // `@x.npy`, or `2x3xf32=1`: extents, type, and one number for all elements or as many as there are
-// elements, separated by commas (row-major). `2x3xf32` alone is generated. "" or one sentence.
+// elements, separated by commas (row-major). `2x3xf32` alone is generated. `2xstring=red,green` are
+// strings. "" or one sentence.
 std::string parseInput(const std::string &text, Array &array);
 
 // Numbers that look like data: floats in [-1, 1], integers in [0, 7], the same for the same shape.

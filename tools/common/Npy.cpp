@@ -1,7 +1,10 @@
 #include "tools/common/Npy.h"
 
 #include "tools/common/Files.h"
+#include "tools/common/Inputs.h"
+#include "tools/common/StringArrays.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -55,6 +58,36 @@ bool parseShape(const std::string &text, std::vector<int64_t> &dims) {
   }
 }
 
+// 'U5' and 'S5' behind the byte order: characters of 4 bytes, or bytes. 0 where it is neither.
+size_t characterBytes(const std::string &descr, size_t &characters) {
+  const size_t quote = descr.find('\'');
+  if (quote > 2 || descr.size() < quote + 4)
+    return 0;
+  const char kind = descr[quote + 2], order = descr[quote + 1];
+  char *end = nullptr;
+  const unsigned long long count = std::strtoull(descr.c_str() + quote + 3, &end, 10);
+  if (*end != '\'' || count > (1u << 30) || (order != '<' && !(kind == 'S' && order == '|')))
+    return 0;
+  characters = count;
+  return kind == 'U' ? 4 : kind == 'S' ? 1 : 0;
+}
+
+// Strings of a fixed number of characters as UTF-8.
+std::string toStrings(const std::vector<uint8_t> &data, size_t count, size_t size,
+                      size_t characters, Array &array) {
+  std::vector<std::string> strings;
+  strings.reserve(count);
+  for (size_t i = 0; i < count; ++i) {
+    const uint8_t *at = data.data() + i * size * characters;
+    std::string text = size == 4 ? utf8Of(at, characters)
+                                 : std::string(reinterpret_cast<const char *>(at), characters);
+    while (!text.empty() && !text.back())
+      text.pop_back();
+    strings.push_back(std::move(text));
+  }
+  return setStrings(array, strings);
+}
+
 } // namespace
 
 std::string readNpy(const std::string &path, Array &array) {
@@ -85,15 +118,18 @@ std::string readNpy(const std::string &path, Array &array) {
   for (const TypeName &candidate : kTypes)
     if (!type && descr.find(std::string("'") + candidate.descr + "'") < 3)
       type = &candidate;
-  if (!type)
-    return bad("its elements are of a type that Tessera has not (little-endian numbers and bools)");
+  size_t characters = 0;
+  const size_t characterSize = type ? 0 : characterBytes(descr, characters);
+  if (!type && !characterSize)
+    return bad("its elements are of a type that Tessera has not (little-endian numbers, bools, and "
+               "strings of a fixed length; save x.astype(str))");
   if (order.find("False") > 2)
     return bad("it is in Fortran order; save numpy.ascontiguousarray(x)");
   array = {};
-  array.type = type->type;
+  array.type = type ? type->type : tessera_type(TESSERA_U8);
   if (!parseShape(valueOf(header, "shape"), array.dims))
     return bad("its shape cannot be read");
-  uint64_t bytes = tessera_type_bytes(array.type);
+  uint64_t bytes = type ? tessera_type_bytes(array.type) : characterSize * characters;
   for (int64_t extent : array.dims)
     if (__builtin_mul_overflow(bytes, uint64_t(extent), &bytes) || bytes > (uint64_t(1) << 40))
       return bad("its shape is too large");
@@ -106,17 +142,35 @@ std::string readNpy(const std::string &path, Array &array) {
   array.data.resize(bytes);
   if (std::fread(array.data.data(), 1, bytes, file) != bytes)
     return bad("its data is cut short");
-  return "";
+  if (type)
+    return "";
+  const size_t count = elementCount(array);
+  if (count > size_t(INT32_MAX))
+    return bad("it has more than 2^31 - 1 strings");
+  const std::vector<uint8_t> data = std::move(array.data);
+  return toStrings(data, count, characterSize, characters, array);
 }
 
 std::string writeNpy(const std::string &path, const Array &array) {
-  const char *descr = nullptr;
+  std::string descr;
   for (const TypeName &candidate : kTypes)
     if (candidate.type == array.type)
       descr = candidate.descr;
-  std::string header = std::string("{'descr': '") + descr + "', 'fortran_order': False, 'shape': (";
-  for (int64_t extent : array.dims)
-    header += std::to_string(extent) + ",";
+  std::vector<uint32_t> characters;
+  if (array.areStrings) {
+    std::vector<std::vector<uint32_t>> strings;
+    size_t longest = 1;
+    for (size_t i = 0; i < stringCount(array); ++i)
+      longest = std::max(longest, strings.emplace_back(codePointsOf(stringOf(array, i))).size());
+    descr = "<U" + std::to_string(longest);
+    for (std::vector<uint32_t> &string : strings) {
+      string.resize(longest, 0);
+      characters.insert(characters.end(), string.begin(), string.end());
+    }
+  }
+  std::string header = "{'descr': '" + descr + "', 'fortran_order': False, 'shape': (";
+  for (size_t d = 0; d + array.areStrings < array.dims.size(); ++d)
+    header += std::to_string(array.dims[d]) + ",";
   header += "), }";
   // Data begins at a multiple of 64.
   while ((10 + header.size() + 1) % 64)
@@ -125,7 +179,12 @@ std::string writeNpy(const std::string &path, const Array &array) {
   std::vector<uint8_t> bytes(kMagic, kMagic + 6);
   bytes.insert(bytes.end(), {1, 0, uint8_t(header.size() & 255), uint8_t(header.size() >> 8)});
   bytes.insert(bytes.end(), header.begin(), header.end());
-  bytes.insert(bytes.end(), array.data.begin(), array.data.end());
+  if (array.areStrings) {
+    const auto *data = reinterpret_cast<const uint8_t *>(characters.data());
+    bytes.insert(bytes.end(), data, data + characters.size() * 4);
+  } else {
+    bytes.insert(bytes.end(), array.data.begin(), array.data.end());
+  }
   return writeFile(path, bytes);
 }
 

@@ -14,10 +14,12 @@ struct Array {
   tessera_type type = TESSERA_F32;
   std::vector<int64_t> dims;
   std::vector<uint8_t> data; // row-major
+  bool areStrings = false;   // bytes of U8, the last axis those of one string (StringArrays.h)
 };
 
-// Both return "" or one sentence. bf16 and what has fewer than 8 bits or is an 8-bit float have no
-// NumPy type: they are written as unsigned integers of their bits.
+// Strings are read from NumPy's U and S, and written as U. Both return "" or one sentence. bf16 and
+// what has fewer than 8 bits or is an 8-bit float have no NumPy type: they are written as unsigned
+// integers of their bits.
 std::string readNpy(const std::string &path, Array &array);
 std::string writeNpy(const std::string &path, const Array &array);
 

@@ -24,9 +24,9 @@ std::string makeContext(tessera_module *module, uint32_t threads, ContextPointer
   return "";
 }
 
-std::string formatType(const tessera_tensor_info &info) {
-  std::string text = std::string(tessera_type_name(info.type)) + "[";
-  for (uint32_t d = 0; d < info.rank; ++d)
+std::string formatType(const tessera_tensor_info &info, bool areStrings) {
+  std::string text = std::string(areStrings ? "string" : tessera_type_name(info.type)) + "[";
+  for (uint32_t d = 0; d + areStrings < info.rank; ++d)
     text += (d ? ", " : "") + std::string(info.dims[d].text);
   return text + "]";
 }

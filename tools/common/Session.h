@@ -48,8 +48,8 @@ std::string compileMessage(const CompilerLibrary &compiler, const tessera_compil
 // The message of an error, with its code; releases it.
 std::string take(tessera_error *error);
 
-// "f32[B, 128]": a signature's type, for people.
-std::string formatType(const tessera_tensor_info &info);
+// "f32[B, 128]": a signature's type, for people; "string[B]" without the axis of the bytes.
+std::string formatType(const tessera_tensor_info &info, bool areStrings = false);
 tessera_tensor_info inputInfo(const tessera_module *module, uint32_t function, uint32_t input);
 tessera_tensor_info outputInfo(const tessera_module *module, uint32_t function, uint32_t output);
 std::vector<std::string> inputNames(const tessera_module *module, uint32_t function);

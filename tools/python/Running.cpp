@@ -7,22 +7,24 @@
 
 namespace tessera::python {
 
-static TensorInfo describeInfo(const tessera_tensor_info &info, bool hasText) {
+static TensorInfo describeInfo(const tessera_tensor_info &info, bool hasText,
+                               bool areStrings = false) {
   nb::list shape;
-  for (uint32_t d = 0; d < info.rank; ++d) {
+  for (uint32_t d = 0; d + areStrings < info.rank; ++d) {
     if (info.dims[d].extent >= 0)
       shape.append(info.dims[d].extent);
     else
       shape.append(info.dims[d].text);
   }
-  TensorInfo result{info.name, tessera_type_name(info.type), nb::tuple(shape), ""};
+  TensorInfo result{info.name, areStrings ? "string" : tessera_type_name(info.type),
+                    nb::tuple(shape), ""};
   tessera_tensor_info text = info;
   std::string extents[TESSERA_MAX_RANK];
   for (uint32_t d = 0; d < info.rank && !hasText; ++d) {
     extents[d] = std::to_string(info.dims[d].extent);
     text.dims[d].text = extents[d].c_str();
   }
-  result.text = result.name + ": " + tools::formatType(text);
+  result.text = result.name + ": " + tools::formatType(text, areStrings);
   return result;
 }
 
@@ -31,9 +33,12 @@ nb::list LoadedModule::tensors(bool isInput, uint32_t function) const {
   const uint32_t count = isInput ? tessera_input_count(module.get(), function)
                                  : tessera_output_count(module.get(), function);
   for (uint32_t i = 0; i < count; ++i)
-    list.append(nb::cast(describeInfo(isInput ? tools::inputInfo(module.get(), function, i)
-                                              : tools::outputInfo(module.get(), function, i),
-                                      true)));
+    list.append(
+        nb::cast(describeInfo(isInput ? tools::inputInfo(module.get(), function, i)
+                                      : tools::outputInfo(module.get(), function, i),
+                              true,
+                              isInput ? tessera_input_is_strings(module.get(), function, i)
+                                      : tessera_output_is_strings(module.get(), function, i))));
   return list;
 }
 
@@ -121,6 +126,17 @@ uint64_t nanoseconds(nb::handle timeout) {
   return uint64_t(seconds * 1e9) + 1;
 }
 
+// Arrays of strings as arrays of bytes, and back (tessera/strings.py).
+nb::object convertStrings(const char *how, nb::handle array, const std::string &what) {
+  try {
+    return nb::module_::import_("tessera.strings").attr(how)(array);
+  } catch (nb::python_error &error) {
+    if (error.matches(PyExc_TypeError) || error.matches(PyExc_ValueError))
+      throw Failure{"INVALID_ARGUMENT", what + ": " + textOf(nb::borrow(error.value()))};
+    throw;
+  }
+}
+
 } // namespace
 
 // Memory that the context does not hand over is copied.
@@ -154,16 +170,19 @@ nb::dict RunContext::run(nb::handle inputs, nb::handle outputs, nb::handle funct
       throw Failure{"UNKNOWN_NAME", problem};
   const std::vector<std::string> inputNames = tools::inputNames(m, function);
   const std::vector<std::string> outputNames = tools::outputNames(m, function);
-  const std::vector<nb::object> given = byPlace(inputs, inputNames, "input");
+  std::vector<nb::object> given = byPlace(inputs, inputNames, "input");
   const std::vector<nb::object> targets = byPlace(outputs, outputNames, "output");
 
   tessera_error *error = nullptr;
   std::vector<AnyArray> held(given.size());
   for (uint32_t i = 0; i < given.size(); ++i) {
     const tessera_tensor_info info = tools::inputInfo(m, function, i);
+    const bool areStrings = tessera_input_is_strings(m, function, i);
     if (!given[i].is_valid())
       throw Failure{"WRONG_COUNT", "input '" + inputNames[i] + "' is missing: expected " +
-                                       tools::formatType(info)};
+                                       tools::formatType(info, areStrings)};
+    if (areStrings)
+      given[i] = convertStrings("to_bytes", given[i], "input '" + inputNames[i] + "'");
     const tessera_tensor tensor = viewOf(given[i], info, "input '" + inputNames[i] + "'", held[i]);
     if (tessera_set_input(context.get(), function, i, &tensor, &error))
       fail(error);
@@ -202,8 +221,12 @@ nb::dict RunContext::run(nb::handle inputs, nb::handle outputs, nb::handle funct
     returned += result.bytes();
   memory->keepAtMost(returned + returned / 4);
   nb::dict dict;
-  for (uint32_t i = 0; i < results.size(); ++i)
-    dict[outputNames[i].c_str()] = targets[i].is_valid() ? targets[i] : results[i].release();
+  for (uint32_t i = 0; i < results.size(); ++i) {
+    nb::object result = targets[i].is_valid() ? targets[i] : results[i].release();
+    if (!targets[i].is_valid() && tessera_output_is_strings(m, function, i))
+      result = convertStrings("from_bytes", result, "output '" + outputNames[i] + "'");
+    dict[outputNames[i].c_str()] = result;
+  }
   return dict;
 }
 

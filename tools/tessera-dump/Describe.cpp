@@ -28,7 +28,9 @@ Json tensors(const tessera_module *module, uint32_t function, bool isInput) {
   for (uint32_t i = 0; i < count; ++i) {
     const tessera_tensor_info info =
         isInput ? inputInfo(module, function, i) : outputInfo(module, function, i);
-    list.push_back({{"name", info.name}, {"type", formatType(info)}});
+    const bool areStrings = isInput ? tessera_input_is_strings(module, function, i)
+                                    : tessera_output_is_strings(module, function, i);
+    list.push_back({{"name", info.name}, {"type", formatType(info, areStrings)}});
   }
   return list;
 }

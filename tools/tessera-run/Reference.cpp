@@ -3,6 +3,7 @@
 #include "compiler/api/Suggest.h"
 #include "tools/common/CompilerLibrary.h"
 #include "tools/common/NarrowNumbers.h"
+#include "tools/common/StringArrays.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -111,7 +112,10 @@ std::string Reference::bind(const std::vector<std::string> &texts) {
                                : dim.max == 0           ? 0
                                                         : std::max<int64_t>(dim.min, 1));
     }
-    generate(values[i]);
+    if (inputs[i]->strings)
+      generateStrings(values[i]);
+    else
+      generate(values[i]);
   }
   return "";
 }
@@ -132,7 +136,8 @@ std::string Reference::deliver(const ReferenceOptions &options) {
     const auto *data = static_cast<const uint8_t *>(result->data);
     const Array array{typeOf(result->type),
                       {result->dims, result->dims + result->rank},
-                      {data, data + result->bytes}};
+                      {data, data + result->bytes},
+                      outputs[i]->strings != 0};
     const std::string name = outputs[i]->name;
     if (auto file = files.find(name); file != files.end())
       if (std::string problem = writeNpy(file->second, array); !problem.empty())

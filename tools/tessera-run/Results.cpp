@@ -1,6 +1,7 @@
 #include "tools/tessera-run/Results.h"
 
 #include "compiler/api/Suggest.h"
+#include "tools/common/StringArrays.h"
 
 #include <cmath>
 #include <cstdio>
@@ -29,6 +30,7 @@ static std::string fetch(const RunReport &report, uint32_t output, Array &array)
   if (tessera_get_output(report.context, report.function, output, &tensor, &error))
     return take(error);
   array.type = tensor.type;
+  array.areStrings = tessera_output_is_strings(report.module, report.function, output);
   array.dims.assign(tensor.dims, tensor.dims + tensor.rank);
   const auto *data = static_cast<const uint8_t *>(tensor.data);
   array.data.assign(data, data + elementCount(array) * tessera_type_bytes(tensor.type));
@@ -42,8 +44,18 @@ static nlohmann::json number(double value) {
   return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
 }
 
+static nlohmann::json typeAndDims(const Array &array) {
+  const std::vector<int64_t> dims(array.dims.begin(), array.dims.end() - array.areStrings);
+  return {{"type", array.areStrings ? "string" : tessera_type_name(array.type)}, {"dims", dims}};
+}
+
 static nlohmann::json toJson(const Array &array, size_t elements) {
-  nlohmann::json entry = {{"type", tessera_type_name(array.type)}, {"dims", array.dims}};
+  nlohmann::json entry = typeAndDims(array);
+  if (array.areStrings) {
+    for (size_t i = 0; i < stringCount(array) && i < elements; ++i)
+      entry["values"].push_back(stringOf(array, i));
+    return entry;
+  }
   const size_t count = elementCount(array);
   const auto element = [&](size_t i) -> nlohmann::json {
     if (array.type == TESSERA_I64 || array.type == TESSERA_U64) // Beyond what doubles can hold.
@@ -80,10 +92,10 @@ std::string deliver(const RunReport &report, const std::map<std::string, std::st
   }
   if (!asJson)
     return "";
-  for (const BoundInput &input : *report.inputs)
-    inputs[input.name] = {{"type", tessera_type_name(input.array.type)},
-                          {"dims", input.array.dims},
-                          {"generated", input.isGenerated}};
+  for (const BoundInput &input : *report.inputs) {
+    inputs[input.name] = typeAndDims(input.array);
+    inputs[input.name]["generated"] = input.isGenerated;
+  }
   const nlohmann::json all = {{"schema", 1},
                               {"model", report.model},
                               {"function", tessera_function_name(report.module, report.function)},

@@ -7,7 +7,8 @@ namespace tessera::tools {
 
 void describe(CommandLine &line, RunOptions &options) {
   line.add_option("-i,--input", options.inputs,
-                  "NAME=@file.npy, or NAME=2x3xf32=1 (or =1,2,3,4,5,6); default: generated");
+                  "NAME=@file.npy, or NAME=2x3xf32=1 (or =1,2,3,4,5,6), NAME=2xstring=red,green; "
+                  "default: generated");
   line.add_option("-o,--output", options.outputs, "NAME=@file.npy");
   line.add_option("--print", options.elements, "prints the first elements of each output");
   line.add_option("--threads", options.threads, "threads that compute; 0 (default): all CPUs");

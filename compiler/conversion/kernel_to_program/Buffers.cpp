@@ -141,11 +141,13 @@ Value Converter::outputBuffer(unsigned number) {
   SmallVector<std::string> texts =
       llvm::map_to_vector(graph::getStorageType(type).getDims(), [](DimAttr d) { return d.str(); });
   SmallVector<StringRef> refs(texts.begin(), texts.end());
-  return outputs[number] = inSection(
-             section,
-             program::OutputOp::create(
-                 builder, function.getLoc(), bufferType(type), builder.getI64IntegerAttr(number),
-                 builder.getStringAttr(name.empty() ? "output" + llvm::Twine(number)
-                                                    : llvm::Twine(name)),
-                 dims, builder.getStrArrayAttr(refs)));
+  Value output = inSection(
+      section,
+      program::OutputOp::create(
+          builder, function.getLoc(), bufferType(type), builder.getI64IntegerAttr(number),
+          builder.getStringAttr(name.empty() ? "output" + llvm::Twine(number) : llvm::Twine(name)),
+          dims, builder.getStrArrayAttr(refs)));
+  if (Attribute strings = function.getResultAttr(number, "graph.strings"))
+    output.getDefiningOp()->setAttr("program.strings", strings);
+  return outputs[number] = output;
 }

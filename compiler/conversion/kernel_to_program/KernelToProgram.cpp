@@ -177,6 +177,8 @@ LogicalResult Converter::run() {
     buffers[argument] = program::InputOp::create(
         builder, loc, bufferType(type), builder.getI64IntegerAttr(i),
         builder.getStringAttr(nameOr(function.getArgName(i), "input", i)), dims, texts(type));
+    if (Attribute strings = function.getArgAttr(unsigned(i), "graph.strings"))
+      buffers[argument].getDefiningOp()->setAttr("program.strings", strings);
   }
   Block &body = function.getBody().front();
   outputs.resize(function.getNumResults());

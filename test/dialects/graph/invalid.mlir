@@ -159,3 +159,10 @@ graph.func @dequantize_c5(%x: !graph.tensor<[N, 4], si8>, %s: !graph.tensor<[N, 
   %0 = graph.dequantize %x, %s axis = 1 block = 2 : (!graph.tensor<[N, 4], si8>, !graph.tensor<[N, 2], f32>) -> !graph.tensor<[N, 5], f32>
   graph.return
 }
+
+// -----
+
+// expected-error@+1 {{marks '!graph.tensor<[N], f32>' as strings, expected ui8 and an axis of bytes}}
+graph.func @numbers_are_no_strings(%x: !graph.tensor<[N], f32> {graph.strings}) -> !graph.tensor<[N], f32> {
+  graph.return %x : !graph.tensor<[N], f32>
+}

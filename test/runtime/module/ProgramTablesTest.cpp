@@ -51,6 +51,11 @@ TEST(Tables, variables) {
                 [](auto &module) { module.variables[0].dims = {INT64_MAX, INT64_MAX}; });
 }
 
+TEST(Tables, strings) {
+  expectRefused(Code::Malformed, "'x' holds strings, but no bytes along an axis",
+                [](auto &module) { module.variants[0].functions[0].inputs[0].areStrings = true; });
+}
+
 TEST(Tables, kernels) {
   expectRefused(Code::Malformed, "kernel 'twice' has an input after an output", [](auto &module) {
     std::swap(module.variants[0].kernels[0].args[0], module.variants[0].kernels[0].args[1]);

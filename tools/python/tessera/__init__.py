@@ -9,6 +9,9 @@ Element types are never converted: a module that wants f32 refuses f64. NumPy ha
 floats and no elements of 4 or 2 bits: such tensors are given and returned as uint16 and uint8 arrays of their bits (one
 element in a byte, in its low bits), and given as arrays of `ml_dtypes`; DLPack tensors of bfloat16 (PyTorch's, for
 example) are taken as they are.
+
+Strings are arrays (or nested lists) of str, and come back as arrays of str objects. `outputs` and arrays of uint8 give
+and take the bytes of their UTF-8 along a last axis of their own, padded with zeros: no string ends with a zero.
 """
 
 from ._tessera import Context, Error, Module, TensorInfo, check, compile, load, version

@@ -182,6 +182,8 @@ class TesseraRep(BackendRep):
             inner = kind.optional_type.elem_type
             present = name in results or f"{name}/0" in results
             return self._output(name, inner, results, kinds) if present else None
+        if kind.tensor_type.elem_type == TensorProto.STRING:
+            return results[name]
         return _as_declared(results[name], kinds[name], kind.tensor_type.elem_type)
 
 

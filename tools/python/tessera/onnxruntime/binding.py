@@ -39,6 +39,8 @@ class OrtValue:
 
     def data_type(self):
         names = {"float32": "float", "float64": "double"}
+        if self._array.dtype.kind in "OSU":
+            return "tensor(string)"
         return f"tensor({names.get(self._array.dtype.name, self._array.dtype.name)})"
 
     def device_name(self):

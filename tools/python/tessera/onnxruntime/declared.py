@@ -25,7 +25,7 @@ TYPE_NAMES = {"f64": "double", "f32": "float", "f16": "float16", "bf16": "bfloat
               "f8e5m2": "float8e5m2", "f8e4m3fnuz": "float8e4m3fnuz", "f8e5m2fnuz": "float8e5m2fnuz", "i8": "int8",
               "i16": "int16", "i32": "int32", "i64": "int64", "u8": "uint8", "u16": "uint16", "u32": "uint32",
               "u64": "uint64", "bool": "bool", "f8e8m0fnu": "float8e8m0", "f4e2m1fn": "float4e2m1", "i4": "int4",
-              "u4": "uint4", "i2": "int2", "u2": "uint2"}
+              "u4": "uint4", "i2": "int2", "u2": "uint2", "string": "string"}
 
 
 def numpy_type(name):
