@@ -221,8 +221,12 @@ LogicalResult Recurrence::read() {
   DimAttr d = node.dim(directions);
   if (failed(expect(1, "W", {d, all, type.getDim(2)})) ||
       failed(expect(2, "R", {d, all, hidden})) || failed(expect(3, "B", {d, DimExpr(all) * 2})) ||
-      failed(expect(4, "sequence_lens", {batch})))
+      failed(expect(4, "sequence_lens", {batch})) ||
+      failed(expect(7, "P", {d, DimExpr(hidden) * 3})))
     return failure();
+  for (size_t input : {5, 6})
+    if (node.input(input) && node.type(input).rank() != 3)
+      return node.error("needs initial states of rank 3");
   lengths = node.input(4);
   stateType = graph::TensorType::get({batch, hidden}, type.getElementType());
   return readActivations(node, standard, directions, activations);

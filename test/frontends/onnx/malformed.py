@@ -170,6 +170,10 @@ CASES = {
                          "node 'p' (MaxPool): (C3) the window is larger than padded axis 2"),
     **{f"window-of-a-row-{op}": (model([n(op, ["x"], ["y"], name="q", **more)], inputs=[("x", ("N",))]), "needs an input of rank 2 at least")
        for op, more in (("MaxPool", {"kernel_shape": [2]}), ("AveragePool", {}), ("GlobalMaxPool", {}), ("GlobalAveragePool", {}))},
+    **{f"lstm-{what}": (model([n("LSTM", ["x", "w", "r", "", "", "h", "", "p"], ["y"], name="q", hidden_size=2)],
+                              inputs=[("x", (3, 1, 5)), ("w", (1, 8, 5)), ("r", (1, 8, 2)), ("h", state), ("p", peephole)]), message)
+       for what, state, peephole, message in (("peephole", (1, 1, 2), (), "node 'q' (LSTM): P has another shape than direction"),
+                                              ("state", (2,), (1, 6), "node 'q' (LSTM): needs initial states of rank 3"))},
     "window-stride": (changed(lambda m: m.graph.node[0].CopyFrom(n("MaxPool", ["x"], ["y"], name="p", kernel_shape=[1 << 62], dilations=[4])) or
                               m.graph.input[0].CopyFrom(value("x", (1, 2, 3)))),
                       "its window has an extent, stride or dilation of 4611686018427387904, expected 1 to 2147483647"),
