@@ -37,7 +37,8 @@ static PlaceAttr placeOf(kernel::FuncOp kernel, unsigned result) {
   return kernel.getResultAttrOfType<PlaceAttr>(result, kernel::KernelDialect::kPlaceAttr);
 }
 
-/// Whether the kernel that gives the value can write it elsewhere: nobody else reads it, and it is
+/// Whether the kernel that gives the value can write it elsewhere: nobody else reads it, no stage
+/// of the kernel either (what a stage keeps is taken to be aligned, and parts are not), and it is
 /// computed by one stage (code for tuples writes all of them alike, loops have their own way to
 /// address memory).
 static bool isMovable(Value value, Block *block) {
@@ -50,8 +51,7 @@ static bool isMovable(Value value, Block *block) {
   Operation *terminator = kernel.getBody().front().getTerminator();
   Value result = terminator->getOperand(llvm::cast<OpResult>(value).getResultNumber());
   auto stage = result.getDefiningOp<linalg::GenericOp>();
-  return stage && stage->getNumResults() == 1 &&
-         llvm::count(terminator->getOperands(), result) == 1;
+  return stage && stage->getNumResults() == 1 && result.hasOneUse();
 }
 
 namespace {
