@@ -184,11 +184,16 @@ void Outliner::replace(kernel::FuncOp kernel, ArrayRef<graph::DimAttr> dims, Typ
   annotateSaved(launch, findKept());
   for (auto [produced, result] : llvm::zip(outputs, launch.getResults())) {
     Value output = produced;
-    output.replaceUsesWithIf(result,
-                             [&](OpOperand &use) { return !members.contains(use.getOwner()); });
+    // What kernels compute for themselves they do not read.
+    bool isRepeated = isRecomputed(output.getDefiningOp());
+    output.replaceUsesWithIf(result, [&](OpOperand &use) {
+      return !members.contains(use.getOwner()) &&
+             !(isRepeated && !readsMemory(use.getOwner(), *group.front()->getBlock()));
+    });
   }
   for (Operation *op : llvm::reverse(group))
-    op->erase();
+    if (op->use_empty())
+      op->erase();
 }
 
 /// What a module holds (runtime/schema/ModuleFormat.h).

@@ -23,6 +23,12 @@ bool tessera::isRecomputed(Operation *op) {
   return false;
 }
 
+bool tessera::readsMemory(Operation *reader, Block &block) {
+  reader = block.findAncestorOpInBlock(*reader); // A region that becomes part of a kernel, too.
+  return !llvm::isa_and_nonnull<KernelLoweringOpInterface>(reader) ||
+         llvm::isa<graph::ReshapeOp>(reader);
+}
+
 SmallVector<Value> tessera::getInputs(Operation *op) {
   SmallVector<Value> inputs(op->getOperands());
   if (op->getNumRegions()) {
@@ -537,12 +543,7 @@ std::vector<SmallVector<Operation *>> Partition::run() {
       continue;
     if (isRecomputed(&op)) {
       // Its own kernel only where something that is no kernel needs it in memory.
-      bool stored = llvm::any_of(op.getUsers(), [&](Operation *user) {
-        user = block.findAncestorOpInBlock(*user); // A region that becomes part of a kernel, too.
-        return !llvm::isa_and_nonnull<KernelLoweringOpInterface>(user) ||
-               llvm::isa<graph::ReshapeOp>(user);
-      });
-      if (stored)
+      if (llvm::any_of(op.getUsers(), [&](Operation *user) { return readsMemory(user, block); }))
         start(&op);
       continue;
     }

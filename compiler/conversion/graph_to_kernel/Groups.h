@@ -10,6 +10,10 @@ namespace tessera {
 /// extents, and broadcasts of splats.
 bool isRecomputed(mlir::Operation *op);
 
+/// Whether an op reads what is recomputed from memory all the same: it becomes part of no kernel of
+/// that block.
+bool readsMemory(mlir::Operation *reader, mlir::Block &block);
+
 /// What an op needs: its operands and the values that its regions use from outside.
 llvm::SmallVector<mlir::Value> getInputs(mlir::Operation *op);
 
