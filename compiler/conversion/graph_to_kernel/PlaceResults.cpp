@@ -11,6 +11,7 @@
 #include "compiler/conversion/graph_to_kernel/PlaceResults.h"
 
 #include "compiler/conversion/graph_to_kernel/Emitter.h"
+#include "compiler/conversion/graph_to_kernel/Groups.h"
 #include "compiler/conversion/graph_to_kernel/LaunchCost.h"
 
 #include "dialects/kernel/Kernel.h"
@@ -244,6 +245,10 @@ bool Placer::concat(graph::ConcatOp concat) {
   for (Value operand : operands) {
     DimAttr extent = graph::getTensorType(operand).getDims()[axis];
     if (!extent.isConstant() || extent.getValue() == 0)
+      return false;
+    // What kernels compute for themselves lies nowhere.
+    if (Operation *producer = operand.getDefiningOp();
+        producer && isRecomputed(producer) && !llvm::isa<graph::ConstantOp>(producer))
       return false;
     all += extent.getValue();
     moved += isMovable(operand, op->getBlock()) ? extent.getValue() : 0;

@@ -52,3 +52,18 @@ graph.func @read_twice(%x: !graph.tensor<[M, 8], f32>, %w: !graph.tensor<[8, 4],
   %1 = graph.pad constant %0, %c, lo = [1, 0], hi = [0, 0] : (!graph.tensor<[M, 4], f32>, !graph.tensor<[], f32>) -> !graph.tensor<[M + 1, 4], f32>
   graph.return %1, %0 : !graph.tensor<[M + 1, 4], f32>, !graph.tensor<[M, 4], f32>
 }
+
+// -----
+
+// What kernels compute for themselves is no part that could be copied.
+// CHECK-LABEL: graph.func @computed
+// CHECK-NOT: kernel.join
+// CHECK-NOT: graph.broadcast
+// CHECK: graph.return
+graph.func @computed(%x: !graph.tensor<[M, 8], f32>, %w: !graph.tensor<[8, 4], f32>) -> !graph.tensor<[M, 5], f32> {
+  %0 = graph.contract "mk,kn->mn" %x, %w : (!graph.tensor<[M, 8], f32>, !graph.tensor<[8, 4], f32>) -> !graph.tensor<[M, 4], f32>
+  %c = graph.constant dense<1.0> : !graph.tensor<[], f32>
+  %1 = graph.broadcast %c, dims = [] : !graph.tensor<[], f32> -> !graph.tensor<[M, 1], f32>
+  %2 = graph.concat %0, %1 axis = 1 : (!graph.tensor<[M, 4], f32>, !graph.tensor<[M, 1], f32>) -> !graph.tensor<[M, 5], f32>
+  graph.return %2 : !graph.tensor<[M, 5], f32>
+}
