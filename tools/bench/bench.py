@@ -26,6 +26,7 @@ from convolutions import bench_convolutions
 from int8_models import bench_int8_model
 from memory_bound import bench_memory
 from onnx import TensorProto, helper, numpy_helper
+from peers import onnxruntime_session
 from recurrent import bench_recurrent
 from tree_models import bench_trees
 
@@ -190,9 +191,7 @@ def bench_models(table, seconds):
     for title, name, shapes in REAL_MODELS:
         module = tessera.compile(MODELS / name)
         for threads in (1, 2):
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = threads
-            session = onnxruntime.InferenceSession(str(MODELS / name), options, providers=["CPUExecutionProvider"])
+            session = onnxruntime_session(MODELS / name, threads)
             inputs = inputs_for(session, shapes)
             context = module.context(threads=threads)
             runs = [lambda: context.run(inputs), lambda: session.run(None, inputs)]
@@ -253,8 +252,6 @@ def quantized_product(size, quantized):
 
 def bench_integers(table, seconds, folder):
     """Products of bytes, of one row as well; the peak is the rate of the instruction that sums four of them, where there is one."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
     path = folder / "peak.onnx"
     path.write_bytes(quantized_product(64, True))
     run_tool("tessera-compile", str(path), "-o", str(folder / "peak.tsm"), "-q")
@@ -263,7 +260,7 @@ def bench_integers(table, seconds, folder):
     for rows, size in ((1, 1024), (7, 333), (256, 256), (512, 512), (1000, 999), (1024, 1024), (2048, 2048)):
         model = quantized_product(size, True)
         ours, floats = (tessera.compile(m).context(threads=1) for m in (model, quantized_product(size, False)))
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime_session(model, 1)
         x = {"x": np.random.default_rng(1).integers(0, 256, (rows, size)).astype(np.uint8)}
         y = {"x": x["x"].astype(np.float32)}
         times = in_turns([lambda: ours.run(x), lambda: session.run(None, x), lambda: floats.run(y)], seconds, of=min)

@@ -4,8 +4,8 @@ import json
 import subprocess
 
 import numpy as np
-import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
+from peers import onnxruntime_session
 
 import tessera
 
@@ -74,8 +74,6 @@ def machine_rates(module, shape, folder):
 
 
 def bench_convolutions(table, seconds, folder, in_turns, openvino_model):
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
     for title, shape in SHAPES.items():
         text = model(shape)
         path = folder / "convolution.onnx"
@@ -83,7 +81,7 @@ def bench_convolutions(table, seconds, folder, in_turns, openvino_model):
         module = tessera.compile(text)
         x = np.random.default_rng(1).standard_normal((1, shape[0], shape[1], shape[1])).astype(np.float32)
         context = module.context(threads=1)
-        session = onnxruntime.InferenceSession(text, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime_session(text, 1)
         # Everybody writes into memory that is there: pages of new arrays would cost as much as a small layer.
         [(name, y)] = context.run({"x": x}).items()
         binding = session.io_binding()

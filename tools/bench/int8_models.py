@@ -5,7 +5,7 @@ import subprocess
 
 import numpy as np
 import onnx
-import onnxruntime
+from peers import onnxruntime_session
 
 import tessera
 
@@ -52,10 +52,7 @@ def bench_int8_model(table, title, model, inputs, seconds, folder, in_turns):
     error = max(row["relative_error"] for row in report["accuracy"])
     plain = tessera.compile(model)
     for threads in (1, 2):
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        sessions = [onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-                    for path in (model, theirs) if path]
+        sessions = [onnxruntime_session(path, threads) for path in (model, theirs) if path]
         contexts = [module.context(threads=threads) for module in (ours, plain)]
         runs = [lambda context=context: context.run(inputs) for context in contexts]
         runs += [lambda session=session: session.run(None, inputs) for session in sessions]

@@ -1,8 +1,8 @@
 """Kernels that memory limits, on 64 MB, as shares of the rate of copying, and against onnxruntime."""
 
 import numpy as np
-import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
+from peers import onnxruntime_session
 
 import tessera
 
@@ -37,9 +37,7 @@ def bench_memory(table, seconds, in_turns):
     x = {"x": rng.standard_normal((SIDE, SIDE), dtype=np.float32)}
     copy = np.empty_like(x["x"])
     for title, model, passes in MODELS:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime_session(model, 1)
         context = tessera.compile(model).context(threads=1)
         copying, ours, theirs = in_turns([lambda: np.copyto(copy, x["x"]), lambda: context.run(x), lambda: session.run(None, x)],
                                          seconds, of=min)

@@ -3,8 +3,8 @@
 import time
 
 import numpy as np
-import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
+from peers import onnxruntime_session
 
 import tessera
 
@@ -51,11 +51,7 @@ def bench_recurrent(table, seconds):
         model = recurrent_model(op, hidden)
         module = tessera.compile(model)
         for threads in (1, 2):
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = threads
-            # Its threads spin while it runs, as they would, but not on while others do.
-            options.add_session_config_entry("session.force_spinning_stop", "1")
-            session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            session = onnxruntime_session(model, threads)
             context = module.context(threads=threads)
             for batch in batches:
                 x = {"X": np.random.default_rng(1).standard_normal((STEPS, batch, hidden)).astype(np.float32)}

@@ -2,8 +2,8 @@
 import resource
 
 import numpy as np
-import onnxruntime
 from onnx import TensorProto, helper
+from peers import onnxruntime_session
 
 import tessera
 
@@ -51,11 +51,7 @@ def bench_trees(table, seconds, folder, in_turns, seconds_of):
         table.add(f"compile {title}", took, "s", "no cache", most=10)
         module = tessera.load(out)
         for threads in (1, 2):
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = threads
-            # Its threads would wait on the processor that ours need next.
-            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            session = onnxruntime_session(path, threads)
             context = module.context(threads=threads)
             ours, theirs = in_turns([lambda: context.run(x), lambda: session.run(None, x)], seconds)
             table.add(f"{title}, {ROWS} rows, {threads} thread{'s' * (threads > 1)}", theirs / ours, "times faster",
