@@ -104,7 +104,7 @@ private:
     for (size_t i = plan.loops.size(); i-- > 0;)
       if (plan.loops[i] != v && plan.loops[i] != u) {
         others.push_back(plan.loops[i]);
-        otherTasks *= extentOr(i, 8);
+        otherTasks *= extentOr(i, 1); // An unknown one may be 1.
       }
     std::string at;
     bool isWindow = main.stageKind != StageKind::Contraction;
