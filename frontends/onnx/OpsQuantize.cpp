@@ -150,6 +150,8 @@ static LogicalResult centre(Node &node, Value &x, Value zero, int64_t axis) {
 
 static FailureOr<Value> multiplyIntegers(Node &node, Value a, Value aZero, Value b, Value bZero) {
   int64_t aRank = graph::getTensorType(a).rank(), bRank = graph::getTensorType(b).rank();
+  if (!aRank || !bRank)
+    return node.error("needs operands of rank 1 at least");
   // Zero points per row of the left side, per column of the right one.
   if (failed(centre(node, a, aZero, std::max<int64_t>(aRank - 2, 0))) ||
       failed(centre(node, b, bZero, bRank - 1)))

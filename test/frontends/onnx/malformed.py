@@ -174,6 +174,8 @@ CASES = {
                               inputs=[("x", (3, 1, 5)), ("w", (1, 8, 5)), ("r", (1, 8, 2)), ("h", state), ("p", peephole)]), message)
        for what, state, peephole, message in (("peephole", (1, 1, 2), (), "node 'q' (LSTM): P has another shape than direction"),
                                               ("state", (2,), (1, 6), "node 'q' (LSTM): needs initial states of rank 3"))},
+    "integers-of-no-rank": (model([n("MatMulInteger", ["x", "s", "", "s"], ["y"], name="q")], inputs=[("x", (3, 4), TensorProto.UINT8), ("s", (), TensorProto.UINT8)]),
+                            "node 'q' (MatMulInteger): needs operands of rank 1 at least"),
     "window-stride": (changed(lambda m: m.graph.node[0].CopyFrom(n("MaxPool", ["x"], ["y"], name="p", kernel_shape=[1 << 62], dilations=[4])) or
                               m.graph.input[0].CopyFrom(value("x", (1, 2, 3)))),
                       "its window has an extent, stride or dilation of 4611686018427387904, expected 1 to 2147483647"),
