@@ -148,6 +148,7 @@ private:
 
   Status initialize(const ContextOptions &options);
   Status initialize(const Function &function, FunctionState &state);
+  Status findOutput(uint32_t function, uint32_t output, TensorView &tensor) const;
   template <typename Block> Status reserve(Block &block, uint64_t bytes);
   Status bindInputs(const Function &function, FunctionState &state);
   Status checkInputs(const Function &function, FunctionState &state);

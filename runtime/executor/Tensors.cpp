@@ -134,6 +134,10 @@ Status Context::setOutput(uint32_t function, uint32_t output, const TensorView *
 Status Context::getOutput(uint32_t function, uint32_t output, TensorView &tensor) {
   Occupied occupied(*this);
   TESSERA_TRY(occupied.status());
+  return findOutput(function, output, tensor);
+}
+
+Status Context::findOutput(uint32_t function, uint32_t output, TensorView &tensor) const {
   const Function &f = module.variant().functions[function];
   const FunctionState &state = functions[function];
   if (!state.hasRun)
@@ -164,9 +168,9 @@ Status Context::getOutput(uint32_t function, uint32_t output, TensorView &tensor
 Status Context::takeOutput(uint32_t function, uint32_t output, TensorView &tensor,
                            uint64_t &bytes) {
   bytes = 0;
-  TESSERA_TRY(getOutput(function, output, tensor));
   Occupied occupied(*this);
   TESSERA_TRY(occupied.status());
+  TESSERA_TRY(findOutput(function, output, tensor));
   FunctionState &state = functions[function];
   if (state.isGiven[output] || state.staysOnDevice[output])
     return {};

@@ -2,10 +2,14 @@
 // A padding and a concatenation compute nothing. What their operands' kernels give is a part of
 // their result, and these kernels can write it there:
 //
-//   %a = launch @conv(%x)              %p = launch @conv(%x)        (kernel.place: all but the
-//   border) %b = pad constant %a, %zero   =>   %q:4 = launch @border()      (kernel.place: a side
-//   each)
-//                                      %b = kernel.join %p, %q#0, ...
+//   %a = launch @conv(%x)
+//   %b = pad constant %a, %zero
+//
+// becomes two kernels with places (kernel.place), all but the border and a side each:
+//
+//   %p = launch @conv(%x)
+//   %q:4 = launch @border()
+//   %b = kernel.join %p, %q#0, ...
 //
 // Places in places are places: a concatenation that is padded is written into the padded tensor.
 #include "compiler/conversion/graph_to_kernel/PlaceResults.h"
