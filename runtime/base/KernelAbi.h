@@ -104,12 +104,15 @@ struct KernelContext {
   // How many threads share the tasks of parallelFor, at least 1. A kernel may cut its work by it,
   // but computes the same bits for every number.
   uint32_t threads;
-  uint32_t reserved; // 0
+  // 1: all that the launch writes is larger than the processor's caches, and none of it takes the
+  // place of an input. A kernel may write it past them.
+  uint32_t largeResults;
 };
 
 static_assert(offsetof(KernelContext, parallelFor) == 8 && offsetof(KernelContext, report) == 16 &&
               offsetof(KernelContext, cancel) == 24 && offsetof(KernelContext, runtime) == 32 &&
-              offsetof(KernelContext, threads) == 40 && sizeof(KernelContext) == 48);
+              offsetof(KernelContext, threads) == 40 &&
+              offsetof(KernelContext, largeResults) == 44 && sizeof(KernelContext) == 48);
 
 typedef int32_t (*KernelEntry)(const KernelContext *, void *const *args);
 

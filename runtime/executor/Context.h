@@ -4,6 +4,7 @@
 
 #include "runtime/executor/Placement.h"
 #include "runtime/executor/ThreadPool.h"
+#include "runtime/module/CpuFeatures.h"
 #include "runtime/module/Module.h"
 
 namespace tessera::rt {
@@ -166,6 +167,8 @@ private:
                     uint8_t *segmentMemory, uint64_t offset);
   Status execute(uint32_t functionIndex, FunctionState &state, uint32_t begin, uint32_t end);
   Status launch(uint32_t functionIndex, FunctionState &state, uint32_t index);
+  bool hasLargeResults(const Function &function, const FunctionState &state, const Kernel &kernel,
+                       uint32_t operands) const;
   Status callHost(const Function &function, FunctionState &state, const Instruction &x,
                   const Kernel &kernel);
   Status bindEmptyInputs(const Function &function, FunctionState &state, const Kernel &kernel,
@@ -200,6 +203,7 @@ private:
   VariableState *variables = nullptr;
   FunctionState *functions = nullptr;
   KernelContext kernelContext{};
+  const uint64_t cacheBytes = lastCacheBytes();
   uint64_t memoryLimit = 0, heldBytes = 0;
   uint32_t maxPlans = 64;
   uint64_t lastStamp = 0;

@@ -243,6 +243,31 @@ Status Context::settle(Status status) {
       asked.count, first.name, sourceOf(first), last.name, sourceOf(last));
 }
 
+// Whether nobody would find in the caches what a launch has written: all of it is larger than they
+// are, and was not read into them before, as what is changed in place is.
+bool Context::hasLargeResults(const Function &function, const FunctionState &state,
+                              const Kernel &kernel, uint32_t operands) const {
+  const auto bound = [&](size_t i) -> const Bound & {
+    return state.bound[function.operands[operands + i]];
+  };
+  const auto isLarge = [&](size_t i) {
+    if (kernel.args[i].kind != KernelArgKind::Output)
+      return true;
+    const ElementType type = function.buffers[function.operands[operands + i]].type;
+    if (uint64_t(bound(i).elements) * info(type).bytes < cacheBytes)
+      return false;
+    for (size_t j = 0; j < kernel.args.size; ++j)
+      if (kernel.args[j].kind == KernelArgKind::Input &&
+          bound(j).buffer.host == bound(i).buffer.host)
+        return false;
+    return true;
+  };
+  for (size_t i = 0; i < kernel.args.size; ++i)
+    if (!isLarge(i))
+      return false;
+  return true;
+}
+
 Status Context::launch(uint32_t functionIndex, FunctionState &state, uint32_t index) {
   const Function &function = module.variant().functions[functionIndex];
   const Instruction &x = function.instructions[index];
@@ -288,6 +313,7 @@ Status Context::launch(uint32_t functionIndex, FunctionState &state, uint32_t in
     pending.first = &kernel;
   pending.last = &kernel;
   reported = 0;
+  kernelContext.largeResults = hasLargeResults(function, state, kernel, x.b);
   Status problem;
   if (recordCapacity)
     TESSERA_TRY(memory.beginTiming());

@@ -68,6 +68,31 @@ bool hasCpuFeature(const char *name) {
   return false;
 }
 
+// Intel SDM vol. 2A, CPUID leaf 4; AMD APM vol. 3, appendix E, leaf 8000001D: they say the same.
+uint64_t lastCacheBytes() {
+  constexpr uint64_t kUnknown = 32 << 20;
+  constexpr uint32_t kNoCache = 0, kInstructions = 2, kMostCaches = 16;
+  constexpr uint32_t kLeaves[] = {4, 0x8000001d};
+  for (uint32_t leaf : kLeaves) {
+    uint64_t bytes = 0;
+    uint32_t highest = 0, r[4];
+    for (uint32_t cache = 0; cache < kMostCaches; ++cache) {
+      if (!__get_cpuid_count(leaf, cache, &r[Eax], &r[Ebx], &r[Ecx], &r[Edx]) ||
+          (r[Eax] & 0x1f) == kNoCache)
+        break;
+      const uint32_t level = r[Eax] >> 5 & 7;
+      if ((r[Eax] & 0x1f) == kInstructions || level < highest)
+        continue;
+      highest = level;
+      bytes = uint64_t((r[Ebx] >> 22) + 1) * ((r[Ebx] >> 12 & 0x3ff) + 1) * ((r[Ebx] & 0xfff) + 1) *
+              (uint64_t(r[Ecx]) + 1);
+    }
+    if (bytes)
+      return bytes;
+  }
+  return kUnknown;
+}
+
 bool enableCpuFeature(const char *name) {
   constexpr long kRequestPermission = 0x1023, kTileData = 18; // arch_prctl, Linux 5.16
   if (std::strncmp(name, "amx-", 4) != 0)

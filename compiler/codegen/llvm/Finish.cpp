@@ -7,6 +7,7 @@
 #include "compiler/codegen/llvm/LookupTables.h"
 #include "compiler/codegen/llvm/ScaleFloats.h"
 #include "compiler/codegen/llvm/StackSlots.h"
+#include "compiler/codegen/llvm/StreamStores.h"
 #include "runtime/base/KernelAbi.h"
 
 #include "llvm/Analysis/AssumptionCache.h"
@@ -144,9 +145,11 @@ static Error addEntry(Module &module, const KernelFunction &kernel) {
                              " parameters; expected " + Twine(kernel.isExtent.size() + 1));
   IRBuilder<> builder(module.getContext());
   Type *pointer = builder.getPtrTy();
+  function->getArg(0)->setName(kContextName);
   Function *entry =
       Function::Create(FunctionType::get(builder.getInt32Ty(), {pointer, pointer}, false),
                        GlobalValue::ExternalLinkage, kEntryName, module);
+  entry->getArg(0)->setName(kContextName);
   builder.SetInsertPoint(BasicBlock::Create(module.getContext(), "", entry));
   SmallVector<Value *> arguments{entry->getArg(0)};
   for (auto [i, isExtent] : enumerate(kernel.isExtent)) {
@@ -370,8 +373,10 @@ static void optimise(Module &module, TargetMachine &machine, const KernelFunctio
     if (!function.isDeclaration() && extendBytesEarly(function))
       functions.invalidate(function, PreservedAnalyses::none());
   for (Function &function : module)
-    if (!vectorizeLoops && !function.isDeclaration())
+    if (!vectorizeLoops && !function.isDeclaration()) {
+      streamStores(function, functions);
       unrollInnerLoops(function, functions);
+    }
   for (Function &function : module)
     fenceSelects(function, machine);
 }
