@@ -60,6 +60,17 @@ void dotProducts(int vectorBits) {
     __asm__ volatile(TESSERA_LOOP("%{vex%} vpdpbusd", "ymm") : "+r"(steps) : : TESSERA_CLOBBERS);
 }
 
+// vdpbf16ps: sums of two products of bf16.
+void pairsOfProducts() {
+  int64_t steps = kSteps;
+  __asm__ volatile(TESSERA_LOOP("vdpbf16ps", "zmm") : "+r"(steps) : : TESSERA_CLOBBERS);
+}
+
+bool hasPairsOfProducts(int vectorBits) {
+  __builtin_cpu_init();
+  return vectorBits >= 512 && __builtin_cpu_supports("avx512bf16");
+}
+
 // 0: the processor has no such instruction for vectors of at most so many bits.
 int widestDotProduct(int vectorBits) {
   __builtin_cpu_init();
@@ -81,6 +92,8 @@ int widestVector() { return 0; }
 void multiplyAdd(int) {}
 int widestDotProduct(int) { return 0; }
 void dotProducts(int) {}
+bool hasPairsOfProducts(int) { return false; }
+void pairsOfProducts() {}
 
 #endif
 
@@ -108,6 +121,13 @@ double measureDotProducts(int vectorBits) {
     return 0;
   double operations = 2.0 * kSteps * kChains * (vectorBits / 8);
   return operations / bestTime(0.1, [&] { dotProducts(vectorBits); });
+}
+
+double measurePairsOfProducts(int vectorBits) {
+  if (!hasPairsOfProducts(vectorBits))
+    return 0;
+  double operations = 2.0 * kSteps * kChains * (vectorBits / 16);
+  return operations / bestTime(0.1, [] { pairsOfProducts(); });
 }
 
 double measureRead() {
@@ -155,6 +175,7 @@ MachinePeak measureMachinePeak(int vectorBits) {
                                              128, widest);
   peak.flopsPerCore = measureFlops(peak.vectorBits);
   peak.byteProductsPerCore = measureDotProducts(widestDotProduct(peak.vectorBits));
+  peak.bfloatProductsPerCore = measurePairsOfProducts(peak.vectorBits);
   peak.bytesPerSecond = measureRead();
   return peak;
 }

@@ -11,8 +11,9 @@ struct MachinePeak {
       0; // f32 operations a second of one core, a fused multiply-add counting as two
   double byteProductsPerCore = 0; // multiplications and additions a second of u8 x s8 (vpdpbusd), 0
                                   // where the processor has no such instruction
-  double bytesPerSecond = 0;      // read by one core from memory, beyond every cache
-  int vectorBits = 0;             // of the multiply-adds that were measured
+  double bfloatProductsPerCore = 0; // the same of bf16 into f32 (vdpbf16ps)
+  double bytesPerSecond = 0;        // read by one core from memory, beyond every cache
+  int vectorBits = 0;               // of the multiply-adds that were measured
 };
 
 // Runs for about half a second on the calling thread and counts its processor time, so that

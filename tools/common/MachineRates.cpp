@@ -81,6 +81,21 @@ double readRate(const char *data, size_t bytes, int vectorBits, double seconds) 
   return double(bytes * passes) / best;
 }
 
+// All at once, each with a part of its own.
+double readTogether(const char *data, size_t bytes, unsigned threads, int vectorBits) {
+  std::vector<double> each(threads);
+  std::vector<std::thread> others;
+  const size_t part = bytes / threads / kStep * kStep;
+  for (unsigned i = 0; i < threads; ++i)
+    others.emplace_back([&, i] { each[i] = readRate(data + i * part, part, vectorBits, 0.05); });
+  for (std::thread &other : others)
+    other.join();
+  double rate = 0;
+  for (double one : each)
+    rate += one;
+  return rate;
+}
+
 // Of the first CPU; `index` as the kernel lists them.
 double cacheBytes(int level, double otherwise) {
   for (int index = 0; index < 8; ++index) {
@@ -135,6 +150,15 @@ std::string MachineRates::text() const {
   return text;
 }
 
+double measureMemoryRate(unsigned threads, int vectorBits) {
+  const size_t bytes = std::max<size_t>(size_t(256) << 20, size_t(cacheBytes(3, 8 << 20)) * 4);
+  const std::unique_ptr<char[]> memory(new (std::nothrow) char[bytes]);
+  if (!memory)
+    return 0;
+  std::fill_n(memory.get(), bytes, char(1));
+  return readTogether(memory.get(), bytes, std::max(1u, threads), vectorBits);
+}
+
 MachineRates measureMachineRates(int vectorBits) {
   MachineRates rates;
   rates.peak = measureMachinePeak(vectorBits);
@@ -161,17 +185,7 @@ MachineRates measureMachineRates(int vectorBits) {
   rates.l2Rate = rate((rates.l1Bytes + rates.l2Bytes) / 2);
   rates.l3Rate = rate(std::min(rates.l3Bytes / 2, rates.l2Bytes * 4));
   rates.memoryRate = readRate(memory.get(), far, bits, 0.05);
-  // All at once, each with a part of its own.
-  std::vector<double> each(rates.threads);
-  std::vector<std::thread> others;
-  const size_t part = far / rates.threads / kStep * kStep;
-  for (unsigned i = 0; i < rates.threads; ++i)
-    others.emplace_back([&, i] { each[i] = readRate(memory.get() + i * part, part, bits, 0.05); });
-  for (std::thread &other : others)
-    other.join();
-  rates.allMemoryRate = 0;
-  for (double one : each)
-    rates.allMemoryRate += one;
+  rates.allMemoryRate = readTogether(memory.get(), far, rates.threads, bits);
   rates.allMemoryRate = std::max(rates.allMemoryRate, rates.memoryRate);
   // To there and back once for the work and once for its end.
   rates.shareSeconds = rates.threads > 1 ? 2 * measureHandOver() : 0;

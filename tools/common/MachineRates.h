@@ -22,6 +22,10 @@ struct MachineRates {
   std::string text() const;
 };
 
+// Bytes a second that so many threads read from memory together, each a part of its own, on pages
+// of the usual size: a tenth of a second, the best of many passes counts. 0 without memory for it.
+double measureMemoryRate(unsigned threads, int vectorBits);
+
 // About a second, on all CPUs; the best of many short runs counts.
 MachineRates measureMachineRates(int vectorBits);
 

@@ -41,8 +41,7 @@ int vectorBits(const tessera_module *module) {
 }
 
 void print(const Benchmark &b, size_t kernelLines) {
-  const double flops = b.peak.flopsPerCore * b.threads,
-               bandwidth = b.peak.bytesPerSecond * b.threads;
+  const double flops = b.peak.flopsPerCore * b.threads, bandwidth = b.memoryRate;
   std::printf("%s: %s, %u threads", b.model.c_str(), variantOf(b.module).c_str(), b.threads);
   for (const BoundInput &input : b.inputs) {
     std::printf(", %s %s[", input.name.c_str(), tessera_type_name(input.array.type));
@@ -132,7 +131,9 @@ nlohmann::json toJson(const Benchmark &b) {
             {"cpus", std::thread::hardware_concurrency()},
             {"flops_per_core", b.peak.flopsPerCore},
             {"byte_products_per_core", b.peak.byteProductsPerCore},
+            {"bfloat_products_per_core", b.peak.bfloatProductsPerCore},
             {"bytes_per_second", b.peak.bytesPerSecond},
+            {"bytes_per_second_of_threads", b.memoryRate},
             {"vector_bits", b.peak.vectorBits}}},
           {"warnings", b.disturbances}};
 }

@@ -20,6 +20,7 @@ struct Benchmark {
   Distribution times;
   std::vector<KernelTime> kernels;
   MachinePeak peak;
+  double memoryRate = 0; // bytes a second that all threads read together
   std::vector<std::string> disturbances;
   uint64_t memory = 0; // bytes that the context holds
 };

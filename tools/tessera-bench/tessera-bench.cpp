@@ -1,6 +1,7 @@
 //===- tessera-bench.cpp - How fast a module is, and where the time goes ---------------------===//
 #include "tools/common/CommandLine.h"
 #include "tools/common/Files.h"
+#include "tools/common/MachineRates.h"
 #include "tools/tessera-bench/Compare.h"
 #include "tools/tessera-bench/Report.h"
 
@@ -85,6 +86,7 @@ int run(Options &options) {
     return complain(kName, problem);
   benchmark.memory = tessera_context_memory(context.get());
   benchmark.peak = measureMachinePeak(vectorBits(module.get()));
+  benchmark.memoryRate = measureMemoryRate(benchmark.threads, benchmark.peak.vectorBits);
   benchmark.disturbances = findDisturbances(benchmark.times);
   if (options.json)
     std::printf(

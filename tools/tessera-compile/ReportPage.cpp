@@ -1,6 +1,7 @@
 #include "tools/tessera-compile/ReportPage.h"
 
 #include "tools/common/Bindings.h"
+#include "tools/common/MachineRates.h"
 #include "tools/tessera-bench/Report.h"
 #include "tools/tessera-compile/ReportTemplate.h"
 
@@ -59,6 +60,7 @@ std::string measureModule(const tessera_compilation *compilation, const Compiler
     return problem;
   benchmark.memory = tessera_context_memory(context.get());
   benchmark.peak = measureMachinePeak(vectorBits(loaded));
+  benchmark.memoryRate = measureMemoryRate(benchmark.threads, benchmark.peak.vectorBits);
   benchmark.disturbances = findDisturbances(benchmark.times);
   result = toJson(benchmark);
   result["sizes"] = sizesOf(loaded, benchmark.function, benchmark.inputs);

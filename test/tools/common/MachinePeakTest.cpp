@@ -1,5 +1,6 @@
 // The roof of benchmarks: what no program can exceed, measured in reasonable bounds.
 #include "tools/common/MachinePeak.h"
+#include "tools/common/MachineRates.h"
 
 #include <gtest/gtest.h>
 
@@ -26,6 +27,22 @@ TEST(MachinePeak, ProductsOfBytesHaveOneOfTheirOwn) {
   EXPECT_GT(peak.byteProductsPerCore, 1.2 * peak.flopsPerCore);
   EXPECT_LT(peak.byteProductsPerCore, 10 * peak.flopsPerCore);
   EXPECT_EQ(measureMachinePeak(128).byteProductsPerCore, 0);
+}
+
+TEST(MachinePeak, ProductsOfBfloatsHaveOneOfTheirOwn) {
+  const MachinePeak peak = measureMachinePeak();
+  if (peak.bfloatProductsPerCore == 0)
+    GTEST_SKIP() << "this processor has no vdpbf16ps";
+  // It multiplies two pairs where a multiply-add of f32 has one, on as many units or half as many.
+  EXPECT_GT(peak.bfloatProductsPerCore, 0.7 * peak.flopsPerCore);
+  EXPECT_LT(peak.bfloatProductsPerCore, 5 * peak.flopsPerCore);
+  EXPECT_EQ(measureMachinePeak(256).bfloatProductsPerCore, 0);
+}
+
+TEST(MachinePeak, MemoryIsReadByAllThreadsTogether) {
+  const double one = tessera::tools::measureMemoryRate(1, 128);
+  EXPECT_GT(one, 1e8);
+  EXPECT_GT(tessera::tools::measureMemoryRate(2, 128), 0.5 * one);
 }
 
 TEST(MachinePeak, NarrowerVectorsDoLess) {
