@@ -101,7 +101,7 @@ std::vector<PredictedKernel> tessera::predictKernels(ModuleOp module, StringRef 
                                                      const llvm::StringMap<int64_t> &symbols,
                                                      scheduling::Machine machine) {
   const scheduling::Target target = scheduling::Target::ofLevel(level);
-  machine = machine.forCode(target.vectorBits, target.dotProducts);
+  machine = machine.forCode(target.vectorBits, target.dotProducts, target.bf16Products);
   SymbolTable table(module);
   llvm::StringMap<schedule::FuncOp> schedules;
   for (auto schedule : module.getOps<schedule::FuncOp>())

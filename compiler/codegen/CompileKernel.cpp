@@ -13,8 +13,8 @@ using namespace mlir;
 
 namespace tessera::codegen {
 
-static bool hasVnni(const CodeTarget &target) {
-  return target.features.find("vnni") != std::string::npos;
+static bool hasFeature(const CodeTarget &target, llvm::StringRef name) {
+  return llvm::StringRef(target.features).contains(name);
 }
 
 static bool hasAvx512(const CodeTarget &target) {
@@ -29,8 +29,11 @@ generateByHalide(kernel::FuncOp kernel, schedule::FuncOp schedule, const CodeTar
   if (failed(program) || (schedule && failed(halide::describeSchedule(schedule, *program))))
     return failure();
   std::string error;
-  std::string bitcode = halide::buildBitcode(
-      *program, halide::HalideTarget{hasAvx512(target), hasVnni(target)}, error, loops);
+  std::string bitcode =
+      halide::buildBitcode(*program,
+                           halide::HalideTarget{hasAvx512(target), hasFeature(target, "vnni"),
+                                                hasFeature(target, "avx512bf16")},
+                           error, loops);
   if (!error.empty())
     return kernel.emitOpError() << "cannot be compiled: " << llvm::StringRef(error).rtrim();
 

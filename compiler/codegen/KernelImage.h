@@ -29,8 +29,11 @@ struct CodeTarget {
 inline CodeTarget getCodeTarget(const std::string &level) {
   size_t plus = level.find('+');
   CodeTarget target{level.substr(0, plus), ""};
-  if (plus != std::string::npos)
+  if (plus != std::string::npos) {
     target.features = target.cpu == "x86-64-v4" ? "+avx512vnni" : "+avxvnni";
+    if (level.substr(plus) == "+bf16")
+      target.features += ",+avx512bf16";
+  }
   return target;
 }
 

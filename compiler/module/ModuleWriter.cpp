@@ -347,11 +347,16 @@ bool writeAll(int fd, const void *data, size_t size) {
 
 std::vector<std::string> featuresOfLevel(const std::string &level) {
   if (const size_t plus = level.find('+'); plus != std::string::npos) {
-    const std::string base = level.substr(0, plus);
-    if (level.substr(plus) != "+vnni" || (base != "x86-64-v3" && base != "x86-64-v4"))
-      return {};
+    const std::string base = level.substr(0, plus), more = level.substr(plus);
     std::vector<std::string> features = featuresOfLevel(base);
-    features.push_back(base == "x86-64-v4" ? "avx512vnni" : "avxvnni");
+    if (base == "x86-64-v3" && more == "+vnni")
+      features.insert(features.end(), {"avxvnni"});
+    else if (base == "x86-64-v4" && more == "+vnni")
+      features.insert(features.end(), {"avx512vnni"});
+    else if (base == "x86-64-v4" && more == "+bf16")
+      features.insert(features.end(), {"avx512vnni", "avx512bf16"});
+    else
+      return {};
     return features;
   }
   std::vector<std::string> features = {"sse3", "ssse3", "sse4.1", "sse4.2", "popcnt"};

@@ -230,34 +230,60 @@ private:
 };
 } // namespace
 
-std::optional<IntegerProduct> matchIntegerProduct(const StageInfo &stage) {
+/// The operand that a factor is extended from, which the body reads once.
+template <typename... Extensions>
+static OpOperand *matchExtended(linalg::GenericOp op, Value factor, auto isNarrow) {
+  Operation *extend = factor.getDefiningOp();
+  if (!isa_and_present<Extensions...>(extend))
+    return nullptr;
+  auto argument = dyn_cast<BlockArgument>(extend->getOperand(0));
+  if (!argument || argument.getOwner() != &op.getRegion().front() ||
+      !isNarrow(argument.getType()) || !argument.hasOneUse() ||
+      argument.getArgNumber() >= unsigned(op.getNumDpsInputs()))
+    return nullptr;
+  return op.getDpsInputOperand(argument.getArgNumber());
+}
+
+/// `acc + factor * factor` in 32 bits, whatever the factors are; both null where it is not so.
+template <typename Sum, typename Product>
+static std::pair<Sum, Product> matchSumOfProducts(const StageInfo &stage) {
   linalg::GenericOp op = stage.op;
   if (!stage.isProduct || op.getNumDpsInits() != 1 || op.getNumDpsInputs() < 2)
-    return std::nullopt;
+    return {};
   Block &body = op.getRegion().front();
-  constexpr auto kNoOverflow = arith::IntegerOverflowFlags::nsw;
-  auto sum = body.getTerminator()->getOperand(0).getDefiningOp<arith::AddIOp>();
-  auto product = sum ? sum.getRhs().getDefiningOp<arith::MulIOp>() : arith::MulIOp();
-  if (!product || !sum.getType().isInteger(32) ||
-      !bitEnumContainsAny(sum.getOverflowFlags(), kNoOverflow) ||
-      !bitEnumContainsAny(product.getOverflowFlags(), kNoOverflow) ||
+  auto sum = body.getTerminator()->getOperand(0).getDefiningOp<Sum>();
+  if (!sum || sum.getType().getIntOrFloatBitWidth() != 32 ||
       sum.getLhs() != body.getArgument(op.getNumDpsInputs()))
+    return {};
+  auto product = sum.getRhs().template getDefiningOp<Product>();
+  return product ? std::pair(sum, product) : std::pair<Sum, Product>();
+}
+
+std::optional<IntegerProduct> matchIntegerProduct(const StageInfo &stage) {
+  constexpr auto kNoOverflow = arith::IntegerOverflowFlags::nsw;
+  auto [sum, product] = matchSumOfProducts<arith::AddIOp, arith::MulIOp>(stage);
+  linalg::GenericOp op = stage.op;
+  if (!sum || !bitEnumContainsAny(sum.getOverflowFlags(), kNoOverflow) ||
+      !bitEnumContainsAny(product.getOverflowFlags(), kNoOverflow))
     return std::nullopt;
-  IntegerProduct result;
-  auto match = [&](Value factor, OpOperand *&operand, bool &isUnsigned) {
-    Operation *extend = factor.getDefiningOp();
-    if (!isa_and_present<arith::ExtSIOp, arith::ExtUIOp>(extend))
-      return false;
-    isUnsigned = isa<arith::ExtUIOp>(extend);
-    auto argument = dyn_cast<BlockArgument>(extend->getOperand(0));
-    if (!argument || argument.getOwner() != &body || !argument.getType().isInteger(8) ||
-        !argument.hasOneUse() || argument.getArgNumber() >= unsigned(op.getNumDpsInputs()))
-      return false;
-    operand = op.getDpsInputOperand(argument.getArgNumber());
-    return true;
-  };
-  if (!match(product.getLhs(), result.lhs, result.lhsUnsigned) ||
-      !match(product.getRhs(), result.rhs, result.rhsUnsigned) || result.lhs == result.rhs)
+  auto isByte = [](Type type) { return type.isInteger(8); };
+  IntegerProduct result{matchExtended<arith::ExtSIOp, arith::ExtUIOp>(op, product.getLhs(), isByte),
+                        matchExtended<arith::ExtSIOp, arith::ExtUIOp>(op, product.getRhs(), isByte),
+                        product.getLhs().getDefiningOp<arith::ExtUIOp>() != nullptr,
+                        product.getRhs().getDefiningOp<arith::ExtUIOp>() != nullptr};
+  if (!result.lhs || !result.rhs || result.lhs == result.rhs)
+    return std::nullopt;
+  return result;
+}
+
+std::optional<Bf16Product> matchBf16Product(const StageInfo &stage) {
+  auto [sum, product] = matchSumOfProducts<arith::AddFOp, arith::MulFOp>(stage);
+  if (!sum)
+    return std::nullopt;
+  auto isBf16 = [](Type type) { return type.isBF16(); };
+  Bf16Product result{matchExtended<arith::ExtFOp>(stage.op, product.getLhs(), isBf16),
+                     matchExtended<arith::ExtFOp>(stage.op, product.getRhs(), isBf16)};
+  if (!result.lhs || !result.rhs || result.lhs == result.rhs)
     return std::nullopt;
   return result;
 }

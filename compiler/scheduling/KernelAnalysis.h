@@ -101,6 +101,12 @@ struct IntegerProduct {
 /// `yield acc + ext(lhs) * ext(rhs)` of operands of 8 bits, neither operation overflowing.
 std::optional<IntegerProduct> matchIntegerProduct(const StageInfo &stage);
 
+/// The operands of `yield acc + ext(lhs) * ext(rhs)` in f32 of elements of bf16, each read once.
+struct Bf16Product {
+  mlir::OpOperand *lhs = nullptr, *rhs = nullptr;
+};
+std::optional<Bf16Product> matchBf16Product(const StageInfo &stage);
+
 } // namespace tessera::scheduling
 
 #endif

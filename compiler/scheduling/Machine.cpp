@@ -21,6 +21,7 @@ static constexpr llvm::StringLiteral kVectorBits = "vector_bits";
 static constexpr Field kFields[] = {{"threads", &Machine::threads},
                                     {"flops", &Machine::flopsPerCore},
                                     {"byte_products", &Machine::byteProductsPerCore},
+                                    {"bf16_products", &Machine::bf16ProductsPerCore},
                                     {"l1_bytes", &Machine::l1Bytes},
                                     {"l2_bytes", &Machine::l2Bytes},
                                     {"l3_bytes", &Machine::l3Bytes},
@@ -43,15 +44,18 @@ double Machine::readRate(double bytes, double cores) const {
   return cores > 1 ? std::max(memoryRate, allMemoryRate) : memoryRate;
 }
 
-Machine Machine::forCode(int64_t bits, bool hasByteProducts) const {
+Machine Machine::forCode(int64_t bits, bool hasByteProducts, bool hasBf16Products) const {
   Machine machine = *this;
   if (bits < vectorBits) {
     machine.flopsPerCore *= double(bits) / double(vectorBits);
     machine.byteProductsPerCore *= double(bits) / double(vectorBits);
+    machine.bf16ProductsPerCore *= double(bits) / double(vectorBits);
     machine.vectorBits = bits;
   }
   if (!hasByteProducts)
     machine.byteProductsPerCore = 0;
+  if (!hasBf16Products)
+    machine.bf16ProductsPerCore = 0;
   return machine;
 }
 
@@ -64,7 +68,7 @@ std::optional<Machine> Machine::parse(llvm::StringRef text, std::string &problem
     double value = 0;
     const bool isNumber = !number.getAsDouble(value) && std::isfinite(value) && value >= 0;
     const Field *field = llvm::find_if(kFields, [&](const Field &f) { return f.name == name; });
-    const bool mayBeZero = name == "byte_products" || name.ends_with("_seconds");
+    const bool mayBeZero = name.ends_with("_products") || name.ends_with("_seconds");
     if (!isNumber || (value == 0 && !mayBeZero)) {
       problem = "the machine's '" + word.str() + "': expected NAME=NUMBER, positive";
       return std::nullopt;

@@ -18,6 +18,7 @@ struct Machine {
   double threads = 2;
   double flopsPerCore = 80e9;     ///< f32, a multiply-add is two; vectors of vectorBits
   double byteProductsPerCore = 0; ///< the same of u8 x s8 (vpdpbusd); 0: no such instruction
+  double bf16ProductsPerCore = 0; ///< the same of bf16 (vdpbf16ps)
   double l1Bytes = 32 << 10, l2Bytes = 512 << 10;      ///< of a core
   double l3Bytes = 16 << 20;                           ///< of all cores
   double l1Rate = 150e9, l2Rate = 80e9, l3Rate = 40e9; ///< bytes a second that a core reads
@@ -28,8 +29,8 @@ struct Machine {
 
   /// Bytes a second that `cores` of them read when that many bytes are read over and over.
   double readRate(double bytes, double cores) const;
-  /// Of code with vectors of so many bits, and with sums of products of bytes or without.
-  Machine forCode(int64_t bits, bool hasByteProducts) const;
+  /// Of code with vectors of so many bits, and with instructions that sum products or without.
+  Machine forCode(int64_t bits, bool hasByteProducts, bool hasBf16Products) const;
   /// "vector_bits=512 flops=1.5e11 ...". None: a field is unknown or no positive number; `problem`
   /// says which.
   static std::optional<Machine> parse(llvm::StringRef text, std::string &problem);

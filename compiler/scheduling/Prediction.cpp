@@ -69,9 +69,12 @@ private:
       points_[stage.name] = points;
       const double operations = points * stage.flopsPerPoint;
       result.operations += operations;
-      const bool isBytes = machine.byteProductsPerCore > 0 && matchIntegerProduct(stage);
-      seconds +=
-          isBytes ? 2 * points / machine.byteProductsPerCore : operations / machine.flopsPerCore;
+      if (machine.byteProductsPerCore > 0 && matchIntegerProduct(stage))
+        seconds += 2 * points / machine.byteProductsPerCore;
+      else if (machine.bf16ProductsPerCore > 0 && matchBf16Product(stage))
+        seconds += 2 * points / machine.bf16ProductsPerCore;
+      else
+        seconds += operations / machine.flopsPerCore;
     }
     arithmetic = seconds / machine.threads;
     return true;

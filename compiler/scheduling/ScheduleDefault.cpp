@@ -26,6 +26,7 @@ struct ScheduleDefault : impl::ScheduleDefaultBase<ScheduleDefault> {
     target.vectorBits = vectorBits;
     target.vectorRegisters = vectorRegisters ? vectorRegisters : (vectorBits >= 512 ? 32 : 16);
     target.dotProducts = dotProducts;
+    target.bf16Products = bf16Products;
     target.l1Bytes = l1Bytes;
     target.l2Bytes = l2Bytes;
     target.cores = cores;
@@ -82,7 +83,7 @@ struct ScheduleDefault : impl::ScheduleDefaultBase<ScheduleDefault> {
     std::optional<Machine> rates = Machine::parse(machine, problem);
     if (!rates)
       return kernel.emitOpError("cannot be predicted: ") << problem;
-    *rates = rates->forCode(vectorBits, dotProducts);
+    *rates = rates->forCode(vectorBits, dotProducts, bf16Products);
     KernelSizes sizes;
     bool isOpen = false;
     auto assume = [&](int64_t extent) {

@@ -84,7 +84,7 @@ static double instructions(linalg::GenericOp stage, double &bits) {
     unsigned operations = kernel::countOperations(op);
     if (op.getNumResults() == 1 && op.getResult(0).getType().isIntOrFloat())
       bits = std::max(bits, double(op.getResult(0).getType().getIntOrFloatBitWidth()));
-    if (operations == 0 || isFused(op))
+    if ((operations == 0 && !kernel::isExtendedFactor(op)) || isFused(op))
       continue;
     count += isa<arith::DivFOp, math::SqrtOp, math::RsqrtOp>(op) ? kDivision
              : isa<math::ExpOp, math::Exp2Op>(op)                ? kExponential
@@ -170,6 +170,7 @@ StageBody readBody(const KernelInfo &info, const StageInfo &stage, IsInlined isI
     body.isBytes = true;
     body.operations = 1; // of the instruction; two where it sums pairs
   }
+  body.isPairs = matchBf16Product(stage).has_value();
   return body;
 }
 
@@ -208,12 +209,14 @@ StageCost costOf(const StageInfo &stage, const StageBody &body, const StageLoops
     cost.points *= cut * tile;
   }
   // Neighbours that one instruction sums are shorter than their sum.
-  const double bits = body.isBytes && groups > 1 ? body.bits / groups : body.bits;
+  const bool isGrouped = (body.isBytes || body.isPairs) && groups > 1;
+  const double bits = isGrouped ? body.bits / groups : body.bits;
   cost.fullLanes = double(vectorBits) / bits;
   const double parts = std::max(1.0, std::ceil(cost.lanes / cost.fullLanes));
   vectors *= parts;
   sums *= parts;
-  const double operations = body.operations * vectors * (body.isBytes && groups == 2 ? 2 : 1);
+  const double perVector = isGrouped && body.isPairs ? 1 : body.operations;
+  const double operations = perVector * vectors * (body.isBytes && groups == 2 ? 2 : 1);
   cost.loads = 0;
   for (const StageBody::Read &read : body.reads) {
     bool isStep = false; // Otherwise it is loaded before the loop.

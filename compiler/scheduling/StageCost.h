@@ -35,6 +35,7 @@ struct StageBody {
   std::vector<Read> reads;
   double bits = 32;     ///< of the widest element
   bool isBytes = false; ///< sums products of bytes
+  bool isPairs = false; ///< sums products of bf16, which one instruction may take in pairs
 };
 using IsInlined = llvm::function_ref<bool(const StageInfo &)>;
 StageBody readBody(const KernelInfo &info, const StageInfo &stage, IsInlined isInlined);

@@ -15,13 +15,14 @@ struct Target {
   int64_t vectorRegisters = 16;
   int64_t l1Bytes = 32 << 10;
   int64_t l2Bytes = 512 << 10;
-  bool dotProducts = false; ///< sums of four products u8 x s8 in one instruction (VNNI)
-  int64_t cores = 2;        ///< whether, not how finely, work is spread over threads
-  double flopsPerByte = 8;  ///< machine balance: f32 operations per byte read from memory
+  bool dotProducts = false;  ///< sums of four products u8 x s8 in one instruction (VNNI)
+  bool bf16Products = false; ///< sums of two products bf16 x bf16 in one instruction (vdpbf16ps)
+  int64_t cores = 2;         ///< whether, not how finely, work is spread over threads
+  double flopsPerByte = 8;   ///< machine balance: f32 operations per byte read from memory
   int64_t lanes(int64_t elementBits) const { return vectorBits / elementBits; }
 
   /// What a level of instruction sets says: "x86-64-v4" has 32 registers of 512 bits,
-  /// "+vnni" means vpdpbusd.
+  /// "+vnni" means vpdpbusd, "+bf16" vdpbf16ps too.
   static Target ofLevel(llvm::StringRef level) {
     Target target;
     bool isV4 = level.starts_with("x86-64-v4");
@@ -29,7 +30,8 @@ struct Target {
     target.vectorRegisters = isV4 ? 32 : 16;
     // What most processors of that level have.
     target.l1Bytes = isV4 ? 48 << 10 : 32 << 10;
-    target.dotProducts = level.ends_with("+vnni");
+    target.bf16Products = level.ends_with("+bf16");
+    target.dotProducts = level.ends_with("+vnni") || target.bf16Products;
     return target;
   }
 };

@@ -5,6 +5,11 @@
 
 using namespace mlir;
 
+bool tessera::kernel::isExtendedFactor(Operation &op) {
+  return isa<arith::ExtFOp, arith::ExtSIOp, arith::ExtUIOp>(op) && op.hasOneUse() &&
+         isa<arith::MulFOp, arith::MulIOp>(*op.user_begin());
+}
+
 unsigned tessera::kernel::countOperations(Operation &op) {
   if (op.getNumResults() != 1 || op.getResult(0).getType().isIndex())
     return 0;
@@ -16,6 +21,8 @@ unsigned tessera::kernel::countOperations(Operation &op) {
   if (isa<math::MathDialect>(op.getDialect()))
     return 12;
   if (isa<arith::ConstantOp>(op) || !isa<arith::ArithDialect>(op.getDialect()))
+    return 0;
+  if (isExtendedFactor(op))
     return 0;
   if (isa<arith::CmpIOp>(op) && op.getOperand(0).getType().isIndex())
     return 0;

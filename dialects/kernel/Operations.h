@@ -7,8 +7,11 @@
 namespace tessera::kernel {
 
 /// Arithmetic on elements, that is, not on indices: 1 each, a fused multiply-add 2, a division 4,
-/// an elementary function 12.
+/// an elementary function 12. Factors that are extended count nothing: a product is one operation
+/// whatever its factors are stored as.
 unsigned countOperations(mlir::Operation &op);
+/// Whether the operation extends what is only multiplied.
+bool isExtendedFactor(mlir::Operation &op);
 /// Of one iteration of a stage.
 unsigned countOperations(mlir::linalg::GenericOp stage);
 

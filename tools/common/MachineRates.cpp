@@ -142,11 +142,12 @@ double measureHandOver() {
 std::string MachineRates::text() const {
   char text[512];
   std::snprintf(text, sizeof(text),
-                "vector_bits=%d threads=%u flops=%.6g byte_products=%.6g l1_bytes=%.0f "
-                "l2_bytes=%.0f l3_bytes=%.0f l1_rate=%.6g l2_rate=%.6g l3_rate=%.6g "
+                "vector_bits=%d threads=%u flops=%.6g byte_products=%.6g bf16_products=%.6g "
+                "l1_bytes=%.0f l2_bytes=%.0f l3_bytes=%.0f l1_rate=%.6g l2_rate=%.6g l3_rate=%.6g "
                 "memory_rate=%.6g all_memory_rate=%.6g share_seconds=%.6g",
-                peak.vectorBits, threads, peak.flopsPerCore, peak.byteProductsPerCore, l1Bytes,
-                l2Bytes, l3Bytes, l1Rate, l2Rate, l3Rate, memoryRate, allMemoryRate, shareSeconds);
+                peak.vectorBits, threads, peak.flopsPerCore, peak.byteProductsPerCore,
+                peak.bfloatProductsPerCore, l1Bytes, l2Bytes, l3Bytes, l1Rate, l2Rate, l3Rate,
+                memoryRate, allMemoryRate, shareSeconds);
   return text;
 }
 

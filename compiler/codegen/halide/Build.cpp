@@ -1,14 +1,12 @@
 //===- Build.cpp - From the plain description to Halide -------------------------------===//
-#include "compiler/codegen/halide/HalideProgram.h"
-
-#include "Halide.h"
+#include "compiler/codegen/halide/BuiltStage.h"
 
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <iostream>
 #include <map>
-#include <set>
+#include <optional>
 #include <sstream>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -31,17 +29,6 @@ Halide::Type toHalide(Type type) {
   return {};
 }
 
-/// Loops of one definition (pure or update) by name; directives make new ones.
-using Loops = std::map<std::string, VarOrRVar>;
-
-struct BuiltStage {
-  Func func;
-  std::vector<Expr> loopExprs; ///< per loop of the description
-  Loops pure, update;
-  int inOrder = -1;              ///< loop of the description that the update runs in order
-  std::set<std::string> ordered; ///< its names in the schedule
-};
-
 class Builder {
 public:
   Builder(const HalideProgram &program, const HalideTarget &target)
@@ -50,10 +37,12 @@ public:
   std::string run(std::string *loops) {
     declareArguments();
     for (const Stage &stage : program.stages)
+      hasDotProducts |= matchDotProduct(stage).has_value();
+    for (const Stage &stage : program.stages)
       buildStage(stage);
     constrainOutputs();
     for (const Directive &directive : program.directives)
-      apply(directive);
+      applyDirective(directive, program, params, built);
     if (loops)
       *loops = printLoops();
     return compile();
@@ -246,6 +235,7 @@ private:
     case Op::Convert: return Halide::cast(type, x[0]);
     case Op::Likely: return Halide::likely(x[0]);
     case Op::Reinterpret: return Halide::reinterpret(type, x[0]);
+    case Op::FromBf16: return Halide::reinterpret(type, Halide::cast(Halide::UInt(32), x[0]) << 16);
     }
     return {};
   }
@@ -259,11 +249,57 @@ private:
     return values;
   }
 
-  static void define(Func func, const std::vector<Expr> &place, const std::vector<Expr> &values) {
+  /// Beside dot products all else is strict, expression by expression. A sum of its own stays
+  /// recognizable as one, so that its loops may change places; nothing is folded into it.
+  void makeStrict(Expr &value) const {
+    if (!hasDotProducts)
+      return; // The target says it.
+    if (const auto *sum = value.as<Halide::Internal::Add>();
+        sum && sum->a.as<Halide::Internal::Call>())
+      value = Halide::Internal::Add::make(sum->a, Halide::strict_float(sum->b));
+    else
+      value = Halide::strict_float(value);
+  }
+
+  void define(Func func, const std::vector<Expr> &place, std::vector<Expr> values) const {
+    for (Expr &value : values)
+      makeStrict(value);
     if (values.size() == 1)
       func(place) = values[0];
     else
       func(place) = Halide::Tuple(values);
+  }
+
+  /// The two values whose product a step adds up, if both are bf16 and the schedule takes several
+  /// steps for one instruction.
+  std::optional<std::pair<int32_t, int32_t>> matchDotProduct(const Stage &stage) const {
+    bool isGrouped = false;
+    for (const Directive &directive : program.directives)
+      isGrouped |= directive.kind == Directive::Atomic && directive.stage == stage.name;
+    if (!target.bf16 || !isGrouped || stage.body.size() != 1)
+      return std::nullopt;
+    const Node &sum = program.nodes[stage.body[0]];
+    if (sum.op != Op::Add || program.nodes[sum.operands[0]].op != Op::Carried)
+      return std::nullopt;
+    const Node &product = program.nodes[sum.operands[1]];
+    if (product.op != Op::Mul)
+      return std::nullopt;
+    const Node &lhs = program.nodes[product.operands[0]];
+    const Node &rhs = program.nodes[product.operands[1]];
+    if (lhs.op != Op::FromBf16 || rhs.op != Op::FromBf16)
+      return std::nullopt;
+    return std::pair(lhs.operands[0], rhs.operands[0]);
+  }
+
+  /// Halide finds the instruction where it may choose how sums are rounded, and knows the type.
+  void defineDotProduct(const Stage &stage, const BuiltStage &here, const std::vector<Expr> &place,
+                        std::pair<int32_t, int32_t> factors) {
+    auto extend = [](const Expr &bits) {
+      return Halide::cast(Halide::Float(32), Halide::reinterpret(Halide::BFloat(16), bits));
+    };
+    std::vector<Expr> bits = exprs(stage, here, {factors.first, factors.second});
+    Func func = here.func;
+    func(place) += extend(bits[0]) * extend(bits[1]);
   }
 
   void buildStage(const Stage &stage) {
@@ -316,7 +352,10 @@ private:
       for (size_t dim = 0; dim < place.size(); ++dim)
         if (stage.outputDims[place.size() - 1 - dim] == here.inOrder)
           place[dim] = here.loopExprs[here.inOrder];
-    define(here.func, place, exprs(stage, here, stage.body));
+    if (std::optional<std::pair<int32_t, int32_t>> factors = matchDotProduct(stage))
+      defineDotProduct(stage, here, place, *factors);
+    else
+      define(here.func, place, exprs(stage, here, stage.body));
     // Its iterations may lie on vectors: each reads only its own place, or the last one.
     if (here.inOrder >= 0)
       here.func.update().allow_race_conditions();
@@ -339,140 +378,6 @@ private:
     return -1;
   }
 
-  //===-- Schedule ---------------------------------------------------------------===//
-
-  [[noreturn]] static void fail(const std::string &message) { throw std::runtime_error(message); }
-
-  BuiltStage &lookup(const std::string &name) {
-    std::string known;
-    for (size_t i = 0; i < program.stages.size(); ++i) {
-      if (program.stages[i].name == name)
-        return built[i];
-      known += (known.empty() ? "" : ", ") + program.stages[i].name;
-    }
-    fail("the schedule names stage '" + name + "'; the kernel has " + known);
-  }
-
-  static VarOrRVar loop(const Loops &loops, const std::string &name, const std::string &stage) {
-    auto found = loops.find(name);
-    if (found != loops.end())
-      return found->second;
-    std::string known;
-    for (auto &[other, var] : loops)
-      known += (known.empty() ? "" : ", ") + other;
-    fail("the schedule names loop '" + name + "' of stage '" + stage + "', which has " + known);
-  }
-
-  static Halide::TailStrategy tail(Directive::Tail tail) {
-    switch (tail) {
-    case Directive::Auto: return Halide::TailStrategy::Auto;
-    case Directive::Guard: return Halide::TailStrategy::GuardWithIf;
-    case Directive::ShiftInwards: return Halide::TailStrategy::ShiftInwards;
-    case Directive::RoundUp: return Halide::TailStrategy::RoundUp;
-    case Directive::Predicate: return Halide::TailStrategy::Predicate;
-    }
-    return Halide::TailStrategy::Auto;
-  }
-
-  static VarOrRVar fresh(const VarOrRVar &like, const std::string &name) {
-    if (like.is_rvar)
-      return VarOrRVar(RVar(name));
-    return VarOrRVar(Var(name));
-  }
-
-  void apply(const Directive &directive) {
-    BuiltStage &stage = lookup(directive.stage);
-    if (directive.onUpdate && stage.func.num_update_definitions() == 0)
-      fail("stage '" + directive.stage + "' reduces nothing, so it has no update to schedule");
-    Loops &loops = directive.onUpdate ? stage.update : stage.pure;
-    auto at = [&](size_t i) { return loop(loops, directive.names[i], directive.stage); };
-    auto onStage = [&](auto &&action) {
-      if (directive.onUpdate) {
-        Halide::Stage update = stage.func.update();
-        action(update);
-      } else {
-        action(stage.func);
-      }
-    };
-    int number = static_cast<int>(directive.number);
-    switch (directive.kind) {
-    case Directive::Split: {
-      VarOrRVar old = at(0), outer = fresh(old, directive.names[1]),
-                inner = fresh(old, directive.names[2]);
-      onStage([&](auto &s) { s.split(old, outer, inner, number, tail(directive.tail)); });
-      if (directive.onUpdate && stage.ordered.erase(directive.names[0]))
-        stage.ordered.insert({directive.names[1], directive.names[2]});
-      loops.erase(directive.names[0]);
-      loops.insert_or_assign(directive.names[1], outer);
-      loops.insert_or_assign(directive.names[2], inner);
-      return;
-    }
-    case Directive::Fuse: {
-      VarOrRVar inner = at(0), outer = at(1), fused = fresh(inner, directive.names[2]);
-      onStage([&](auto &s) { s.fuse(inner, outer, fused); });
-      loops.erase(directive.names[0]);
-      loops.erase(directive.names[1]);
-      loops.insert_or_assign(directive.names[2], fused);
-      return;
-    }
-    case Directive::Reorder: {
-      std::vector<VarOrRVar> order;
-      for (size_t i = 0; i < directive.names.size(); ++i)
-        order.push_back(at(i));
-      if (directive.onUpdate && stage.inOrder >= 0 && !stage.ordered.count(directive.names[0]))
-        fail("loop '" + *stage.ordered.begin() + "' of stage '" + directive.stage +
-             "' runs in order, so it has to be the innermost one");
-      return onStage([&](auto &s) { s.reorder(order); });
-    }
-    case Directive::Vectorize:
-      return onStage([&](auto &s) {
-        if (number)
-          s.vectorize(at(0), number, tail(directive.tail));
-        else
-          s.vectorize(at(0));
-      });
-    case Directive::Unroll:
-      return onStage([&](auto &s) {
-        if (number)
-          s.unroll(at(0), number, tail(directive.tail));
-        else
-          s.unroll(at(0));
-      });
-    case Directive::InOrder: return; // buildStage has seen it
-    case Directive::Parallel:
-      if (directive.onUpdate && stage.inOrder >= 0)
-        fail("loop '" + directive.names[0] + "' of stage '" + directive.stage +
-             "' cannot be parallel beside a loop that runs in order");
-      return onStage([&](auto &s) { s.parallel(at(0)); });
-    case Directive::Atomic: return onStage([&](auto &s) { s.atomic(); });
-    case Directive::ComputeAt: {
-      BuiltStage &consumer = lookup(directive.names[0]);
-      const Loops &known =
-          consumer.func.num_update_definitions() > 0 && !consumer.pure.count(directive.names[1])
-              ? consumer.update
-              : consumer.pure;
-      VarOrRVar where = loop(known, directive.names[1], directive.names[0]);
-      if (where.is_rvar)
-        stage.func.compute_at(consumer.func, where.rvar);
-      else
-        stage.func.compute_at(consumer.func, where.var);
-      return;
-    }
-    case Directive::ComputeRoot: stage.func.compute_root(); return;
-    case Directive::StoreStack: stage.func.store_in(Halide::MemoryType::Stack); return;
-    case Directive::StoreRegister: stage.func.store_in(Halide::MemoryType::Register); return;
-    // Halide shares places on the stack; what it allocates gets one of its own (StackSlots.cpp).
-    case Directive::StoreTile: stage.func.store_in(Halide::MemoryType::Heap); return;
-    case Directive::BoundStorage: stage.func.bound_storage(at(0).var, number); break;
-    case Directive::Prefetch:
-      return onStage([&](auto &s) {
-        s.prefetch(params[directive.tensor], at(0), at(0), number,
-                   Halide::PrefetchBoundStrategy::NonFaulting);
-      });
-    case Directive::BoundExtent: stage.func.bound_extent(at(0).var, number); return;
-    }
-  }
-
   //===-- Compilation ---------------------------------------------------------------===//
 
   std::vector<Func> outputs() const {
@@ -493,9 +398,11 @@ private:
 
   std::string compile() {
     using T = Halide::Target;
-    std::vector<T::Feature> features = {
-        T::SSE41,     T::AVX,       T::AVX2,          T::FMA,         T::F16C,
-        T::NoRuntime, T::NoAsserts, T::NoBoundsQuery, T::UserContext, T::StrictFloat};
+    std::vector<T::Feature> features = {T::SSE41,     T::AVX,           T::AVX2,
+                                        T::FMA,       T::F16C,          T::NoRuntime,
+                                        T::NoAsserts, T::NoBoundsQuery, T::UserContext};
+    if (!hasDotProducts)
+      features.push_back(T::StrictFloat);
     if (target.avx512) {
       features.push_back(T::AVX512);
       features.push_back(T::AVX512_Skylake);
@@ -533,6 +440,7 @@ private:
   std::vector<Halide::Param<int32_t>> extents;
   std::vector<BuiltStage> built;
   std::map<int32_t, bool> dataDependent; ///< of program.nodes
+  bool hasDotProducts = false;
 };
 
 } // namespace

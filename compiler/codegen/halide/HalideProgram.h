@@ -63,6 +63,7 @@ enum class Op : uint8_t {
   Sqrt,
   Convert,     ///< value to `type`
   Reinterpret, ///< bits as `type`
+  FromBf16,    ///< the bits of a bf16 as f32
   Likely,      ///< the value, which mostly decides a condition or a minimum
 };
 
@@ -144,6 +145,7 @@ struct HalideProgram {
 struct HalideTarget {
   bool avx512 = false;
   bool vnni = false; ///< vpdpbusd, on vectors of any length
+  bool bf16 = false; ///< vdpbf16ps, too
 };
 
 /// Lowers the program and gives LLVM bitcode (of Halide's own LLVM). On failure `error` is one

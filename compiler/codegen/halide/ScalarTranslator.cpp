@@ -74,8 +74,7 @@ int32_t ScalarTranslator::constant(TypedAttr value) {
 int32_t ScalarTranslator::fromStorage(int32_t node, mlir::Type type) {
   if (!type.isBF16())
     return reinterpret(node, valueType(type));
-  int32_t wide = convert(node, kU32);
-  return reinterpret(add(Op::Shl, kU32, {wide, integer(kU32, 16)}), kF32);
+  return add(Op::FromBf16, kF32, {convert(node, kU16)});
 }
 
 /// Rounds an f32 to bf16, to nearest even; a NaN stays one (its quiet bit is set).

@@ -1,7 +1,7 @@
 //===- GroupProducts.cpp - Products that one instruction sums in groups -----------------------===//
 // Products of 8-bit integers: an instruction sums two products of 16-bit ones (vpmaddwd), or four
-// of u8 and s8 (vpdpbusd). Neighbours along the innermost reduction are then neighbours in both
-// operands.
+// of u8 and s8 (vpdpbusd). Products of bf16: one sums two in f32 (vdpbf16ps). Neighbours along the
+// innermost reduction are then neighbours in both operands.
 // 1. One operand follows the columns and does not slide: it is packed by columns and groups.
 // 2. The other one is broadcast, and read in groups as it is where its neighbours are contiguous.
 // 3. Or it is a window over the columns' own channels: neighbours are taps. A copy lays them side
@@ -20,14 +20,23 @@ namespace {
 struct Factors {
   const Access *packed = nullptr, *grouped = nullptr;
   bool packedUnsigned = false, groupedUnsigned = false;
+  bool isFloat = false;
 };
 } // namespace
 
-static std::optional<Factors> findFactors(const StageInfo &stage, unsigned columns) {
+static std::optional<Factors> findFactors(const Target &target, const StageInfo &stage,
+                                          unsigned columns) {
   std::optional<IntegerProduct> product = matchIntegerProduct(stage);
+  Factors factors;
+  // Of bf16, a depthwise window would copy as many bytes as it has in f32.
+  if (std::optional<Bf16Product> floats; !product && target.bf16Products &&
+                                         stage.kind != StageKind::DepthwiseWindow &&
+                                         (floats = matchBf16Product(stage))) {
+    product = IntegerProduct{floats->lhs, floats->rhs};
+    factors.isFloat = true;
+  }
   if (!product)
     return std::nullopt;
-  Factors factors;
   for (const Access &read : stage.reads) {
     if (read.operand != product->lhs && read.operand != product->rhs)
       continue;
@@ -82,7 +91,7 @@ static bool chooseChannelTile(ReducerPlan &plan, const Target &target, const Sta
 }
 
 void Planner::planGroups(ReducerPlan &plan, const StageInfo &stage, unsigned columns) {
-  std::optional<Factors> factors = findFactors(stage, columns);
+  std::optional<Factors> factors = findFactors(target, stage, columns);
   if (!factors || !packedDim(*factors->packed, columns))
     return;
   std::optional<unsigned> inner;
@@ -106,14 +115,14 @@ void Planner::planGroups(ReducerPlan &plan, const StageInfo &stage, unsigned col
   plan.reductionLoops.push_back(name);
   bool four = target.dotProducts && factors->groupedUnsigned && !factors->packedUnsigned;
   plan.group = four ? 4 : 2;
-  plan.widen = !four;
+  plan.widen = !four && !factors->isFloat;
 }
 
 /// (1)
 LogicalResult Planner::packGroups(const ReducerPlan &plan) {
   const StageInfo &stage = *info.lookup(plan.stage);
   unsigned columns = stage.loopNumber(plan.columns);
-  const Access &read = *findFactors(stage, columns)->packed;
+  const Access &read = *findFactors(target, stage, columns)->packed;
   int64_t n = *packedDim(read, columns);
   int64_t k = *packedDim(read, stage.loopNumber(plan.reductionLoops.back()));
   SmallVector<int64_t> outer, reductions;
@@ -152,7 +161,7 @@ LogicalResult Planner::group(ReducerPlan &plan) {
     return failure();
   const StageInfo &stage = *info.lookup(plan.stage);
   unsigned columns = stage.loopNumber(plan.columns), inner = stage.loopNumber(loop);
-  const Access read = *findFactors(stage, columns)->grouped;
+  const Access read = *findFactors(target, stage, columns)->grouped;
   unsigned operand = read.operand->getOperandNumber();
   int64_t rank = read.dims.size(), extent = stage.extents[inner];
   bool isWindow = plan.stageKind == StageKind::DepthwiseWindow;

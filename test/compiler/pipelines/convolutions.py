@@ -2,17 +2,18 @@
 # when running (none, too), steps, dilations and groups, for every level of instructions that this machine has.
 # RUN: python3 %s | FileCheck %s
 # CHECK: passed
+import ml_dtypes
 import numpy as np
 
 import tessera
 
-LEVELS = ["x86-64-v2", "x86-64-v3", "x86-64-v4"]
+LEVELS = ["x86-64-v2", "x86-64-v3", "x86-64-v4", "x86-64-v4+bf16"]
 # channels in and out, width, window, step, dilation, groups, type
 FORMS = [(200, 40, 7, 3, 1, 1, 1, "f32"), (130, 33, 14, 3, 1, 1, 1, "f32"), (192, 24, 29, 3, 2, 1, 1, "f32"), (300, 17, 13, 1, 1, 1, 1, "f32"),
          (72, 70, 9, 3, 1, 2, 1, "f32"), (128, 48, 11, 3, 1, 1, 2, "f32"), (150, 10, None, 3, 1, 1, 1, "f32"), (100, 20, 12, 5, 2, 1, 1, "f64"),
-         (140, 18, 7, 3, 1, 1, 1, "f16")]
+         (140, 18, 7, 3, 1, 1, 1, "f16"), (91, 18, 13, 3, 1, 1, 1, "bf16"), (64, 34, None, 3, 2, 1, 2, "bf16")]
 SIZES = [(1, 7), (2, 15), (0, 9), (3, 29)]  # batch, height
-TYPES = {"f16": (np.float16, 2e-3), "f32": (np.float32, 1e-5), "f64": (np.float64, 1e-13)}
+TYPES = {"bf16": (ml_dtypes.bfloat16, 1e-2), "f16": (np.float16, 2e-3), "f32": (np.float32, 1e-5), "f64": (np.float64, 1e-13)}
 
 
 def text(form, weight):
@@ -59,22 +60,22 @@ def main():
         channels, out, width, window, _, _, groups, kind = form
         numbers, tolerance = TYPES[kind]
         weight = (rng.standard_normal((out, channels // groups, window, window)) / np.sqrt(channels * window**2)).astype(numbers)
-        for number, level in enumerate(LEVELS[kind == "f16":]):
+        for number, level in enumerate(LEVELS[kind == "f16":4 if kind == "bf16" else 3]):
             given = {"w": weight} if number == 0 else {}
             module = tessera.compile(text(form, None if given else weight), target=level)
             for batch, height in SIZES:
                 x = rng.standard_normal((batch, height, width or height + 3, channels)).astype(numbers)
                 try:
-                    found = module.context(threads=1).run({"x": x, **given})["y"]
+                    found = module.context(threads=1).run({"x": x, **given})["y"].view(numbers)
                 except tessera.Error as problem:
                     assert "UNSUPPORTED_CPU" in str(problem), problem
                     break
                 expected = convolve(x, weight, form)
                 assert found.shape == expected.shape, (form, level, found.shape, expected.shape)
                 scale = max(1.0, np.abs(expected).max(initial=0))
-                error = np.abs(found - expected).max(initial=0) / scale
+                error = np.abs(found.astype(np.float64) - expected).max(initial=0) / scale
                 assert error <= tolerance, (form, level, x.shape, error)
-                shared = module.context(threads=3).run({"x": x, **given})["y"]
+                shared = module.context(threads=3).run({"x": x, **given})["y"].view(numbers)
                 assert (found == shared).all(), (form, level, x.shape)
     print("passed")
 
