@@ -119,8 +119,9 @@ Value tessera::onnx::changeCase(Node &node, Value bytes, bool toUpper) {
   Value start = node.create<graph::CumulativeOp>(graph::CumulativeKind::sum, length, 1,
                                                  /*exclusive=*/true, /*reverse=*/false);
   Value totals = node.sum(length, {1});
-  DimAttr width = s.bind(node.max(node.reduce(graph::ReduceKind::max, totals, {0}), 0.0),
-                         "the number of bytes");
+  // No character becomes more than three times as long.
+  DimAttr width = bindBytes(node, node.max(node.reduce(graph::ReduceKind::max, totals, {0}), 0.0),
+                            DimExpr(dims[1]) * 3, "the number of bytes");
   // Byte k of what stands at each place goes to start + k of its row.
   DimList each{dims[0], dims[1], node.dim(kWidth)};
   auto wide = [&](Value x) { return node.broadcast(x, {0, 1}, each); };

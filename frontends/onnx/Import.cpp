@@ -47,9 +47,11 @@ static SmallVector<ArrayRef<Operator>> tablesOf(StringRef domain) {
         sequenceOperators(),   sequentialOperators(), shapeOperators(),     signalOperators(),
         stringOperators(),     ngramOperators(),      windowOperators()};
   if (domain == "ai.onnx.ml")
-    return {mlFeatureOperators(), mlLabelOperators(), mlLinearOperators(), mlTreeOperators()};
+    return {mlFeatureOperators(), mlLabelOperators(), mlLinearOperators(), mlMapOperators(),
+            mlTreeOperators()};
   if (domain == "com.microsoft")
-    return {microsoftOperators(), microsoftAttentionOperators(), microsoftQuantizeOperators()};
+    return {microsoftOperators(), microsoftAttentionOperators(), microsoftQuantizeOperators(),
+            microsoftStringOperators()};
   if (domain == "ai.onnx.preview")
     return {previewOperators()};
   if (domain == "ai.onnx.preview.training")
@@ -191,7 +193,7 @@ LogicalResult Importer::importInputs(const ::onnx::GraphProto &graph) {
     initialized.insert(tensor.name());
   SmallVector<Type> types;
   SmallVector<std::string> names;
-  SmallVector<bool> strings;
+  SmallVector<bool> strings, keys; // of arguments: whether they are strings, and keys of a map
   NamedAttrList symbols;
   llvm::StringSet<> known;
   auto any = graph::RangeAttr::get(context, 0, std::nullopt);
@@ -199,6 +201,20 @@ LogicalResult Importer::importInputs(const ::onnx::GraphProto &graph) {
     if (known.insert(name).second)
       symbols.append(name, any);
     return DimExpr::symbol(context, name);
+  };
+  auto addInput = [&](const std::string &name, int64_t kind, DimList dims, bool areKeys) {
+    bool areStrings = kind == ::onnx::TensorProto::STRING;
+    if (areStrings)
+      dims.push_back(symbolFor(name + "_bytes"));
+    types.push_back(graph::TensorType::get(
+        dims, areStrings ? Type(IntegerType::get(context, 8, IntegerType::Unsigned))
+                         : getElementType(context, kind)));
+    names.push_back(name);
+    strings.push_back(areStrings);
+    keys.push_back(areKeys);
+  };
+  auto isKnown = [&](int64_t kind) {
+    return kind == ::onnx::TensorProto::STRING || getElementType(context, kind);
   };
   for (const ::onnx::ValueInfoProto &input : graph.input()) {
     if (initialized.count(input.name()))
@@ -209,11 +225,20 @@ LogicalResult Importer::importInputs(const ::onnx::GraphProto &graph) {
              << " is a sequence or an optional value, whose structure is not known: make its "
                 "tensors "
                 "inputs and put them together (SequenceConstruct, Optional)";
+    if (input.type().has_map_type()) {
+      // Two lists. Values are scalars, whatever shape is written.
+      const ::onnx::TypeProto_Map &map = input.type().map_type();
+      int64_t value = map.value_type().tensor_type().elem_type();
+      if (!map.value_type().has_tensor_type() || !isKnown(map.key_type()) || !isKnown(value))
+        return module.emitError("input ")
+               << quoted(input.name()) << " is a map of keys or values that are not supported";
+      DimList dims{symbolFor(input.name() + "_entries")};
+      addInput(input.name() + "/keys", map.key_type(), dims, true);
+      addInput(input.name() + "/values", value, dims, false);
+      continue;
+    }
     const ::onnx::TypeProto_Tensor &tensor = input.type().tensor_type();
-    bool areStrings = tensor.elem_type() == ::onnx::TensorProto::STRING;
-    Type element = areStrings ? Type(IntegerType::get(context, 8, IntegerType::Unsigned))
-                              : getElementType(context, tensor.elem_type());
-    if (!input.type().has_tensor_type() || !element || !tensor.has_shape())
+    if (!input.type().has_tensor_type() || !isKnown(tensor.elem_type()) || !tensor.has_shape())
       return module.emitError("input ")
              << quoted(input.name()) << " is no tensor of a known element type and rank";
     DimList dims;
@@ -228,11 +253,7 @@ LogicalResult Importer::importInputs(const ::onnx::GraphProto &graph) {
       else
         dims.push_back(symbolFor(input.name() + "_" + std::to_string(i)));
     }
-    if (areStrings)
-      dims.push_back(symbolFor(input.name() + "_bytes"));
-    types.push_back(graph::TensorType::get(dims, element));
-    names.push_back(input.name());
-    strings.push_back(areStrings);
+    addInput(input.name(), tensor.elem_type(), dims, false);
   }
   OpBuilder builder(module.getBodyRegion());
   function =
@@ -244,11 +265,17 @@ LogicalResult Importer::importInputs(const ::onnx::GraphProto &graph) {
   for (auto [name, areStrings] : llvm::zip(names, strings))
     attributes.push_back(attributesOf(builder, name, areStrings));
   function.setAllArgAttrs(attributes);
-  for (auto [i, name] : llvm::enumerate(names)) {
-    Value value = function.getBody().getArgument(i);
-    if (strings[i]) {
-      OpBuilder inBody = OpBuilder::atBlockEnd(&function.getBody().front());
-      value = makeStrings(inBody, module.getLoc(), value);
+  OpBuilder inBody = OpBuilder::atBlockEnd(&function.getBody().front());
+  auto valueOf = [&](size_t i) {
+    Value value = function.getBody().getArgument(unsigned(i));
+    return strings[i] ? makeStrings(inBody, module.getLoc(), value) : value;
+  };
+  for (size_t i = 0; i < names.size(); ++i) {
+    StringRef name = names[i];
+    Value value = valueOf(i);
+    if (keys[i]) {
+      name.consume_back("/keys");
+      value = makeMap(inBody, module.getLoc(), value, valueOf(++i));
     }
     if (failed(define(name, value, module.getLoc())))
       return failure();
@@ -272,12 +299,16 @@ LogicalResult Importer::importMain(const ::onnx::GraphProto &graph, ModuleOp lib
     return failure();
   SmallVector<Value> results;
   SmallVector<DictionaryAttr> attributes;
-  // Element i of a sequence is called name/i; an empty optional value gives nothing.
+  // Element i of a sequence is called name/i, the lists of a map name/keys and name/values; an
+  // empty optional value gives nothing.
   std::function<void(Value, const std::string &, bool)> addResult =
       [&](Value value, const std::string &name, bool areStrings) {
         if (isStructure(value)) {
           for (auto [i, content] : llvm::enumerate(contentsOf(value)))
-            addResult(content, isSequence(value) ? name + "/" + std::to_string(i) : name,
+            addResult(content,
+                      isSequence(value) ? name + "/" + std::to_string(i)
+                      : isMap(value)    ? name + (i ? "/values" : "/keys")
+                                        : name,
                       isStrings(value));
           return;
         }

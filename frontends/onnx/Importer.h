@@ -143,6 +143,7 @@ llvm::ArrayRef<Operator> recurrentOperators();
 llvm::ArrayRef<Operator> einsumOperators();
 /// ai.onnx.ml
 llvm::ArrayRef<Operator> mlFeatureOperators();
+llvm::ArrayRef<Operator> mlMapOperators();
 llvm::ArrayRef<Operator> mlLabelOperators();
 llvm::ArrayRef<Operator> mlLinearOperators();
 llvm::ArrayRef<Operator> mlTreeOperators();
@@ -150,6 +151,7 @@ llvm::ArrayRef<Operator> mlTreeOperators();
 llvm::ArrayRef<Operator> microsoftOperators();
 llvm::ArrayRef<Operator> microsoftAttentionOperators();
 llvm::ArrayRef<Operator> microsoftQuantizeOperators();
+llvm::ArrayRef<Operator> microsoftStringOperators();
 /// ai.onnx.preview
 llvm::ArrayRef<Operator> previewOperators();
 /// ai.onnx.preview.training
@@ -204,6 +206,22 @@ public:
 
   /// Why an operation that a node asks for cannot be; "" while all can.
   std::string misfit;
+
+  /// What is noted of values and nodes, to be taken back where a body is imported again.
+  struct Notes {
+    llvm::DenseMap<std::pair<Value, int64_t>, DimAttr> boundElements;
+    size_t nodes = 0, unexamined = 0;
+  };
+  Notes notes() const {
+    return {boundElements, report ? report->nodes : 0, report ? report->unexamined : 0};
+  }
+  void restore(const Notes &notes) {
+    boundElements = notes.boundElements;
+    if (report) {
+      report->nodes = notes.nodes;
+      report->unexamined = notes.unexamined;
+    }
+  }
 
 private:
   LogicalResult importInputs(const ::onnx::GraphProto &graph);

@@ -1,7 +1,6 @@
 //===- OpsControl.cpp - If and Loop ------------------------------------------------------===//
 
-#include "frontends/onnx/DataShapes.h"
-#include "frontends/onnx/Structures.h"
+#include "frontends/onnx/CarriedStrings.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -233,7 +232,8 @@ namespace {
 /// Loop (trip count, condition, carried values) becomes a graph.while that carries the number of
 /// the iteration, the condition, the values, and a tensor for each scan output, which holds all
 /// iterations. Where it carries sequences or optional values and its trip count is known, the body
-/// is repeated when compiling instead: they may change their structure then.
+/// is repeated when compiling instead: they may change their structure then. So it is for strings
+/// where iterations are few.
 class LoopImporter {
 public:
   explicit LoopImporter(Node &node) : node(node), scalars(node) {}
@@ -245,6 +245,8 @@ private:
   LogicalResult unroll();
   LogicalResult checkResults(ArrayRef<Value> results);
   LogicalResult importBody();
+  LogicalResult importFittingBody();
+  void bindTripDim();
   LogicalResult checkCarried();
   LogicalResult addScanOutputs();
   void build();
@@ -261,7 +263,9 @@ private:
   Block *body = nullptr; // takes iteration, condition, carried values, scan tensors
   Value nextCondition;
   SmallVector<Value> inits, next; // carried values, then scan tensors
+  SmallVector<bool> areStrings;   // of carried tensors: bytes of strings
   SmallVector<Value> slices;      // of scan outputs
+  SmallVector<bool> stringSlices; // which of them are bytes of strings
   bool alwaysGoesOn = false;      // the condition never ends the loop
 };
 } // namespace
@@ -300,7 +304,7 @@ LogicalResult LoopImporter::checkResults(ArrayRef<Value> results) {
                       Twine(states.size()) + " carried ones and " +
                       Twine(node.proto.output_size()) + " outputs");
   for (Value slice : results.drop_front(1 + states.size()))
-    if (isStructure(slice))
+    if (isStructure(slice) && !isStrings(slice))
       return node.error("has a scan output that is " + describeStructure(slice));
   return success();
 }
@@ -309,6 +313,7 @@ LogicalResult LoopImporter::checkResults(ArrayRef<Value> results) {
 LogicalResult LoopImporter::unroll() {
   const ::onnx::GraphProto &body = node.attribute("body")->g();
   SmallVector<SmallVector<Value>> stacks(node.proto.output_size() - states.size());
+  llvm::SmallDenseSet<size_t> stringStacks;
   Value goesOn = condition;
   DimAttr known = graph::getShapeScalar(goesOn);
   for (int64_t i = 0; i < tripDim.getValue(); ++i) {
@@ -329,6 +334,10 @@ LogicalResult LoopImporter::unroll() {
       state = results[1 + k];
     for (auto [k, stack] : llvm::enumerate(stacks)) {
       Value slice = results[1 + states.size() + k];
+      if (isStrings(slice)) {
+        slice = contentsOf(slice).front();
+        stringStacks.insert(k);
+      }
       DimList dims(graph::getTensorType(slice).getDims());
       dims.insert(dims.begin(), node.dim(1));
       stack.push_back(node.reshape(slice, dims));
@@ -336,13 +345,22 @@ LogicalResult LoopImporter::unroll() {
   }
   for (Value state : states)
     node.setOutput(state);
-  for (const SmallVector<Value> &stack : stacks) {
+  for (auto [k, stack] : llvm::enumerate(stacks)) {
     if (stack.empty())
       return node.error("has a scan output of no iteration, whose shape is not known");
+    if (stringStacks.contains(k)) {
+      DimExpr width = node.dim(0);
+      for (Value slice : stack)
+        width = DimExpr::max(width, graph::getTensorType(slice).getDims().back());
+      for (Value &slice : stack)
+        slice = widen(node, slice, width);
+    }
     for (Value slice : stack)
       if (slice.getType() != stack.front().getType())
         return node.error("has a scan output whose shape changes");
-    node.setOutput(node.concat(stack, 0));
+    Value all = node.concat(stack, 0);
+    node.setOutput(stringStacks.contains(k) ? makeStrings(node.getBuilder(), node.getLoc(), all)
+                                            : all);
   }
   return success();
 }
@@ -358,16 +376,12 @@ LogicalResult LoopImporter::importBody() {
       body->addArgument(graph::TensorType::getScalar(si64(node)), loc),
       body->addArgument(graph::TensorType::getScalar(node.getBuilder().getI1Type()), loc)};
   OpBuilder inner = OpBuilder::atBlockEnd(body);
-  for (Value state : states) {
-    SmallVector<Value> tensors;
-    flatten(state, tensors);
-    llvm::append_range(inits, tensors);
-    for (Value &tensor : tensors)
-      tensor = body->addArgument(tensor.getType(), loc);
-    ArrayRef<Value> left(tensors);
+  SmallVector<Value> tensors;
+  for (Value init : inits)
+    tensors.push_back(body->addArgument(init.getType(), loc));
+  ArrayRef<Value> left(tensors);
+  for (Value state : states)
     arguments.push_back(rebuild(inner, loc, state, left));
-  }
-  carried = inits.size();
   SmallVector<Value> results;
   if (failed(node.importer.importSubgraph(attribute->g(), inner, arguments, results)))
     return failure();
@@ -383,7 +397,10 @@ LogicalResult LoopImporter::importBody() {
   }
   graph::GraphBuilder b(inner, loc);
   nextCondition = b.reshape(results[0], {});
-  slices.assign(results.begin() + 1 + states.size(), results.end());
+  for (Value slice : ArrayRef(results).drop_front(1 + states.size())) {
+    stringSlices.push_back(isStrings(slice));
+    slices.push_back(isStrings(slice) ? contentsOf(slice).front() : slice);
+  }
   auto isTrue = [&](Value value) {
     auto splat = llvm::dyn_cast_or_null<IntegerAttr>(graph::getSplat(value));
     return splat && !splat.getValue().isZero();
@@ -394,6 +411,48 @@ LogicalResult LoopImporter::importBody() {
     source = reshape.getX();
   alwaysGoesOn = isTrue(condition) && (isTrue(source) || source == body->getArgument(1));
   return success();
+}
+
+/// Marks the tensors of a value that are bytes of strings.
+static void markStrings(Value value, SmallVectorImpl<bool> &marks) {
+  if (isStrings(value) || !isStructure(value))
+    marks.push_back(isStrings(value));
+  else
+    for (Value content : contentsOf(value))
+      markStrings(content, marks);
+}
+
+/// The body, with room for the strings that it carries.
+LogicalResult LoopImporter::importFittingBody() {
+  for (Value state : states) {
+    flatten(state, inits);
+    markStrings(state, areStrings);
+  }
+  carried = inits.size();
+  auto trips = [&] {
+    if (tripCount)
+      bindTripDim();
+    return tripDim;
+  };
+  CarriedStrings strings(node, trips);
+  for (;;) {
+    if (failed(importBody()))
+      return failure();
+    OpBuilder inner = OpBuilder::atBlockEnd(body);
+    graph::GraphBuilder b(inner, node.getLoc());
+    FailureOr<bool> fits = strings.fit(b, inits, areStrings, next);
+    if (failed(fits) || *fits)
+      return success(succeeded(fits));
+    holder->erase();
+    next.clear();
+    slices.clear();
+    stringSlices.clear();
+  }
+}
+
+void LoopImporter::bindTripDim() {
+  if (!tripDim)
+    tripDim = scalars.bind(node.max(tripCount, scalars.number(0)), "the trip count");
 }
 
 /// Carried values keep their shape: extents that cannot be compared are taken to be equal, and
@@ -435,8 +494,7 @@ LogicalResult LoopImporter::addScanOutputs() {
     return success();
   if (!tripCount)
     return node.error("has scan outputs but no trip count, so how much they hold is not known");
-  if (!tripDim)
-    tripDim = scalars.bind(node.max(tripCount, scalars.number(0)), "the trip count");
+  bindTripDim();
   OpBuilder inner = OpBuilder::atBlockEnd(body);
   graph::GraphBuilder b(inner, node.getLoc());
   for (Value slice : slices) {
@@ -508,16 +566,20 @@ void LoopImporter::build() {
       dims[0] = count;
       all = node.create<graph::SliceOp>(all, zeros, ones, dims);
     }
-    node.setOutput(all);
+    node.setOutput(stringSlices[i] ? makeStrings(builder, loc, all) : all);
   }
 }
 
 LogicalResult LoopImporter::run() {
   if (failed(readTripCount()) || failed(readStates()))
     return failure();
-  if (tripCount && tripDim && tripDim.isConstant() && llvm::any_of(states, isStructure))
+  constexpr int64_t kFew = 16;
+  auto needsRepeats = [&](Value state) {
+    return isStructure(state) && (!isStrings(state) || tripDim.getValue() <= kFew);
+  };
+  if (tripCount && tripDim && tripDim.isConstant() && llvm::any_of(states, needsRepeats))
     return unroll();
-  if (failed(importBody()) || failed(checkCarried()) || failed(addScanOutputs()))
+  if (failed(importFittingBody()) || failed(checkCarried()) || failed(addScanOutputs()))
     return failure();
   build();
   return success();

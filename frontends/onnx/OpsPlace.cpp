@@ -1,6 +1,7 @@
 //===- OpsPlace.cpp - Elements that go to places of their own ---------------------------------===//
 
-#include "frontends/onnx/DataShapes.h"
+#include "frontends/onnx/OpsMl.h"
+#include "frontends/onnx/Strings.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -20,6 +21,7 @@ public:
   LogicalResult run();
 
 private:
+  Value joinBytes(Value rows);
   Value sortRows(Value rows);
   Value isFirstOfRun(Value sorted);
 
@@ -28,6 +30,21 @@ private:
   DimAttr total;
 };
 } // namespace
+
+/// Eight bytes of each row as one number: numbers have the order of the bytes, which is that of
+/// the strings.
+Value UniqueImporter::joinBytes(Value rows) {
+  constexpr int64_t kBytes = 8;
+  Type ui64 = IntegerType::get(node.getBuilder().getContext(), 64, IntegerType::Unsigned);
+  DimExpr columns = DimExpr(graph::getTensorType(rows).getDim(1)).ceilDiv(kBytes);
+  DimList dims{total, columns.get(), node.dim(kBytes)};
+  Value groups = node.reshape(widen(node, rows, columns * kBytes), dims);
+  std::vector<int64_t> places;
+  for (int64_t k = kBytes - 1; k >= 0; --k)
+    places.push_back(int64_t(uint64_t(1) << (8 * k)));
+  Value factors = node.convert(constantOf<int64_t>(node, places, kBytes), ui64);
+  return node.sum(node.mul(node.convert(groups, ui64), node.broadcast(factors, {2}, dims)), {2});
+}
 
 /// The order of rows [count, width]: by the last column, then by the one before, ...
 Value UniqueImporter::sortRows(Value rows) {
@@ -66,13 +83,19 @@ Value UniqueImporter::isFirstOfRun(Value sorted) {
 }
 
 LogicalResult UniqueImporter::run() {
-  graph::TensorType type = node.type(0);
   int64_t axis = node.getInt("axis", 0);
-  bool isAlong = node.attribute("axis");
-  Value x = node.input(0);
+  bool isAlong = node.attribute("axis"), areStrings = isStrings(node.input(0));
+  if (isStructure(node.input(0)) && !areStrings)
+    return node.error("needs a tensor");
+  Value x = areStrings ? contentsOf(node.input(0)).front() : node.input(0);
   if (isAlong) {
-    if (failed(node.normalizeAxis(axis, type.rank())))
+    if (failed(node.normalizeAxis(axis, graph::getTensorType(x).rank() - areStrings)))
       return failure();
+  } else if (areStrings) {
+    FailureOr<Rows> flat = rowsOf(node, 0);
+    if (failed(flat))
+      return failure();
+    x = flat->bytes;
   } else {
     FailureOr<Value> flat = node.flatten(x);
     if (failed(flat))
@@ -93,7 +116,9 @@ LogicalResult UniqueImporter::run() {
   if (!width)
     return node.error("its extents overflow");
   Value rows = node.reshape(front, {total, width.get()}), places;
-  if (width.get().getConstant() == 1) {
+  if (areStrings)
+    rows = joinBytes(rows);
+  if (graph::getTensorType(rows).getDim(1).getConstant() == 1) {
     auto sorted = graph::SortOp::create(node.getBuilder(), node.getLoc(),
                                         node.reshape(rows, {total}), 0, false, nullptr);
     places = sorted.getIndices();
@@ -123,7 +148,8 @@ LogicalResult UniqueImporter::run() {
     Value rank = put(graph::ScatterKind::replace, each, moved, node.iota({count}, 0));
     inverse = node.create<graph::GatherOp>(rank, inverse, 0);
   }
-  node.setOutput(node.create<graph::GatherOp>(x, first, axis));
+  Value kept = node.create<graph::GatherOp>(x, first, axis);
+  node.setOutput(areStrings ? makeStrings(node.getBuilder(), node.getLoc(), kept) : kept);
   for (Value value : {first, inverse, counts})
     node.setOutput(value);
   return success();
@@ -350,7 +376,7 @@ ArrayRef<Operator> tessera::onnx::placeOperators() {
       {"Col2Im", 18, importCol2Im},
       {"Det", 11, importDet},
       {"MaxUnpool", 9, importMaxUnpool},
-      {"Unique", 11, importUnique},
+      {"Unique", 11, importUnique, true},
   };
   return table;
 }

@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "frontends/onnx/DataShapes.h"
+#include "frontends/onnx/Strings.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -55,7 +55,15 @@ static Value isNotZero(Node &node, Value x) {
   return isBool ? x : node.compare(CompareKind::ne, x, node.fillLike(x, 0));
 }
 
+/// Strings that are not empty count as not zero.
 static LogicalResult importNonZero(Node &node) {
+  if (isStrings(node.input(0))) {
+    Value bytes = contentsOf(node.input(0)).front();
+    node.inputs[0] = node.reduce(graph::ReduceKind::or_, isNotZero(node, bytes),
+                                 {graph::getTensorType(bytes).rank() - 1});
+  }
+  if (isStructure(node.input(0)))
+    return node.error("needs a tensor");
   graph::TensorType type = node.type(0);
   if (type.rank() == 0)
     return node.error("needs an input of rank 1 or more");
@@ -280,7 +288,7 @@ ArrayRef<Operator> tessera::onnx::selectOperators() {
   static const Operator table[] = {
       {"Compress", 9, importCompress},
       {"NonMaxSuppression", 10, importNonMaxSuppression},
-      {"NonZero", 9, importNonZero},
+      {"NonZero", 9, importNonZero, true},
   };
   return table;
 }

@@ -1,7 +1,7 @@
 //===- OpsSequential.cpp - Cumulative sums, sorting, scattering and gathering by place, Scan
 //-----===//
 
-#include "frontends/onnx/Importer.h"
+#include "frontends/onnx/CarriedStrings.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -282,31 +282,70 @@ static LogicalResult importTrilu(Node &node) {
 // Scan
 //===----------------------------------------------------------------------===//
 
+namespace {
+/// A loop while it is built: bytes stand for strings, which are marked.
+struct ScanParts {
+  SmallVector<Value> inits, xs, results;
+  SmallVector<bool> stringInputs, stringResults; // of inits and xs; of results
+  void addInput(Value &x, bool areStrings) {
+    if (areStrings)
+      x = contentsOf(x).front();
+    stringInputs.push_back(areStrings);
+  }
+};
+} // namespace
+
 /// The loop itself at the builder's place: `inits` are its states, `xs` are scanned along axis 0,
 /// and outputs are stacked there.
-static LogicalResult buildScan(Node &node, OpBuilder &outer, ArrayRef<Value> inits,
-                               ArrayRef<Value> xs, SmallVectorImpl<Value> &results) {
-  DimAttr time = graph::getTensorType(xs.front()).getDim(0);
-  auto region = std::make_unique<Region>();
-  Block &block = region->emplaceBlock();
-  for (Value init : inits)
-    block.addArgument(init.getType(), node.getLoc());
-  for (Value x : xs) {
-    graph::TensorType type = graph::getTensorType(x);
-    block.addArgument(type.withDims(DimList(type.getDims().drop_front())), node.getLoc());
-  }
-  // The body is built where the loop will stand, so that it sees what is around it.
+static LogicalResult buildScan(Node &node, OpBuilder &outer, ScanParts &parts) {
+  DimAttr time = graph::getTensorType(parts.xs.front()).getDim(0);
+  auto trips = [&] { return time; };
+  CarriedStrings strings(node, trips);
+  size_t states = parts.inits.size();
+  std::unique_ptr<Region> region;
   SmallVector<Value> yielded;
   OpBuilder inner(outer.getContext());
-  inner.setInsertionPointToEnd(&block);
-  if (failed(node.importer.importSubgraph(node.attribute("body")->g(), inner, block.getArguments(),
-                                          yielded)))
-    return failure();
+  for (bool fits = false; !fits;) {
+    region = std::make_unique<Region>();
+    Block &block = region->emplaceBlock();
+    yielded.clear();
+    parts.stringResults.clear();
+    for (Value init : parts.inits)
+      block.addArgument(init.getType(), node.getLoc());
+    for (Value x : parts.xs) {
+      graph::TensorType type = graph::getTensorType(x);
+      block.addArgument(type.withDims(DimList(type.getDims().drop_front())), node.getLoc());
+    }
+    // The body is built where the loop will stand, so that it sees what is around it.
+    inner.setInsertionPointToEnd(&block);
+    SmallVector<Value> arguments;
+    for (auto [argument, areStrings] : llvm::zip(block.getArguments(), parts.stringInputs))
+      arguments.push_back(areStrings ? makeStrings(inner, node.getLoc(), argument)
+                                     : Value(argument));
+    if (failed(
+            node.importer.importSubgraph(node.attribute("body")->g(), inner, arguments, yielded)))
+      return failure();
+    for (auto [i, value] : llvm::enumerate(yielded)) {
+      bool areStrings = isStrings(value);
+      if ((isStructure(value) && !areStrings) ||
+          (i < states && areStrings != parts.stringInputs[i]))
+        return node.error("result " + Twine(i) + " of its body is " + describeStructure(value));
+      if (areStrings)
+        value = contentsOf(value).front();
+      parts.stringResults.push_back(areStrings);
+    }
+    graph::GraphBuilder b(inner, node.getLoc());
+    FailureOr<bool> fit = strings.fit(b, parts.inits, parts.stringInputs,
+                                      MutableArrayRef(yielded).take_front(states));
+    if (failed(fit))
+      return failure();
+    fits = *fit;
+  }
   SmallVector<Type> types;
   for (auto [i, value] : llvm::enumerate(yielded)) {
     graph::TensorType type = graph::getTensorType(value);
-    if (i < inits.size()) {
-      if (type != inits[i].getType())
+    if (i < states) {
+      if (type != parts.inits[i].getType())
         return node.error("state " + Twine(i) + " changes its type in the body");
       types.push_back(type);
       continue;
@@ -316,10 +355,10 @@ static LogicalResult buildScan(Node &node, OpBuilder &outer, ArrayRef<Value> ini
     types.push_back(type.withDims(dims));
   }
   graph::YieldOp::create(inner, node.getLoc(), yielded);
-  auto op = graph::ScanOp::create(outer, node.getLoc(), types, inits, xs, /*axis=*/0,
+  auto op = graph::ScanOp::create(outer, node.getLoc(), types, parts.inits, parts.xs, /*axis=*/0,
                                   /*reverse=*/false);
   op.getBody().takeBody(*region);
-  results.assign(op.getResults().begin(), op.getResults().end());
+  parts.results.assign(op.getResults().begin(), op.getResults().end());
   return success();
 }
 
@@ -349,11 +388,16 @@ static LogicalResult importBatchedScan(Node &node, int64_t scanned) {
   DimAttr batch, time;
   SmallVector<Value> all;
   SmallVector<Type> types;
+  ScanParts parts;
   for (size_t i = 0; i + 1 < node.inputCount(); ++i) {
     Value x = node.input(i + 1);
     int64_t own = i < states ? 1 : 2;
-    if (!x || graph::getTensorType(x).rank() < own)
-      return node.error("lacks input " + Twine(i + 1) + ", or a batch in it");
+    bool areStrings = isStrings(x);
+    if (!x || (isStructure(x) && !areStrings))
+      return node.error("lacks input " + Twine(i + 1));
+    parts.addInput(x, areStrings);
+    if (graph::getTensorType(x).rank() < own + areStrings)
+      return node.error("lacks a batch in input " + Twine(i + 1));
     DimList dims(graph::getTensorType(x).getDims());
     dims[0] = batch = batch ? batch : dims[0];
     if (own == 2)
@@ -371,22 +415,30 @@ static LogicalResult importBatchedScan(Node &node, int64_t scanned) {
   }
   OpBuilder inner(node.getBuilder().getContext());
   inner.setInsertionPointToEnd(&block);
-  SmallVector<Value> arguments(block.getArguments()), yielded;
-  if (failed(buildScan(node, inner, ArrayRef(arguments).take_front(states),
-                       ArrayRef(arguments).drop_front(states), yielded)))
+  SmallVector<Value> arguments(block.getArguments());
+  parts.inits.assign(arguments.begin(), arguments.begin() + states);
+  parts.xs.assign(arguments.begin() + states, arguments.end());
+  // Strings that need more room get it in the loop over the batch.
+  OpBuilder &builder = node.getBuilder();
+  OpBuilder::InsertPoint before = builder.saveInsertionPoint();
+  builder.setInsertionPointToEnd(&block);
+  LogicalResult built = buildScan(node, builder, parts);
+  inner.setInsertionPointToEnd(&block);
+  builder.restoreInsertionPoint(before);
+  if (failed(built))
     return failure();
-  for (Value value : yielded) {
+  for (Value value : parts.results) {
     graph::TensorType type = graph::getTensorType(value);
     DimList dims(type.getDims());
     dims.insert(dims.begin(), batch);
     types.push_back(type.withDims(dims));
   }
-  graph::YieldOp::create(inner, node.getLoc(), yielded);
-  auto op = graph::ScanOp::create(node.getBuilder(), node.getLoc(), types, ValueRange(), all,
+  graph::YieldOp::create(inner, node.getLoc(), parts.results);
+  auto op = graph::ScanOp::create(builder, node.getLoc(), types, ValueRange(), all,
                                   /*axis=*/0, /*reverse=*/false);
   op.getBody().takeBody(*region);
-  for (Value result : op.getResults())
-    node.setOutput(result);
+  for (auto [result, areStrings] : llvm::zip(op.getResults(), parts.stringResults))
+    node.setOutput(areStrings ? makeStrings(builder, node.getLoc(), result) : Value(result));
   return success();
 }
 
@@ -412,38 +464,42 @@ static LogicalResult importScan(Node &node) {
   SmallVector<int64_t> inputDirections = listed("scan_input_directions", scanned);
   SmallVector<int64_t> outputAxes = listed("scan_output_axes", outputs);
   SmallVector<int64_t> outputDirections = listed("scan_output_directions", outputs);
-  SmallVector<Value> inits, xs, results;
+  ScanParts parts;
   DimAttr time;
   for (int64_t i = 0; i < states + scanned; ++i) {
-    if (!node.input(i))
-      return node.error("lacks input " + Twine(i));
+    Value x = node.input(i);
+    bool areStrings = isStrings(x);
+    if (!x || (isStructure(x) && !areStrings))
+      return node.error("lacks input " + Twine(i) + ", or it is no tensor");
+    parts.addInput(x, areStrings);
     if (i < states) {
-      inits.push_back(node.input(i));
+      parts.inits.push_back(x);
       continue;
     }
     int64_t k = i - states;
-    if (failed(node.normalizeAxis(inputAxes[k], node.type(i).rank())))
+    if (failed(node.normalizeAxis(inputAxes[k], graph::getTensorType(x).rank() - areStrings)))
       return failure();
-    Value x = moveAxis(node, node.input(i), inputAxes[k], 0);
+    x = moveAxis(node, x, inputAxes[k], 0);
     if (inputDirections[k])
       x = reversed(node, x, 0);
     DimList dims(graph::getTensorType(x).getDims());
     time = time ? time : dims[0];
     dims[0] = time;
-    xs.push_back(node.reshape(x, dims));
+    parts.xs.push_back(node.reshape(x, dims));
   }
-  if (failed(buildScan(node, node.getBuilder(), inits, xs, results)))
+  if (failed(buildScan(node, node.getBuilder(), parts)))
     return failure();
-  for (auto [i, result] : llvm::enumerate(results)) {
+  for (auto [i, result] : llvm::enumerate(parts.results)) {
+    bool areStrings = parts.stringResults[i];
     if (int64_t k = int64_t(i) - states; k >= 0) {
       int64_t axis = outputAxes[k];
-      if (failed(node.normalizeAxis(axis, graph::getTensorType(result).rank())))
+      if (failed(node.normalizeAxis(axis, graph::getTensorType(result).rank() - areStrings)))
         return failure();
       if (outputDirections[k])
         result = reversed(node, result, 0);
       result = moveAxis(node, result, 0, axis);
     }
-    node.setOutput(result);
+    node.setOutput(areStrings ? makeStrings(node.getBuilder(), node.getLoc(), result) : result);
   }
   return success();
 }
@@ -455,7 +511,7 @@ ArrayRef<Operator> tessera::onnx::sequentialOperators() {
       {"GatherElements", 11, importGatherElements},
       {"GatherND", 11, importGatherND},
       {"OneHot", 9, importOneHot},
-      {"Scan", 8, importScan},
+      {"Scan", 8, importScan, true},
       {"Scatter", 9, importScatterElements},
       {"ScatterElements", 11, importScatterElements},
       {"ScatterND", 11, importScatterND},

@@ -2,6 +2,7 @@
 
 #include "frontends/onnx/CaseChange.h"
 #include "frontends/onnx/OpsMl.h"
+#include "frontends/onnx/PartsOfStrings.h"
 #include "frontends/onnx/Regex.h"
 
 using namespace mlir;
@@ -74,6 +75,15 @@ static LogicalResult importStringNormalizer(Node &node) {
     if (!index)
       return failure();
     Value stays = node.compare(CompareKind::lt, index, node.fillLike(index, 0));
+    if (dims.back().getConstant() == 1) {
+      // One string stays one: itself, or empty.
+      DimList all(graph::getTensorType(bytes).getDims());
+      bytes = node.choose(node.broadcast(stays, {0}, all), bytes, node.fillLike(bytes, 0));
+      if (action != "NONE")
+        bytes = changeCase(node, bytes, action == "UPPER");
+      node.setOutput(stringsOf(node, bytes, dims));
+      return success();
+    }
     Value places = placesOf(node, stays, "the number of strings left");
     // Where nothing is left there is one empty string, which is row 0 of the table.
     DimAttr left = graph::getTensorType(places).getDim(0);
@@ -147,12 +157,11 @@ static LogicalResult importRegexFullMatch(Node &node) {
 //===----------------------------------------------------------------------===//
 
 namespace {
-/// Parts of each row: where they begin and end.
 class Splitter {
 public:
   Splitter(Node &node, const Rows &rows)
       : node(node), rows(rows), table{rows.count, rows.width}, place(node.iota(table, 1)),
-        length(lengthsOf(node, rows.bytes)) {}
+        length(lengthsOf(node, rows.bytes)), parts(node, rows) {}
   LogicalResult run();
 
 private:
@@ -164,24 +173,14 @@ private:
   void splitAtSpaces(int64_t limit);
   void splitAt(StringRef delimiter, int64_t limit);
   Value leftmost(Value isMatch, int64_t size);
-  void bindMost();
-  /// si64 [count, most parts]: the value at the place where `number` is that of the part (from 1);
-  /// 0 where there is none.
-  Value find(Value isSet, Value number, Value value);
 
   Node &node;
   const Rows &rows;
-  DimList table, spans;
-  Value place, length, parts; // parts: si64 [count]
-  Value begins, ends;         // si64 [count, most parts]
+  DimList table;
+  Value place, length;
+  Parts parts;
 };
 } // namespace
-
-void Splitter::bindMost() {
-  DimAttr most = ShapeScalars(node).bind(
-      node.max(node.reduce(graph::ReduceKind::max, parts, {0}), 0.0), "the number of parts");
-  spans = {rows.count, most};
-}
 
 /// Which bytes belong to a character that Python's str.isspace says is one.
 Value Splitter::spaces() {
@@ -217,15 +216,15 @@ void Splitter::splitAtSpaces(int64_t limit) {
                    node.compare(CompareKind::le, number, node.fillLike(number, double(limit + 1))));
     number = node.min(number, double(limit + 1));
   }
-  parts = node.max(node.reduce(graph::ReduceKind::max, number, {1}), 0.0);
-  bindMost();
-  begins = find(isBegin, number, place);
+  parts.setCount(node.max(node.reduce(graph::ReduceKind::max, number, {1}), 0.0));
+  parts.begins = parts.find(isBegin, number, place);
   Value isEnd = node.compare(CompareKind::gt, text, shifted(node, text, -1));
-  ends = find(isEnd, number, node.add(place, 1));
+  parts.ends = parts.find(isEnd, number, node.add(place, 1));
   if (limit >= 0) {
-    Value part = node.iota(spans, 1);
-    ends = node.choose(node.compare(CompareKind::eq, part, node.fillLike(part, double(limit))),
-                       perRow(node, length, spans), ends);
+    Value part = node.iota(parts.dims, 1);
+    parts.ends =
+        node.choose(node.compare(CompareKind::eq, part, node.fillLike(part, double(limit))),
+                    perRow(node, length, parts.dims), parts.ends);
   }
 }
 
@@ -275,27 +274,15 @@ void Splitter::splitAt(StringRef delimiter, int64_t limit) {
   if (limit >= 0)
     isMatch = both(node, isMatch,
                    node.compare(CompareKind::le, number, node.fillLike(number, double(limit))));
-  parts = node.add(node.sum(node.convert(isMatch, node.si64()), {1}), 1);
-  bindMost();
+  parts.setCount(node.add(node.sum(node.convert(isMatch, node.si64()), {1}), 1));
   // Part k begins behind match k - 1 (from 1) and ends at match k, or with the string.
-  Value part = node.iota(spans, 1), zero = node.fillLike(part, 0);
-  Value after = find(isMatch, node.add(number, 1), node.add(place, double(size)));
-  begins = node.choose(node.compare(CompareKind::eq, part, zero), zero, after);
-  Value isLast = node.compare(CompareKind::ge, node.add(part, 1), perRow(node, parts, spans));
-  ends = node.choose(isLast, perRow(node, length, spans), find(isMatch, number, place));
-}
-
-Value Splitter::find(Value isSet, Value number, Value value) {
-  ShapeScalars s(node);
-  DimExpr all = DimExpr(spans[0]) * DimExpr(spans[1]);
-  DimAttr flat = (DimExpr(rows.count) * DimExpr(rows.width)).get();
-  auto scalar = [&](DimAttr dim) { return node.broadcast(s.number(dim), {}, table); };
-  Value target = node.add(node.mul(node.iota(table, 0), scalar(spans[1])), node.add(number, -1));
-  target = node.choose(isSet, target, scalar(all.get()));
-  Value zeros = node.fill(graph::TensorType::get(DimList{all.get()}, node.si64()), 0);
-  Value found = node.create<graph::ScatterOp>(
-      graph::ScatterKind::replace, zeros, node.reshape(target, flat), node.reshape(value, flat), 0);
-  return node.reshape(found, spans);
+  Value part = node.iota(parts.dims, 1), zero = node.fillLike(part, 0);
+  Value after = parts.find(isMatch, node.add(number, 1), node.add(place, double(size)));
+  parts.begins = node.choose(node.compare(CompareKind::eq, part, zero), zero, after);
+  Value isLast =
+      node.compare(CompareKind::ge, node.add(part, 1), perRow(node, parts.count, parts.dims));
+  parts.ends =
+      node.choose(isLast, perRow(node, length, parts.dims), parts.find(isMatch, number, place));
 }
 
 LogicalResult Splitter::run() {
@@ -305,22 +292,10 @@ LogicalResult Splitter::run() {
     splitAtSpaces(limit);
   else
     splitAt(delimiter, limit);
-  // What a row does not have ends where it begins.
-  Value isPart = node.compare(CompareKind::lt, node.iota(spans, 1), perRow(node, parts, spans));
-  Value size = node.choose(isPart, node.sub(ends, begins), node.fillLike(ends, 0));
-  DimAttr width = ShapeScalars(node).bind(
-      node.max(node.reduce(graph::ReduceKind::max, size, {0, 1}), 0.0), "the bytes of a part");
-  DimList all{spans[0], spans[1], width};
-  auto wide = [&](Value x) { return node.broadcast(x, {0, 1}, all); };
-  Value at = node.iota(all, 2), bytes = bytesAt(node, rows.bytes, node.add(wide(begins), at));
-  bytes =
-      node.choose(node.compare(CompareKind::lt, at, wide(size)), bytes, node.fillLike(bytes, 0));
   DimList dims = rows.dims;
-  dims.push_back(spans[1]);
-  node.setOutput(stringsOf(
-      node, node.reshape(bytes, {DimAttr((DimExpr(spans[0]) * DimExpr(spans[1])).get()), width}),
-      dims));
-  node.setOutput(node.reshape(parts, rows.dims));
+  dims.push_back(parts.dims[1]);
+  node.setOutput(stringsOf(node, parts.bytes(), dims));
+  node.setOutput(node.reshape(parts.count, rows.dims));
   return success();
 }
 

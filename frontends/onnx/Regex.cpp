@@ -19,25 +19,25 @@ using namespace tessera;
 using namespace tessera::onnx;
 using llvm::StringRef;
 
-namespace {
-
-/// What stands on one side of a place.
-enum Side : uint8_t { kNothing, kNewline, kWord, kOther };
-
-Side sideOf(unsigned byte) {
+Side tessera::onnx::sideOf(unsigned byte) {
   if (byte == '\n')
     return kNewline;
   return byte < 128 && (llvm::isAlnum(char(byte)) || byte == '_') ? kWord : kOther;
 }
 
+namespace {
+
 class Builder {
 public:
-  explicit Builder(const RegexNodes &pattern) : nodes(pattern.nodes), first(pattern.first) {
+  Builder(const RegexNodes &pattern, bool searches)
+      : nodes(pattern.nodes), first(pattern.first), searches(searches) {
     findClasses();
   }
 
   llvm::Expected<Automaton> run() {
-    stateOf({{first}, looks ? kNothing : kOther});
+    for (Side before : {kNothing, kNewline, kWord, kOther})
+      if (searches || before == kNothing)
+        automaton.starts[before] = stateOf({{first}, looks ? before : kOther});
     for (size_t i = 0; i < states.size(); ++i) {
       if (states.size() > kMaxRegexStates)
         return llvm::createStringError("it needs more than %zu states (kMaxRegexStates)",
@@ -79,6 +79,7 @@ private:
 
   void addRow(const State &state) {
     std::vector<State> targets;
+    std::array<bool, 4> matches{};
     for (Side side : sides)
       targets.push_back({{}, side});
     for (Side after : {kNothing, kNewline, kWord, kOther}) {
@@ -87,9 +88,8 @@ private:
         continue;
       std::vector<int> reached = close(state, after);
       work += reached.size();
-      if (after == kNothing || !looks)
-        automaton.accepts.push_back(llvm::any_of(
-            reached, [&](int node) { return nodes[size_t(node)].kind == RegexNode::Match; }));
+      matches[after] = llvm::any_of(
+          reached, [&](int node) { return nodes[size_t(node)].kind == RegexNode::Match; });
       for (int number : reached) {
         const RegexNode &node = nodes[size_t(number)];
         if (node.kind != RegexNode::Byte)
@@ -99,6 +99,11 @@ private:
             targets[c].nodes.push_back(node.next);
       }
     }
+    Side end = looks ? kNothing : kOther;
+    automaton.accepts.push_back(matches[end]);
+    for (Side side : sides)
+      automaton.ends.push_back(matches[side]);
+    automaton.ends.push_back(matches[end]);
     for (State &target : targets) {
       work += target.nodes.size();
       automaton.next.push_back(stateOf(std::move(target)));
@@ -153,7 +158,7 @@ private:
 
   const std::vector<RegexNode> &nodes;
   int first;
-  bool looks = false;
+  bool searches, looks = false;
   std::vector<Side> sides; // of the classes
   std::vector<State> states;
   std::map<State, int32_t> numbers;
@@ -169,9 +174,17 @@ bool Automaton::matches(StringRef text) const {
   return accepts[size_t(state)];
 }
 
-llvm::Expected<Automaton> tessera::onnx::compileRegex(StringRef pattern) {
+static llvm::Expected<Automaton> compile(StringRef pattern, bool searches) {
   llvm::Expected<RegexNodes> nodes = parseRegex(pattern);
   if (!nodes)
     return nodes.takeError();
-  return Builder(*nodes).run();
+  return Builder(*nodes, searches).run();
+}
+
+llvm::Expected<Automaton> tessera::onnx::compileRegex(StringRef pattern) {
+  return compile(pattern, false);
+}
+
+llvm::Expected<Automaton> tessera::onnx::compileSearch(StringRef pattern) {
+  return compile(pattern, true);
 }

@@ -26,6 +26,10 @@ constexpr size_t kMaxRegexNodes = size_t(1) << 15;
 constexpr size_t kMaxRegexStates = 4096;
 constexpr size_t kMaxRegexWork = size_t(1) << 25;
 
+/// What stands on one side of a place.
+enum Side : uint8_t { kNothing, kNewline, kWord, kOther };
+Side sideOf(unsigned byte);
+
 /// State 0 is the first. Bytes that no pattern part tells apart are one class.
 struct Automaton {
   std::array<uint8_t, 256> classOf{};
@@ -33,12 +37,20 @@ struct Automaton {
   std::vector<int32_t> next; ///< [state, class]
   std::vector<bool> accepts; ///< whether a text may end in the state
 
+  // Of an automaton that searches.
+  std::array<int32_t, 4> starts{}; ///< the first state by the side before a match
+  std::vector<bool> ends; ///< [state, classes + 1]: whether a match may end before a byte of the
+                          ///< class, or where the text ends
+
+  size_t size() const { return accepts.size(); }
   bool matches(llvm::StringRef text) const;
 };
 
 /// The automaton that accepts a text as a whole; an error says what is wrong with the pattern and
 /// where.
 llvm::Expected<Automaton> compileRegex(llvm::StringRef pattern);
+/// The automaton that says of each place where a text begins that matches, and where it may end.
+llvm::Expected<Automaton> compileSearch(llvm::StringRef pattern);
 
 } // namespace tessera::onnx
 

@@ -2,6 +2,7 @@
 
 #include "frontends/onnx/StringCast.h"
 
+#include "dialects/graph/Host.h"
 #include "frontends/onnx/OpsMl.h"
 #include "frontends/onnx/Regex.h"
 
@@ -23,11 +24,34 @@ static Value powersOfTen(Node &node) {
   return constantOf<int64_t>(node, powers, 20);
 }
 
+/// Rounding exactly takes integers of a thousand bits, which is work for a host operator.
+Value tessera::onnx::printFloats(Node &node, Value x, FloatText how) {
+  MLIRContext *context = node.getBuilder().getContext();
+  graph::TensorType type = graph::getTensorType(x);
+  DimExpr count = graph::multiplyDims(context, type.getDims());
+  if (!count)
+    return (void)node.error("its extents overflow"), Value();
+  // -1.2345678e-300, or the largest number.
+  int64_t width = how == FloatText::Short ? 15 : 47;
+  Value line = node.reshape(node.convert(x, atLeastF32(type.getElementType())), {count.get()});
+  auto text = graph::TensorType::get({count.get(), node.dim(width)},
+                                     IntegerType::get(context, 8, IntegerType::Unsigned));
+  Value bytes =
+      graph::HostCallOp::create(node.getBuilder(), node.getLoc(), TypeRange(text), "text.of_floats",
+                                how == FloatText::Short ? "short" : "plain", ValueRange(line))
+          .getResult(0);
+  return stringsOf(node, bytes, type.getDims());
+}
+
 LogicalResult tessera::onnx::castToStrings(Node &node, Value x) {
   graph::TensorType type = graph::getTensorType(x);
   auto integer = llvm::dyn_cast<IntegerType>(type.getElementType());
-  if (!integer)
-    return node.error("casts floats to strings, which is not supported");
+  if (!integer) {
+    Value strings = printFloats(node, x, FloatText::Short);
+    if (strings)
+      node.setOutput(strings);
+    return success(bool(strings));
+  }
   MLIRContext *context = node.getBuilder().getContext();
   Type ui64 = IntegerType::get(context, 64, IntegerType::Unsigned);
   DimExpr count = graph::multiplyDims(context, type.getDims());

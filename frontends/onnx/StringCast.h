@@ -6,7 +6,12 @@
 
 namespace tessera::onnx {
 
-/// Integers (bools: 0 and 1) in decimal; fails with an error for others.
+/// Eight significant digits at most, or all digits before the point and six behind it: C's %.8g and
+/// %f, as onnxruntime prints casts and maps. Infinities and NaN are INF, -INF and NaN.
+enum class FloatText { Short, Plain };
+/// Floats (f32 for Plain) as strings; null after an error.
+Value printFloats(Node &node, Value x, FloatText how);
+/// Integers (bools: 0 and 1) in decimal, floats short.
 LogicalResult castToStrings(Node &node, Value x);
 /// The first input, strings of numbers as C writes them in decimal, with spaces around; also inf,
 /// infinity and nan. What is none ends the run with an error. f64 is right to about an ulp, all

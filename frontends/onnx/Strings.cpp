@@ -125,6 +125,12 @@ Value tessera::onnx::shifted(Node &node, Value x, int64_t by) {
   return node.cut(wide, 1, by > 0 ? none : more, width);
 }
 
+DimAttr tessera::onnx::bindBytes(Node &node, Value scalar, DimExpr most, StringRef what) {
+  Operation *around = node.getBuilder().getInsertionBlock()->getParentOp();
+  return llvm::isa_and_nonnull<graph::FuncOp>(around) ? ShapeScalars(node).bind(scalar, what)
+                                                      : most.get();
+}
+
 Value tessera::onnx::lengthsOf(Node &node, Value bytes) {
   ArrayRef<DimAttr> dims = graph::getTensorType(bytes).getDims();
   Value end = node.add(node.iota(dims, 1), 1);

@@ -38,6 +38,9 @@ Value padded(Node &node, Value x, int64_t axis, DimExpr before, DimExpr behind);
 /// x [count, width] at the place that is `by` earlier in the row (later where it is negative); zero
 /// outside of it.
 Value shifted(Node &node, Value x, int64_t by);
+/// An extent of bytes that depends on data: the scalar, or inside of a body, where no extent is
+/// bound, the most that it can be. `what` is for the message when it is no extent.
+DimAttr bindBytes(Node &node, Value scalar, DimExpr most, llvm::StringRef what);
 /// How many bytes each row has: si64 [count].
 Value lengthsOf(Node &node, Value bytes);
 /// The byte of its row that si64 [count, ...] names; 0 outside of the row.

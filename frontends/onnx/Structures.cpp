@@ -1,4 +1,4 @@
-//===- Structures.cpp - Sequences, optional values and strings, while importing -----------===//
+//===- Structures.cpp - Sequences, maps and strings, while importing ----------------------===//
 
 #include "frontends/onnx/Structures.h"
 
@@ -10,15 +10,17 @@ bool tessera::onnx::isStructure(Value value) {
   return value && llvm::isa<TupleType>(value.getType());
 }
 
-/// The type of an optional value begins with none, that of strings with index.
+/// The type of an optional value begins with none, that of strings with index, that of a map with
+/// a function.
 template <typename Mark> static bool isMarked(Value value) {
   auto type = value ? llvm::dyn_cast<TupleType>(value.getType()) : TupleType();
   return type && type.size() && llvm::isa<Mark>(type.getType(0));
 }
 bool tessera::onnx::isOptional(Value value) { return isMarked<NoneType>(value); }
 bool tessera::onnx::isStrings(Value value) { return isMarked<IndexType>(value); }
+bool tessera::onnx::isMap(Value value) { return isMarked<FunctionType>(value); }
 bool tessera::onnx::isSequence(Value value) {
-  return isStructure(value) && !isOptional(value) && !isStrings(value);
+  return isStructure(value) && !isOptional(value) && !isStrings(value) && !isMap(value);
 }
 
 static Value make(OpBuilder &builder, Location loc, ArrayRef<Type> types, ValueRange contents) {
@@ -43,6 +45,11 @@ Value tessera::onnx::makeStrings(OpBuilder &builder, Location loc, Value bytes) 
   return make(builder, loc, types, bytes);
 }
 
+Value tessera::onnx::makeMap(OpBuilder &builder, Location loc, Value keys, Value values) {
+  Type types[] = {builder.getFunctionType({}, {}), keys.getType(), values.getType()};
+  return make(builder, loc, types, {keys, values});
+}
+
 ValueRange tessera::onnx::contentsOf(Value structure) {
   return structure.getDefiningOp<UnrealizedConversionCastOp>().getInputs();
 }
@@ -59,7 +66,8 @@ bool tessera::onnx::haveSameStructure(Value a, Value b) {
   if (!isStructure(a) || !isStructure(b))
     return !isStructure(a) && !isStructure(b);
   ValueRange x = contentsOf(a), y = contentsOf(b);
-  if (isOptional(a) != isOptional(b) || isStrings(a) != isStrings(b) || x.size() != y.size())
+  if (isOptional(a) != isOptional(b) || isStrings(a) != isStrings(b) || isMap(a) != isMap(b) ||
+      x.size() != y.size())
     return false;
   return llvm::all_of(llvm::zip(x, y), [](auto pair) {
     return haveSameStructure(std::get<0>(pair), std::get<1>(pair));
@@ -78,6 +86,8 @@ Value tessera::onnx::rebuild(OpBuilder &builder, Location loc, Value like,
     contents.push_back(rebuild(builder, loc, content, tensors));
   if (isStrings(like))
     return makeStrings(builder, loc, contents.front());
+  if (isMap(like))
+    return makeMap(builder, loc, contents[0], contents[1]);
   if (isSequence(like))
     return makeSequence(builder, loc, contents);
   return makeOptional(builder, loc, contents.empty() ? Value() : contents.front());
@@ -88,6 +98,8 @@ std::string tessera::onnx::describeStructure(Value value) {
     return "a tensor";
   if (isStrings(value))
     return "a tensor of strings";
+  if (isMap(value))
+    return "a map";
   if (isOptional(value))
     return contentsOf(value).empty() ? "an empty optional value" : "an optional value";
   return "a sequence of " + std::to_string(contentsOf(value).size());

@@ -1,4 +1,4 @@
-//===- Structures.h - Sequences, optional values and strings, while importing ---*- C++ -*-===//
+//===- Structures.h - Sequences, maps and strings, while importing --------------*- C++ -*-===//
 //
 // The graph dialect has tensors alone. How long a sequence is, and whether an optional value is
 // there, has to be known when compiling: a structure is then a list of tensors, which its operators
@@ -15,10 +15,12 @@
 
 namespace tessera::onnx {
 
-/// No tensor of numbers: a sequence, an optional value or strings.
+/// No tensor of numbers: a sequence, a map, an optional value or strings.
 bool isStructure(mlir::Value value);
 bool isSequence(mlir::Value value);
 bool isOptional(mlir::Value value);
+/// A list of keys, and one of values; keys differ, and have no order.
+bool isMap(mlir::Value value);
 /// Strings are the bytes of their UTF-8 along a last axis of their own, padded with zeros (as
 /// NumPy's strings of a fixed width are): a tensor of ui8, which is the one content of the
 /// structure.
@@ -28,7 +30,9 @@ mlir::Value makeSequence(mlir::OpBuilder &builder, mlir::Location loc, mlir::Val
 /// Empty when the content is null.
 mlir::Value makeOptional(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value content);
 mlir::Value makeStrings(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value bytes);
-/// Elements of a sequence; the content of an optional value, if it has one.
+mlir::Value makeMap(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value keys,
+                    mlir::Value values);
+/// Elements of a sequence; keys and values; the content of an optional value, if it has one.
 mlir::ValueRange contentsOf(mlir::Value structure);
 
 /// The tensors of a value, itself when it is one.

@@ -126,15 +126,41 @@ uint64_t nanoseconds(nb::handle timeout) {
   return uint64_t(seconds * 1e9) + 1;
 }
 
-// Arrays of strings as arrays of bytes, and back (tessera/strings.py).
-nb::object convertStrings(const char *how, nb::handle array, const std::string &what) {
+// What a function of the package that converts arguments gives; what it says is wrong is the error.
+template <typename Convert> nb::object converted(const std::string &what, Convert convert) {
   try {
-    return nb::module_::import_("tessera.strings").attr(how)(array);
+    return convert();
   } catch (nb::python_error &error) {
     if (error.matches(PyExc_TypeError) || error.matches(PyExc_ValueError))
-      throw Failure{"INVALID_ARGUMENT", what + ": " + textOf(nb::borrow(error.value()))};
+      throw Failure{"INVALID_ARGUMENT", what + textOf(nb::borrow(error.value()))};
     throw;
   }
+}
+
+// Arrays of strings as arrays of bytes, and back (tessera/strings.py).
+nb::object convertStrings(const char *how, nb::handle array, const std::string &what) {
+  return converted(what + ": ",
+                   [&] { return nb::module_::import_("tessera.strings").attr(how)(array); });
+}
+
+// Inputs without maps: the lists of each in its place (tessera/maps.py).
+nb::object splitMaps(nb::handle inputs, const tessera_module *module, uint32_t function,
+                     const std::vector<std::string> &names) {
+  bool hasMaps = false;
+  if (nb::isinstance<nb::dict>(inputs))
+    for (auto [name, value] : nb::borrow<nb::dict>(inputs))
+      hasMaps |= nb::isinstance<nb::dict>(value);
+  if (!hasMaps)
+    return nb::borrow(inputs);
+  nb::list known, kinds;
+  for (uint32_t i = 0; i < names.size(); ++i) {
+    known.append(names[i]);
+    kinds.append(tessera_input_is_strings(module, function, i)
+                     ? "string"
+                     : tessera_type_name(tools::inputInfo(module, function, i).type));
+  }
+  return converted(
+      "", [&] { return nb::module_::import_("tessera.maps").attr("split")(inputs, known, kinds); });
 }
 
 } // namespace
@@ -170,7 +196,8 @@ nb::dict RunContext::run(nb::handle inputs, nb::handle outputs, nb::handle funct
       throw Failure{"UNKNOWN_NAME", problem};
   const std::vector<std::string> inputNames = tools::inputNames(m, function);
   const std::vector<std::string> outputNames = tools::outputNames(m, function);
-  std::vector<nb::object> given = byPlace(inputs, inputNames, "input");
+  std::vector<nb::object> given =
+      byPlace(splitMaps(inputs, m, function, inputNames), inputNames, "input");
   const std::vector<nb::object> targets = byPlace(outputs, outputNames, "output");
 
   tessera_error *error = nullptr;

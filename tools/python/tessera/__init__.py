@@ -12,6 +12,8 @@ example) are taken as they are.
 
 Strings are arrays (or nested lists) of str, and come back as arrays of str objects. `outputs` and arrays of uint8 give
 and take the bytes of their UTF-8 along a last axis of their own, padded with zeros: no string ends with a zero.
+
+A map is a dict. A module has two inputs for it, lists of its keys and values ("x/keys", "x/values"), which are taken, too.
 """
 
 from ._tessera import Context, Error, Module, TensorInfo, check, compile, load, version

@@ -10,7 +10,10 @@ import numpy as np
 # Numbers of fields in onnx.proto.
 _MODEL = {2: "producer_name", 3: "producer_version", 4: "domain", 5: "version", 6: "description", 7: "graph",
           14: "metadata_props"}
-_GRAPH_NAME, _GRAPH_DOC, _GRAPH_INPUT, _GRAPH_OUTPUT = 2, 10, 11, 12
+_GRAPH_NODE, _GRAPH_NAME, _GRAPH_DOC, _GRAPH_INPUT, _GRAPH_OUTPUT = 1, 2, 10, 11, 12
+_NODE_OUTPUT, _NODE_OPERATOR, _NODE_ATTRIBUTE = 2, 4, 5
+_ATTRIBUTE_NAME, _ATTRIBUTE_INTS, _ATTRIBUTE_STRINGS = 1, 8, 9
+_TYPE_TENSOR, _TYPE_SEQUENCE, _TYPE_MAP = 1, 4, 5
 
 # Numbers of element types: the name within tensor(...), and NumPy's type.
 _TYPES = {1: ("float", "float32"), 2: ("uint8", "uint8"), 3: ("int8", "int8"), 4: ("uint16", "uint16"),
@@ -28,8 +31,9 @@ TYPE_NAMES = {"f64": "double", "f32": "float", "f16": "float16", "bf16": "bfloat
               "u4": "uint4", "i2": "int2", "u2": "uint2", "string": "string"}
 
 
-def numpy_type(name):
-    """NumPy's type of what is called tensor(name), or None."""
+def numpy_type(kind):
+    """NumPy's type of what is called "tensor(NAME)", or None."""
+    name = kind.removeprefix("tensor(").removesuffix(")")
     known = _TYPES[_NUMBERS[name]][1] if name in _NUMBERS else None
     return np.dtype(known) if known else None
 
@@ -61,12 +65,35 @@ def _fields(data):
         yield key >> 3, value
 
 
+def _integers(value):
+    """A signed number, or several that are packed."""
+    numbers, at = [value] if isinstance(value, int) else [], 0
+    while not isinstance(value, int) and at < len(value):
+        number, at = _varint(value, at)
+        numbers.append(number)
+    return [number - (1 << 64) if number >= 1 << 63 else number for number in numbers]
+
+
 def _text(value):
     return bytes(value).decode("utf-8", "replace")
 
 
 def _first(data, number, default=None):
     return next((value for found, value in _fields(data) if found == number), default)
+
+
+def _type_name(data):
+    """What onnxruntime calls a type: "tensor(float)", "map(string,tensor(float))"; None where it is not known."""
+    for number, value in _fields(data):
+        if number == _TYPE_TENSOR and _first(value, 1) in _TYPES:
+            return f"tensor({_TYPES[_first(value, 1)][0]})"
+        if number == _TYPE_SEQUENCE:
+            inner = _type_name(_first(value, 1, b""))
+            return inner and f"seq({inner})"
+        if number == _TYPE_MAP:
+            key, inner = _TYPES.get(_first(value, 1), (None,))[0], _type_name(_first(value, 2, b""))
+            return key and inner and f"map({key},{inner})"
+    return None
 
 
 class Value:
@@ -77,14 +104,14 @@ class Value:
         for number, value in _fields(data):
             if number == 1:
                 self.name = _text(value)
-            elif number == 2 and (tensor := _first(value, 1)) is not None:
-                self._read_tensor(tensor)
-
-    def _read_tensor(self, tensor):
-        for number, value in _fields(tensor):
-            if number == 1:
-                self.type = _TYPES.get(value, (None,))[0]
             elif number == 2:
+                self.type = _type_name(value)
+                if (tensor := _first(value, _TYPE_TENSOR)) is not None:
+                    self._read_shape(tensor)
+
+    def _read_shape(self, tensor):
+        for number, value in _fields(tensor):
+            if number == 2:
                 self.shape = [self._extent(dim) for found, dim in _fields(value) if found == 1]
 
     @staticmethod
@@ -102,7 +129,7 @@ class Declared:
 
     def __init__(self, data=b""):
         self.producer_name = self.domain = self.description = self.graph_name = self.graph_description = ""
-        self.version, self.custom_metadata_map, self.inputs, self.outputs = 0, {}, {}, {}
+        self.version, self.custom_metadata_map, self.inputs, self.outputs, self.labels = 0, {}, {}, {}, {}
         for number, value in _fields(memoryview(data)):
             name = _MODEL.get(number)
             if name == "graph":
@@ -123,6 +150,23 @@ class Declared:
             elif number in (_GRAPH_INPUT, _GRAPH_OUTPUT):
                 read = Value(value)
                 (self.inputs if number == _GRAPH_INPUT else self.outputs)[read.name] = read
+        if any((output.type or "").startswith("seq(map(") for output in self.outputs.values()):
+            self._read_labels(graph)
+
+    def _read_labels(self, graph):
+        """`labels` of outputs that ZipMap makes: the keys of each map."""
+        for number, node in _fields(graph):
+            if number != _GRAPH_NODE or bytes(_first(node, _NODE_OPERATOR, b"")) != b"ZipMap":
+                continue
+            output, labels = _text(_first(node, _NODE_OUTPUT, b"")), []
+            for found, attribute in _fields(node):
+                name = bytes(_first(attribute, _ATTRIBUTE_NAME, b"")) if found == _NODE_ATTRIBUTE else b""
+                for kind, value in _fields(attribute) if name in (b"classlabels_int64s", b"classlabels_strings") else ():
+                    if kind == _ATTRIBUTE_STRINGS:
+                        labels.append(_text(value))
+                    elif kind == _ATTRIBUTE_INTS:
+                        labels += _integers(value)
+            self.labels[output] = labels
 
 
 def looks_like_onnx(data):

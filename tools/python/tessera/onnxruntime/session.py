@@ -55,9 +55,23 @@ def _asks_for_more(model):
 
 
 def _argument(info, said):
-    kind = said.type if said and said.type else declared.TYPE_NAMES[info.type]
+    kind = said.type if said and said.type else f"tensor({declared.TYPE_NAMES[info.type]})"
     shape = said.shape if said and said.shape is not None and len(said.shape) == len(info.shape) else list(info.shape)
-    return NodeArg(info.name, f"tensor({kind})", shape)
+    return NodeArg(info.name, kind, shape if kind.startswith("tensor(") else [])
+
+
+def _inputs_of(infos, said):
+    """The two lists of a map, which stand side by side, are one argument."""
+    arguments, infos = [], list(infos)
+    while infos:
+        info = infos.pop(0)
+        name = info.name.removesuffix("/keys")
+        if name != info.name and info.name not in said and infos and infos[0].name == f"{name}/values":
+            kinds = [declared.TYPE_NAMES[part.type] for part in (info, infos.pop(0))]
+            arguments.append(NodeArg(name, f"map({kinds[0]},tensor({kinds[1]}))", []))
+        else:
+            arguments.append(_argument(info, said.get(info.name)))
+    return arguments
 
 
 def _provider_names(providers):
@@ -93,7 +107,7 @@ class InferenceSession:
         # A model was read by now, so that its fields can be believed.
         said = declared.Declared(data if declared.looks_like_onnx(data) else b"")
         self._threads, self._idle, self._lock = threads, [], threading.Lock()
-        self._inputs = [_argument(info, said.inputs.get(info.name)) for info in self._module.inputs]
+        self._inputs, self._labels = _inputs_of(self._module.inputs, said.inputs), said.labels
         self._outputs = [_argument(info, said.outputs.get(info.name)) for info in self._module.outputs]
         self._meta = ModelMetadata(said)
 
@@ -173,7 +187,7 @@ class InferenceSession:
         missing = [argument.name for argument in self._inputs if argument.name not in given]
         if missing:
             raise ValueError(f"Required inputs ({missing}) are missing from input feed ({list(given)}).")
-        types = {argument.name: argument.type[len("tensor("):-1] for argument in self._inputs}
+        types = {argument.name: argument.type for argument in self._inputs}
         for name in given:
             if name not in types:
                 raise raised(InvalidArgument, "UNKNOWN_NAME",
@@ -185,6 +199,8 @@ class InferenceSession:
     def _array(value, kind):
         if isinstance(value, OrtValue):
             return value.numpy()
+        if isinstance(value, dict):
+            return value
         if isinstance(value, np.ndarray):
             # Types that NumPy was taught (ml_dtypes) travel as bits.
             return value.view(f"u{value.dtype.itemsize}") if value.dtype.kind == "V" else value
@@ -200,11 +216,12 @@ class InferenceSession:
                 results = self._run_stoppable(feed, targets, run_options)
         except tessera.Error as error:
             raise translated(error) from None
-        types = {output.name: declared.numpy_type(output.type[len("tensor("):-1]) for output in self._outputs}
-        return [self._as_declared(results[name], types[name]) for name in names]
+        types = {output.name: declared.numpy_type(output.type) for output in self._outputs}
+        return [self._as_declared(name, results[name], types[name]) for name in names]
 
-    @staticmethod
-    def _as_declared(array, kind):
+    def _as_declared(self, name, array, kind):
+        if labels := self._labels.get(name):
+            return [dict(zip(labels, row)) for row in array.tolist()]
         return array if kind is None or array.dtype == kind else array.astype(kind)
 
     def _run_stoppable(self, feed, targets, run_options):

@@ -1,0 +1,87 @@
+//===- CarriedStrings.cpp - Strings that a loop carries -----------------------------------===//
+
+#include "frontends/onnx/CarriedStrings.h"
+
+using namespace mlir;
+using namespace tessera;
+using namespace tessera::onnx;
+
+static DimAttr widthOf(Value bytes) { return graph::getTensorType(bytes).getDims().back(); }
+
+/// The first bytes, and zeros behind them. What is left out has to be zero.
+static Value fitted(graph::GraphBuilder &b, Value bytes, DimAttr width) {
+  MLIRContext *context = b.getBuilder().getContext();
+  graph::TensorType type = graph::getTensorType(bytes);
+  DimList none(type.rank(), graph::getDim(context, 0)),
+      steps(type.rank(), graph::getDim(context, 1));
+  DimList dims(type.getDims()), behind(none);
+  DimAttr own = dims.back();
+  bool isNarrow = graph::isKnownLessEqual(own, width) || DimExpr::max(width, own).get() == width;
+  DimExpr kept = isNarrow ? DimExpr(own) : DimExpr::min(own, width);
+  if (kept.get() != own) {
+    dims.back() = kept;
+    bytes = b.create<graph::SliceOp>(bytes, none, steps, dims);
+  }
+  if (kept.get() == width)
+    return bytes;
+  behind.back() = DimExpr(width) - kept;
+  return b.create<graph::PadOp>(graph::PadMode::constant, bytes, b.scalar(type.getElementType(), 0),
+                                graph::DimArrayAttr::get(context, ArrayRef<DimAttr>(none)),
+                                graph::DimArrayAttr::get(context, ArrayRef<DimAttr>(behind)));
+}
+
+/// First as much as the body gives: that is enough where it chooses among strings. Then, supposing
+/// that each iteration adds as much as this one, enough for all of them.
+LogicalResult CarriedStrings::enlarge(size_t i, Value &init, Room &room, DimAttr needed,
+                                      Block &body) {
+  bool isInside = false;
+  graph::walkDimSymbols(needed, [&](StringRef symbol) {
+    body.walk([&](graph::BindDimOp bind) { isInside |= bind.getSymbol() == symbol; });
+  });
+  if (isInside)
+    return node.error("carried value " + Twine(i) +
+                      " is strings whose number of bytes depends on data inside of the body");
+  DimAttr own = widthOf(init);
+  auto refuse = [&](const Twine &why) {
+    return node.error("carried value " + Twine(i) + " is strings of " + own.str() +
+                      " bytes, of which the body makes " + needed.str() + "; " + why);
+  };
+  if (!room.start)
+    room.start = own;
+  DimExpr wanted = DimExpr::max(own, needed);
+  if (room.tries == 1) {
+    DimAttr trips = tripCount();
+    if (!trips)
+      return refuse("strings that get longer need a trip count");
+    room.step = DimExpr(needed) - DimExpr(own);
+    wanted = DimExpr(room.start) + DimExpr(trips) * DimExpr::max(room.step, node.dim(0));
+  }
+  if (++room.tries > 3 || !wanted)
+    return refuse("strings may get longer by as many bytes in each iteration");
+  init = widen(node, init, wanted);
+  return success();
+}
+
+FailureOr<bool> CarriedStrings::fit(graph::GraphBuilder &b, MutableArrayRef<Value> inits,
+                                    ArrayRef<bool> areStrings, MutableArrayRef<Value> results) {
+  rooms.resize(inits.size());
+  bool fits = true;
+  for (size_t i = 0; i < inits.size(); ++i) {
+    if (!areStrings[i])
+      continue;
+    DimAttr own = widthOf(inits[i]), needed = widthOf(results[i]);
+    Room &room = rooms[i];
+    // Also of a maximum of which one is part of the other.
+    if (graph::isKnownLessEqual(needed, own) || DimExpr::max(own, needed).get() == own ||
+        (room.step && room.step == DimExpr(needed) - DimExpr(own))) {
+      results[i] = fitted(b, results[i], own);
+      continue;
+    }
+    if (failed(enlarge(i, inits[i], room, needed, *b.getBuilder().getInsertionBlock())))
+      return failure();
+    fits = false;
+  }
+  if (!fits)
+    node.importer.restore(noted);
+  return fits;
+}
