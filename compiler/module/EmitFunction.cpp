@@ -58,7 +58,7 @@ private:
   void emit(Block &block);
   void emit(Operation &op);
   void emitBinary(program::BinaryOp op);
-  void emitBuffer(Value result, BufferKind kind, uint32_t source, OperandRange dims);
+  void emitBuffer(Value result, BufferKind kind, uint32_t source, ValueRange dims);
   void emitFixed(Value result, BufferKind kind, uint32_t source, ArrayRef<int64_t> shape);
   void emitIf(program::IfOp op);
   void emitWhile(program::WhileOp op);
@@ -99,11 +99,12 @@ uint32_t Emitter::use(Value buffer, uint32_t instruction) {
   return index;
 }
 
-void Emitter::emitBuffer(Value result, BufferKind kind, uint32_t source, OperandRange dims) {
+void Emitter::emitBuffer(Value result, BufferKind kind, uint32_t source, ValueRange dims) {
   module::Buffer buffer;
   buffer.kind = kind;
   buffer.type = getRuntimeType(llvm::cast<program::BufferType>(result.getType()).getElementType());
   buffer.source = source;
+  buffer.onHost = program::isOnHost(result);
   for (Value value : dims)
     buffer.dims.push_back(dim(value));
   buffers[result] = out.addBuffer(std::move(buffer));
@@ -115,6 +116,7 @@ void Emitter::emitFixed(Value result, BufferKind kind, uint32_t source, ArrayRef
   buffer.kind = kind;
   buffer.type = getRuntimeType(llvm::cast<program::BufferType>(result.getType()).getElementType());
   buffer.source = source;
+  buffer.onHost = program::isOnHost(result);
   for (int64_t extent : shape)
     buffer.dims.push_back(Dim::constant(extent));
   buffers[result] = out.addBuffer(std::move(buffer));
@@ -218,6 +220,15 @@ void Emitter::emit(Operation &op) {
       .Case([&](program::TempOp temp) {
         emitBuffer(temp.getResult(), BufferKind::Temp, 0, temp.getDims());
       })
+      .Case([&](program::MirrorOp mirror) {
+        Operation *tensor = mirror.getSource().getDefiningOp();
+        if (auto input = dyn_cast<program::InputOp>(tensor))
+          emitBuffer(mirror.getResult(), BufferKind::Input, uint32_t(input.getIndex()),
+                     input.getDims());
+        else if (auto output = dyn_cast<program::OutputOp>(tensor))
+          emitBuffer(mirror.getResult(), BufferKind::Output, uint32_t(output.getIndex()),
+                     output.getDims());
+      })
       .Case([&](program::ViewOp view) {
         emitBuffer(view.getResult(), BufferKind::View, buffers.lookup(view.getSource()),
                    view.getDims());
@@ -246,6 +257,15 @@ void Emitter::emit(Operation &op) {
         uint32_t source = use(copy.getSource(), next), target = use(copy.getTarget(), next);
         out.copy(target, source);
       })
+      .Case([&](program::UploadOp copy) {
+        uint32_t source = use(copy.getSource(), next), target = use(copy.getTarget(), next);
+        out.upload(target, source, copy.getBeside());
+      })
+      .Case([&](program::DownloadOp copy) {
+        uint32_t source = use(copy.getSource(), next), target = use(copy.getTarget(), next);
+        out.download(target, source, copy.getBeside());
+      })
+      .Case([&](program::AwaitOp wait) { out.await(use(wait.getBuffer(), next)); })
       .Case([&](program::IfOp branch) { emitIf(branch); })
       .Case([&](program::WhileOp loop) { emitWhile(loop); })
       .Case([](program::ConditionOp) {});

@@ -42,6 +42,13 @@ uint32_t Function::copy(uint32_t dstBuffer, uint32_t srcBuffer) {
 uint32_t Function::fill(uint32_t buffer, int64_t pattern) {
   return emit({.op = Opcode::Fill, .dst = buffer, .imm = pattern});
 }
+uint32_t Function::upload(uint32_t dstBuffer, uint32_t srcBuffer, bool beside) {
+  return emit({.op = Opcode::Upload, .dst = dstBuffer, .a = srcBuffer, .imm = beside});
+}
+uint32_t Function::download(uint32_t dstBuffer, uint32_t srcBuffer, bool beside) {
+  return emit({.op = Opcode::Download, .dst = dstBuffer, .a = srcBuffer, .imm = beside});
+}
+uint32_t Function::await(uint32_t buffer) { return emit({.op = Opcode::Await, .a = buffer}); }
 uint32_t Function::assertTrue(uint32_t reg, std::string message) {
   messages.push_back(std::move(message));
   return emit({.op = Opcode::Assert, .a = reg, .b = uint32_t(messages.size() - 1)});

@@ -215,7 +215,7 @@ Offset<fb::Function> Writer::build(const Function &function) {
     const fb::Dim offset = toFb(buffer.offset);
     buffers.push_back(fb::CreateBuffer(builder, uint8_t(buffer.kind), uint8_t(buffer.type),
                                        buffer.source, dims, strides, &offset, buffer.segment,
-                                       buffer.first, buffer.last));
+                                       buffer.first, buffer.last, buffer.onHost));
   }
   std::vector<fb::Instruction> instructions;
   for (const Instruction &i : function.instructions)

@@ -111,6 +111,7 @@ struct Buffer {
   uint32_t segment = 0;     // plan segment that fixes dims and place
   uint32_t first = 0;       // temps: first and last instruction that uses it (or a view of it);
   uint32_t last = 0;        // widened over loops that it lives through
+  bool onHost = false;      // in programs for devices with memory of their own
 };
 
 struct Instruction {
@@ -159,6 +160,9 @@ struct Function {
                   uint32_t bytesRegister = rt::kNoRegister);
   uint32_t copy(uint32_t dstBuffer, uint32_t srcBuffer);
   uint32_t fill(uint32_t buffer, int64_t pattern);
+  uint32_t upload(uint32_t dstBuffer, uint32_t srcBuffer, bool beside = false);
+  uint32_t download(uint32_t dstBuffer, uint32_t srcBuffer, bool beside = false);
+  uint32_t await(uint32_t buffer);
   uint32_t assertTrue(uint32_t reg, std::string message);
   uint32_t jump(uint32_t target);
   uint32_t branch(uint32_t condition, uint32_t ifTrue, uint32_t ifFalse);

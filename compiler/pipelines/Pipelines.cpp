@@ -8,6 +8,7 @@
 #include "compiler/scheduling/Target.h"
 #include "compiler/transforms/graph/Passes.h"
 #include "compiler/transforms/kernel/Passes.h"
+#include "compiler/transforms/program/Passes.h"
 
 #include "mlir/Transforms/Passes.h"
 
@@ -89,4 +90,6 @@ void tessera::addLoweringPasses(mlir::OpPassManager &passes) {
 
 void tessera::addProgramPasses(mlir::OpPassManager &passes) {
   passes.addPass(createKernelToProgram());
+  // For devices with memory of their own.
+  passes.addPass(transforms::createProgramPlaceCopies());
 }

@@ -9,6 +9,7 @@
 #include "compiler/scheduling/Passes.h"
 #include "compiler/transforms/graph/Passes.h"
 #include "compiler/transforms/kernel/Passes.h"
+#include "compiler/transforms/program/Passes.h"
 #include "compiler/transforms/quantize/Passes.h"
 #include "dialects/graph/Graph.h"
 #include "dialects/kernel/Kernel.h"
@@ -37,6 +38,7 @@ void registerAllPasses() {
   scheduling::registerSchedulingPasses();
   transforms::registerGraphTransformsPasses();
   transforms::registerKernelTransformsPasses();
+  transforms::registerProgramTransformsPasses();
   transforms::registerQuantizeTransformsPasses();
 }
 

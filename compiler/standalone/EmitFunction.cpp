@@ -429,6 +429,9 @@ void FunctionEmitter::emit(const rt::Instruction &x) {
   case Opcode::Return: return emitReturn();
   case Opcode::Plan:
   case Opcode::BindView: llvm_unreachable("refused when sizes were fixed");
+  case Opcode::Upload:
+  case Opcode::Download:
+  case Opcode::Await: llvm_unreachable("objects are for the host's memory");
   default: return emitScalar(x);
   }
 }

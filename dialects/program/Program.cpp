@@ -29,6 +29,13 @@ void ProgramDialect::initialize() {
       >();
 }
 
+bool tessera::program::isOnHost(Value buffer) {
+  while (auto view = buffer.getDefiningOp<ViewOp>())
+    buffer = view.getSource();
+  Operation *root = buffer.getDefiningOp();
+  return root && root->hasAttr("on_host");
+}
+
 //===----------------------------------------------------------------------===//
 // Functions
 //===----------------------------------------------------------------------===//
@@ -39,7 +46,7 @@ static LogicalResult verifyPlans(FuncOp function) {
   bool isBody = false;
   function.getBody().walk<WalkOrder::PreOrder>([&](Operation *op) {
     isBody |= isa<BodyOp>(op);
-    if (isBody && !waiting && isa<OutputOp, TempOp, ViewOp>(op))
+    if (isBody && !waiting && isa<OutputOp, TempOp, ViewOp, MirrorOp>(op))
       waiting = op;
     if (isa<PlanOp>(op))
       waiting = nullptr;
@@ -63,7 +70,7 @@ LogicalResult FuncOp::verifyRegions() {
     bool isBefore = op.isBeforeInBlock(body);
     // func_c2
     if (isBefore && !isa<BinaryOp, NumberOp, SymbolOp, AssertOp, InputOp, OutputOp, ConstantOp,
-                         VariableOp, TempOp, ViewOp>(op))
+                         VariableOp, TempOp, ViewOp, MirrorOp>(op))
       return op.emitOpError("may not stand before program.body: it does more than compute sizes");
     // func_c3
     if (!isBefore && isa<SymbolOp, InputOp>(op))
@@ -146,6 +153,14 @@ LogicalResult ConstantOp::verify() { return verifyShape(*this, getShape()); }  /
 LogicalResult VariableOp::verify() { return verifyShape(*this, getShape()); }  // variable_c1
 LogicalResult TempOp::verify() { return verifyRank(*this, getDims().size()); } // temp_c1
 
+LogicalResult MirrorOp::verify() {
+  // mirror_c1
+  if (Operation *source = getSource().getDefiningOp();
+      !isa_and_present<InputOp, OutputOp>(source) || !isOnHost(getSource()))
+    return emitOpError("expected an input or output on the host");
+  return success();
+}
+
 LogicalResult VariableOp::verifySymbolUses(SymbolTableCollection &symbols) {
   // variable_c2
   if (!symbols.lookupNearestSymbolFrom(*this, getVariableAttr()))
@@ -192,7 +207,36 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
     if (!fits(buffer, kernel.getResultTypes()[i]))
       return emitOpError("output ") << i << " is " << buffer.getType() << ", but the kernel writes "
                                     << kernel.getResultTypes()[i];
+  // launch_c3
+  for (Value buffer :
+       llvm::concat<Value>(llvm::to_vector(getInputs()), llvm::to_vector(getOutputs())))
+    if (isOnHost(buffer))
+      return emitOpError("takes a buffer that is on the host");
   return success();
+}
+
+/// (C1) to (C3) of copies between the host and a device.
+static LogicalResult verifyTransfer(Operation *op, Value source, Value target, bool isUpload,
+                                    bool isBeside) {
+  Type from = cast<BufferType>(source.getType()).getElementType(),
+       to = cast<BufferType>(target.getType()).getElementType();
+  // upload_c1, download_c1
+  if (from != to)
+    return op->emitOpError("expected one element type, found ") << from << " and " << to;
+  // upload_c2, download_c2
+  if (isOnHost(source) != isUpload || isOnHost(target) == isUpload)
+    return op->emitOpError("expected a copy ") << (isUpload ? "from" : "to") << " the host";
+  // upload_c3, download_c3
+  auto mirror = (isUpload ? target : source).getDefiningOp<MirrorOp>();
+  if (isBeside && (!mirror || mirror.getSource() != (isUpload ? source : target)))
+    return op->emitOpError("goes beside launches, but not between a tensor and its mirror");
+  return success();
+}
+LogicalResult UploadOp::verify() {
+  return verifyTransfer(*this, getSource(), getTarget(), true, getBeside());
+}
+LogicalResult DownloadOp::verify() {
+  return verifyTransfer(*this, getSource(), getTarget(), false, getBeside());
 }
 
 LogicalResult CopyOp::verify() {

@@ -20,4 +20,11 @@
 #define GET_OP_CLASSES
 #include "dialects/program/ProgramOps.h.inc"
 
+namespace tessera::program {
+
+/// Whether the buffer, or what it is a view of, is the host's.
+bool isOnHost(mlir::Value buffer);
+
+} // namespace tessera::program
+
 #endif

@@ -15,7 +15,8 @@ def Program_Dialect : Dialect {
   let summary = "When and where in memory: buffers, launches, sizes, control flow";
   let description = [{
     A `program.func` is what the runtime executes, one op per instruction. Sizes are `i64` registers;
-    buffers are memory with extents in registers. Everything before `program.body` computes sizes from
+    buffers are memory with extents in registers: the memory of kernels, or, where `on_host` says so, the host's, which
+    kernels of devices with memory of their own do not see. Everything before `program.body` computes sizes from
     symbols alone: it runs once for each shape.
   }];
   let useDefaultTypePrinterParser = 1;
@@ -133,7 +134,7 @@ def Program_InputOp : Program_BufferOp<"input"> {
     * (C1) There are as many dims and texts as the buffer has dims.
   }];
   let hasVerifier = 1;
-  let arguments = (ins I64Attr:$index, StrAttr:$name, Variadic<I64>:$dims, StrArrayAttr:$dim_text);
+  let arguments = (ins I64Attr:$index, StrAttr:$name, Variadic<I64>:$dims, StrArrayAttr:$dim_text, UnitAttr:$on_host);
   let assemblyFormat = "$index $name `[` $dims `]` `text` $dim_text attr-dict `:` type($result)";
 }
 def Program_OutputOp : Program_BufferOp<"output"> {
@@ -142,7 +143,7 @@ def Program_OutputOp : Program_BufferOp<"output"> {
     * (C1) There are as many dims and texts as the buffer has dims.
   }];
   let hasVerifier = 1;
-  let arguments = (ins I64Attr:$index, StrAttr:$name, Variadic<I64>:$dims, StrArrayAttr:$dim_text);
+  let arguments = (ins I64Attr:$index, StrAttr:$name, Variadic<I64>:$dims, StrArrayAttr:$dim_text, UnitAttr:$on_host);
   let assemblyFormat = "$index $name `[` $dims `]` `text` $dim_text attr-dict `:` type($result)";
 }
 def Program_ConstantOp : Program_BufferOp<"constant"> {
@@ -153,7 +154,7 @@ def Program_ConstantOp : Program_BufferOp<"constant"> {
     * (C1) The shape has an entry for each dim of the buffer, none negative.
   }];
   let hasVerifier = 1;
-  let arguments = (ins AnyAttr:$value, DenseI64ArrayAttr:$shape, OptionalAttr<StrAttr>:$layout);
+  let arguments = (ins AnyAttr:$value, DenseI64ArrayAttr:$shape, OptionalAttr<StrAttr>:$layout, UnitAttr:$on_host);
   let assemblyFormat = "$value `shape` $shape (`layout` $layout^)? attr-dict `:` type($result)";
 }
 def Program_VariableOp : Program_BufferOp<"variable", [
@@ -173,8 +174,17 @@ def Program_TempOp : Program_BufferOp<"temp"> {
     * (C1) There are as many dims as the buffer has.
   }];
   let hasVerifier = 1;
-  let arguments = (ins Variadic<I64>:$dims);
+  let arguments = (ins Variadic<I64>:$dims, UnitAttr:$on_host);
   let assemblyFormat = "`[` $dims `]` attr-dict `:` type($result)";
+}
+def Program_MirrorOp : Program_BufferOp<"mirror", [AllTypesMatch<["source", "result"]>]> {
+  let summary = "The tensor of an input or output in the memory of kernels";
+  let description = [{
+    * (C1) The source is an input or an output on the host.
+  }];
+  let hasVerifier = 1;
+  let arguments = (ins Program_BufferType:$source);
+  let assemblyFormat = "$source attr-dict `:` type($result)";
 }
 def Program_ViewOp : Program_BufferOp<"view"> {
   let summary = "The same memory from its start, row-major with other extents";
@@ -197,6 +207,7 @@ def Program_LaunchOp : Program_Op<"launch", [AttrSizedOperandSegments,
   let description = [{
     * (C1) The kernel exists; it takes as many tensors and extents, and writes as many tensors.
     * (C2) Buffers have the ranks of its tensors.
+    * (C3) No buffer is on the host.
 
     `operations` and `bytes` are what profiles say that the launch computes and moves.
   }];
@@ -234,6 +245,38 @@ def Program_CopyOp : Program_Op<"copy"> {
   let hasVerifier = 1;
   let arguments = (ins Program_BufferType:$source, Program_BufferType:$target);
   let assemblyFormat = "$source `to` $target attr-dict `:` type($source) `,` type($target)";
+}
+
+class Program_TransferOp<string mnemonic> : Program_Op<mnemonic> {
+  let hasVerifier = 1;
+  let arguments = (ins Program_BufferType:$source, Program_BufferType:$target, UnitAttr:$beside);
+  let assemblyFormat = "$source `to` $target (`beside` $beside^)? attr-dict `:` type($source) `,` type($target)";
+}
+def Program_UploadOp : Program_TransferOp<"upload"> {
+  let summary = "Copies all elements from the host to the memory of kernels";
+  let description = [{
+    In order with launches; `beside`: at once, and launches see it after a `program.await` of the target.
+
+    * (C1) Both buffers have one element type.
+    * (C2) The source is on the host, the target is not.
+    * (C3) What goes beside launches is the mirror of its source.
+  }];
+}
+def Program_DownloadOp : Program_TransferOp<"download"> {
+  let summary = "Copies all elements from the memory of kernels to the host";
+  let description = [{
+    In order with launches, and done after a `program.await` of the target or the end of the call; `beside`: when the
+    launches before it are done, and done at the end of the call.
+
+    * (C1) Both buffers have one element type.
+    * (C2) The target is on the host, the source is not.
+    * (C3) What goes beside launches is the mirror of its target.
+  }];
+}
+def Program_AwaitOp : Program_Op<"await"> {
+  let summary = "Launches from here on see the uploads of a buffer, or the host the downloads to it";
+  let arguments = (ins Program_BufferType:$buffer);
+  let assemblyFormat = "$buffer attr-dict `:` type($buffer)";
 }
 
 def Program_IfOp : Program_Op<"if", [NoRegionArguments, NoTerminator, SingleBlock]> {

@@ -271,7 +271,8 @@ tessera_code tessera_run(tessera_context *context, uint32_t function,
   if (!functionOf(context, function))
     return deliver(badIndex("function", function), error);
   const tessera_run_options given = readOptions(options);
-  return deliver(unwrap(context)->run(function, given.timeout, given.stream), error);
+  return deliver(unwrap(context)->run(function, given.timeout, given.stream, given.wait_each != 0),
+                 error);
 }
 
 static tessera_code getOutput(tessera_context *context, uint32_t function, uint32_t output,
@@ -374,7 +375,7 @@ tessera_code tessera_profile_get(const tessera_context *context, uint64_t index,
              from.function,
              from.instruction,
              from.kernel,
-             0,
+             uint32_t(from.lane),
              0,
              from.start,
              from.duration,

@@ -41,7 +41,7 @@ extern "C" {
 #endif
 
 /* Raised when something here is added; nothing is ever removed or changed. */
-#define TESSERA_API_VERSION 5
+#define TESSERA_API_VERSION 6
 #define TESSERA_MAX_RANK 16
 
 typedef struct tessera_module tessera_module;
@@ -169,7 +169,7 @@ typedef struct tessera_load_options {
   const char *variant;
   /* "cpu" (NULL) or "null": runs programs and every check, but launches no kernel and needs no
    * particular CPU; what kernels would have written keeps its old contents. "cuda" after
-   * tessera_cuda_enable (tessera_cuda.h). */
+   * tessera_cuda_enable (tessera_cuda.h), "cuda:1" for the GPU with number 1. */
   const char *device;
   /* Since version 2. Where the module is in its file: it begins at a multiple of 4096 bytes, and
    * has `bytes` bytes (0: up to the end of the file). tessera_module_load_file alone. */
@@ -288,6 +288,9 @@ typedef struct tessera_run_options {
    * the caller to put in order. The stream has to live until the context's next run or its end:
    * variables are read and written in it. */
   void *stream;
+  /* Since version 6. 1: waits for each kernel of a device before the next one, so that the error of
+   * one that fails has its name. Slow. */
+  uint32_t wait_each, reserved2;
 } tessera_run_options;
 
 /* Computes the outputs. Allocates nothing when the extents were seen before (and not forgotten, see
@@ -336,13 +339,16 @@ TESSERA_API tessera_code tessera_reset(tessera_context *context, tessera_error *
 
 typedef uint32_t tessera_record_kind;
 enum {
-  TESSERA_RECORD_LAUNCH = 0, /* a kernel, as the calling thread sees it; the duration on "cuda" is
+  TESSERA_RECORD_LAUNCH = 0, /* a kernel. On "cuda" the times of launches, uploads and downloads are
                               * the GPU's own, measured by events */
   TESSERA_RECORD_COPY = 1,
   TESSERA_RECORD_FILL = 2,
-  TESSERA_RECORD_PLAN = 3, /* sizes and places of memory, when a shape is new */
-  TESSERA_RECORD_RUN = 4,  /* a whole call */
-  TESSERA_RECORD_TASKS = 5 /* what one worker thread did for a kernel */
+  TESSERA_RECORD_PLAN = 3,  /* sizes and places of memory, when a shape is new */
+  TESSERA_RECORD_RUN = 4,   /* a whole call */
+  TESSERA_RECORD_TASKS = 5, /* what one worker thread did for a kernel */
+  /* Since version 6. Copies between the host and a device's memory. */
+  TESSERA_RECORD_UPLOAD = 6,
+  TESSERA_RECORD_DOWNLOAD = 7
 };
 
 typedef struct tessera_record {
@@ -350,7 +356,8 @@ typedef struct tessera_record {
   uint32_t function;
   uint32_t instruction; /* in the function's program */
   int32_t kernel;       /* index for tessera_get_kernel of the active variant; -1: none */
-  uint32_t thread;      /* 0: the thread that called tessera_run */
+  uint32_t thread;      /* 0: the thread that called tessera_run, or the stream of kernels; 1 and 2:
+                         * uploads and downloads beside it */
   uint32_t reserved;
   int64_t start;      /* CLOCK_MONOTONIC */
   int64_t duration;   /* nanoseconds */

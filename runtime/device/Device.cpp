@@ -15,9 +15,20 @@ static const Device *deviceAt(uint32_t index) {
 }
 
 const Device *findDevice(const char *name) {
-  for (uint32_t i = 0; const Device *device = deviceAt(i); ++i)
-    if (std::strcmp(device->name, name) == 0)
+  const char *colon = std::strchr(name, ':');
+  const size_t length = colon ? size_t(colon - name) : std::strlen(name);
+  for (uint32_t i = 0; const Device *device = deviceAt(i); ++i) {
+    if (std::strlen(device->name) != length || std::memcmp(device->name, name, length) != 0)
+      continue;
+    if (!colon)
       return device;
+    uint32_t number = 0;
+    const char *digit = colon + 1;
+    for (; *digit >= '0' && *digit <= '9' && number < 100000; ++digit)
+      number = number * 10 + uint32_t(*digit - '0');
+    const bool isNumber = digit != colon + 1 && !*digit;
+    return isNumber && device->numbered ? device->numbered(number) : nullptr;
+  }
   return nullptr;
 }
 

@@ -9,30 +9,40 @@
 
 namespace tessera::rt {
 
+// What happens in order. Launches, copies within the device and what has to be in order with them
+// are in the main lane; the others move bytes beside it.
+enum class Lane : uint32_t { Main = 0, Up = 1, Down = 2 };
+constexpr uint32_t kLanes = 3;
+
 // Moves bytes between the host and where kernels compute; with the host's memory these are plain
-// copies. What was asked for happens in order, also with launches between; only toDevice, toHost
-// and wait have it done when they return. Errors of earlier launches may come from any of them.
+// copies. What was asked for in a lane happens in order, also with launches between; only toDevice,
+// toHost and wait have it done when they return. Errors of earlier launches may come from any of
+// them.
 class Memory {
 public:
   explicit Memory(const DeviceMemory *remote) : remote(remote) {}
   Memory(const Memory &) = delete;
   Memory &operator=(const Memory &) = delete;
   ~Memory() {
-    for (void *mark : marks)
-      if (mark)
-        remote->releaseMark(mark);
+    releaseMark(last);
+    for (void *end : ends)
+      releaseMark(end);
     if (own)
-      remote->releaseQueue(own);
+      remote->releaseQueue(remote->device, own);
+    for (void *side : sides)
+      if (side)
+        remote->releaseQueue(remote->device, side);
   }
 
-  // Of the device, in which all that follows is done; null: the ordinary one. What an earlier call
-  // has left is forgotten.
+  // The main lane's, of the device; null: the ordinary one. What an earlier call has left is
+  // forgotten.
   Status setStream(void *chosen) {
     stream = queue = chosen;
+    isBegun[0] = isBegun[1] = false;
     if (!remote || !remote->makeQueue)
       return {};
     if (!own)
-      TESSERA_TRY(remote->makeQueue(own));
+      TESSERA_TRY(remote->makeQueue(remote->device, own));
     remote->setStream(own, chosen);
     queue = own;
     return {};
@@ -41,7 +51,7 @@ public:
   // What launches take.
   void *getQueue() const { return queue; }
   // After this nothing waits for the host.
-  Status submit() const { return own ? remote->submit(own) : Status(); }
+  Status submit() const { return own ? remote->submit(remote->device, own) : Status(); }
   // What waits will not be done.
   void forget() {
     if (own)
@@ -49,52 +59,102 @@ public:
   }
 
   bool isRemote() const { return remote != nullptr; }
+  bool hasMarks() const { return remote && remote->mark; }
+  bool hasSides() const { return hasMarks() && remote->makeSide; }
+  // Before a side lane is used in a run. Only where there are side lanes.
+  Status begin(Lane lane) {
+    const uint32_t side = uint32_t(lane) - 1;
+    if (isBegun[side])
+      return {};
+    if (!sides[side])
+      TESSERA_TRY(remote->makeSide(remote->device, sides[side]));
+    if (isBehind)
+      TESSERA_TRY(remote->after(remote->device, sides[side], last));
+    isBegun[side] = true;
+    return {};
+  }
+  // At the end of a run that nobody has waited for: side lanes of later ones come after it.
+  Status leave() {
+    isBehind = hasSides();
+    return isBehind ? remote->mark(remote->device, queue, last) : Status();
+  }
+
   Status toDevice(uint8_t *to, const void *from, uint64_t bytes) const {
     TESSERA_TRY(upload(to, from, bytes));
-    return wait();
+    return waitMain();
   }
   Status toHost(void *to, const uint8_t *from, uint64_t bytes) const {
     TESSERA_TRY(download(to, from, bytes));
-    return wait();
+    return waitMain();
   }
   // The same, done when wait has returned: many of them wait once.
-  Status upload(uint8_t *to, const void *from, uint64_t bytes) const {
-    return transfer(remote ? remote->toDevice : nullptr, to, from, bytes);
+  Status upload(uint8_t *to, const void *from, uint64_t bytes, Lane lane = Lane::Main) const {
+    return transfer(remote ? remote->toDevice : nullptr, lane, to, from, bytes);
   }
-  Status download(void *to, const uint8_t *from, uint64_t bytes) const {
-    return transfer(remote ? remote->toHost : nullptr, to, from, bytes);
+  Status download(void *to, const uint8_t *from, uint64_t bytes, Lane lane = Lane::Main) const {
+    return transfer(remote ? remote->toHost : nullptr, lane, to, from, bytes);
   }
   // The ranges do not overlap.
   Status copy(uint8_t *to, const uint8_t *from, uint64_t bytes) const {
-    return transfer(remote ? remote->copy : nullptr, to, from, bytes);
+    return transfer(remote ? remote->copy : nullptr, Lane::Main, to, from, bytes);
   }
   Status fill(uint8_t *to, uint64_t pattern, uint32_t elementBytes, uint64_t elements) const {
     if (remote)
-      return elements ? remote->fill(queue, to, pattern, elementBytes, elements) : Status();
+      return elements ? remote->fill(remote->device, queue, to, pattern, elementBytes, elements)
+                      : Status();
     for (uint64_t i = 0; i < elements; ++i)
       std::memcpy(to + i * elementBytes, &pattern, elementBytes);
     return {};
   }
-  Status wait() const { return remote ? remote->wait(queue) : Status(); }
+  // For all lanes, at once. Errors are the kernels'.
+  Status wait() {
+    if (!remote)
+      return {};
+    bool areJoined = true;
+    for (uint32_t side = 0; side < kLanes - 1; ++side)
+      areJoined = areJoined &&
+                  (!isBegun[side] || (remote->mark(remote->device, sides[side], ends[side]).ok() &&
+                                      remote->after(remote->device, queue, ends[side]).ok()));
+    Status status = waitMain();
+    Status others = areJoined ? Status() : waitBeside();
+    isBehind = false;
+    return status.ok() ? std::move(others) : std::move(status);
+  }
+  Status waitMain() const { return remote ? remote->wait(remote->device, queue) : Status(); }
+  // For the lanes beside the main one.
+  Status waitBeside() const {
+    Status status;
+    for (uint32_t side = 0; side < kLanes - 1; ++side)
+      if (isBegun[side])
+        if (Status mine = remote->wait(remote->device, sides[side]); status.ok())
+          status = std::move(mine);
+    return status;
+  }
 
-  // The device's own time between beginTiming and endTiming, which waits. Without a clock of its
-  // own, `nanoseconds` stays as it is.
-  Status beginTiming() { return remote && remote->mark ? remote->mark(queue, marks[0]) : Status(); }
-  Status endTiming(int64_t &nanoseconds) {
-    if (!remote || !remote->mark)
-      return wait();
-    TESSERA_TRY(remote->mark(queue, marks[1]));
-    TESSERA_TRY(wait());
-    return remote->elapsed(marks[0], marks[1], nanoseconds);
+  // Only where there are marks. One that is null is made first.
+  Status mark(Lane lane, void *&mark) const {
+    return remote->mark(remote->device, queueOf(lane), mark);
+  }
+  Status after(Lane lane, void *mark) const {
+    return remote->after(remote->device, queueOf(lane), mark);
+  }
+  Status waitFor(void *mark) const { return remote->waitFor(remote->device, mark); }
+  Status elapsed(void *first, void *last, int64_t &nanoseconds) const {
+    return remote->elapsed(remote->device, first, last, nanoseconds);
+  }
+  void releaseMark(void *mark) const {
+    if (mark)
+      remote->releaseMark(remote->device, mark);
   }
 
 private:
-  Status transfer(Status (*move)(void *, void *, const void *, uint64_t), void *to,
-                  const void *from, uint64_t bytes) const {
+  void *queueOf(Lane lane) const { return lane == Lane::Main ? queue : sides[uint32_t(lane) - 1]; }
+  Status transfer(Status (*move)(void *, void *, void *, const void *, uint64_t), Lane lane,
+                  void *to, const void *from, uint64_t bytes) const {
     if (!bytes)
       return {};
     if (move)
-      return move(queue, to, from, bytes);
+      return move(remote->device, queueOf(lane), to, from, bytes);
     std::memcpy(to, from, bytes);
     return {};
   }
@@ -103,7 +163,11 @@ private:
   void *stream = nullptr; // the caller's
   void *own = nullptr;    // of makeQueue
   void *queue = nullptr;  // one of them
-  void *marks[2] = {};
+  void *sides[kLanes - 1] = {};
+  bool isBegun[kLanes - 1] = {}; // in this run
+  void *ends[kLanes - 1] = {};   // marks
+  void *last = nullptr;          // a mark
+  bool isBehind = false;         // nobody waits for it
 };
 
 // A block of what kernels see that only grows; growing loses the contents.
@@ -122,14 +186,14 @@ public:
       return {};
     reset();
     void *made = nullptr;
-    TESSERA_TRY(remote->allocate(wanted, made));
+    TESSERA_TRY(remote->allocate(remote->device, wanted, made));
     memory = static_cast<uint8_t *>(made);
     bytes = wanted;
     return {};
   }
   void reset() {
     if (memory)
-      remote->release(memory);
+      remote->release(remote->device, memory);
     memory = nullptr;
     bytes = 0;
     local.reset();

@@ -67,7 +67,14 @@ Context::~Context() {
       state.outputCopies[k].~Block();
     for (size_t k = 0; state.segments && k < function.segments.size; ++k)
       state.segments[k].~SegmentState();
+    for (size_t k = 0; state.arrivals && k < function.buffers.size; ++k)
+      memory.releaseMark(state.arrivals[k].mark);
   }
+  for (const Deferred &each : deferred)
+    memory.releaseMark(each.mark);
+  for (void *mark : marks)
+    memory.releaseMark(mark);
+  memory.releaseMark(lastUpload);
   module.release();
 }
 
@@ -114,13 +121,15 @@ Status Context::initialize(const Function &function, FunctionState &state) {
   state.isGiven = arena.array<bool>(function.outputs.size);
   state.staysOnDevice = arena.array<bool>(function.outputs.size);
   state.inputMemory = arena.array<uint8_t *>(function.inputs.size);
+  state.hostInputs = arena.array<uint8_t *>(function.inputs.size);
+  state.arrivals = arena.array<Arrival>(function.buffers.size);
   state.registers = arena.array<int64_t>(function.registers);
   state.bound = arena.array<Bound>(function.buffers.size);
   state.arguments = arena.array<void *>(function.maxArgs);
   state.variableBuffers = {arena.array<uint32_t>(function.buffers.size), 0};
   if (!state.inputs || !state.isSet || !state.outputs || !state.isGiven || !state.staysOnDevice ||
-      !state.inputMemory || !state.registers || !state.bound || !state.arguments ||
-      !state.variableBuffers.data)
+      !state.inputMemory || !state.hostInputs || !state.arrivals || !state.registers ||
+      !state.bound || !state.arguments || !state.variableBuffers.data)
     return Status::outOfMemory();
   for (size_t i = 0; i < function.buffers.size; ++i) {
     const Buffer &buffer = function.buffers[i];
@@ -161,7 +170,8 @@ Status Context::initialize(const Function &function, FunctionState &state) {
     return reserve(variables[root.source].memory[1], module.variables[root.source].bytes);
   };
   for (const Instruction &x : function.instructions) {
-    if (x.op == Opcode::Copy || x.op == Opcode::Fill || x.op == Opcode::StoreScalar)
+    if (x.op == Opcode::Copy || x.op == Opcode::Fill || x.op == Opcode::StoreScalar ||
+        x.op == Opcode::Upload)
       TESSERA_TRY(reserveWritten(x.dst));
     if (x.op != Opcode::Launch)
       continue;

@@ -13,6 +13,8 @@ namespace tessera::rt {
 constexpr uint32_t kMaxThreads = 1u << 10;
 constexpr uint32_t kMaxPlans = 1u << 12;
 constexpr uint64_t kMaxRecords = uint64_t(1) << 22;
+// Fewer bytes are not worth the events that a copy beside launches takes.
+constexpr uint64_t kBesideBytes = uint64_t(1) << 16;
 
 struct ContextOptions {
   uint32_t threads = 0;                 // 0: as many as CPUs are usable
@@ -34,13 +36,23 @@ struct TensorView {
 
 bool isDense(const TensorView &tensor);
 
-enum class RecordKind : uint32_t { Launch = 0, Copy = 1, Fill = 2, Plan = 3, Run = 4 };
+enum class RecordKind : uint32_t {
+  Launch = 0,
+  Copy = 1,
+  Fill = 2,
+  Plan = 3,
+  Run = 4,
+  Upload = 6,
+  Download = 7,
+};
 
 struct Record {
   RecordKind kind;
   uint32_t function, instruction;
   int32_t kernel;
   int64_t start, duration, operations, bytes;
+  Lane lane = Lane::Main;
+  uint32_t marks = 0; // of its begin, the next is of its end; 0: the times are the host's
 };
 
 class Context {
@@ -51,9 +63,9 @@ public:
   Status setInput(uint32_t function, uint32_t input, const TensorView &tensor);
   Status setOutput(uint32_t function, uint32_t output, const TensorView *tensor,
                    bool staysOnDevice = false);
-  // `queue` is one of the device's (null: the ordinary one). In one, a run whose outputs all stay
-  // on the device ends when everything is in the queue.
-  Status run(uint32_t function, uint64_t timeout, void *queue = nullptr);
+  // In a queue of the device, a run whose outputs all stay there ends when everything is in it.
+  // `waitEach`: after each launch, so that an error of a kernel has its name.
+  Status run(uint32_t function, uint64_t timeout, void *queue = nullptr, bool waitEach = false);
   Status getOutput(uint32_t function, uint32_t output, TensorView &tensor);
   // `bytes`: of the allocator's memory that is the caller's now; 0 when it stays the context's.
   Status takeOutput(uint32_t function, uint32_t output, TensorView &tensor, uint64_t &bytes);
@@ -76,7 +88,8 @@ public:
   Context(Module &module, const Allocator &allocator)
       : module(module), allocator(allocator), pool(this->allocator), records(this->allocator),
         arena(this->allocator), memory(module.device->memory),
-        zeros(this->allocator, module.device->memory), hostStaging(this->allocator) {}
+        zeros(this->allocator, module.device->memory), deferred(this->allocator),
+        marks(this->allocator) {}
 
 private:
   // A buffer as it is bound now.
@@ -89,12 +102,13 @@ private:
   struct Plan {
     int64_t *keys;
     uint64_t *offsets; // one per buffer of the segment
-    uint64_t bytes;
+    uint64_t bytes[kSpaces];
   };
   struct SegmentState {
     SegmentState(const Allocator &allocator, const DeviceMemory *remote)
-        : memory(allocator, remote) {}
+        : memory(allocator, remote), hostMemory(allocator) {}
     DeviceBlock memory;
+    Block hostMemory; // of temporaries that are the host's
     Plan *plans = nullptr;
     uint32_t count = 0, oldest = 0;
     uint64_t stamp = 0; // of the last plan, or of what made it invalid
@@ -127,6 +141,20 @@ private:
     std::atomic<bool> &flag;
     bool isMine;
   };
+  struct Arrival {
+    void *mark;
+    uint64_t run; // in which it was set
+  };
+  // A download beside launches that waits for the end of the run: a copy to the host's memory may
+  // keep the calling thread.
+  struct Deferred {
+    void *mark; // what it comes after
+    void *to;
+    const uint8_t *from;
+    uint64_t bytes;
+    uint32_t instruction;
+    bool isBeside; // false: too small for that, in order
+  };
   struct FunctionState {
     TensorView *inputs;
     bool *isSet;
@@ -134,7 +162,9 @@ private:
     bool *isGiven;
     bool *staysOnDevice;      // no copy for the host
     uint8_t **inputMemory;    // what kernels read: the caller's memory, or a copy
-    Block *staging;           // of inputs that are not dense
+    uint8_t **hostInputs;     // what the host reads
+    Arrival *arrivals;        // of buffers that were uploaded beside launches
+    Block *staging;           // of inputs that are not dense, or that the host reads as well
     DeviceBlock *owned;       // of outputs that kernels do not write to the caller's memory
     DeviceBlock *inputCopies; // of inputs, for devices with memory of their own
     Block *outputCopies;      // of outputs, for the caller, from such devices
@@ -160,7 +190,13 @@ private:
   Status checkBound(const Function &function, const FunctionState &state, uint32_t buffer) const;
   Status beginWrite(const Function &function, FunctionState &state, uint32_t buffer,
                     bool isComplete);
-  Status deliverOutputs(const Function &function, FunctionState &state);
+  Status deliverOutputs(uint32_t functionIndex, FunctionState &state);
+  Status transfer(uint32_t functionIndex, FunctionState &state, uint32_t index);
+  Status await(const Function &function, FunctionState &state, uint32_t buffer);
+  Status awaitUploads();
+  Status note(Lane lane, uint32_t &mark);
+  Status beginTimes();
+  Status readTimes();
   Status settle(Status status);
   Status bindShape(const Function &function, FunctionState &state, uint32_t buffer);
   Status bindMemory(const Function &function, FunctionState &state, uint32_t buffer,
@@ -181,7 +217,8 @@ private:
   Status initializeVariables();
   Status checkStop();
   void record(RecordKind kind, uint32_t function, uint32_t instruction, int32_t kernel,
-              int64_t start, int64_t operations, int64_t bytes, int64_t duration = -1);
+              int64_t start, int64_t operations, int64_t bytes, Lane lane = Lane::Main,
+              uint32_t marks = 0);
 
   static int32_t parallelFor(const KernelContext *context, KernelTask task, int32_t min,
                              int32_t extent, uint8_t *closure);
@@ -199,7 +236,17 @@ private:
   Memory memory;
   Pending pending{};
   DeviceBlock zeros; // what kernels see of inputs that are empty
-  Block hostStaging; // what host operators see of a device's memory
+  List<Deferred> deferred;
+  size_t deferredCount = 0;
+  void *lastUpload = nullptr; // a mark
+  bool hasUploaded = false, waitsEach = false;
+  uint64_t runs = 0;
+  // Device times of a run: marks, the first of which was reached at `timeBase`.
+  List<void *> marks;
+  size_t markCount = 0;
+  size_t firstRecord = 0;
+  int64_t timeBase = 0;
+  bool isTiming = false;
   VariableState *variables = nullptr;
   FunctionState *functions = nullptr;
   KernelContext kernelContext{};

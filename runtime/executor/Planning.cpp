@@ -64,12 +64,22 @@ Status Context::bindMemory(const Function &function, FunctionState &state, uint3
   const uint64_t bytes = uint64_t(state.bound[index].elements) * info(buffer.type).bytes;
   state.bound[index].stamp = state.segments[buffer.segment].stamp;
   switch (buffer.kind) {
-  case BufferKind::Input: bound.host = state.inputMemory[buffer.source]; return {};
+  case BufferKind::Input:
+    bound.host =
+        (buffer.space == Space::Host ? state.hostInputs : state.inputMemory)[buffer.source];
+    return {};
   case BufferKind::Output: {
     const TensorSignature &signature = function.outputs[buffer.source];
-    const bool isGiven = state.isGiven[buffer.source];
-    const bool isInPlace = isGiven && (!memory.isRemote() || state.staysOnDevice[buffer.source]);
-    if (!isInPlace) {
+    const bool isGiven = state.isGiven[buffer.source], stays = state.staysOnDevice[buffer.source];
+    const bool isCopy = memory.isRemote() && buffer.space == Space::Host;
+    const bool isInPlace = isGiven && (!memory.isRemote() || stays != isCopy);
+    if (isCopy && stays &&
+        function.outputBuffers[uint32_t(Space::Kernels)][buffer.source] != kNoBuffer) {
+      bound.host = nullptr; // It does not come to the host.
+    } else if (!isInPlace && isCopy) {
+      TESSERA_TRY(reserve(state.outputCopies[buffer.source], bytes));
+      bound.host = state.outputCopies[buffer.source].data();
+    } else if (!isInPlace) {
       TESSERA_TRY(reserve(state.owned[buffer.source], bytes));
       bound.host = state.owned[buffer.source].data();
     }
@@ -88,7 +98,9 @@ Status Context::bindMemory(const Function &function, FunctionState &state, uint3
     return {};
   }
   case BufferKind::Constant:
-    bound.host = const_cast<uint8_t *>(module.constants[buffer.source].seen);
+    bound.host =
+        const_cast<uint8_t *>(buffer.space == Space::Host ? module.constants[buffer.source].data
+                                                          : module.constants[buffer.source].seen);
     return {};
   case BufferKind::Variable: bound.host = variables[buffer.source].seen(); return {};
   case BufferKind::Temp: bound.host = segmentMemory + offset; return {};
@@ -120,21 +132,28 @@ Status Context::bindMemory(const Function &function, FunctionState &state, uint3
 
 void Context::place(const Function &function, FunctionState &state, uint32_t segment, Plan &plan) {
   const Span<uint32_t> buffers = function.segments[segment].buffers;
-  const Span<Place> places = state.segments[segment].places;
-  size_t next = 0;
-  for (uint32_t index : buffers) {
-    const Buffer &buffer = function.buffers[index];
-    if (buffer.kind != BufferKind::Temp)
-      continue;
-    const uint64_t bytes = uint64_t(state.bound[index].elements) * info(buffer.type).bytes;
-    places[next++] = {(bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment,
-                      buffer.first, buffer.last, 0};
-  }
-  plan.bytes = placeByBestFit(places, state.segments[segment].scratch);
-  next = 0;
+  SegmentState &mine = state.segments[segment];
+  const auto forEachTemporary = [&](uint32_t space, auto &&visit) {
+    size_t next = 0;
+    for (size_t i = 0; i < buffers.size; ++i)
+      if (const Buffer &buffer = function.buffers[buffers[i]];
+          buffer.kind == BufferKind::Temp && uint32_t(buffer.space) == space)
+        visit(i, buffer, mine.places.data[next++]);
+    return next;
+  };
   for (size_t i = 0; i < buffers.size; ++i)
-    plan.offsets[i] =
-        function.buffers[buffers[i]].kind == BufferKind::Temp ? places[next++].offset : 0;
+    plan.offsets[i] = 0;
+  for (uint32_t space = 0; space < kSpaces; ++space) {
+    const size_t count = forEachTemporary(space, [&](size_t i, const Buffer &buffer, Place &place) {
+      const uint64_t bytes = uint64_t(state.bound[buffers[i]].elements) * info(buffer.type).bytes;
+      place = {(bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment, buffer.first,
+               buffer.last, 0};
+    });
+    plan.bytes[space] = placeByBestFit({mine.places.data, count}, mine.scratch);
+    forEachTemporary(space, [&](size_t i, const Buffer &, const Place &place) {
+      plan.offsets[i] = place.offset;
+    });
+  }
 }
 
 Status Context::findPlan(const Function &function, FunctionState &state, uint32_t segment,
@@ -168,7 +187,7 @@ Status Context::findPlan(const Function &function, FunctionState &state, uint32_
     plan->keys[k] = state.registers[description.keys[k]];
   const int64_t start = recordCapacity ? monotonicNanoseconds() : 0;
   place(function, state, segment, *plan);
-  record(RecordKind::Plan, uint32_t(&state - functions), 0, -1, start, -1, int64_t(plan->bytes));
+  record(RecordKind::Plan, uint32_t(&state - functions), 0, -1, start, -1, int64_t(plan->bytes[0]));
   return {};
 }
 
@@ -191,11 +210,16 @@ Status Context::planSegment(const Function &function, FunctionState &state, uint
       TESSERA_TRY(bindShape(function, state, index));
   Plan *plan = nullptr;
   TESSERA_TRY(findPlan(function, state, segment, plan));
-  DeviceBlock &temporaries = state.segments[segment].memory;
-  TESSERA_TRY(reserve(temporaries, plan->bytes));
+  SegmentState &mine = state.segments[segment];
+  TESSERA_TRY(reserve(mine.memory, plan->bytes[uint32_t(Space::Kernels)]));
+  TESSERA_TRY(reserve(mine.hostMemory, plan->bytes[uint32_t(Space::Host)]));
   for (size_t i = 0; i < buffers.size; ++i)
     if (!function.buffers[buffers[i]].isRebound)
-      TESSERA_TRY(bindMemory(function, state, buffers[i], temporaries.data(), plan->offsets[i]));
+      TESSERA_TRY(bindMemory(function, state, buffers[i],
+                             function.buffers[buffers[i]].space == Space::Host
+                                 ? mine.hostMemory.data()
+                                 : mine.memory.data(),
+                             plan->offsets[i]));
   return {};
 }
 

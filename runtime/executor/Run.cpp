@@ -39,7 +39,8 @@ Status Context::checkStop() {
 }
 
 void Context::record(RecordKind kind, uint32_t function, uint32_t instruction, int32_t kernel,
-                     int64_t start, int64_t operations, int64_t bytes, int64_t duration) {
+                     int64_t start, int64_t operations, int64_t bytes, Lane lane,
+                     uint32_t firstMark) {
   if (!recordCapacity)
     return;
   if (records.size() >= recordCapacity) {
@@ -47,10 +48,8 @@ void Context::record(RecordKind kind, uint32_t function, uint32_t instruction, i
     return;
   }
   // Within the room that startProfile made.
-  if (duration < 0)
-    duration = monotonicNanoseconds() - start;
-  (void)records.push_back(
-      {kind, function, instruction, kernel, start, duration, operations, bytes});
+  (void)records.push_back({kind, function, instruction, kernel, start,
+                           monotonicNanoseconds() - start, operations, bytes, lane, firstMark});
 }
 
 //===----------------------------------------------------------------------===//
@@ -74,7 +73,7 @@ Status Context::loadScalar(FunctionState &state, const Instruction &x, const Buf
                          (long long)index, (long long)bound.elements);
   uint8_t at[8];
   const uint64_t bytes = info(buffer.type).bytes;
-  TESSERA_TRY(settle(memory.toHost(at, bound.buffer.host + uint64_t(index) * bytes, bytes)));
+  std::memcpy(at, bound.buffer.host + uint64_t(index) * bytes, bytes);
   int64_t &value = state.registers[x.dst];
   switch (buffer.type) {
   case ElementType::I8: value = load<int8_t>(at); break;
@@ -102,7 +101,8 @@ Status Context::storeScalar(FunctionState &state, const Instruction &x, const Bu
   int64_t value = state.registers[x.a];
   if (buffer.type == ElementType::Bool)
     value = value != 0;
-  return settle(memory.toDevice(bound.buffer.host + uint64_t(index) * bytes, &value, bytes));
+  std::memcpy(bound.buffer.host + uint64_t(index) * bytes, &value, bytes);
+  return {};
 }
 
 // The first write of a run to a variable moves everything that is bound to it to its other copy, so
@@ -238,8 +238,8 @@ Status Context::settle(Status status) {
   if (asked.count == 1)
     return std::move(status).at("kernel '%s' of '%s'", last.name, sourceOf(last));
   return std::move(status).at(
-      "one of %u kernels, from '%s' of '%s' to '%s' of '%s' (with a profile "
-      "each is waited for)",
+      "one of %u kernels, from '%s' of '%s' to '%s' of '%s' (wait_each of a run, "
+      "--wait-each of the tools, tells which)",
       asked.count, first.name, sourceOf(first), last.name, sourceOf(last));
 }
 
@@ -297,7 +297,7 @@ Status Context::launch(uint32_t functionIndex, FunctionState &state, uint32_t in
   }
   if (writesNothing)
     return {};
-  if (readsNothing)
+  if (readsNothing && !(kernel.host && memory.isRemote()))
     TESSERA_TRY(bindEmptyInputs(function, state, kernel, x.b));
   if (!state.variableBuffers.empty())
     for (size_t i = 0; i < kernel.args.size; ++i)
@@ -315,18 +315,19 @@ Status Context::launch(uint32_t functionIndex, FunctionState &state, uint32_t in
   reported = 0;
   kernelContext.largeResults = hasLargeResults(function, state, kernel, x.b);
   Status problem;
-  if (recordCapacity)
-    TESSERA_TRY(memory.beginTiming());
+  uint32_t begin = 0, end = 0;
+  TESSERA_TRY(note(Lane::Main, begin));
   const int32_t status = module.device->launch(kernel.function, &kernelContext, memory.getQueue(),
                                                state.arguments, problem);
-  // Launches do not wait for their end, except where it is measured.
-  int64_t duration = -1;
-  if (recordCapacity && problem.ok())
-    problem = memory.endTiming(duration);
+  // Launches do not wait for their end, unless that was asked for.
+  if (problem.ok())
+    problem = waitsEach ? memory.waitMain() : note(Lane::Main, end);
+  if (problem.ok() && waitsEach)
+    problem = note(Lane::Main, end);
   record(RecordKind::Launch, functionIndex, index, int32_t(x.a), start,
          x.dst == kNoRegister ? -1 : state.registers[x.dst],
-         x.d == kNoRegister ? -1 : state.registers[x.d], duration);
-  if (duration >= 0 || !memory.isRemote())
+         x.d == kNoRegister ? -1 : state.registers[x.d], Lane::Main, begin);
+  if (waitsEach || !memory.isRemote())
     pending.count = 0; // It was waited for.
   if (status == 0 && problem.ok())
     return {};
@@ -381,6 +382,9 @@ Status Context::execute(uint32_t functionIndex, FunctionState &state, uint32_t b
                  (isCopy ? 2 : 1));
       break;
     }
+    case Opcode::Upload:
+    case Opcode::Download: TESSERA_TRY(transfer(functionIndex, state, index)); break;
+    case Opcode::Await: TESSERA_TRY(await(function, state, x.a)); break;
     case Opcode::Assert:
       if (state.registers[x.a] == 0)
         return Status::error(Code::AssertionFailed, "%s", function.messages[x.b]);
@@ -417,28 +421,36 @@ Status Context::call(uint32_t functionIndex) {
   TESSERA_TRY(planSegment(function, state, 0));
   TESSERA_TRY(
       execute(functionIndex, state, function.prologue, uint32_t(function.instructions.size)));
-  TESSERA_TRY(settle(deliverOutputs(function, state)));
+  TESSERA_TRY(settle(deliverOutputs(functionIndex, state)));
   // What was asked for while the last kernel ran.
   return checkStop();
 }
 
-Status Context::run(uint32_t functionIndex, uint64_t timeout, void *queue) {
+Status Context::run(uint32_t functionIndex, uint64_t timeout, void *queue, bool waitEach) {
   Occupied occupied(*this);
   TESSERA_TRY(occupied.status());
   if (queue && !memory.isRemote())
     return Status::error(Code::InvalidArgument, "device '%s' has no streams", module.device->name);
   TESSERA_TRY(memory.setStream(queue));
   pending.count = 0;
+  deferredCount = 0;
+  hasUploaded = false;
+  waitsEach = waitEach && memory.isRemote();
+  ++runs;
   const int64_t start = monotonicNanoseconds();
   if (!timeout || timeout > uint64_t(INT64_MAX - start))
     deadline = 0;
   else
     deadline = start + int64_t(timeout);
   functions[functionIndex].hasRun = false;
-  Status status = call(functionIndex);
+  Status status = beginTimes();
+  if (status.ok())
+    status = call(functionIndex);
   if (!status.ok()) {
     memory.forget();
     (void)memory.wait(); // Inputs may still be read.
+  } else {
+    status = readTimes();
   }
   for (size_t i = 0; i < module.variables.size; ++i) {
     VariableState &variable = variables[i];

@@ -142,27 +142,26 @@ Status Context::findOutput(uint32_t function, uint32_t output, TensorView &tenso
   const FunctionState &state = functions[function];
   if (!state.hasRun)
     return Status::error(Code::InvalidArgument, "function '%s' has not run", f.name);
-  for (size_t i = 0; i < f.buffers.size; ++i) {
-    const Buffer &buffer = f.buffers[i];
-    if (buffer.kind != BufferKind::Output || buffer.source != output)
-      continue;
-    const KernelBuffer &bound = state.bound[i].buffer;
-    tensor.data = bound.host;
-    if (!bound.host && state.bound[i].elements)
-      return Status::error(Code::InvalidArgument, "the memory of output '%s' was taken",
-                           f.outputs[output].name);
-    if (memory.isRemote() && !state.staysOnDevice[output])
-      tensor.data =
-          state.isGiven[output] ? state.outputs[output].data : state.outputCopies[output].data();
-    tensor.type = buffer.type;
-    tensor.rank = uint32_t(buffer.dims.size);
-    for (uint32_t d = 0; d < tensor.rank; ++d) {
-      tensor.dims[d] = bound.dim[tensor.rank - 1 - d].extent;
-      tensor.strides[d] = bound.dim[tensor.rank - 1 - d].stride;
-    }
-    return {};
+  // Where there are two, the one in the space that was asked for.
+  const bool isCopy = memory.isRemote() && !state.staysOnDevice[output];
+  uint32_t index = f.outputBuffers[isCopy][output];
+  if (index == kNoBuffer)
+    index = f.outputBuffers[!isCopy][output];
+  const KernelBuffer &bound = state.bound[index].buffer;
+  tensor.data = bound.host;
+  if (!bound.host && state.bound[index].elements)
+    return Status::error(Code::InvalidArgument, "the memory of output '%s' was taken",
+                         f.outputs[output].name);
+  // The host has computed it.
+  if (memory.isRemote() && state.staysOnDevice[output] && f.buffers[index].space == Space::Host)
+    tensor.data = state.isGiven[output] ? state.outputs[output].data : state.owned[output].data();
+  tensor.type = f.buffers[index].type;
+  tensor.rank = uint32_t(f.buffers[index].dims.size);
+  for (uint32_t d = 0; d < tensor.rank; ++d) {
+    tensor.dims[d] = bound.dim[tensor.rank - 1 - d].extent;
+    tensor.strides[d] = bound.dim[tensor.rank - 1 - d].stride;
   }
-  return Status::error(Code::Internal, "output '%s' has no buffer", f.outputs[output].name);
+  return {};
 }
 
 Status Context::takeOutput(uint32_t function, uint32_t output, TensorView &tensor,
@@ -227,7 +226,7 @@ Status Context::bindInputs(const Function &function, FunctionState &state) {
 
 // Extents that are expressions, after the prologue computed them; and memory that is dense.
 Status Context::checkInputs(const Function &function, FunctionState &state) {
-  bool isUploading = false;
+  bool isDownloading = false;
   for (size_t i = 0; i < function.inputs.size; ++i) {
     const TensorSignature &signature = function.inputs[i];
     TensorView &tensor = state.inputs[i];
@@ -254,39 +253,26 @@ Status Context::checkInputs(const Function &function, FunctionState &state) {
       dense = state.staging[i].data();
       copyDense(tensor, dense, elementBytes);
     }
-    if (memory.isRemote() && !isRemote) {
-      TESSERA_TRY(reserve(state.inputCopies[i], bytes).at("input '%s'", signature.name));
-      TESSERA_TRY(memory.upload(state.inputCopies[i].data(), dense, bytes));
-      isUploading = true;
-      dense = state.inputCopies[i].data();
-    }
-    state.inputMemory[i] = dense;
-  }
-  // A run in a stream of the caller may not wait again, and the caller's memory is theirs then.
-  if (isUploading && memory.hasStream())
-    TESSERA_TRY(memory.wait());
-  return checkOverlap(function, state);
-}
-
-// From a device with memory of its own. What stays there is ready when the queue has passed.
-Status Context::deliverOutputs(const Function &function, FunctionState &state) {
-  if (!memory.isRemote())
-    return {};
-  bool allStay = memory.hasStream() && !function.outputs.empty();
-  for (size_t i = 0; i < function.buffers.size; ++i) {
-    const Buffer &buffer = function.buffers[i];
-    if (buffer.kind != BufferKind::Output || state.staysOnDevice[buffer.source])
+    state.inputMemory[i] = state.hostInputs[i] = dense;
+    if (!memory.isRemote())
       continue;
-    allStay = false;
-    const uint64_t bytes = uint64_t(state.bound[i].elements) * info(buffer.type).bytes;
-    void *to = state.outputs[buffer.source].data;
-    if (!state.isGiven[buffer.source]) {
-      TESSERA_TRY(reserve(state.outputCopies[buffer.source], bytes));
-      to = state.outputCopies[buffer.source].data();
+    const uint32_t onHost = function.inputBuffers[uint32_t(Space::Host)][i];
+    if (isRemote) { // The program's upload has nothing to do; the host may want it as well.
+      state.hostInputs[i] = nullptr;
+      if (onHost == kNoBuffer || !function.buffers[onHost].isReadOnHost)
+        continue;
+      TESSERA_TRY(reserve(state.staging[i], bytes));
+      TESSERA_TRY(memory.download(state.staging[i].data(), dense, bytes));
+      state.hostInputs[i] = state.staging[i].data();
+      isDownloading = true;
+    } else if (function.inputBuffers[uint32_t(Space::Kernels)][i] != kNoBuffer) {
+      TESSERA_TRY(reserve(state.inputCopies[i], bytes).at("input '%s'", signature.name));
+      state.inputMemory[i] = state.inputCopies[i].data();
     }
-    TESSERA_TRY(memory.download(to, state.bound[i].buffer.host, bytes));
   }
-  return allStay ? memory.submit() : memory.wait(); // Also what wrote no output.
+  if (isDownloading)
+    TESSERA_TRY(settle(memory.waitMain()));
+  return checkOverlap(function, state);
 }
 
 // What is written must not be read or written under another name. Asked once for the tensors that

@@ -268,10 +268,12 @@ Status Decoder::function(Function &result, const fb::Function &from) {
   for (size_t i = 0; i < result.buffers.size; ++i) {
     const fb::Buffer &buffer = *from.buffers()->Get(uint32_t(i));
     Buffer &to = result.buffers[i];
-    TESSERA_CHECK(buffer.kind() <= uint8_t(BufferKind::View) && buffer.type() < kElementTypeCount,
+    TESSERA_CHECK(buffer.kind() <= uint8_t(BufferKind::View) && buffer.type() < kElementTypeCount &&
+                      buffer.space() < kSpaces,
                   "buffer %zu is of unknown kind", i);
     to.kind = BufferKind(buffer.kind());
     to.type = ElementType(buffer.type());
+    to.space = Space(buffer.space());
     to.source = buffer.source();
     TESSERA_TRY(dims(to.dims, buffer.dims()));
     TESSERA_TRY(dims(to.strides, buffer.strides()));

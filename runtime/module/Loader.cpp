@@ -37,7 +37,7 @@ Module::~Module() {
       if (kernel.function)
         device->release(kernel.function);
   if (deviceConstants)
-    deviceMemory->release(deviceConstants);
+    deviceMemory->release(deviceMemory->device, deviceConstants);
   if (code)
     ::munmap(code, codeBytes);
   if (file)
@@ -208,7 +208,7 @@ Status Module::chooseVariant(const char *level) {
       continue;
     bool fits = true;
     for (const char *feature : variant.features)
-      if (device->hasFeature ? !device->hasFeature(feature)
+      if (device->hasFeature ? !device->hasFeature(device->state, feature)
                              : device->runsCode && !hasCpuFeature(feature)) {
         note(fits ? (used ? "; " : "") : " ", fits ? variant.level : "");
         if (fits)
@@ -260,8 +260,8 @@ Status Module::makeExecutable() {
     for (Kernel &kernel : variant.kernels)
       if (!kernel.host)
         TESSERA_TRY(device
-                        ->prepare(file + segment.offset + kernel.entry, segment.size - kernel.entry,
-                                  kernel.function)
+                        ->prepare(device->state, file + segment.offset + kernel.entry,
+                                  segment.size - kernel.entry, kernel.function)
                         .at("kernel '%s'", kernel.name));
     return {};
   }
@@ -297,7 +297,8 @@ Status Module::uploadConstants() {
   const auto forEachUsed = [&](auto &&visit) -> Status {
     for (const Function &function : variant().functions)
       for (const Buffer &buffer : function.buffers)
-        if (buffer.kind == BufferKind::Constant && !constants[buffer.source].seen)
+        if (buffer.kind == BufferKind::Constant && buffer.space == Space::Kernels &&
+            !constants[buffer.source].seen)
           TESSERA_TRY(visit(constants[buffer.source]));
     return {};
   };
@@ -312,17 +313,19 @@ Status Module::uploadConstants() {
     return {};
   }));
   if (bytes)
-    TESSERA_TRY(deviceMemory->allocate(bytes, deviceConstants).at("the module's constants"));
+    TESSERA_TRY(deviceMemory->allocate(deviceMemory->device, bytes, deviceConstants)
+                    .at("the module's constants"));
   for (Constant &constant : constants) {
     if (!constant.seen)
       continue;
     auto *to =
         static_cast<uint8_t *>(deviceConstants) + (reinterpret_cast<uintptr_t>(constant.seen) - 1);
     if (constant.bytes)
-      TESSERA_TRY(deviceMemory->toDevice(nullptr, to, constant.data, constant.bytes));
+      TESSERA_TRY(
+          deviceMemory->toDevice(deviceMemory->device, nullptr, to, constant.data, constant.bytes));
     constant.seen = to;
   }
-  return bytes ? deviceMemory->wait(nullptr) : Status();
+  return bytes ? deviceMemory->wait(deviceMemory->device, nullptr) : Status();
 }
 
 Status Module::load(const LoadOptions &options) {
@@ -342,11 +345,22 @@ Status Module::load(const LoadOptions &options) {
   for (Constant &constant : constants)
     constant.data = file + segments[constant.segment].offset + constant.offset;
   if (device->open)
-    if (Status status = device->open(); !status.ok())
+    if (Status status = device->open(device->state); !status.ok())
       return std::move(status).at(hasFamily("cpu") ? "device '%s' (the module also runs on 'cpu')"
                                                    : "device '%s'",
                                   device->name);
   TESSERA_TRY(chooseVariant(options.variant));
+  if (device->memory) {
+    if (version < kOldestDeviceVersion)
+      return Status::error(
+          Code::OlderVersion,
+          "the module has format version %u, whose programs for device '%s' do not "
+          "say what is copied there and back; this runtime runs those of version "
+          "%u and newer: compile the model again",
+          version, device->name, kOldestDeviceVersion);
+    for (const Function &function : variant().functions)
+      TESSERA_TRY(verifySpaces(function, variant().kernels));
+  }
   TESSERA_TRY(findHostFunctions(options.openHost));
   TESSERA_TRY(uploadConstants());
   return makeExecutable();

@@ -91,14 +91,16 @@ struct Kernel {
 struct Buffer {
   BufferKind kind;
   ElementType type;
+  Space space;
   uint32_t source;
   Span<Dim> dims;
   Span<Dim> strides; // views; empty = row-major
   Dim offset;        // views, bytes from the start of the source
   uint32_t segment;
   uint32_t first, last;
-  uint32_t root;  // the buffer below a chain of views, itself otherwise
-  bool isRebound; // a view with a BindView instruction: bound by that only
+  uint32_t root;     // the buffer below a chain of views, itself otherwise
+  bool isRebound;    // a view with a BindView instruction: bound by that only
+  bool isReadOnHost; // by other instructions than copies between spaces; of roots
 };
 
 struct Instruction {
@@ -114,6 +116,9 @@ struct PlanSegment {
   Span<uint32_t> keys;    // registers; of segment 0: the symbols
 };
 
+constexpr uint32_t kNoBuffer = 0xffffffffu;
+constexpr uint32_t kSpaces = 2;
+
 struct Function {
   const char *name;
   Span<Symbol> symbols;
@@ -126,6 +131,8 @@ struct Function {
   Span<uint32_t> operands;
   Span<const char *> messages;
   uint32_t maxArgs; // of any launch
+  // By space: the buffer of each input and output, kNoBuffer where there is none.
+  Span<uint32_t> inputBuffers[kSpaces], outputBuffers[kSpaces];
 };
 
 struct Variant {
@@ -159,7 +166,8 @@ struct Segment {
   return true;
 }
 
-// Checks one function against its module and fills root, isRebound, segments and maxArgs. After it:
+// Checks one function against its module and fills root, isRebound, isReadOnHost, segments, maxArgs
+// and the buffers of inputs and outputs. After it:
 //  - every register, buffer, kernel, message and jump target exists; control never runs off the
 //  end;
 //  - the prologue is straight scalar code that writes all that segment 0 reads;
@@ -167,10 +175,14 @@ struct Segment {
 //  and
 //    variables; everything else works on row-major buffers;
 //  - a temporary is used only within its live range, and lives through loops that it enters;
-//  - every output has exactly one buffer; inputs, outputs, constants and variables agree with
-//  theirs.
+//  - every output has exactly one buffer in a space, and at least one; inputs, outputs, constants
+//    and variables agree with theirs;
+//  - kernels with code take no buffers of the host, and only copies between spaces mix them.
 Status verifyFunction(Function &function, Span<Kernel> kernels, Span<Constant> constants,
                       Span<Variable> variables, Arena &arena);
+
+// For devices with memory of their own: what the host reads and writes are buffers of the host.
+Status verifySpaces(const Function &function, Span<Kernel> kernels);
 
 // Const to Select. An overflow and a division by zero are errors.
 Status evaluate(const Instruction &instruction, int64_t *registers);

@@ -63,15 +63,18 @@ size_t formatBuffer(const Function &function, uint32_t index, char *text, size_t
     line.add(" live %u..%u", buffer.first, buffer.last);
   if (buffer.segment)
     line.add(" segment %u", buffer.segment);
+  if (buffer.space == Space::Host)
+    line.add(" on the host");
   return line.used;
 }
 
 size_t formatInstruction(const Variant &variant, const Function &function, uint32_t index,
                          char *text, size_t size) {
   static const char *const names[] = {
-      "const", "move",   "add",     "sub",    "mul",         "floordiv",     "ceildiv",  "mod",
-      "min",   "max",    "compare", "select", "load_scalar", "store_scalar", "launch",   "copy",
-      "fill",  "assert", "jump",    "branch", "return",      "plan",         "bind_view"};
+      "const",  "move",      "add",    "sub",      "mul",    "floordiv",    "ceildiv",
+      "mod",    "min",       "max",    "compare",  "select", "load_scalar", "store_scalar",
+      "launch", "copy",      "fill",   "assert",   "jump",   "branch",      "return",
+      "plan",   "bind_view", "upload", "download", "await"};
   static const char *const comparisons[] = {"eq", "ne", "lt", "le", "gt", "ge"};
   const Instruction &x = function.instructions[index];
   Line line(text, size);
@@ -96,6 +99,9 @@ size_t formatInstruction(const Variant &variant, const Function &function, uint3
     break;
   }
   case Opcode::Copy: line.add(" b%u = b%u", x.dst, x.a); break;
+  case Opcode::Upload:
+  case Opcode::Download: line.add(" b%u = b%u%s", x.dst, x.a, x.imm ? " beside" : ""); break;
+  case Opcode::Await: line.add(" b%u", x.a); break;
   case Opcode::Fill: line.add(" b%u = 0x%llx", x.dst, (unsigned long long)x.imm); break;
   case Opcode::Assert: line.add(" r%u \"%s\"", x.a, function.messages[x.b]); break;
   case Opcode::Jump: line.add(" %u", x.a); break;

@@ -41,6 +41,7 @@ private:
   Status segments();
   Status instruction(uint32_t index, const Instruction &x);
   Status launch(uint32_t index, const Instruction &x);
+  Status transfer(uint32_t index, const Instruction &x);
   Status loop(uint32_t index, const Instruction &x);
 
   Status inRegisters(const Dim &dim) {
@@ -70,6 +71,13 @@ private:
                   "buffer %u has strides, which only a launch follows", b);
     return {};
   }
+  // In the memory of kernels.
+  Status computes(uint32_t b) {
+    TESSERA_CHECK(f.buffers[b].space == Space::Kernels,
+                  "buffer %u is in the host's memory, which kernels do not see", b);
+    return {};
+  }
+  void noteRead(uint32_t b) { f.buffers[f.buffers[b].root].isReadOnHost = true; }
   Status target(uint32_t t) {
     TESSERA_CHECK(t >= f.prologue && t < f.instructions.size, "jump to instruction %u", t);
     return {};
@@ -104,9 +112,16 @@ Status Checker::signatures() {
 }
 
 Status Checker::buffers() {
-  auto *outputs = arena.array<bool>(f.outputs.size);
-  if (!outputs)
-    return Status::outOfMemory();
+  for (uint32_t space = 0; space < kSpaces; ++space) {
+    f.inputBuffers[space] = {arena.array<uint32_t>(f.inputs.size), f.inputs.size};
+    f.outputBuffers[space] = {arena.array<uint32_t>(f.outputs.size), f.outputs.size};
+    if (!f.inputBuffers[space].data || !f.outputBuffers[space].data)
+      return Status::outOfMemory();
+    for (uint32_t &buffer : f.inputBuffers[space])
+      buffer = kNoBuffer;
+    for (uint32_t &buffer : f.outputBuffers[space])
+      buffer = kNoBuffer;
+  }
   const auto agrees = [](const Buffer &b, ElementType type, size_t rank) {
     return b.type == type && b.dims.size == rank;
   };
@@ -135,13 +150,15 @@ Status Checker::buffers() {
       TESSERA_CHECK(b.source < f.inputs.size && b.segment == 0 &&
                         agrees(b, f.inputs[b.source].type, f.inputs[b.source].dims.size),
                     "buffer %u does not agree with its input", i);
+      f.inputBuffers[uint32_t(b.space)][b.source] = i;
       break;
     case BufferKind::Output:
       TESSERA_CHECK(b.source < f.outputs.size &&
                         agrees(b, f.outputs[b.source].type, f.outputs[b.source].dims.size),
                     "buffer %u does not agree with its output", i);
-      TESSERA_CHECK(!outputs[b.source], "output '%s' has two buffers", f.outputs[b.source].name);
-      outputs[b.source] = true;
+      TESSERA_CHECK(f.outputBuffers[uint32_t(b.space)][b.source] == kNoBuffer,
+                    "output '%s' has two buffers", f.outputs[b.source].name);
+      f.outputBuffers[uint32_t(b.space)][b.source] = i;
       break;
     case BufferKind::Constant:
       TESSERA_CHECK(b.source < constants.size &&
@@ -162,12 +179,17 @@ Status Checker::buffers() {
                     "buffer %u is a view of buffer %u, which comes later", i, b.source);
       TESSERA_CHECK(b.strides.empty() || b.strides.size == b.dims.size,
                     "buffer %u has %zu dimensions and %zu strides", i, b.dims.size, b.strides.size);
+      TESSERA_CHECK(b.space == f.buffers[b.source].space,
+                    "buffer %u is a view of buffer %u in another space", i, b.source);
       b.root = f.buffers[b.source].root;
       break;
     }
+    TESSERA_CHECK(b.kind != BufferKind::Variable || b.space == Space::Kernels,
+                  "buffer %u is a variable in the host's memory", i);
   }
   for (size_t i = 0; i < f.outputs.size; ++i)
-    TESSERA_CHECK(outputs[i], "output '%s' has no buffer", f.outputs[i].name);
+    TESSERA_CHECK(f.outputBuffers[0][i] != kNoBuffer || f.outputBuffers[1][i] != kNoBuffer,
+                  "output '%s' has no buffer", f.outputs[i].name);
   return {};
 }
 
@@ -195,6 +217,7 @@ Status Checker::instruction(uint32_t index, const Instruction &x) {
     TESSERA_TRY(reg(x.b));
     TESSERA_TRY(use(index, x.a, false));
     TESSERA_TRY(dense(x.a));
+    noteRead(x.a);
     TESSERA_CHECK(info(f.buffers[x.a].type).isInteger, "buffer %u holds no integers", x.a);
     return {};
   case Opcode::StoreScalar:
@@ -211,8 +234,14 @@ Status Checker::instruction(uint32_t index, const Instruction &x) {
     TESSERA_TRY(dense(x.dst));
     TESSERA_TRY(dense(x.a));
     TESSERA_CHECK(f.buffers[x.dst].type == f.buffers[x.a].type, "a copy cannot change the type");
-    return {};
-  case Opcode::Fill: TESSERA_TRY(use(index, x.dst, true)); return dense(x.dst);
+    return computes(x.dst).ok() ? computes(x.a) : computes(x.dst);
+  case Opcode::Fill:
+    TESSERA_TRY(use(index, x.dst, true));
+    TESSERA_TRY(dense(x.dst));
+    return computes(x.dst);
+  case Opcode::Upload:
+  case Opcode::Download: return transfer(index, x);
+  case Opcode::Await: return use(index, x.a, false);
   case Opcode::Assert:
     TESSERA_CHECK(x.b < f.messages.size, "message %u does not exist", x.b);
     return reg(x.a);
@@ -248,6 +277,10 @@ Status Checker::launch(uint32_t index, const Instruction &x) {
       continue;
     }
     TESSERA_TRY(use(index, operand, arg.kind == KernelArgKind::Output));
+    if (!kernel.host)
+      TESSERA_TRY(computes(operand));
+    else if (arg.kind == KernelArgKind::Input)
+      noteRead(operand);
     const Buffer &buffer = f.buffers[operand];
     TESSERA_CHECK(buffer.type == arg.type && buffer.dims.size == arg.rank,
                   "argument %u of kernel '%s' is %s of rank %u, buffer %u is %s of rank %zu", i,
@@ -266,6 +299,28 @@ Status Checker::launch(uint32_t index, const Instruction &x) {
     TESSERA_TRY(reg(x.d));
   if (x.c > f.maxArgs)
     f.maxArgs = x.c;
+  return {};
+}
+
+// An upload is the one way to write an input: its other buffer.
+Status Checker::transfer(uint32_t index, const Instruction &x) {
+  const bool isUpload = x.op == Opcode::Upload;
+  TESSERA_CHECK(x.dst < f.buffers.size && x.a < f.buffers.size, "buffer %u or %u does not exist",
+                x.dst, x.a);
+  const Buffer &to = f.buffers[x.dst], &from = f.buffers[x.a];
+  const bool isOfInput = isUpload && to.kind == BufferKind::Input && from.kind == to.kind,
+             isOfOutput = !isUpload && to.kind == BufferKind::Output && from.kind == to.kind;
+  TESSERA_TRY(use(index, x.dst, !isOfInput));
+  TESSERA_TRY(use(index, x.a, false));
+  TESSERA_TRY(dense(x.dst));
+  TESSERA_TRY(dense(x.a));
+  TESSERA_CHECK(to.type == from.type, "a copy cannot change the type");
+  TESSERA_CHECK(to.space == (isUpload ? Space::Kernels : Space::Host) && to.space != from.space,
+                "buffers %u and %u are not in the spaces of this copy", x.dst, x.a);
+  TESSERA_CHECK((!isOfInput && !isOfOutput) || to.source == from.source,
+                "buffers %u and %u are not of one tensor", x.dst, x.a);
+  TESSERA_CHECK(x.imm == 0 || (x.imm == 1 && (isOfInput || isOfOutput)),
+                "a copy that is of no input or output cannot go beside launches");
   return {};
 }
 
@@ -397,6 +452,27 @@ Status Checker::segments() {
 Status verifyFunction(Function &function, Span<Kernel> kernels, Span<Constant> constants,
                       Span<Variable> variables, Arena &arena) {
   return Checker(function, kernels, constants, variables, arena).run();
+}
+
+Status verifySpaces(const Function &function, Span<Kernel> kernels) {
+  const auto isOfHost = [&](uint32_t b) { return function.buffers[b].space == Space::Host; };
+  for (uint32_t i = 0; i < function.instructions.size; ++i) {
+    const Instruction &x = function.instructions[i];
+    bool isGood = true;
+    if (x.op == Opcode::LoadScalar || x.op == Opcode::StoreScalar)
+      isGood = isOfHost(x.op == Opcode::LoadScalar ? x.a : x.dst);
+    else if (x.op == Opcode::Launch && kernels[x.a].host)
+      for (uint32_t operand = 0; operand < x.c; ++operand)
+        isGood &= isOfHost(function.operands[x.b + operand]);
+    TESSERA_CHECK(isGood,
+                  "instruction %u of function '%s' looks at the device's memory from the host", i,
+                  function.name);
+  }
+  for (size_t o = 0; o < function.outputs.size; ++o)
+    TESSERA_CHECK(function.outputBuffers[uint32_t(Space::Host)][o] != kNoBuffer,
+                  "output '%s' of function '%s' never comes to the host", function.outputs[o].name,
+                  function.name);
+  return {};
 }
 
 } // namespace tessera::rt

@@ -12,8 +12,10 @@ namespace tessera::rt {
 
 // Version of everything in this file, module.fbs and KernelAbi.h together. A reader accepts exactly
 // the versions in [kOldestModuleVersion, kModuleVersion].
-constexpr uint32_t kModuleVersion = 3;
+constexpr uint32_t kModuleVersion = 4;
 constexpr uint32_t kOldestModuleVersion = 1;
+// Programs for devices with memory of their own: until then they said nothing of copies.
+constexpr uint32_t kOldestDeviceVersion = 4;
 
 // The file: FileHeader, metadata (a FlatBuffer, identifier "TSM1"), then segments, each starting at
 // the first multiple of kPageBytes after what precedes it. Bytes between are zero. The file ends
@@ -79,6 +81,13 @@ enum class BufferKind : uint8_t {
   View = 5, // source: index of a buffer with a smaller number; byte offset, own dims and strides
 };
 
+// Where a buffer is. In programs for the host's memory all are in that of kernels.
+enum class Space : uint8_t {
+  Kernels = 0, // where kernels compute
+  Host = 1,    // since version 4. What host operators, LoadScalar and StoreScalar take in programs
+            // for devices with memory of their own. An input or output may have a buffer in each.
+};
+
 enum class KernelArgKind : uint8_t { Input = 0, Output = 1, Scalar = 2 };
 
 // What a kernel assumes of the strides of a tensor argument.
@@ -126,8 +135,16 @@ enum class Opcode : uint16_t {
   Plan = 21, // starts plan segment a: fixes dims and places of its buffers from the registers as
              // they are now; buffers of higher segments become invalid
   BindView = 22, // evaluates the offset, dims and strides of view `a` again
+  // Since version 4. Copies between spaces, of the same element type and number of elements. With
+  // imm 0 they are in order with launches. With imm 1 (an input to the device, an output to the
+  // host) they go beside them: an upload begins now, and launches see it after an Await; a download
+  // begins when all launches before it are done, and is done when the call returns.
+  Upload = 23,   // buffer dst (of kernels) = buffer a (of the host)
+  Download = 24, // buffer dst (of the host) = buffer a (of kernels)
+  Await = 25,    // buffer a: of kernels, what follows sees its upload; of the host, its downloads
+                 // in order are done
 };
-constexpr uint16_t kOpcodeCount = 23;
+constexpr uint16_t kOpcodeCount = 26;
 constexpr uint32_t kNoRegister = 0xffffffffu;
 
 // Limits that a reader enforces with the limit's name in the message. They keep every product of

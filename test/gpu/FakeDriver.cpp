@@ -1,12 +1,16 @@
 //===- FakeDriver.cpp - A library with the interface of the CUDA driver --------------------===//
 //
-// Its device is the interpreter of PTX, so that the runtime's device "cuda" runs without a GPU. As
-// with a GPU, addresses mean nothing to the host, memory is limited, nothing is done before
-// somebody waits (copies from the host read what is there then), and what goes wrong in a kernel
-// appears there. What the machine is like:
+// Its devices are interpreters of PTX, so that the runtime's device "cuda" runs without a GPU. As
+// with a GPU, addresses mean nothing to the host, memory is limited and belongs to one device,
+// nothing is done before somebody waits (copies from the host read what is there then), and what
+// goes wrong in a kernel appears there. Streams that do not block are in no order with others but
+// what events say; events have a time for which copies take as long as bytes take, beside kernels.
+// What the machine is like:
 //   FAKE_CUDA_VERSION (12040), FAKE_CUDA_DEVICES (1), FAKE_CUDA_CAPABILITY (80),
 //   FAKE_CUDA_FAIL (0; the number of a launch whose kernel fails),
-//   FAKE_CUDA_MEMORY (bytes; 1 GB), FAKE_CUDA_GRAPHS, FAKE_CUDA_MAPS (1; 0: it makes none)
+//   FAKE_CUDA_MEMORY (bytes of a device; 1 GB), FAKE_CUDA_GRAPHS, FAKE_CUDA_MAPS (1; 0: it makes
+//   none), FAKE_CUDA_EAGER (0; 1: streams that do not block work at once, as early as they may),
+//   FAKE_CUDA_JIT (1; 0: it refuses all PTX)
 // fakeCudaCalls("cuLaunchKernel") tells how often that was called.
 //
 //===----------------------------------------------------------------------===//
@@ -14,23 +18,29 @@
 #include "test/gpu/Machine.h"
 #include "test/gpu/TensorMap.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
 using namespace tessera;
 using rt::cuda::DevicePtr;
+using rt::cuda::EventRecord;
 using rt::cuda::Result;
 
 namespace {
 
-constexpr Result kInvalidValue = 1, kNoContext = 201, kNotFound = 500, kLaunchFailed = 719;
+constexpr Result kInvalidValue = 1, kInvalidDevice = 101, kNoContext = 201, kNotFound = 500,
+                 kNotReady = 600, kLaunchFailed = 719;
 constexpr uint64_t kBias = uint64_t(1) << 48; // Above what a process has.
 
 long setting(const char *name, long fallback) {
@@ -38,48 +48,134 @@ long setting(const char *name, long fallback) {
   return text ? std::atol(text) : fallback;
 }
 
+/// Work of a stream, or a place in it.
+struct Item {
+  enum Kind { Work, Record, Wait } kind;
+  std::function<void()> work;
+  double issued;      ///< when it was asked for, in nanoseconds
+  double cost;        ///< of copies; kernels take what the interpreter takes
+  EventRecord *event; ///< Record, Wait
+  long number;        ///< of the event's records
+};
+
+} // namespace
+
+struct rt::cuda::StreamRecord {
+  std::deque<Item> items;
+  double clock = 0;
+};
+struct rt::cuda::EventRecord {
+  rt::cuda::StreamRecord *stream = nullptr; ///< that it was recorded in last
+  long asked = 0, passed = 0;               ///< records
+  double time = 0;
+};
+
+namespace {
+
+using rt::cuda::StreamRecord;
+
 struct Machine {
+  int number = 0;
   std::map<DevicePtr, size_t> allocations;
   size_t used = 0;
-  bool hasContext = false;
-  bool hasFailed = false; // a kernel; stays so, as with a GPU
+  bool hasFailed = false; ///< a kernel; stays so, as with a GPU
   long launches = 0;
-  std::vector<std::function<void()>> queue; ///< of all streams
+  StreamRecord main; ///< the default stream, and those of the caller, which are in order with it
+  std::set<StreamRecord *> others;
 };
-Machine machine;
+
+std::map<int, Machine> machines;
+thread_local Machine *current = nullptr;
 std::map<std::string, long> calls;
+
+std::recursive_mutex &mutex() {
+  static auto *made = new std::recursive_mutex; // Also for threads at the end of a process.
+  return *made;
+}
+
+double now() {
+  return std::chrono::duration<double, std::nano>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
 
 uint8_t *onHost(DevicePtr address) { return reinterpret_cast<uint8_t *>(address - kBias); }
 
-/// Whether the bytes lie in one allocation.
+/// Whether the bytes lie in one allocation of this device.
 bool isInside(DevicePtr address, size_t bytes) {
-  auto after = machine.allocations.upper_bound(address);
-  if (after == machine.allocations.begin())
+  auto after = current->allocations.upper_bound(address);
+  if (after == current->allocations.begin())
     return false;
   const auto &[begin, size] = *std::prev(after);
   return address - begin <= size && bytes <= size - (address - begin);
 }
 
-/// Does what was asked for.
-void catchUp() {
-  for (size_t i = 0; i < machine.queue.size(); ++i)
-    if (!machine.hasFailed)
-      machine.queue[i]();
-  machine.queue.clear();
+StreamRecord &streamOf(StreamRecord *given) {
+  return given && current->others.count(given) ? *given : current->main;
 }
+
+void runOne(Machine &machine, StreamRecord &stream);
+
+/// Does what was asked for, up to a record of an event.
+void catchUp(Machine &machine, StreamRecord &stream) {
+  while (!stream.items.empty())
+    runOne(machine, stream);
+}
+void catchUp(Machine &machine, const EventRecord &event, long number) {
+  while (event.passed < number && event.stream && !event.stream->items.empty())
+    runOne(machine, *event.stream);
+}
+void catchUpAll(Machine &machine) {
+  catchUp(machine, machine.main);
+  for (StreamRecord *stream : machine.others)
+    catchUp(machine, *stream);
+}
+
+void runOne(Machine &machine, StreamRecord &stream) {
+  const Item item = std::move(stream.items.front());
+  stream.items.pop_front();
+  stream.clock = std::max(stream.clock, item.issued);
+  switch (item.kind) {
+  case Item::Record:
+    item.event->time = stream.clock;
+    item.event->passed = item.number;
+    return;
+  case Item::Wait:
+    catchUp(machine, *item.event, item.number);
+    stream.clock = std::max(stream.clock, item.event->time);
+    return;
+  case Item::Work: break;
+  }
+  const double before = now();
+  if (!machine.hasFailed)
+    item.work();
+  stream.clock += item.cost ? item.cost : now() - before;
+}
+
+void ask(StreamRecord *given, std::function<void()> work, double cost = 0) {
+  StreamRecord &stream = streamOf(given);
+  stream.items.push_back({Item::Work, std::move(work), now(), cost, nullptr, 0});
+  if (&stream != &current->main && setting("FAKE_CUDA_EAGER", 0))
+    catchUp(*current, stream);
+}
+
+/// A microsecond, and 10 GB/s.
+double costOf(size_t bytes) { return 1000 + double(bytes) / 10; }
 
 Result state() {
-  return !machine.hasContext ? kNoContext : machine.hasFailed ? kLaunchFailed : rt::cuda::kSuccess;
+  return !current ? kNoContext : current->hasFailed ? kLaunchFailed : rt::cuda::kSuccess;
 }
 
-template <typename Element> Result fill(DevicePtr to, size_t pitch, Element value, size_t count) {
+template <typename Element>
+Result fill(DevicePtr to, size_t pitch, Element value, size_t count, StreamRecord *stream) {
+  std::lock_guard lock(mutex());
   if (const Result result = state())
     return result;
   for (size_t i = 0; i < count; ++i) {
     if (!isInside(to + i * pitch, sizeof(Element)))
       return kInvalidValue;
   }
-  machine.queue.push_back([=] {
+  ask(stream, [=] {
     for (size_t i = 0; i < count; ++i)
       std::memcpy(onHost(to + i * pitch), &value, sizeof(Element));
   });
@@ -97,21 +193,18 @@ struct rt::cuda::FunctionRecord {
   std::string name;
   unsigned shared = 48 << 10; // what a launch may ask for
 };
-struct rt::cuda::EventRecord {
-  std::chrono::steady_clock::time_point passed;
-};
 using rt::cuda::ContextRecord;
-using rt::cuda::EventRecord;
 using rt::cuda::FunctionRecord;
 using rt::cuda::ModuleRecord;
-using rt::cuda::StreamRecord;
 
 #define EXPORT extern "C" __attribute__((visibility("default"))) Result
 
 extern "C" __attribute__((visibility("default"))) long fakeCudaCalls(const char *name) {
+  std::lock_guard lock(mutex());
   return calls[name];
 }
 extern "C" void countFakeCall(const char *name, long by) { calls[name] += by; }
+std::recursive_mutex &fakeCudaMutex() { return mutex(); }
 
 EXPORT cuInit(unsigned) { return setting("FAKE_CUDA_DEVICES", 1) ? 0 : rt::cuda::kNoDevice; }
 EXPORT cuDriverGetVersion(int *version) {
@@ -124,7 +217,7 @@ EXPORT cuDeviceGetCount(int *count) {
 }
 EXPORT cuDeviceGet(int *device, int number) {
   *device = number;
-  return 0;
+  return number < setting("FAKE_CUDA_DEVICES", 1) ? 0 : kInvalidDevice;
 }
 EXPORT cuDeviceGetName(char *name, int bytes, int) {
   std::snprintf(name, size_t(bytes), "interpreter of PTX");
@@ -135,17 +228,51 @@ EXPORT cuDeviceGetAttribute(int *value, int attribute, int) {
   *value = attribute == rt::cuda::kAttributeMajor ? capability / 10 : capability % 10;
   return 0;
 }
-EXPORT cuDevicePrimaryCtxRetain(ContextRecord **context, int) {
-  *context = reinterpret_cast<ContextRecord *>(&machine);
+EXPORT cuDeviceTotalMem_v2(size_t *bytes, int) {
+  *bytes = size_t(setting("FAKE_CUDA_MEMORY", 1 << 30));
+  return 0;
+}
+EXPORT cuDevicePrimaryCtxRetain(ContextRecord **context, int device) {
+  std::lock_guard lock(mutex());
+  machines[device].number = device;
+  *context = reinterpret_cast<ContextRecord *>(&machines[device]);
   return 0;
 }
 EXPORT cuCtxSetCurrent(ContextRecord *context) {
-  machine.hasContext = context != nullptr;
+  current = reinterpret_cast<Machine *>(context);
   return 0;
 }
-EXPORT cuStreamSynchronize(StreamRecord *) {
+EXPORT cuStreamCreate(StreamRecord **stream, unsigned flags) {
+  std::lock_guard lock(mutex());
+  if (const Result result = state())
+    return result;
+  *stream = new StreamRecord;
+  if (flags == rt::cuda::kNonBlocking)
+    current->others.insert(*stream);
+  return 0;
+}
+EXPORT cuStreamDestroy_v2(StreamRecord *stream) {
+  std::lock_guard lock(mutex());
+  if (!current->others.count(stream))
+    return kInvalidValue;
+  catchUp(*current, *stream);
+  current->others.erase(stream);
+  delete stream;
+  return 0;
+}
+EXPORT cuStreamSynchronize(StreamRecord *stream) {
+  std::lock_guard lock(mutex());
   ++calls[__func__];
-  catchUp();
+  if (!current)
+    return kNoContext;
+  catchUp(*current, streamOf(stream));
+  return state();
+}
+EXPORT cuStreamWaitEvent(StreamRecord *stream, EventRecord *event, unsigned) {
+  std::lock_guard lock(mutex());
+  ++calls[__func__];
+  StreamRecord &mine = streamOf(stream);
+  mine.items.push_back({Item::Wait, {}, now(), 0, event, event->asked});
   return state();
 }
 
@@ -153,92 +280,114 @@ EXPORT cuEventCreate(EventRecord **event, unsigned) {
   *event = new EventRecord{};
   return state();
 }
-EXPORT cuEventRecord(EventRecord *event, StreamRecord *) {
-  machine.queue.push_back([=] { event->passed = std::chrono::steady_clock::now(); });
+EXPORT cuEventRecord(EventRecord *event, StreamRecord *stream) {
+  std::lock_guard lock(mutex());
+  ++calls[__func__];
+  if (const Result result = state())
+    return result;
+  // What was recorded before is passed first: a wait for it may still stand somewhere.
+  event->stream = &streamOf(stream);
+  event->stream->items.push_back({Item::Record, {}, now(), 0, event, ++event->asked});
+  return state();
+}
+EXPORT cuEventSynchronize(EventRecord *event) {
+  std::lock_guard lock(mutex());
+  catchUp(*current, *event, event->asked);
   return state();
 }
 EXPORT cuEventElapsedTime(float *milliseconds, EventRecord *first, EventRecord *last) {
-  *milliseconds = std::chrono::duration<float, std::milli>(last->passed - first->passed).count();
+  std::lock_guard lock(mutex());
+  if (first->passed < first->asked || last->passed < last->asked)
+    return kNotReady;
+  *milliseconds = float((last->time - first->time) / 1e6);
   return state();
 }
 EXPORT cuEventDestroy_v2(EventRecord *event) {
-  catchUp();
+  std::lock_guard lock(mutex());
+  catchUpAll(*current);
   delete event;
   return 0;
 }
 
 EXPORT cuMemGetInfo_v2(size_t *free, size_t *total) {
+  std::lock_guard lock(mutex());
   *total = size_t(setting("FAKE_CUDA_MEMORY", 1 << 30));
-  *free = *total - machine.used;
+  *free = *total - current->used;
   return 0;
 }
 EXPORT cuMemAlloc_v2(DevicePtr *address, size_t bytes) {
+  std::lock_guard lock(mutex());
   ++calls[__func__];
   if (const Result result = state())
     return result;
-  if (machine.used + bytes > size_t(setting("FAKE_CUDA_MEMORY", 1 << 30)))
+  if (current->used + bytes > size_t(setting("FAKE_CUDA_MEMORY", 1 << 30)))
     return rt::cuda::kOutOfMemory;
   void *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
   std::memset(memory, 0xA5, bytes);
   *address = DevicePtr(reinterpret_cast<uintptr_t>(memory)) + kBias;
-  machine.allocations[*address] = bytes;
-  machine.used += bytes;
+  current->allocations[*address] = bytes;
+  current->used += bytes;
   return 0;
 }
 EXPORT cuMemFree_v2(DevicePtr address) {
-  catchUp();
-  auto found = machine.allocations.find(address);
-  if (found == machine.allocations.end())
+  std::lock_guard lock(mutex());
+  catchUpAll(*current);
+  auto found = current->allocations.find(address);
+  if (found == current->allocations.end())
     return kInvalidValue;
-  machine.used -= found->second;
-  machine.allocations.erase(found);
+  current->used -= found->second;
+  current->allocations.erase(found);
   std::free(onHost(address));
   return 0;
 }
 
-EXPORT cuMemcpyHtoDAsync_v2(DevicePtr to, const void *from, size_t bytes, StreamRecord *) {
+EXPORT cuMemcpyHtoDAsync_v2(DevicePtr to, const void *from, size_t bytes, StreamRecord *stream) {
+  std::lock_guard lock(mutex());
   ++calls[__func__];
   if (const Result result = state())
     return result;
   if (!isInside(to, bytes))
     return kInvalidValue;
-  machine.queue.push_back([=] { std::memcpy(onHost(to), from, bytes); });
+  ask(stream, [=] { std::memcpy(onHost(to), from, bytes); }, costOf(bytes));
   return 0;
 }
-EXPORT cuMemcpyDtoHAsync_v2(void *to, DevicePtr from, size_t bytes, StreamRecord *) {
+EXPORT cuMemcpyDtoHAsync_v2(void *to, DevicePtr from, size_t bytes, StreamRecord *stream) {
+  std::lock_guard lock(mutex());
   ++calls[__func__];
   if (const Result result = state())
     return result;
   if (!isInside(from, bytes))
     return kInvalidValue;
-  machine.queue.push_back([=] { std::memcpy(to, onHost(from), bytes); });
+  ask(stream, [=] { std::memcpy(to, onHost(from), bytes); }, costOf(bytes));
   return 0;
 }
-EXPORT cuMemcpyDtoDAsync_v2(DevicePtr to, DevicePtr from, size_t bytes, StreamRecord *) {
+EXPORT cuMemcpyDtoDAsync_v2(DevicePtr to, DevicePtr from, size_t bytes, StreamRecord *stream) {
+  std::lock_guard lock(mutex());
   ++calls[__func__];
   if (const Result result = state())
     return result;
   if (!isInside(from, bytes) || !isInside(to, bytes))
     return kInvalidValue;
-  machine.queue.push_back([=] { std::memcpy(onHost(to), onHost(from), bytes); });
+  ask(stream, [=] { std::memcpy(onHost(to), onHost(from), bytes); });
   return 0;
 }
-EXPORT cuMemsetD8Async(DevicePtr to, unsigned char value, size_t count, StreamRecord *) {
-  return fill<uint8_t>(to, 1, value, count);
+EXPORT cuMemsetD8Async(DevicePtr to, unsigned char value, size_t count, StreamRecord *stream) {
+  return fill<uint8_t>(to, 1, value, count, stream);
 }
-EXPORT cuMemsetD16Async(DevicePtr to, unsigned short value, size_t count, StreamRecord *) {
-  return fill<uint16_t>(to, 2, value, count);
+EXPORT cuMemsetD16Async(DevicePtr to, unsigned short value, size_t count, StreamRecord *stream) {
+  return fill<uint16_t>(to, 2, value, count, stream);
 }
-EXPORT cuMemsetD32Async(DevicePtr to, unsigned value, size_t count, StreamRecord *) {
-  return fill<uint32_t>(to, 4, value, count);
+EXPORT cuMemsetD32Async(DevicePtr to, unsigned value, size_t count, StreamRecord *stream) {
+  return fill<uint32_t>(to, 4, value, count, stream);
 }
 EXPORT cuMemsetD2D32Async(DevicePtr to, size_t pitch, unsigned value, size_t width, size_t height,
-                          StreamRecord *) {
-  return width == 1 ? fill<uint32_t>(to, pitch, value, height) : kInvalidValue;
+                          StreamRecord *stream) {
+  return width == 1 ? fill<uint32_t>(to, pitch, value, height, stream) : kInvalidValue;
 }
 
 EXPORT cuModuleLoadDataEx(ModuleRecord **module, const void *text, unsigned count, int *options,
                           void **values) {
+  std::lock_guard lock(mutex());
   auto made = std::make_unique<ModuleRecord>();
   made->text = static_cast<const char *>(text);
   // CUDA 11.4 reads PTX up to version 7.4, 12.0 up to 8.0.
@@ -251,6 +400,8 @@ EXPORT cuModuleLoadDataEx(ModuleRecord **module, const void *text, unsigned coun
   if ((major + 4) * 1000 + minor * 10 > driver)
     return rt::cuda::kUnsupportedPtxVersion;
   made->program = ptx::parse(made->text);
+  if (!setting("FAKE_CUDA_JIT", 1))
+    made->program.error = "ptxas application ptx input, line 1; fatal   : it was told to refuse";
   if (!made->program.error.empty()) {
     for (unsigned i = 0; i + 1 < count; ++i)
       if (options[i] == rt::cuda::kJitErrorLog && options[i + 1] == rt::cuda::kJitErrorLogBytes)
@@ -262,11 +413,13 @@ EXPORT cuModuleLoadDataEx(ModuleRecord **module, const void *text, unsigned coun
   return 0;
 }
 EXPORT cuModuleUnload(ModuleRecord *module) {
-  catchUp();
+  std::lock_guard lock(mutex());
+  catchUpAll(*current);
   delete module; // With its functions, which are few: they are left.
   return 0;
 }
 EXPORT cuModuleGetFunction(FunctionRecord **function, ModuleRecord *module, const char *name) {
+  std::lock_guard lock(mutex());
   if (!module->program.find(name))
     return kNotFound;
   *function = new FunctionRecord{&module->program, name, 48 << 10};
@@ -283,7 +436,8 @@ EXPORT cuFuncSetAttribute(FunctionRecord *function, int attribute, int value) {
 
 EXPORT cuLaunchKernel(FunctionRecord *function, unsigned gridX, unsigned gridY, unsigned gridZ,
                       unsigned blockX, unsigned blockY, unsigned blockZ, unsigned shared,
-                      StreamRecord *, void **, void **extra) {
+                      StreamRecord *stream, void **, void **extra) {
+  std::lock_guard lock(mutex());
   ++calls[__func__];
   if (const Result result = state())
     return result;
@@ -297,7 +451,8 @@ EXPORT cuLaunchKernel(FunctionRecord *function, unsigned gridX, unsigned gridY, 
   launch.dynamicShared = shared;
   const auto *parameters = static_cast<const uint8_t *>(extra[1]);
   launch.params.assign(parameters, parameters + *static_cast<const size_t *>(extra[3]));
-  machine.queue.push_back([=] {
+  Machine &machine = *current;
+  ask(stream, [=, &machine] {
     ptx::Launch now = launch;
     for (const auto &[address, bytes] : machine.allocations)
       now.memory.push_back({address, bytes, "an allocation", true, kBias});

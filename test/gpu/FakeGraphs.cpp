@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <vector>
 
@@ -25,6 +26,7 @@ EXPORT cuMemsetD16Async(DevicePtr, unsigned short, size_t, StreamRecord *);
 EXPORT cuMemsetD32Async(DevicePtr, unsigned, size_t, StreamRecord *);
 EXPORT cuMemsetD2D32Async(DevicePtr, size_t, unsigned, size_t, size_t, StreamRecord *);
 extern "C" void countFakeCall(const char *name, long by);
+std::recursive_mutex &fakeCudaMutex();
 
 namespace {
 constexpr Result kInvalidValue = 1, kNotSupported = 801;
@@ -104,12 +106,14 @@ Result run(GraphNode &step, StreamRecord *stream) {
 } // namespace
 
 EXPORT cuGraphCreate(GraphRecord **graph, unsigned) {
+  std::lock_guard lock(fakeCudaMutex());
   if (const char *setting = std::getenv("FAKE_CUDA_GRAPHS"); setting && *setting == '0')
     return kNotSupported;
   *graph = new GraphRecord;
   return kSuccess;
 }
 EXPORT cuGraphDestroy(GraphRecord *graph) {
+  std::lock_guard lock(fakeCudaMutex());
   for (const auto &node : graph->nodes)
     nodes.erase(node.get());
   delete graph;
@@ -117,17 +121,21 @@ EXPORT cuGraphDestroy(GraphRecord *graph) {
 }
 EXPORT cuGraphAddKernelNode(GraphNode **node, GraphRecord *graph, GraphNode *const *before,
                             size_t count, const KernelNode *kernel) {
+  std::lock_guard lock(fakeCudaMutex());
   return add(node, graph, before, count, ofKernel(kernel));
 }
 EXPORT cuGraphAddMemcpyNode(GraphNode **node, GraphRecord *graph, GraphNode *const *before,
                             size_t count, const CopyNode *copy, ContextRecord *) {
+  std::lock_guard lock(fakeCudaMutex());
   return add(node, graph, before, count, ofCopy(copy));
 }
 EXPORT cuGraphAddMemsetNode(GraphNode **node, GraphRecord *graph, GraphNode *const *before,
                             size_t count, const FillShape *fill, ContextRecord *) {
+  std::lock_guard lock(fakeCudaMutex());
   return add(node, graph, before, count, ofFill(fill));
 }
 EXPORT cuGraphInstantiateWithFlags(GraphExec **exec, GraphRecord *graph, unsigned long long) {
+  std::lock_guard lock(fakeCudaMutex());
   countFakeCall(__func__, 1);
   *exec = new GraphExec;
   for (const auto &node : graph->nodes) {
@@ -137,24 +145,29 @@ EXPORT cuGraphInstantiateWithFlags(GraphExec **exec, GraphRecord *graph, unsigne
   return kSuccess;
 }
 EXPORT cuGraphExecDestroy(GraphExec *exec) {
+  std::lock_guard lock(fakeCudaMutex());
   delete exec;
   return kSuccess;
 }
 EXPORT cuGraphExecKernelNodeSetParams(GraphExec *exec, GraphNode *node, const KernelNode *kernel) {
+  std::lock_guard lock(fakeCudaMutex());
   countFakeCall(__func__, 1);
   return change(exec, node, ofKernel(kernel));
 }
 EXPORT cuGraphExecMemcpyNodeSetParams(GraphExec *exec, GraphNode *node, const CopyNode *copy,
                                       ContextRecord *) {
+  std::lock_guard lock(fakeCudaMutex());
   countFakeCall(__func__, 1);
   return change(exec, node, ofCopy(copy));
 }
 EXPORT cuGraphExecMemsetNodeSetParams(GraphExec *exec, GraphNode *node, const FillShape *fill,
                                       ContextRecord *) {
+  std::lock_guard lock(fakeCudaMutex());
   countFakeCall(__func__, 1);
   return change(exec, node, ofFill(fill));
 }
 EXPORT cuGraphLaunch(GraphExec *exec, StreamRecord *stream) {
+  std::lock_guard lock(fakeCudaMutex());
   countFakeCall(__func__, 1);
   for (GraphNode &step : exec->steps) {
     const Result result = run(step, stream);

@@ -22,7 +22,7 @@ uint8_t *onHost(const void *address) {
   return reinterpret_cast<uint8_t *>(reinterpret_cast<uintptr_t>(address) - kBias);
 }
 
-rt::Status allocate(uint64_t bytes, void *&address) {
+rt::Status allocate(void *, uint64_t bytes, void *&address) {
   const uint64_t size =
       (bytes + rt::kBufferAlignment - 1) / rt::kBufferAlignment * rt::kBufferAlignment;
   void *memory = std::aligned_alloc(rt::kBufferAlignment, size);
@@ -33,26 +33,27 @@ rt::Status allocate(uint64_t bytes, void *&address) {
   return {};
 }
 
-rt::Status fill(void *, void *to, uint64_t pattern, uint32_t elementBytes, uint64_t elements) {
+rt::Status fill(void *, void *, void *to, uint64_t pattern, uint32_t elementBytes,
+                uint64_t elements) {
   for (uint64_t i = 0; i < elements; ++i)
     std::memcpy(onHost(to) + i * elementBytes, &pattern, elementBytes);
   return {};
 }
 
 template <bool toHost, bool fromHost>
-rt::Status move(void *, void *to, const void *from, uint64_t bytes) {
+rt::Status move(void *, void *, void *to, const void *from, uint64_t bytes) {
   std::memcpy(toHost ? to : onHost(to), fromHost ? from : onHost(from), bytes);
   return {};
 }
 
 constexpr rt::DeviceMemory kMemory{
     allocate,
-    [](void *address) { std::free(onHost(address)); },
+    [](void *, void *address) { std::free(onHost(address)); },
     move<false, true>,
     move<true, false>,
     move<false, false>,
     fill,
-    [](void *) { return rt::Status(); },
+    [](void *, void *) { return rt::Status(); },
 };
 
 struct Loaded {
@@ -60,7 +61,7 @@ struct Loaded {
   Program program;
 };
 
-rt::Status prepare(const uint8_t *image, uint64_t bytes, void *&kernel) {
+rt::Status prepare(void *, const uint8_t *image, uint64_t bytes, void *&kernel) {
   auto loaded = new Loaded;
   rt::Status status = rt::readDeviceImage(image, bytes, loaded->kernel);
   if (status.ok()) {

@@ -96,11 +96,11 @@ expect("this device cannot run the module: cuda:sm_90a needs sm_90a; cuda:sm_80 
 # Code for a newer architecture is written in PTX that an old driver does not know.
 expect("the CUDA driver, for CUDA 11.4, is too old for its PTX", several, FAKE_CUDA_VERSION="11040", FAKE_CUDA_CAPABILITY="90")
 
-# What fails in a kernel appears where somebody asks next: all that ran until then, or with a profile the one, with the model's own name.
+# What fails in a kernel appears where somebody asks next: all that ran until then, or where each is waited for the one, with the model's own name.
 failed = run(gpu, "cuda", FAKE_CUDA_FAIL="2")
-assert re.search(r"one of \d kernels, from 'k\d+_\w+' of 'line \d+' to 'k\d+_\w+' of 'line \d+' \(with a profile each is waited for\): .*LAUNCH_FAILED",
+assert re.search(r"one of \d kernels, from 'k\d+_\w+' of 'line \d+' to 'k\d+_\w+' of 'line \d+' \(wait_each of a run, --wait-each of the tools, tells which\): .*LAUNCH_FAILED",
                  failed), failed
-failed = run(gpu, "cuda", "--profile", folder / "p.json", FAKE_CUDA_FAIL="2")
+failed = run(gpu, "cuda", "--wait-each", FAKE_CUDA_FAIL="2")
 assert re.search(r"[^ ]: kernel 'k\d+_\w+' of 'line \d+': [a-z ]+: the CUDA driver says CUDA_ERROR_LAUNCH_FAILED", failed), failed
 
 # A lack of memory for what lies between kernels is noticed before the first of them.

@@ -2,6 +2,7 @@
 #include "runtime/api/tessera_cuda.h"
 #include "tools/common/CommandLine.h"
 #include "tools/common/CompilerLibrary.h"
+#include "tools/common/Devices.h"
 #include "tools/common/RecordsFile.h"
 #include "tools/common/Session.h"
 
@@ -75,7 +76,7 @@ std::string openModule(const std::string &path, const OpenOptions &options, Modu
   tessera_module *loaded = nullptr;
   tessera_error *error = nullptr;
   tessera_code code;
-  if (options.device == "cuda" && tessera_cuda_enable(&error))
+  if (isCuda(options.device) && tessera_cuda_enable(&error))
     return take(error);
   if (isModule(path)) {
     if (!options.quantize.empty())

@@ -1,5 +1,6 @@
 #include "tools/common/Trace.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace tessera::tools {
@@ -29,22 +30,31 @@ std::string traceJson(const tessera_module *module, const tessera_context *conte
   nlohmann::json events = nlohmann::json::array();
   events.push_back(
       {{"ph", "M"}, {"pid", 1}, {"name", "process_name"}, {"args", {{"name", "tessera"}}}});
-  events.push_back({{"ph", "M"},
-                    {"pid", 1},
-                    {"tid", 0},
-                    {"name", "thread_name"},
-                    {"args", {{"name", "caller"}}}});
   int64_t first = INT64_MAX;
   const uint64_t count = tessera_profile_count(context);
   tessera_record record{};
-  for (uint64_t i = 0; i < count; ++i)
-    if (tessera_profile_get(context, i, &record) == TESSERA_OK && record.start < first)
-      first = record.start;
+  bool hasLane[3] = {true, false, false};
   for (uint64_t i = 0; i < count; ++i) {
     if (tessera_profile_get(context, i, &record) != TESSERA_OK)
       continue;
-    static const char *const names[] = {"launch", "copy", "fill", "plan", "run", "tasks"};
-    const char *kind = record.kind < 6 ? names[record.kind] : "other";
+    first = std::min(first, record.start);
+    if (record.thread < 3)
+      hasLane[record.thread] = true;
+  }
+  static const char *const lanes[] = {"caller", "uploads beside", "downloads beside"};
+  for (int lane = 0; lane < 3; ++lane)
+    if (hasLane[lane])
+      events.push_back({{"ph", "M"},
+                        {"pid", 1},
+                        {"tid", lane},
+                        {"name", "thread_name"},
+                        {"args", {{"name", lanes[lane]}}}});
+  for (uint64_t i = 0; i < count; ++i) {
+    if (tessera_profile_get(context, i, &record) != TESSERA_OK)
+      continue;
+    static const char *const names[] = {"launch", "copy",  "fill",   "plan",
+                                        "run",    "tasks", "upload", "download"};
+    const char *kind = record.kind < 8 ? names[record.kind] : "other";
     nlohmann::json event = {{"ph", "X"},
                             {"pid", 1},
                             {"tid", record.thread},

@@ -2,6 +2,7 @@
 #include "runtime/api/tessera_cuda.h"
 
 #include "tools/common/CompilerLibrary.h"
+#include "tools/common/Devices.h"
 
 #include <deque>
 
@@ -134,7 +135,7 @@ private:
 
 void enableDevice(const std::string &device) {
   tessera_error *error = nullptr;
-  if (device == "cuda" && tessera_cuda_enable(&error))
+  if (tools::isCuda(device) && tessera_cuda_enable(&error))
     fail(error);
 }
 
@@ -314,6 +315,22 @@ std::unique_ptr<Module> loadModule(nb::handle source, nb::handle variant, const 
     fail(error);
   return std::make_unique<Module>(
       std::make_shared<LoadedModule>(tools::ModulePointer(module), path, "", threads));
+}
+
+nb::list listDevices() {
+  std::string problem;
+  nb::list rows;
+  for (const tools::DeviceEntry &device : tools::findDevices(problem)) {
+    nb::dict entry;
+    entry["name"] = device.name;
+    entry["description"] = device.description;
+    if (device.memory) {
+      entry["capability"] = device.capability;
+      entry["memory"] = device.memory;
+    }
+    rows.append(entry);
+  }
+  return rows;
 }
 
 } // namespace tessera::python

@@ -28,6 +28,7 @@ std::unique_ptr<Module> compileModel(const CompileArguments &arguments);
 nb::list checkModel(nb::handle model, nb::handle folder, nb::handle operators);
 std::unique_ptr<Module> loadModule(nb::handle source, nb::handle variant, const std::string &device,
                                    uint32_t threads);
+nb::list listDevices();
 
 } // namespace tessera::python
 

@@ -220,7 +220,13 @@ NB_MODULE(_tessera, m) {
           "def load(module: str | os.PathLike[str] | bytes, *, variant: str | None = None, device: "
           "str = \"cpu\", threads: int = 0) -> Module"),
       "Loads a module (.tsm) from a file or from bytes. device: \"cpu\", \"cuda\" (the first GPU; "
-      "for\nmodules compiled with the target cuda:sm_80), or \"null\", which computes nothing.");
+      "for\nmodules compiled with the target cuda:sm_80), \"cuda:1\" (the one with number 1), or "
+      "\"null\", which computes nothing.");
+  m.def(
+      "devices", [] { return listDevices(); },
+      nb::sig("def devices() -> list[dict[str, typing.Any]]"),
+      "The devices of this machine: name (as `load` takes it) and description; of GPUs also\n"
+      "capability (90: sm_90) and memory in bytes.");
   m.def(
       "check",
       [](nb::object model, nb::object folder, nb::object ops) {

@@ -20,6 +20,9 @@ void describe(CommandLine &line, RunOptions &options) {
       ->group(line.more);
   line.add_option("--timeout", options.timeout, "milliseconds after which a run ends; 0: none")
       ->group(line.more);
+  line.add_flag("--wait-each", options.waitsEach,
+                "waits for each kernel of a GPU: an error says which one it was")
+      ->group(line.more);
   line.add_flag("-q,--quiet", options.isQuiet, "no progress and no notes")->group(line.more);
 }
 
@@ -60,6 +63,7 @@ std::string runModule(const std::string &tool, const std::string &model, tessera
   tessera_run_options runOptions{};
   runOptions.size = sizeof(runOptions);
   runOptions.timeout = options.timeout * 1000000;
+  runOptions.wait_each = options.waitsEach;
   for (uint32_t i = 0; i < options.repeat; ++i) {
     const double start = now();
     if (tessera_run(context.get(), report.function, &runOptions, &error))

@@ -18,6 +18,7 @@ struct RunOptions {
   uint64_t timeout = 0; // milliseconds; 0: none
   size_t elements = 0;  // printed of each output
   bool json = false, isQuiet = false;
+  bool waitsEach = false; // for each kernel of a device, so that one that fails is named
 };
 
 void describe(CommandLine &line, RunOptions &options);

@@ -1,7 +1,10 @@
 //===- tessera-run.cpp - Runs a module, or compiles and runs a model ----------------------===//
+#include "tools/common/Devices.h"
 #include "tools/common/Session.h"
 #include "tools/tessera-run/Reference.h"
 #include "tools/tessera-run/RunModule.h"
+
+#include <cstdio>
 
 using namespace tessera::tools;
 
@@ -19,11 +22,11 @@ struct Options {
   std::vector<std::string> dims;
   OpenOptions open;
   RunOptions run;
-  bool reference = false;
+  bool reference = false, wantsDevices = false;
 };
 
 void describe(CommandLine &line, Options &options) {
-  line.add_option("MODEL", options.model, "module (.tsm), or a model to compile first")->required();
+  line.add_option("MODEL", options.model, "module (.tsm), or a model to compile first");
   describe(line, options.run);
   line.add_option("--dim", options.dims, "gives a symbolic extent of a model a value: S=128");
   line.add_option("--target", options.open.target, "level to compile for, or variant to choose")
@@ -38,7 +41,10 @@ void describe(CommandLine &line, Options &options) {
                   "functions in the textual IR for operators of an ONNX model: "
                   "graph.func @\"com.example.Gate\"")
       ->group(line.more);
-  line.add_option("--device", options.open.device, "cpu, cuda, or null: everything but the kernels")
+  line.add_option("--device", options.open.device,
+                  "cpu, cuda, cuda:1, or null: everything but the kernels")
+      ->group(line.more);
+  line.add_flag("--devices", options.wantsDevices, "lists the devices of this machine")
       ->group(line.more);
   line.add_flag("--reference", options.reference,
                 "interprets a model instead of compiling it: slow, and what it should compute")
@@ -80,6 +86,14 @@ int main(int argc, char **argv) {
   describe(line, options);
   if (const std::optional<int> status = line.parseArguments())
     return *status;
+  if (options.wantsDevices) {
+    std::fputs(listDevices().c_str(), stdout);
+    return 0;
+  }
+  if (options.model.empty()) {
+    complain(kName, "MODEL is required; --help shows how it is used");
+    return 2;
+  }
   const std::string problem = run(options);
   return problem.empty() ? 0 : complain(kName, problem);
 }

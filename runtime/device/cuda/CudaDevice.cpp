@@ -3,8 +3,11 @@
 #include "runtime/device/Launch.h"
 #include "runtime/device/cuda/Queue.h"
 
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <new>
+#include <pthread.h>
 
 namespace tessera::rt {
 namespace {
@@ -22,10 +25,13 @@ constexpr uint32_t kOrdinarySharedBytes = 48 << 10;
 
 DevicePtr toPtr(const void *address) { return DevicePtr(reinterpret_cast<uintptr_t>(address)); }
 
+// A device's state is its number.
+uint32_t numberOf(const void *device) { return uint32_t(reinterpret_cast<uintptr_t>(device)); }
+
 // Runs `body(driver)` with the device chosen for this thread.
-template <typename Body> Status with(Body &&body) {
+template <typename Body> Status with(const void *device, Body &&body) {
   const Driver *driver = nullptr;
-  TESSERA_TRY(cuda::openDriver(driver));
+  TESSERA_TRY(cuda::openDevice(numberOf(device), driver));
   TESSERA_TRY(driver->use());
   return body(*driver);
 }
@@ -34,8 +40,8 @@ template <typename Body> Status with(Body &&body) {
 // Memory
 //===----------------------------------------------------------------------===//
 
-Status allocate(uint64_t bytes, void *&address) {
-  return with([&](const Driver &driver) -> Status {
+Status allocate(void *device, uint64_t bytes, void *&address) {
+  return with(device, [&](const Driver &driver) -> Status {
     DevicePtr made = 0;
     const cuda::Result result = driver.memAlloc(&made, bytes);
     if (result == cuda::kOutOfMemory) {
@@ -50,9 +56,9 @@ Status allocate(uint64_t bytes, void *&address) {
   });
 }
 
-void release(void *address) {
+void release(void *device, void *address) {
   // An error of an earlier launch was reported where it was waited for.
-  (void)with([&](const Driver &driver) -> Status {
+  (void)with(device, [&](const Driver &driver) -> Status {
     (void)driver.memFree(toPtr(address));
     return {};
   });
@@ -65,31 +71,31 @@ Status flush(const Driver &driver, void *queue, cuda::StreamRecord *&stream) {
   return own ? own->flush(driver) : Status();
 }
 
-Status submit(void *queue) {
-  return with([&](const Driver &driver) {
+Status submit(void *device, void *queue) {
+  return with(device, [&](const Driver &driver) {
     cuda::StreamRecord *stream;
     return flush(driver, queue, stream);
   });
 }
 
-Status wait(void *queue) {
-  return with([&](const Driver &driver) {
+Status wait(void *device, void *queue) {
+  return with(device, [&](const Driver &driver) {
     cuda::StreamRecord *stream;
     TESSERA_TRY(flush(driver, queue, stream));
     return driver.check(driver.streamSynchronize(stream), "waiting for kernels");
   });
 }
 
-Status toDevice(void *queue, void *to, const void *from, uint64_t bytes) {
-  return with([&](const Driver &driver) {
+Status toDevice(void *device, void *queue, void *to, const void *from, uint64_t bytes) {
+  return with(device, [&](const Driver &driver) {
     cuda::StreamRecord *stream;
     TESSERA_TRY(flush(driver, queue, stream));
     return driver.check(driver.copyToDevice(toPtr(to), from, bytes, stream),
                         "a copy to the device");
   });
 }
-Status toHost(void *queue, void *to, const void *from, uint64_t bytes) {
-  return with([&](const Driver &driver) {
+Status toHost(void *device, void *queue, void *to, const void *from, uint64_t bytes) {
+  return with(device, [&](const Driver &driver) {
     cuda::StreamRecord *stream;
     TESSERA_TRY(flush(driver, queue, stream));
     return driver.check(driver.copyToHost(to, toPtr(from), bytes, stream),
@@ -98,8 +104,8 @@ Status toHost(void *queue, void *to, const void *from, uint64_t bytes) {
 }
 
 // `body(driver, queue)` with the context's queue, or one for this step.
-template <typename Body> Status withQueue(void *queue, Body &&body) {
-  return with([&](const Driver &driver) -> Status {
+template <typename Body> Status withQueue(void *device, void *queue, Body &&body) {
+  return with(device, [&](const Driver &driver) -> Status {
     if (queue)
       return body(driver, *static_cast<Queue *>(queue));
     Queue once;
@@ -107,14 +113,15 @@ template <typename Body> Status withQueue(void *queue, Body &&body) {
   });
 }
 
-Status copy(void *queue, void *to, const void *from, uint64_t bytes) {
-  return withQueue(queue, [&](const Driver &driver, Queue &own) {
+Status copy(void *device, void *queue, void *to, const void *from, uint64_t bytes) {
+  return withQueue(device, queue, [&](const Driver &driver, Queue &own) {
     return own.copy(driver, toPtr(to), toPtr(from), bytes);
   });
 }
 
-Status fill(void *queue, void *to, uint64_t pattern, uint32_t elementBytes, uint64_t elements) {
-  return withQueue(queue, [&](const Driver &driver, Queue &own) {
+Status fill(void *device, void *queue, void *to, uint64_t pattern, uint32_t elementBytes,
+            uint64_t elements) {
+  return withQueue(device, queue, [&](const Driver &driver, Queue &own) {
     const DevicePtr at = toPtr(to);
     if (elementBytes <= 4)
       return own.fill(driver, at, {0, 0, unsigned(pattern), elementBytes, elements, 1});
@@ -128,7 +135,7 @@ Status fill(void *queue, void *to, uint64_t pattern, uint32_t elementBytes, uint
   });
 }
 
-Status makeQueue(void *&queue) {
+Status makeQueue(void *, void *&queue) {
   queue = create<Queue>(systemAllocator());
   return queue ? Status() : Status::outOfMemory();
 }
@@ -139,18 +146,52 @@ void setStream(void *queue, void *stream) {
   own->stream = static_cast<cuda::StreamRecord *>(stream);
 }
 
-void releaseQueue(void *queue) {
+void releaseQueue(void *device, void *queue) {
   auto *own = static_cast<Queue *>(queue);
-  (void)with([&](const Driver &driver) -> Status {
+  (void)with(device, [&](const Driver &driver) -> Status {
     own->release(&driver);
+    if (own->ownsStream)
+      (void)driver.streamDestroy(own->stream);
     return {};
   });
   own->release(nullptr);
   destroy(systemAllocator(), own);
 }
 
-Status mark(void *queue, void *&mark) {
-  return with([&](const Driver &driver) -> Status {
+Status makeSide(void *device, void *&queue) {
+  auto *made = create<Queue>(systemAllocator());
+  if (!made)
+    return Status::outOfMemory();
+  Status status = with(device, [&](const Driver &driver) {
+    return driver.check(driver.streamCreate(&made->stream, cuda::kNonBlocking), "making a stream");
+  });
+  if (!status.ok()) {
+    destroy(systemAllocator(), made);
+    return status;
+  }
+  made->ownsStream = true;
+  queue = made;
+  return {};
+}
+
+Status after(void *device, void *queue, void *mark) {
+  return with(device, [&](const Driver &driver) {
+    cuda::StreamRecord *stream;
+    TESSERA_TRY(flush(driver, queue, stream));
+    return driver.check(driver.streamWaitEvent(stream, static_cast<EventRecord *>(mark), 0),
+                        "waiting for an event");
+  });
+}
+
+Status waitFor(void *device, void *mark) {
+  return with(device, [&](const Driver &driver) {
+    return driver.check(driver.eventSynchronize(static_cast<EventRecord *>(mark)),
+                        "waiting for kernels");
+  });
+}
+
+Status mark(void *device, void *queue, void *&mark) {
+  return with(device, [&](const Driver &driver) -> Status {
     cuda::StreamRecord *stream;
     TESSERA_TRY(flush(driver, queue, stream));
     auto *event = static_cast<EventRecord *>(mark);
@@ -161,8 +202,8 @@ Status mark(void *queue, void *&mark) {
   });
 }
 
-Status elapsed(void *first, void *last, int64_t &nanoseconds) {
-  return with([&](const Driver &driver) {
+Status elapsed(void *device, void *first, void *last, int64_t &nanoseconds) {
+  return with(device, [&](const Driver &driver) {
     float milliseconds = 0;
     const cuda::Result result = driver.eventElapsedTime(
         &milliseconds, static_cast<EventRecord *>(first), static_cast<EventRecord *>(last));
@@ -171,8 +212,8 @@ Status elapsed(void *first, void *last, int64_t &nanoseconds) {
   });
 }
 
-void releaseMark(void *mark) {
-  (void)with([&](const Driver &driver) -> Status {
+void releaseMark(void *device, void *mark) {
+  (void)with(device, [&](const Driver &driver) -> Status {
     (void)driver.eventDestroy(static_cast<EventRecord *>(mark));
     return {};
   });
@@ -183,6 +224,7 @@ void releaseMark(void *mark) {
 //===----------------------------------------------------------------------===//
 
 struct Loaded {
+  void *device;
   DeviceKernel kernel;
   cuda::ModuleRecord *module;
   cuda::FunctionRecord *functions[kMaxDeviceLaunches];
@@ -218,18 +260,19 @@ Status loadText(const Driver &driver, Loaded &loaded) {
 void releaseKernel(void *kernel) {
   auto *loaded = static_cast<Loaded *>(kernel);
   if (loaded->module)
-    (void)with([&](const Driver &driver) -> Status {
+    (void)with(loaded->device, [&](const Driver &driver) -> Status {
       (void)driver.moduleUnload(loaded->module);
       return {};
     });
   std::free(loaded);
 }
 
-Status prepare(const uint8_t *image, uint64_t bytes, void *&kernel) {
+Status prepare(void *device, const uint8_t *image, uint64_t bytes, void *&kernel) {
   auto *loaded = static_cast<Loaded *>(std::malloc(sizeof(Loaded)));
   if (!loaded)
     return Status::outOfMemory();
   new (loaded) Loaded{};
+  loaded->device = device;
   Status status = readDeviceImage(image, bytes, loaded->kernel);
   for (uint32_t i = 0; status.ok() && i < loaded->kernel.header.launches; ++i)
     if (const uint32_t words = loaded->kernel.parametersOf(i); words > kMaxParameters)
@@ -237,7 +280,7 @@ Status prepare(const uint8_t *image, uint64_t bytes, void *&kernel) {
                              "it has parameters of %u bytes, a GPU takes 4096 (kMaxParameters)",
                              words * 8);
   if (status.ok())
-    status = with([&](const Driver &driver) { return loadText(driver, *loaded); });
+    status = with(device, [&](const Driver &driver) { return loadText(driver, *loaded); });
   if (!status.ok()) {
     releaseKernel(loaded);
     return status;
@@ -264,7 +307,7 @@ int32_t launch(void *handle, const KernelContext *, void *queue, void *const *ar
   const auto &loaded = *static_cast<const Loaded *>(handle);
   uint64_t parameters[kMaxParameters];
   fillParameters(loaded.kernel, args, parameters);
-  error = withQueue(queue, [&](const Driver &driver, Queue &own) -> Status {
+  error = withQueue(loaded.device, queue, [&](const Driver &driver, Queue &own) -> Status {
     for (uint32_t i = 0; i < loaded.kernel.header.launches; ++i) {
       DeviceGrid grid;
       bool isEmpty = false;
@@ -282,29 +325,55 @@ int32_t launch(void *handle, const KernelContext *, void *queue, void *const *ar
 }
 
 // "sm_80" runs on every device from there on; "sm_90a" on that architecture alone.
-bool hasFeature(const char *feature) {
+bool hasFeature(void *device, const char *feature) {
   const Driver *driver = nullptr;
-  if (!cuda::openDriver(driver).ok() || std::strncmp(feature, "sm_", 3) != 0)
+  if (!cuda::openDevice(numberOf(device), driver).ok() || std::strncmp(feature, "sm_", 3) != 0)
     return false;
   char *end = nullptr;
   const long wanted = std::strtol(feature + 3, &end, 10), here = driver->major * 10 + driver->minor;
   return *end == 'a' ? wanted == here : wanted <= here;
 }
 
-Status open() {
+Status open(void *device) {
   const Driver *driver = nullptr;
-  return cuda::openDriver(driver);
+  return cuda::openDevice(numberOf(device), driver);
+}
+
+const Device *numbered(uint32_t number);
+
+// The tables of one number, which differ in it alone.
+struct Tables {
+  char name[16];
+  DeviceMemory memory;
+  Device device;
+
+  explicit Tables(uint32_t number)
+      : memory{allocate,     release, toDevice, toHost,      copy,      fill,
+               wait,         mark,    elapsed,  releaseMark, makeQueue, setStream,
+               releaseQueue, submit,  makeSide, after,       waitFor,   nullptr},
+        device{name,    "cuda",     false, launch,   prepare, releaseKernel,
+               &memory, hasFeature, open,  numbered, nullptr} {
+    std::snprintf(name, sizeof(name), number ? "cuda:%u" : "cuda", number);
+    memory.device = device.state = reinterpret_cast<void *>(uintptr_t(number));
+  }
+};
+
+Tables *tables[cuda::kMaxDevices];
+
+void makeTables() {
+  alignas(Tables) static unsigned char memory[sizeof(Tables) * cuda::kMaxDevices];
+  for (uint32_t number = 0; number < cuda::kMaxDevices; ++number)
+    tables[number] = new (memory + sizeof(Tables) * number) Tables(number);
+}
+
+const Device *numbered(uint32_t number) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  ::pthread_once(&once, makeTables);
+  return number < cuda::kMaxDevices ? &tables[number]->device : nullptr;
 }
 
 } // namespace
 
-const Device &cudaDevice() {
-  static constexpr DeviceMemory memory{allocate,  release,   toDevice,     toHost,  copy,
-                                       fill,      wait,      mark,         elapsed, releaseMark,
-                                       makeQueue, setStream, releaseQueue, submit};
-  static constexpr Device device{"cuda",        "cuda",  false,      launch, prepare,
-                                 releaseKernel, &memory, hasFeature, open};
-  return device;
-}
+const Device &cudaDevice() { return *numbered(0); }
 
 } // namespace tessera::rt

@@ -1,4 +1,4 @@
-// The device "cuda": the first GPU that the CUDA driver has.
+// The devices "cuda" and "cuda:N": the GPUs that the CUDA driver has, numbered from 0.
 #ifndef TESSERA_RUNTIME_DEVICE_CUDA_CUDADEVICE_H
 #define TESSERA_RUNTIME_DEVICE_CUDA_CUDADEVICE_H
 
@@ -6,8 +6,8 @@
 
 namespace tessera::rt {
 
-// Launches go to the stream of the call, in order, and do not wait; its memory is the GPU's. Marks
-// are CUDA events.
+// Number 0. Launches go to the stream of the call, in order, and do not wait; its memory is the
+// GPU's. Marks are CUDA events, queues beside it streams that do not block.
 const Device &cudaDevice();
 
 } // namespace tessera::rt

@@ -71,38 +71,90 @@ Status open(Driver &driver) {
                          "newer",
                          driver.version / 1000, driver.version % 1000 / 10, kOldestVersion / 1000,
                          kOldestVersion % 1000 / 10);
-  int count = 0, device = 0;
-  TESSERA_TRY(driver.check(driver.deviceGetCount(&count), "counting devices"));
-  if (count == 0)
-    return Status::error(Code::SystemError, "the CUDA driver finds no device");
-  TESSERA_TRY(driver.check(driver.deviceGet(&device, 0), "finding the first device"));
-  TESSERA_TRY(driver.check(
-      driver.deviceGetName(driver.deviceName, sizeof(driver.deviceName), device), "its name"));
-  TESSERA_TRY(driver.check(driver.deviceGetAttribute(&driver.major, kAttributeMajor, device),
-                           "its compute capability"));
-  TESSERA_TRY(driver.check(driver.deviceGetAttribute(&driver.minor, kAttributeMinor, device),
-                           "its compute capability"));
-  return driver.check(driver.primaryContextRetain(&driver.context, device), "its context");
+  TESSERA_TRY(driver.check(driver.deviceGetCount(&driver.count), "counting devices"));
+  return driver.count > 0 ? Status()
+                          : Status::error(Code::SystemError, "the CUDA driver finds no device");
 }
 
-Driver driver;
-char problem[600]; // "": it is open
-Code problemCode = Code::Ok;
+Status describe(uint32_t number, Driver &driver) {
+  if (number >= uint32_t(driver.count))
+    return Status::error(Code::SystemError,
+                         "there is no number %u: the CUDA driver has %d device%s, numbered from 0",
+                         number, driver.count, driver.count == 1 ? "" : "s");
+  TESSERA_TRY(driver.check(driver.deviceGet(&driver.device, int(number)), "finding the device"));
+  TESSERA_TRY(driver.check(
+      driver.deviceGetName(driver.deviceName, sizeof(driver.deviceName), driver.device),
+      "its name"));
+  TESSERA_TRY(driver.check(driver.deviceGetAttribute(&driver.major, kAttributeMajor, driver.device),
+                           "its compute capability"));
+  return driver.check(driver.deviceGetAttribute(&driver.minor, kAttributeMinor, driver.device),
+                      "its compute capability");
+}
 
-void openOnce() {
-  const Status status = open(driver);
-  problemCode = status.code();
-  std::strncpy(problem, status.message(), sizeof(problem) - 1);
+// What was found once, a driver or a problem.
+struct Opened {
+  Driver driver;
+  bool isKnown;
+  Code code;
+  char problem[600];
+
+  Status status() const { return code == Code::Ok ? Status() : Status::error(code, "%s", problem); }
+  void note(const Status &status) {
+    isKnown = true;
+    code = status.code();
+    std::strncpy(problem, status.message(), sizeof(problem) - 1);
+  }
+};
+
+Opened base, devices[kMaxDevices];
+pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+struct Lock {
+  Lock() { ::pthread_mutex_lock(&mutex); }
+  ~Lock() { ::pthread_mutex_unlock(&mutex); }
+};
+
+Status openBase() {
+  if (!base.isKnown)
+    base.note(open(base.driver));
+  return base.status();
 }
 
 } // namespace
 
 Status openDriver(const Driver *&opened) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  ::pthread_once(&once, openOnce);
-  if (problemCode != Code::Ok)
-    return Status::error(problemCode, "%s", problem);
-  opened = &driver;
+  Lock lock;
+  TESSERA_TRY(openBase());
+  opened = &base.driver;
+  return {};
+}
+
+Status openDevice(uint32_t number, const Driver *&opened) {
+  Lock lock;
+  TESSERA_TRY(openBase());
+  Opened &mine = devices[number];
+  if (!mine.isKnown) {
+    mine.driver = base.driver;
+    Status status = describe(number, mine.driver);
+    if (status.ok())
+      status = mine.driver.check(
+          mine.driver.primaryContextRetain(&mine.driver.context, mine.driver.device),
+          "its context");
+    mine.note(status);
+  }
+  TESSERA_TRY(mine.status());
+  opened = &mine.driver;
+  return {};
+}
+
+Status describeDevice(uint32_t number, Driver &driver, uint64_t &memory) {
+  const Driver *opened = nullptr;
+  TESSERA_TRY(openDriver(opened));
+  driver = *opened;
+  TESSERA_TRY(describe(number, driver));
+  size_t bytes = 0;
+  TESSERA_TRY(driver.check(driver.deviceTotalMem(&bytes, driver.device), "its memory"));
+  memory = bytes;
   return {};
 }
 

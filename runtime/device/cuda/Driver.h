@@ -50,8 +50,9 @@ struct FillShape {
   size_t width, height; // the first in elements
 };
 
-constexpr int kAttributeMajor = 75, kAttributeMinor = 76;    // of a device: its compute capability
-constexpr int kMaxDynamicSharedBytes = 8;                    // of a function
+constexpr int kAttributeMajor = 75, kAttributeMinor = 76; // of a device: its compute capability
+constexpr unsigned kNonBlocking = 1;      // of a stream: in no order with the default one
+constexpr int kMaxDynamicSharedBytes = 8; // of a function
 constexpr int kJitErrorLog = 5, kJitErrorLogBytes = 6;       // options of cuModuleLoadDataEx
 void *const kParameterPointer = reinterpret_cast<void *>(1); // of cuLaunchKernel's `extra`
 void *const kParameterSize = reinterpret_cast<void *>(2);
@@ -66,9 +67,14 @@ void *const kParameterSize = reinterpret_cast<void *>(2);
   X(deviceGetAttribute, "cuDeviceGetAttribute", (int *, int, int))                                 \
   X(primaryContextRetain, "cuDevicePrimaryCtxRetain", (ContextRecord **, int))                     \
   X(contextSetCurrent, "cuCtxSetCurrent", (ContextRecord *))                                       \
+  X(deviceTotalMem, "cuDeviceTotalMem_v2", (size_t *, int))                                        \
+  X(streamCreate, "cuStreamCreate", (StreamRecord **, unsigned))                                   \
+  X(streamDestroy, "cuStreamDestroy_v2", (StreamRecord *))                                         \
   X(streamSynchronize, "cuStreamSynchronize", (StreamRecord *))                                    \
+  X(streamWaitEvent, "cuStreamWaitEvent", (StreamRecord *, EventRecord *, unsigned))               \
   X(eventCreate, "cuEventCreate", (EventRecord **, unsigned))                                      \
   X(eventRecord, "cuEventRecord", (EventRecord *, StreamRecord *))                                 \
+  X(eventSynchronize, "cuEventSynchronize", (EventRecord *))                                       \
   X(eventElapsedTime, "cuEventElapsedTime", (float *, EventRecord *, EventRecord *))               \
   X(eventDestroy, "cuEventDestroy_v2", (EventRecord *))                                            \
   X(memGetInfo, "cuMemGetInfo_v2", (size_t *, size_t *))                                           \
@@ -120,6 +126,10 @@ void *const kParameterSize = reinterpret_cast<void *>(2);
     (void *, int, unsigned, void *, const uint64_t *, const uint64_t *, const unsigned *,          \
      const unsigned *, int, int, int, int))
 
+// More than a machine has.
+constexpr uint32_t kMaxDevices = 64;
+
+// The driver, with one of its devices.
 struct Driver {
 #define TESSERA_CUDA_POINTER(name, symbol, parameters) Result(*name) parameters;
   TESSERA_CUDA_FUNCTIONS(TESSERA_CUDA_POINTER)
@@ -128,6 +138,8 @@ struct Driver {
   TESSERA_CUDA_MAP_FUNCTIONS(TESSERA_CUDA_POINTER)
 #undef TESSERA_CUDA_POINTER
   int version;         // 12040: CUDA 12.4
+  int count;           // of devices
+  int device;          // the driver's handle
   int major, minor;    // compute capability of the device
   char deviceName[80]; // "NVIDIA H100 80GB HBM3"
   ContextRecord *context;
@@ -138,9 +150,13 @@ struct Driver {
   Status use() const { return check(contextSetCurrent(context), "choosing the device"); }
 };
 
-// The driver with the first device, or why there is none. The library is looked for once, under the
+// The driver without a device, or why there is none. The library is looked for once, under the
 // name that $TESSERA_CUDA_DRIVER gives or as libcuda.so.1; it stays open.
 Status openDriver(const Driver *&driver);
+// With the device of a number below kMaxDevices, whose primary context is retained once.
+Status openDevice(uint32_t number, const Driver *&driver);
+// Its name, compute capability and memory, without a context.
+Status describeDevice(uint32_t number, Driver &driver, uint64_t &memory);
 
 } // namespace tessera::rt::cuda
 

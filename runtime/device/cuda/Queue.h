@@ -48,6 +48,7 @@ public:
   void release(const Driver *driver);
 
   StreamRecord *stream = nullptr;
+  bool ownsStream = false;
 
 private:
   struct Graph {

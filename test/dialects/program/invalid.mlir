@@ -188,3 +188,85 @@ program.func @host_call_c1 {
   // expected-error @+1 {{expected results, and at most 32 tensors}}
   program.host_call "image.decode" "" (%s) into () for ["node"] : (!program.buffer<ui8, 0>) -> ()
 }
+
+// -----
+
+program.func @mirror_c1 {
+  %x = program.input 0 "x" [] text [] : !program.buffer<f32, 0>
+  // expected-error @+1 {{expected an input or output on the host}}
+  %d = program.mirror %x : !program.buffer<f32, 0>
+  program.body
+}
+
+// -----
+
+kernel.func @k(%x: tensor<f32>) -> tensor<f32> {
+  kernel.return %x : tensor<f32>
+}
+program.func @launch_c3 {
+  %s = program.temp [] {on_host} : !program.buffer<f32, 0>
+  %t = program.temp [] : !program.buffer<f32, 0>
+  program.body
+  // expected-error @+1 {{takes a buffer that is on the host}}
+  program.launch @k(%s) dims [] into (%t) : (!program.buffer<f32, 0>) -> !program.buffer<f32, 0>
+}
+
+// -----
+
+program.func @upload_c1 {
+  %s = program.temp [] {on_host} : !program.buffer<f32, 0>
+  %t = program.temp [] : !program.buffer<f64, 0>
+  program.body
+  // expected-error @+1 {{expected one element type, found 'f32' and 'f64'}}
+  program.upload %s to %t : !program.buffer<f32, 0>, !program.buffer<f64, 0>
+}
+
+// -----
+
+program.func @upload_c2 {
+  %s = program.temp [] : !program.buffer<f32, 0>
+  %t = program.temp [] : !program.buffer<f32, 0>
+  program.body
+  // expected-error @+1 {{expected a copy from the host}}
+  program.upload %s to %t : !program.buffer<f32, 0>, !program.buffer<f32, 0>
+}
+
+// -----
+
+program.func @upload_c3 {
+  %s = program.temp [] {on_host} : !program.buffer<f32, 0>
+  %t = program.temp [] : !program.buffer<f32, 0>
+  program.body
+  // expected-error @+1 {{goes beside launches, but not between a tensor and its mirror}}
+  program.upload %s to %t beside : !program.buffer<f32, 0>, !program.buffer<f32, 0>
+}
+
+// -----
+
+program.func @download_c1 {
+  %s = program.temp [] {on_host} : !program.buffer<f32, 0>
+  %t = program.temp [] : !program.buffer<f64, 0>
+  program.body
+  // expected-error @+1 {{expected one element type, found 'f64' and 'f32'}}
+  program.download %t to %s : !program.buffer<f64, 0>, !program.buffer<f32, 0>
+}
+
+// -----
+
+program.func @download_c2 {
+  %s = program.temp [] {on_host} : !program.buffer<f32, 0>
+  %t = program.temp [] : !program.buffer<f32, 0>
+  program.body
+  // expected-error @+1 {{expected a copy to the host}}
+  program.download %s to %t : !program.buffer<f32, 0>, !program.buffer<f32, 0>
+}
+
+// -----
+
+program.func @download_c3 {
+  %x = program.output 0 "x" [] text [] {on_host} : !program.buffer<f32, 0>
+  %t = program.temp [] : !program.buffer<f32, 0>
+  program.body
+  // expected-error @+1 {{goes beside launches, but not between a tensor and its mirror}}
+  program.download %t to %x beside : !program.buffer<f32, 0>, !program.buffer<f32, 0>
+}

@@ -54,7 +54,7 @@ TEST(Loader, everyFieldOfTheHeaderIsChecked) {
                 [](FileHeader &h) { h.version = kOldestModuleVersion; });
   expectRefused(Code::NotAModule, "not a Tessera module", [](FileHeader &h) { h.magic[1] = 'X'; });
   expectRefused(Code::NewerVersion,
-                "format version 4, this runtime reads up to 3; use a newer runtime",
+                "format version 5, this runtime reads up to 4; use a newer runtime",
                 [](FileHeader &h) { h.version = kModuleVersion + 1; });
   expectRefused(Code::OlderVersion,
                 "format version 0, this runtime reads from 1 on; compile the model",

@@ -16,10 +16,10 @@ and take the bytes of their UTF-8 along a last axis of their own, padded with ze
 A map is a dict. A module has two inputs for it, lists of its keys and values ("x/keys", "x/values"), which are taken, too.
 """
 
-from ._tessera import Context, Error, Module, TensorInfo, check, compile, load, version
+from ._tessera import Context, Error, Module, TensorInfo, check, compile, devices, load, version
 
 __version__ = version
 for _public in (Context, Error, Module, TensorInfo):
     _public.__module__ = "tessera"
 
-__all__ = ["Context", "Error", "Module", "TensorInfo", "__version__", "check", "compile", "load", "version"]
+__all__ = ["Context", "Error", "Module", "TensorInfo", "__version__", "check", "compile", "devices", "load", "version"]
