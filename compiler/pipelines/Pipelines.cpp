@@ -57,6 +57,11 @@ void tessera::addStreamPasses(mlir::OpPassManager &passes, bool forGpu, bool exp
 }
 
 void tessera::addKernelPasses(mlir::OpPassManager &passes, bool forGpu, bool explain) {
+  // Behind everything that rounds operands. CPUs multiply in f32 faster than they convert twice.
+  if (forGpu) {
+    passes.addPass(transforms::createGraphNarrowFactors());
+    passes.addPass(mlir::createCanonicalizerPass());
+  }
   GraphFormKernelsOptions options;
   options.gpu = forGpu;
   options.explain = explain;
@@ -75,6 +80,7 @@ void tessera::addSchedulePasses(mlir::OpPassManager &passes, llvm::StringRef lev
   const scheduling::GpuTarget gpu = scheduling::GpuTarget::ofLevel(level);
   options.sharedBytes = gpu.sharedBytes;
   options.warpGroups = gpu.warpGroups;
+  options.byteFloats = gpu.byteFloats;
   options.explain = explain;
   passes.addPass(scheduling::createScheduleDefault(options, tuning));
 }

@@ -63,7 +63,7 @@ void tessera::addQuantizationPasses(mlir::OpPassManager &passes, const Quantizat
 }
 
 llvm::ArrayRef<llvm::StringRef> tessera::getPrecisions() {
-  static constexpr llvm::StringRef kPrecisions[] = {"bf16", "f16", "tf32"};
+  static constexpr llvm::StringRef kPrecisions[] = {"bf16", "f16", "tf32", "f8-sums"};
   return kPrecisions;
 }
 

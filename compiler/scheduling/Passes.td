@@ -33,6 +33,7 @@ def ScheduleDefault : Pass<"schedule-default", "::mlir::ModuleOp"> {
     Option<"gpu", "gpu", "bool", "false", "Schedules for a GPU: one thread for each element of an output">,
     Option<"sharedBytes", "shared-bytes", "int64_t", "49152", "Shared memory that a block of a GPU may ask for">,
     Option<"warpGroups", "warp-groups", "bool", "false", "Four warps multiply matrices together (wgmma)">,
+    Option<"byteFloats", "byte-floats", "bool", "false", "Instructions for matrices multiply 8-bit floats">,
     Option<"explain", "explain", "bool", "false",
            "Say how streams are merged on a GPU, and why; with machine, how long kernels of a CPU take">,
     Option<"machine", "machine", "std::string", "\"\"",

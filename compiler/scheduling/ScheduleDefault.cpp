@@ -56,7 +56,7 @@ struct ScheduleDefault : impl::ScheduleDefaultBase<ScheduleDefault> {
     OwningOpRef<kernel::FuncOp> copy = kernel.clone();
     ScheduleWriter writer(schedule);
     if (gpu)
-      return writeGpuLoops(writer, *copy, {sharedBytes, warpGroups}, explain);
+      return writeGpuLoops(writer, *copy, {sharedBytes, warpGroups, byteFloats}, explain);
     const std::string hash = tuning ? hashOf(kernel) : "";
     Choices choices;
     const bool isGiven = tuning && tuning->given.count(hash);

@@ -2,7 +2,7 @@
 #ifndef TESSERA_COMPILER_SCHEDULING_TARGET_H
 #define TESSERA_COMPILER_SCHEDULING_TARGET_H
 
-#include "llvm/ADT/StringRef.h"
+#include "dialects/schedule/CudaProcessor.h"
 
 #include <cstdint>
 
@@ -40,12 +40,13 @@ struct Target {
 struct GpuTarget {
   int64_t sharedBytes = 48 << 10; ///< the most that a block may ask for
   bool warpGroups = false;        ///< four warps multiply matrices in shared memory (wgmma)
+  bool byteFloats = false;        ///< instructions for matrices multiply 8-bit floats
 
-  /// "cuda:sm_90a" runs on that architecture alone; "cuda:sm_80" on all later ones, too, some of
-  /// which give a block 99 KB.
   static GpuTarget ofLevel(llvm::StringRef level) {
-    const bool isHopper = level == "cuda:sm_90a";
-    return {isHopper ? 227 << 10 : 48 << 10, isHopper};
+    level.consume_front("cuda:");
+    const auto processor = schedule::CudaProcessor::ofName(level);
+    return {processor.warpGroups ? processor.sharedBytes : 48 << 10, processor.warpGroups,
+            processor.byteFloats};
   }
 };
 

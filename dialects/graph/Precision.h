@@ -11,6 +11,10 @@ namespace tessera::graph {
 /// f32.
 constexpr llvm::StringLiteral kTf32Attr = "graph.tf32";
 
+/// On a contraction or convolution of 8-bit floats (unit): who multiplies may keep sums as
+/// instructions for matrices of such floats do, of whose f32 some 14 bits take part in an addition.
+constexpr llvm::StringLiteral kF8SumsAttr = "graph.f8_sums";
+
 } // namespace tessera::graph
 
 #endif

@@ -40,12 +40,42 @@ Value kernel::stripExtensions(Value value) {
   return value;
 }
 
-std::optional<kernel::MatrixProduct> kernel::matchMatrixProduct(const Product &product) {
+/// The byte that a factor is decoded from and from nothing else, or null.
+static Value findCode(linalg::GenericOp stage, Value factor) {
+  Value code;
+  SmallVector<Value> left = {factor};
+  llvm::SmallPtrSet<Value, 16> seen;
+  while (!left.empty()) {
+    Value value = left.pop_back_val();
+    if (!stage.getRegion().isAncestor(value.getParentRegion()) || !seen.insert(value).second)
+      continue;
+    if (Operation *op = value.getDefiningOp()) {
+      left.append(op->operand_begin(), op->operand_end());
+    } else if ((code && code != value) || !value.getType().isInteger(8)) {
+      return {};
+    } else {
+      code = value;
+    }
+  }
+  return code;
+}
+
+std::optional<kernel::MatrixProduct> kernel::matchMatrixProduct(const Product &product,
+                                                                bool byteFloats) {
   const Combiner &combiner = product.combiner;
   if (combiner.element && combiner.element.getDefiningOp() != product.op)
     return std::nullopt; // Rounded, or wrapped, before it is summed.
   Type sum = combiner.op->getResult(0).getType();
   MatrixProduct result{product.lhs, product.rhs};
+  auto stage = product.op->getParentOfType<linalg::GenericOp>();
+  if (auto floats =
+          stage && byteFloats ? stage->getAttrOfType<ArrayAttr>(kByteFloatsAttr) : ArrayAttr()) {
+    result.lhs = findCode(stage, product.lhs);
+    result.rhs = findCode(stage, product.rhs);
+    result.lhsFloat = cast<TypeAttr>(floats[0]).getValue();
+    result.rhsFloat = cast<TypeAttr>(floats[1]).getValue();
+    return result.lhs && result.rhs ? std::optional(result) : std::nullopt;
+  }
   if (sum.isF32()) {
     auto lhs = product.lhs.getDefiningOp<arith::ExtFOp>();
     auto rhs = product.rhs.getDefiningOp<arith::ExtFOp>();
@@ -55,7 +85,6 @@ std::optional<kernel::MatrixProduct> kernel::matchMatrixProduct(const Product &p
       Type type = result.lhs.getType();
       return type.isF16() || type.isBF16() ? std::optional(result) : std::nullopt;
     }
-    auto stage = product.op->getParentOfType<linalg::GenericOp>();
     result.isTf32 = stage && stage->hasAttr(kTf32Attr) && product.lhs.getType().isF32() &&
                     product.rhs.getType().isF32();
     return result.isTf32 ? std::optional(result) : std::nullopt;

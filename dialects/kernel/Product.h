@@ -20,6 +20,11 @@ std::optional<Product> matchProduct(mlir::linalg::GenericOp stage);
 /// tf32. Whoever drops it gets f32.
 constexpr llvm::StringLiteral kTf32Attr = "kernel.tf32";
 
+/// On a stage that sums products of 8-bit floats ([lhs, rhs], each f8E4M3FN or f8E5M2):
+/// instructions for matrices may sum them with the bits that they keep. Whoever drops it gets sums
+/// of f32.
+constexpr llvm::StringLiteral kByteFloatsAttr = "kernel.byte_floats";
+
 /// The factors of a product before the extensions that matrix instructions do themselves: both
 /// f16 or both bf16, summed in f32; or 8-bit integers, summed in i32. The sum of exact products is
 /// the same whoever extends them. Or both f32, which may be rounded.
@@ -27,8 +32,10 @@ struct MatrixProduct {
   mlir::Value lhs, rhs;
   bool isTf32 = false;
   bool lhsUnsigned = false, rhsUnsigned = false; ///< of integers
+  mlir::Type lhsFloat, rhsFloat;                 ///< what i8 are codes of, or null
 };
-std::optional<MatrixProduct> matchMatrixProduct(const Product &product);
+/// `byteFloats`: instructions multiply 8-bit floats, where a stage lets them.
+std::optional<MatrixProduct> matchMatrixProduct(const Product &product, bool byteFloats = false);
 
 /// What a scalar is extended from without loss; the scalar itself where it is not.
 mlir::Value stripExtensions(mlir::Value value);

@@ -30,7 +30,7 @@ const StreamStages::Reduction *StreamStages::sums() const {
 }
 
 int64_t StreamStages::getSharedBytes(const StreamTile &tile) const {
-  const int64_t size = isMatrix ? 2 : 4;
+  const int64_t size = isMatrix && !isTf32 ? 2 : 4;
   int64_t depthExtent = 0;
   for (const Reduction *score : scores())
     depthExtent += getPaddedDepth(*score, tile);
@@ -296,13 +296,19 @@ private:
     products = scores;
     if (sums != stream.reductions.end())
       products.push_back(sums);
-    stream.isMatrix = llvm::all_of(products, [](Reduction *product) {
-      std::optional<MatrixProduct> matrix = matchMatrixProduct(product->product);
-      return matrix && !matrix->isTf32;
-    });
+    auto areAll = [&](bool isTf32) {
+      return llvm::all_of(products, [&](Reduction *product) {
+        std::optional<MatrixProduct> matrix = matchMatrixProduct(product->product);
+        return matrix && matrix->isTf32 == isTf32;
+      });
+    };
+    stream.isTf32 = areAll(true);
+    stream.isMatrix = stream.isTf32 || areAll(false);
     for (Reduction *product : products) {
       for (Value *factor : {&product->left, &product->right}) {
         Value narrow = stripExtensions(*factor);
+        if (stream.isTf32)
+          continue;
         if (stream.isMatrix || narrow.getType() == factor->getType())
           *factor = narrow;
         if (!stream.isMatrix && !factor->getType().isF32())

@@ -43,6 +43,7 @@ struct StreamStages {
   llvm::SmallVector<Reduction> reductions; ///< producers first; at most one of sums
   llvm::SmallBitVector isAlike;            ///< results that are the same for all columns
   bool isMatrix = false;                   ///< products are what matrix instructions multiply
+  bool isTf32 = false;                     ///< of f32, which they round
   int64_t columnExtent = 0;                ///< 0: no columns
   int64_t keyStep = 1;                     ///< what the number of keys in a block is a multiple of
 
@@ -55,7 +56,10 @@ struct StreamStages {
     return tile.isGroup ? 8 * (1 + 4 * tile.stages) : 0;
   }
   int64_t getPaddedDepth(const Reduction &score, const StreamTile &tile) const {
-    return tile.isGroup ? padLine(score.depth) : roundUp(score.depth, isMatrix ? 16 : 4);
+    return tile.isGroup ? padLine(score.depth)
+                        : roundUp(score.depth, isTf32     ? 8
+                                               : isMatrix ? 16
+                                                          : 4);
   }
   /// Columns that several warps share are so many that chunks of 16 bytes change places within
   /// those of one of them.

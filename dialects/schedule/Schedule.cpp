@@ -72,6 +72,9 @@ LogicalResult GpuTileOp::verify() {
   // (C3)
   if (getBulk() && getUnit() != Unit::Wgmma)
     return emitOpError("expected wgmma beside bulk copies");
+  // (C4)
+  if (getByteFloats() && getUnit() == Unit::Fma)
+    return emitOpError("expected mma or wgmma for 8-bit floats, found fma");
   return success();
 }
 

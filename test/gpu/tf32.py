@@ -1,6 +1,6 @@
 # Products of f32 are rounded to tf32 where that is asked, and only there: contractions and convolutions by instructions for matrices, on the
-# device "cuda", give NumPy's products of rounded factors (mma.sync: to nearest; wgmma, which reads shared memory itself: cut off); streams,
-# CPUs, and everything that was not asked, multiply in f32.
+# device "cuda", give NumPy's products of rounded factors (mma.sync: to nearest; wgmma, which reads shared memory itself: cut off); both
+# products of streams by mma.sync. CPUs, and everything that was not asked, multiply in f32.
 # RUN: env FAKE_CUDA_CAPABILITY=90 TESSERA_CUDA_DRIVER=%builddir/lib/test/libfake_cuda_driver.so python3 %s %t
 import subprocess
 import sys
@@ -79,14 +79,36 @@ text = contraction("mk,kn->mn", "MK", "KN", "MN")
 exact = x.astype(np.float64) @ w
 for module in (compiled(text, "host", "--precision", "tf32"), compiled(text, "cuda:sm_80")):
     np.testing.assert_allclose(module.run({"x": x, "w": w})["y"], exact, rtol=1e-5, atol=2e-5)
-# Scores and weights of attention stay in f32.
-Q, K, S = "!graph.tensor<[M, 16], f32>", "!graph.tensor<[K, 16], f32>", "!graph.tensor<[M, K], f32>"
-ATTENTION = f"""graph.func @main(%q: {Q}, %k: {K}) -> ({Q}) {{
-  %c = graph.contract "md,kd->mk" %q, %k : ({Q}, {K}) -> {S}
-  %p = graph.softmax %c, axes = [1] : {S}
-  %y = graph.contract "mk,kd->md" %p, %k : ({S}, {K}) -> {Q}
-  graph.return %y : {Q}
+# Both products of attention: every lane has the same keys of weights and of values, whatever their order. Many queries and one, widths that are no
+# multiple of a chunk, more columns than one warp has.
+def attention(width):
+    q, k, s = f"!graph.tensor<[H, M, {width}], f32>", f"!graph.tensor<[H, K, {width}], f32>", "!graph.tensor<[H, M, K], f32>"
+    return f"""graph.func @main(%q: {q} {{graph.name = "q"}}, %k: {k} {{graph.name = "k"}}, %v: {k} {{graph.name = "v"}}) -> ({q} {{graph.name = "y"}}) {{
+  %c = graph.contract "hmd,hkd->hmk" %q, %k : ({q}, {k}) -> {s}
+  %p = graph.softmax %c, axes = [2] : {s}
+  %y = graph.contract "hmk,hkd->hmd" %p, %v : ({s}, {k}) -> {q}
+  graph.return %y : {q}
 }}
 """
-code = compiled(ATTENTION, "cuda:sm_80", "--precision", "tf32", emit="asm")
-assert "tf32" not in code and "fma.rn.f32" in code
+
+
+def softmax(scores):
+    e = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+for target in ("cuda:sm_80", "cuda:sm_90a"):
+    for width in (16, 20, 5, 64, 128, 200) if target == "cuda:sm_80" else (16,):
+        text = attention(width)
+        code = compiled(text, target, "--precision", "tf32", emit="asm")
+        assert code.count(MMA) > 1 and "fma.rn.f32" in code and "tf32" not in compiled(text, target, emit="asm"), code
+        schedule = compiled(text, target, "--precision", "tf32", emit="schedule")
+        assert "gpu_stream" in schedule and "by mma" in schedule and "gpu_tile" not in schedule, schedule
+        module = compiled(text, target, "--precision", "tf32")
+        for heads, rows, keys in ((2, 19, 37), (1, 70, 300), (1, 1, 90), (1, 0, 4)) if width < 64 else ((1, 33, 70),):
+            q, k, v = (rng.standard_normal((heads, extent, width)).astype(np.float32) for extent in (rows, keys, keys))
+            scores = np.einsum("hmd,hkd->hmk", rounded(q, False), rounded(k, False))
+            wanted = np.einsum("hmk,hkd->hmd", softmax(scores), rounded(v, False))
+            y = module.run({"q": q, "k": k, "v": v})["y"]
+            # Weights are rounded as well: 2^-11 of each.
+            np.testing.assert_allclose(y, wanted, rtol=5e-4, atol=5e-4, err_msg=f"{target} {width} {heads} {rows} {keys}")

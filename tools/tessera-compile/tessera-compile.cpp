@@ -77,8 +77,8 @@ void describe(CommandLine &line, Options &options) {
   line.add_option(
           "--precision", options.precision,
           "bf16 or f16: contractions and convolutions multiply operands rounded to it; tf32: GPUs "
-          "may do so; "
-          "sums and everything else keep their types")
+          "may do so; sums and everything else keep their types. f8-sums: GPUs may sum products of "
+          "8-bit floats as their instructions do, with some 14 bits")
       ->group(line.more);
   line.add_option("--calibration", options.calibration,
                   "folder of samples for --quantize int8: NAME.npy for each input, or a folder of "

@@ -45,7 +45,10 @@ LogicalResult BlockStream::read() {
     return fail("is on a stage that merges no states of blocks: " + why);
   stream = std::move(*found);
   if (stream.isMatrix != (directive.getUnit() != schedule::Unit::Fma))
-    return fail("needs products of f16 or bf16 for mma and wgmma, and others for fma");
+    return fail("needs products of f16, bf16, or f32 that may be rounded, for mma and wgmma, and "
+                "others for fma");
+  if (stream.isTf32 && directive.getUnit() == schedule::Unit::Wgmma)
+    return fail("multiplies by wgmma, which turns no f32; expected mma");
   for (linalg::GenericOp output : f.outputs) {
     if (output != f.output && f.findHost(output) != f.output)
       continue;

@@ -159,6 +159,9 @@ private:
   static GroupLayout layoutOf(const Factor &factor);
   Value weightByte(Value place);
   Values packWeights(llvm::ArrayRef<Value> weights);
+  /// Of matrices: values as operands of two times 8 columns, for the keys of a step.
+  Values loadValues(int64_t step, int64_t unit);
+  int64_t keysPerStep() const { return stream.isTf32 ? 8 : 16; }
   void writeWeights(llvm::ArrayRef<Value> weights);
   Value initial(const Reduction &reduction);
 

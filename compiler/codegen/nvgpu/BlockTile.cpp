@@ -135,11 +135,16 @@ LogicalResult BlockTile::readFactors() {
   lhs.scalar = product.lhs;
   rhs.scalar = product.rhs;
   if (isMatrix) {
-    std::optional<kernel::MatrixProduct> matrix = kernel::matchMatrixProduct(product);
+    std::optional<kernel::MatrixProduct> matrix =
+        kernel::matchMatrixProduct(product, directive.getByteFloats());
     if (!matrix)
       return fail("is by instructions for matrices, which multiply f16 or bf16 summed in f32, f32 "
                   "that may be rounded, or i8 summed in i32");
+    if (directive.getByteFloats() && !matrix->lhsFloat)
+      return fail("multiplies 8-bit floats as they are, and its stage does not let it sum so");
     lhs.scalar = matrix->lhs;
+    lhs.floating = matrix->lhsFloat;
+    rhs.floating = matrix->rhsFloat;
     lhs.isUnsigned = matrix->lhsUnsigned;
     rhs.scalar = matrix->rhs;
     rhs.isUnsigned = matrix->rhsUnsigned;
@@ -266,6 +271,19 @@ LogicalResult BlockTile::layOut() {
   // Instructions that read shared memory themselves count lines from multiples of 1024 bytes.
   allocate("tile_" + kernel::getStageName(stage), bytes, 32 * rowWarps * columnWarps,
            isGroup ? 1024 : 128);
+  setThread(thread);
+  for (Factor *factor : {&left, &right})
+    if (factor->argument)
+      factor->mayCopy = isAligned(*factor);
+  if (isBulk)
+    addMaps();
+  return success();
+}
+
+void BlockTile::setThread(Value number) {
+  const int64_t columnWarps = directive.getColumnWarps();
+  thread = number;
+  lane = rem(thread, 32);
   Value warp = div(thread, 32);
   if (isGroup) {
     // Four warps take 16 rows each, one below the other, of every 64.
@@ -276,12 +294,6 @@ LogicalResult BlockTile::layOut() {
     warpRow = mul(div(warp, columnWarps), warpRows);
     warpColumn = mul(rem(warp, columnWarps), warpColumns);
   }
-  for (Factor *factor : {&left, &right})
-    if (factor->argument)
-      factor->mayCopy = isAligned(*factor);
-  if (isBulk)
-    addMaps();
-  return success();
 }
 
 SmallVector<Value> BlockTile::place(const Place &at) {
@@ -366,8 +378,13 @@ LogicalResult BlockTile::runCopies(Value count) {
       return failure();
   Values carried = {i32(0)};
   carried.append(sums);
+  // Places of so many elements, computed before the loop, would leave no registers for sums.
+  const bool isCrowded = !isGroup && left.perChunk == 16;
+  const std::array outside = {thread, lane, warpRow, warpColumn};
   FailureOr<Values> end =
       f.loop(count, carried, [&](Value step, Values values) -> FailureOr<Values> {
+        if (isCrowded)
+          setThread(opaque(outside[0], arith::IndexCastOp::create(b, b.getI64Type(), step)));
         if (isAsync)
           NVVM::CpAsyncWaitGroupOp::create(b, b.getI32IntegerAttr(int32_t(stages - 2)));
         if (isGroup)
@@ -394,6 +411,7 @@ LogicalResult BlockTile::runCopies(Value count) {
       });
   if (failed(end))
     return failure();
+  std::tie(thread, lane, warpRow, warpColumn) = std::tuple_cat(outside);
   sums.assign(std::next(end->begin()), end->end());
   return success();
 }

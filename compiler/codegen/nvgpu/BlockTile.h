@@ -35,6 +35,7 @@ private:
     mlir::Type element;
     bool alongDepth = true; ///< a line is a row (column) of the tile; else a step of the depth
     bool isUnsigned = false;
+    mlir::Type floating;  ///< what bytes are codes of, for instructions that read these
     Axis *axis = nullptr; ///< rows or columns
     int64_t perChunk = 0; ///< elements
     int64_t lines = 0, chunks = 0;
@@ -60,6 +61,8 @@ private:
   mlir::LogicalResult readFactors();
   void findMemory(Factor &factor);
   mlir::LogicalResult layOut();
+  /// What follows from the number of the thread.
+  void setThread(Value number);
   mlir::LogicalResult run();
   mlir::LogicalResult runCopies(Value count);
   mlir::LogicalResult storeTile();
@@ -83,8 +86,10 @@ private:
   // TileMultiply.cpp
   mlir::FailureOr<Values> multiply(Value buffer, Values sums);
   Values multiplyMatrices(Value buffer, Values sums);
+  Value multiplyBytes(mlir::Type type, llvm::ArrayRef<Value> lhs, llvm::ArrayRef<Value> rhs,
+                      llvm::ArrayRef<Value> sum);
   mlir::FailureOr<Values> multiplyElements(Value buffer, Values sums);
-  Values loadMatrices(const Factor &factor, Value buffer, Value first, int64_t step);
+  Values loadMatrices(const Factor &factor, Value buffer, int64_t behind, int64_t step);
   Values loadWords(const Factor &factor, Value buffer, Value first, int64_t step);
   Values loadElements(const Factor &factor, Value buffer, Value first, int64_t number,
                       int64_t lanes, int64_t step);
@@ -100,6 +105,8 @@ private:
   Values beginGroups(Value buffer, Values sums);
   Values finishGroups(Values sums);
   static GroupLayout layoutOf(const Factor &factor);
+  /// The type of a factor as instructions for matrices name it.
+  static llvm::StringRef nameOf(const Factor &factor);
 
   /// Writes the sums of `passRows` rows of the warp's tile to its memory.
   void writeSums(int64_t pass, Value first);

@@ -3,6 +3,7 @@
 
 #include "compiler/codegen/loops/Loops.h"
 #include "compiler/codegen/nvgpu/LoopLaunches.h"
+#include "dialects/schedule/CudaProcessor.h"
 
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -26,7 +27,8 @@ using namespace mlir;
 
 namespace tessera::nvgpu {
 
-static std::unique_ptr<llvm::TargetMachine> makeTarget(llvm::StringRef processor) {
+static std::unique_ptr<llvm::TargetMachine> makeTarget(llvm::StringRef processor,
+                                                       llvm::StringRef features) {
   LLVMInitializeNVPTXTargetInfo();
   LLVMInitializeNVPTXTarget();
   LLVMInitializeNVPTXTargetMC();
@@ -40,7 +42,7 @@ static std::unique_ptr<llvm::TargetMachine> makeTarget(llvm::StringRef processor
   // As on CPUs: multiply-adds may be contracted, nothing else.
   options.AllowFPOpFusion = llvm::FPOpFusion::Fast;
   return std::unique_ptr<llvm::TargetMachine>(
-      target->createTargetMachine(triple, processor, "", options, std::nullopt, std::nullopt,
+      target->createTargetMachine(triple, processor, features, options, std::nullopt, std::nullopt,
                                   llvm::CodeGenOptLevel::Aggressive));
 }
 
@@ -115,19 +117,35 @@ static FailureOr<std::unique_ptr<llvm::Module>> emitStages(kernel::FuncOp kernel
   return std::move(code);
 }
 
+/// mma.sync has 8-bit floats since PTX 8.4 (drivers of CUDA 12.4); LLVM would ask for the first
+/// version that knows the processor.
+static llvm::StringRef findFeatures(schedule::FuncOp schedule) {
+  bool hasByteFloats = false;
+  if (schedule)
+    schedule.walk([&](schedule::GpuTileOp tile) {
+      hasByteFloats |= tile.getByteFloats() && tile.getUnit() == schedule::Unit::Mma;
+    });
+  return hasByteFloats ? "+ptx84" : "";
+}
+
 /// A schedule may come from elsewhere, and be of another processor.
 static LogicalResult checkUnits(schedule::FuncOp schedule, llvm::StringRef processor) {
-  const bool hasGroups = processor == "sm_90a";
+  const auto has = schedule::CudaProcessor::ofName(processor);
   LogicalResult status = success();
   schedule.walk([&](Operation *op) {
     auto tile = dyn_cast<schedule::GpuTileOp>(op);
     auto stream = dyn_cast<schedule::GpuStreamOp>(op);
     const bool isGroup = (tile && tile.getUnit() == schedule::Unit::Wgmma) ||
                          (stream && stream.getUnit() == schedule::Unit::Wgmma);
-    if (isGroup && !hasGroups)
+    if (isGroup && !has.warpGroups)
       status =
           op->emitOpError() << "multiplies by wgmma, which sm_90a alone has, and the target is "
                             << processor << "; expected mma";
+    if (tile && tile.getByteFloats() && !has.byteFloats)
+      status =
+          op->emitOpError() << "multiplies 8-bit floats as they are, which sm_89 is the first to "
+                               "do, and the target is "
+                            << processor << "; expected no byte_floats";
   });
   return status;
 }
@@ -143,7 +161,7 @@ FailureOr<std::string> emitPtx(kernel::FuncOp kernel, schedule::FuncOp schedule,
   loops::registerDialects(registry);
   context->appendDialectRegistry(registry);
   context->loadDialect<LLVM::LLVMDialect, NVVM::NVVMDialect>();
-  std::unique_ptr<llvm::TargetMachine> machine = makeTarget(processor);
+  std::unique_ptr<llvm::TargetMachine> machine = makeTarget(processor, findFeatures(schedule));
   if (!machine || !machine->getMCSubtargetInfo()->isCPUStringValid(processor))
     return kernel.emitOpError() << "'" << processor << "' is no CUDA processor that LLVM knows";
 

@@ -71,6 +71,17 @@ SmallVector<Value> SharedTile::loadFour(Value byte, Type element, bool isTurned)
   return result;
 }
 
+SmallVector<Value> SharedTile::roundWords(Values words) {
+  for (Value &word : words)
+    word = LLVM::InlineAsmOp::create(
+               b, b.getI32Type(), word, "cvt.rna.tf32.f32 $0, $1;",
+               word.getType().isF32() ? "=r,f" : "=r,r", /*has_side_effects=*/false,
+               /*is_align_stack=*/false, LLVM::tailcallkind::TailCallKind::None,
+               LLVM::AsmDialectAttr(), ArrayAttr())
+               .getResult(0);
+  return words;
+}
+
 Value SharedTile::opaque(Value number, Value iteration) {
   const bool isWide = number.getType().isInteger(64);
   return LLVM::InlineAsmOp::create(

@@ -31,6 +31,8 @@ protected:
   /// Four matrices of 8 lines x 16 bytes: lane 8 j + i has the byte of line i of matrix j. Turned:
   /// lines are the second index of what a lane gets.
   Values loadFour(Value byte, mlir::Type element, bool isTurned);
+  /// f32 to tf32: to nearest, which instructions would not do by themselves.
+  Values roundWords(Values words);
   /// Whether the memory itself and all strides but the innermost are multiples of 16 bytes; and
   /// these other numbers of elements.
   Value isAligned(const GpuFunction::Memory &memory, int64_t bytes,

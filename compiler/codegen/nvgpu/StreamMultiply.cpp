@@ -2,8 +2,10 @@
 //
 // By matrices (m16n8k16, PTX ISA, section 9.7.14.5.8) a lane has rows lane / 4 and lane / 4 + 8,
 // and of each 8 keys or columns two neighbours: the registers of two times 8 scores are those of
-// the first operand of the second product. By single multiply-adds a lane has four rows, every
-// eighth key, and four neighbours of 32 columns; weights pass through shared memory.
+// the first operand of the second product. With tf32 (m16n8k8) those of 8 scores are, as steps t
+// and t + 4 of whose depth keys 2 t and 2 t + 1 are taken, of weights and values alike. By single
+// multiply-adds a lane has four rows, every eighth key, and four neighbours of 32 columns; weights
+// pass through shared memory.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/codegen/nvgpu/BlockStream.h"
@@ -21,14 +23,16 @@ Value BlockStream::initial(const Reduction &reduction) {
       stage.getDpsInits()[0].getDefiningOp<linalg::FillOp>().getInputs()[0]);
 }
 
-/// 16 rows x 16 by 16 x 8.
+/// 16 rows x 16 (tf32: 8) by as many x 8.
 Value BlockStream::product(Type element, ArrayRef<Value> left, ArrayRef<Value> right,
                            ArrayRef<Value> sums) {
   SmallVector<Type> four(4, b.getF32Type());
   auto type = LLVM::LLVMStructType::getLiteral(b.getContext(), four);
-  const auto kind = element.isF16() ? NVVM::MMATypes::f16 : NVVM::MMATypes::bf16;
-  return NVVM::MmaOp::create(b, type, left, right, sums, ArrayRef<int64_t>{16, 8, 16}, std::nullopt,
-                             std::nullopt, std::array{kind, kind},
+  const auto kind = element.isF16()   ? NVVM::MMATypes::f16
+                    : element.isF32() ? NVVM::MMATypes::tf32
+                                      : NVVM::MMATypes::bf16;
+  return NVVM::MmaOp::create(b, type, left, right, sums, ArrayRef<int64_t>{16, 8, keysPerStep()},
+                             std::nullopt, std::nullopt, std::array{kind, kind},
                              std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
 }
 
@@ -91,9 +95,13 @@ FailureOr<SmallVector<Value>> BlockStream::multiplyScores(const Factor &queries,
       Value line = add(add(first, mul(low, 8)), i);
       Value byte = slotBehind(queries.chunks, line, high, 2 * step, 0);
       Values a = loadFour(byteOf(queries, byte), queries.element, /*isTurned=*/false);
+      if (stream.isTf32)
+        a = roundWords(a);
       for (int64_t unit = 0; unit < keyUnits(); unit += 2) {
         byte = slotBehind(keys.chunks, add(mul(high, 8), i), low, 2 * step, 8 * unit);
         Values both = loadFour(byteOf(keys, byte), keys.element, /*isTurned=*/false);
+        if (stream.isTf32)
+          both = roundWords(both);
         for (int64_t part = 0; part < 2; ++part) {
           MutableArrayRef<Value> four =
               MutableArrayRef<Value>(sums).slice(size_t((unit + part) * 4), 4);
@@ -132,6 +140,11 @@ FailureOr<SmallVector<Value>> BlockStream::multiplyScores(const Factor &queries,
 /// Neighbours in a register: what two times 8 scores are as an operand.
 SmallVector<Value> BlockStream::packWeights(ArrayRef<Value> weights) {
   Values result;
+  if (stream.isTf32) {
+    for (size_t unit = 0; unit < weights.size(); unit += 4)
+      result.append({weights[unit], weights[unit + 2], weights[unit + 1], weights[unit + 3]});
+    return roundWords(result);
+  }
   for (size_t pair = 0; pair < weights.size(); pair += 2) {
     Type type = weights[pair].getType();
     Value both = LLVM::PoisonOp::create(b, VectorType::get({2}, type));
@@ -156,6 +169,32 @@ void BlockStream::writeWeights(ArrayRef<Value> weights) {
   NVVM::SyncWarpOp::create(b, i32(-1));
 }
 
+SmallVector<Value> BlockStream::loadValues(int64_t step, int64_t unit) {
+  // Columns of a warp along columns begin at a multiple of 8 chunks.
+  auto ofWarp = [&](Value byte) {
+    if (tile.columnWarps > 1)
+      byte = add(byte, mul(rem(warp, tile.columnWarps), columnUnits() * 128 / values.perChunk));
+    return byteOf(values, byte);
+  };
+  if (!stream.isTf32) {
+    // 8 keys are the lines of a matrix, which comes turned.
+    Value j = div(lane, 8), i = rem(lane, 8), low = rem(j, 2), high = div(j, 2);
+    Value byte = slotBehind(values.chunks, add(mul(low, 8), i), high, unit, 16 * step);
+    return loadFour(ofWarp(byte), values.element, /*isTurned=*/true);
+  }
+  // Words would not be turned: one by one, two chunks of columns for each unit.
+  Values words;
+  Value column = div(lane, 4), inChunk = mul(rem(column, 4), 4);
+  for (int64_t part = 0; part < 2; ++part)
+    for (int64_t key = 0; key < 2; ++key) {
+      Value byte = slotBehind(values.chunks, add(mul(rem(lane, 4), 2), key), div(column, 4),
+                              2 * (unit + part), 8 * step);
+      words.push_back(LLVM::LoadOp::create(b, b.getI32Type(), shared(ofWarp(add(byte, inChunk))),
+                                           /*alignment=*/4));
+    }
+  return roundWords(words);
+}
+
 FailureOr<SmallVector<Value>> BlockStream::multiplyWeights(ArrayRef<Value> weights, int64_t unit,
                                                            int64_t units) {
   if (tile.isGroup)
@@ -163,14 +202,8 @@ FailureOr<SmallVector<Value>> BlockStream::multiplyWeights(ArrayRef<Value> weigh
   const Reduction &sums = *stream.sums();
   Values running(size_t(units * rowsOfLane() * columnWidth()), initial(sums));
   if (stream.isMatrix) {
-    Value j = div(lane, 8), i = rem(lane, 8), low = rem(j, 2), high = div(j, 2);
-    for (int64_t step = 0; step < keyUnits() / 2; ++step) {
-      // 8 keys are the lines of a matrix, which comes turned.
-      Value byte = slotBehind(values.chunks, add(mul(low, 8), i), high, unit, 16 * step);
-      // Columns of a warp along columns begin at a multiple of 8 chunks.
-      if (tile.columnWarps > 1)
-        byte = add(byte, mul(rem(warp, tile.columnWarps), columnUnits() * 16));
-      Values both = loadFour(byteOf(values, byte), values.element, /*isTurned=*/true);
+    for (int64_t step = 0; step * keysPerStep() < tile.keys; ++step) {
+      Values both = loadValues(step, unit);
       for (int64_t part = 0; part < units; ++part) {
         MutableArrayRef<Value> four = MutableArrayRef<Value>(running).slice(size_t(part * 4), 4);
         Value result = product(values.element, weights.slice(size_t(step * 4), 4),

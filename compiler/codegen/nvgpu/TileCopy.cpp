@@ -104,8 +104,11 @@ void BlockTile::copyChunk(const Factor &factor, Value step, Value to, Value line
 
 LogicalResult BlockTile::computeChunk(const Factor &factor, Value step, Value to, Value line,
                                       Value chunk) {
-  auto type = VectorType::get({factor.perChunk}, factor.element);
+  // Few of them at a time, beside the sums of a tile: they are all under way together.
+  const int64_t together = factor.perChunk == 16 ? 4 : factor.perChunk;
+  auto type = VectorType::get({together}, factor.element);
   Value elements = LLVM::PoisonOp::create(b, type);
+  Value byte = add(to, slot(factor, line, chunk));
   Value zero = arith::ConstantOp::create(b, b.getZeroAttr(factor.element));
   for (int64_t element = 0; element < factor.perChunk; ++element) {
     Place at = placeOf(factor, step, line, chunk, element);
@@ -118,9 +121,12 @@ LogicalResult BlockTile::computeChunk(const Factor &factor, Value step, Value to
     if (failed(value))
       return failure();
     Value masked = arith::SelectOp::create(b, isThere, *value, zero);
-    elements = LLVM::InsertElementOp::create(b, elements, masked, i32(element));
+    elements = LLVM::InsertElementOp::create(b, elements, masked, i32(element % together));
+    if ((element + 1) % together == 0)
+      LLVM::StoreOp::create(b, elements,
+                            shared(add(byte, (element + 1 - together) * 16 / factor.perChunk)),
+                            unsigned(together * 16 / factor.perChunk));
   }
-  LLVM::StoreOp::create(b, elements, shared(add(to, slot(factor, line, chunk))), /*alignment=*/16);
   return success();
 }
 

@@ -17,6 +17,16 @@ SharedTile::GroupLayout BlockTile::layoutOf(const Factor &factor) {
   return {factor.lines, factor.chunks, factor.perChunk, factor.alongDepth};
 }
 
+StringRef BlockTile::nameOf(const Factor &factor) {
+  if (factor.floating)
+    return isa<Float8E4M3FNType>(factor.floating) ? "e4m3" : "e5m2";
+  return factor.element.isF16()    ? "f16"
+         : factor.element.isBF16() ? "bf16"
+         : factor.element.isF32()  ? "tf32"
+         : factor.isUnsigned       ? "u8"
+                                   : "s8";
+}
+
 Value BlockTile::slot(const Factor &factor, Value line, Value chunk) {
   return isGroup ? groupSlot(layoutOf(factor), line, chunk)
                  : SharedTile::slot(factor.chunks, line, chunk);
@@ -25,13 +35,6 @@ Value BlockTile::slot(const Factor &factor, Value line, Value chunk) {
 /// Begins the products of a step: for every 64 rows of the four warps, and every two chunks of the
 /// depth, an instruction for all columns.
 SmallVector<Value> BlockTile::beginGroups(Value buffer, Values sums) {
-  auto nameOf = [](const Factor &factor) {
-    return factor.element.isF16()    ? "f16"
-           : factor.element.isBF16() ? "bf16"
-           : factor.element.isF32()  ? "tf32"
-           : factor.isUnsigned       ? "u8"
-                                     : "s8";
-  };
   const bool isInteger = sumType.isInteger();
   const int64_t perRow = warpColumns / 2, blocks = warpRows / 16;
   // The first row of the four warps.

@@ -13,40 +13,31 @@ FailureOr<SmallVector<Value>> BlockTile::multiply(Value buffer, Values sums) {
   return multiplyElements(buffer, sums);
 }
 
-/// To tf32: to nearest, which instructions would not do by themselves.
-static SmallVector<Value> roundWords(ImplicitLocOpBuilder &b, SmallVector<Value> words) {
-  for (Value &word : words)
-    word = LLVM::InlineAsmOp::create(b, b.getI32Type(), word, "cvt.rna.tf32.f32 $0, $1;", "=r,r",
-                                     /*has_side_effects=*/false, /*is_align_stack=*/false,
-                                     LLVM::tailcallkind::TailCallKind::None, LLVM::AsmDialectAttr(),
-                                     ArrayAttr())
-               .getResult(0);
-  return words;
-}
-
 /// Matrix j of the four covers, of 16 rows (columns) and two chunks of the depth:
 ///   j & 1: rows 8 ..., j >> 1: the second chunk; of columns the other way round.
 /// These are the registers of A for m16n8k16 (f16; k8 of 32 bits, k32 of 8 bits, section
-/// 9.7.14.5.8 ...), and those of B for two times 8 columns. `first`: of the rows (columns).
-SmallVector<Value> BlockTile::loadMatrices(const Factor &factor, Value buffer, Value first,
+/// 9.7.14.5.8 ...), and those of B for two times 8 columns. `behind` the first row (column) of the
+/// warp, a multiple of 16.
+SmallVector<Value> BlockTile::loadMatrices(const Factor &factor, Value buffer, int64_t behind,
                                            int64_t step) {
+  Value ofWarp = factor.axis == &rows ? warpRow : warpColumn, first = add(ofWarp, behind);
   const bool isRows = factor.axis == &rows, isTf32 = factor.element.isF32();
   if (isTf32 && !factor.alongDepth)
-    return roundWords(b, loadWords(factor, buffer, first, step));
+    return roundWords(loadWords(factor, buffer, first, step));
   Value j = div(lane, 8), i = rem(lane, 8);
   Value low = rem(j, 2), high = div(j, 2);
   Value across = isRows ? low : high, along = isRows ? high : low;
-  Value line, chunk;
+  Value byte;
   if (factor.alongDepth) {
-    line = add(add(first, mul(across, 8)), i);
-    chunk = add(along, 2 * step);
+    Value line = add(add(ofWarp, mul(across, 8)), i);
+    byte = slotBehind(factor.chunks, line, along, 2 * step, behind);
   } else { // 8 steps of the depth are the lines; they come turned.
-    line = add(add(mul(along, 8), i), 16 * step);
-    chunk = add(div(first, 8), across);
+    Value line = add(add(mul(along, 8), i), 16 * step);
+    byte = slot(factor, line, add(div(first, 8), across));
   }
-  Values four = loadFour(add(add(buffer, factor.offset), slot(factor, line, chunk)), factor.element,
+  Values four = loadFour(add(add(buffer, factor.offset), byte), factor.element,
                          /*isTurned=*/!factor.alongDepth);
-  return isTf32 ? roundWords(b, four) : four;
+  return isTf32 ? roundWords(four) : four;
 }
 
 /// The same of 32 bits, where 8 steps of the depth are the lines: a lane has, of every matrix, row
@@ -84,24 +75,39 @@ SmallVector<Value> BlockTile::multiplyMatrices(Value buffer, Values sums) {
   for (int64_t step = 0; step * perMatrix < int64_t(steps.split.getFactor()); ++step) {
     SmallVector<Values> a, both;
     for (int64_t row = 0; row < warpRows; row += 16)
-      a.push_back(loadMatrices(left, buffer, add(warpRow, row), step));
+      a.push_back(loadMatrices(left, buffer, row, step));
     for (int64_t column = 0; column < warpColumns; column += 16)
-      both.push_back(loadMatrices(right, buffer, add(warpColumn, column), step));
+      both.push_back(loadMatrices(right, buffer, column, step));
     for (auto [row, lhs] : llvm::enumerate(a))
       for (int64_t column = 0; column < warpColumns / 8; ++column) {
         ArrayRef<Value> rhs = ArrayRef<Value>(both[size_t(column / 2)]).slice(column % 2 * 2, 2);
         MutableArrayRef<Value> sum = MutableArrayRef<Value>(sums).slice(
             (row * size_t(warpColumns / 8) + size_t(column)) * 4, 4);
-        Value result = NVVM::MmaOp::create(
-            b, type, lhs, rhs, ValueRange(sum), ArrayRef<int64_t>{16, 8, perMatrix}, std::nullopt,
-            isInteger ? std::optional(NVVM::MMAIntOverflow::wrapped) : std::nullopt,
-            std::array{typeOf(left), typeOf(right)},
-            std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
+        Value result =
+            left.floating
+                ? multiplyBytes(type, lhs, rhs, sum)
+                : NVVM::MmaOp::create(b, type, lhs, rhs, ValueRange(sum),
+                                      ArrayRef<int64_t>{16, 8, perMatrix}, std::nullopt,
+                                      isInteger ? std::optional(NVVM::MMAIntOverflow::wrapped)
+                                                : std::nullopt,
+                                      std::array{typeOf(left), typeOf(right)},
+                                      std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
         for (auto [part, value] : llvm::enumerate(sum))
           value = LLVM::ExtractValueOp::create(b, result, int64_t(part));
       }
   }
   return sums;
+}
+
+/// 8-bit floats (section 9.7.14.5.11), which NVVM's operation does not have.
+Value BlockTile::multiplyBytes(Type type, ArrayRef<Value> lhs, ArrayRef<Value> rhs,
+                               ArrayRef<Value> sum) {
+  Values operands(lhs);
+  operands.append(rhs.begin(), rhs.end());
+  operands.append(sum.begin(), sum.end());
+  const std::string name =
+      ("llvm.nvvm.mma.m16n8k32.row.col.f32." + nameOf(left) + "." + nameOf(right) + ".f32").str();
+  return LLVM::CallIntrinsicOp::create(b, type, b.getStringAttr(name), operands).getResults();
 }
 
 /// The elements of a lane for `perChunk` steps of the depth: `result[k * number + i]`. A lane

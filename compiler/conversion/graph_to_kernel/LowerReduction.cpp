@@ -2,6 +2,7 @@
 
 #include "compiler/conversion/graph_to_kernel/Lower.h"
 #include "dialects/common/AnyWhereNan.h"
+#include "dialects/common/NarrowElements.h"
 #include "dialects/graph/Precision.h"
 #include "dialects/kernel/Product.h"
 
@@ -235,10 +236,19 @@ static bool fitsAccumulator(Operation *op, graph::DimExpr count, Type lhs, Type 
   return double(range.hi) * largest(lhs) * largest(rhs) < std::ldexp(1.0, 31);
 }
 
+/// A factor in the accumulator's type. 8-bit floats go through the other factor's type of 16 bits,
+/// or f16, which hold them: what reads matrices may read these.
+static Value convertFactor(BodyBuilder &b, Value x, Type from, Type other, Type acc) {
+  if (!isNarrow(from) || !isFloat(from) || !acc.isF32())
+    return convertScalar(b, x, from, acc);
+  Type between = other.isBF16() ? other : Type(b.getF16Type());
+  return convertScalar(b, convertScalar(b, x, from, between), between, acc);
+}
+
 /// Products in the accumulator's type. `fits`: no sum of them overflows, and none of them.
 static SmallVector<Value> multiplyAdd(BodyBuilder &b, ValueRange x, Value running, Type lhs,
                                       Type rhs, Type acc, bool fits) {
-  Value p = convertScalar(b, x[0], lhs, acc), q = convertScalar(b, x[1], rhs, acc);
+  Value p = convertFactor(b, x[0], lhs, rhs, acc), q = convertFactor(b, x[1], rhs, lhs, acc);
   if (fits) {
     constexpr auto kFlags = arith::IntegerOverflowFlags::nsw;
     return {arith::AddIOp::create(b, running, arith::MulIOp::create(b, p, q, kFlags), kFlags)};
@@ -248,9 +258,16 @@ static SmallVector<Value> multiplyAdd(BodyBuilder &b, ValueRange x, Value runnin
   return {arith::AddIOp::create(b, running, arith::MulIOp::create(b, p, q))};
 }
 
-static void keepTf32(Operation *product, Value sum) {
+/// What whoever multiplies may do.
+static void keepConsent(Operation *product, Value sum) {
+  MLIRContext *context = product->getContext();
   if (product->hasAttr(graph::kTf32Attr))
-    sum.getDefiningOp()->setAttr(kernel::kTf32Attr, UnitAttr::get(product->getContext()));
+    sum.getDefiningOp()->setAttr(kernel::kTf32Attr, UnitAttr::get(context));
+  Type lhs = elementOf(product->getOperand(0)), rhs = elementOf(product->getOperand(1));
+  auto isFast = [](Type type) { return isa<Float8E4M3FNType, Float8E5M2Type>(type); };
+  if (product->hasAttr(graph::kF8SumsAttr) && isFast(lhs) && isFast(rhs))
+    sum.getDefiningOp()->setAttr(kernel::kByteFloatsAttr,
+                                 ArrayAttr::get(context, {TypeAttr::get(lhs), TypeAttr::get(rhs)}));
 }
 
 static Tensors lowerContract(graph::ContractOp op, KernelEmitter &emitter) {
@@ -286,7 +303,7 @@ static Tensors lowerContract(graph::ContractOp op, KernelEmitter &emitter) {
                              [&](BodyBuilder &b, ValueRange x, ValueRange running) {
                                return multiplyAdd(b, x, running[0], lhs, rhs, acc, fits);
                              })[0];
-  keepTf32(op, sum);
+  keepConsent(op, sum);
   return SmallVector<Value>{finish(emitter, sum, dims, acc, elementOf(op.getResult()))};
 }
 
@@ -355,7 +372,7 @@ static Tensors lowerConv(graph::ConvOp op, KernelEmitter &emitter) {
       [&](BodyBuilder &b, ValueRange v, ValueRange running) {
         return multiplyAdd(b, v, running[0], lhs, rhs, acc, fits);
       })[0];
-  keepTf32(op, sum);
+  keepConsent(op, sum);
   return SmallVector<Value>{finish(emitter, sum, dims, acc, elementOf(op.getResult()))};
 }
 

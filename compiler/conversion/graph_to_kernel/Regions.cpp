@@ -1,6 +1,7 @@
 //===- Regions.cpp - Regions of graph ops as stages, repeated along an axis ------------------===//
 
 #include "compiler/conversion/graph_to_kernel/Regions.h"
+#include "dialects/kernel/Product.h"
 
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
@@ -455,6 +456,9 @@ LogicalResult BatchedRegion::batch(linalg::GenericOp stage) {
   if (blocks.hasTail())
     guard(all, tailsOfAll);
   kernel::setStage(all, kernel::getStageName(stage));
+  for (StringRef consent : {kernel::kTf32Attr, kernel::kByteFloatsAttr})
+    if (Attribute given = stage->getAttr(consent))
+      all->setAttr(consent, given);
   AffineMap output = stage.getMatchingIndexingMap(stage.getDpsInitOperand(0));
   for (auto [one, many] : llvm::zip(stage.getResults(), all.getResults())) {
     batched[one] = many;

@@ -46,20 +46,23 @@ struct Contraction {
   linalg::GenericOp stage;
   SmallVector<std::string> rows, columns, batch, depth; // innermost last
   int64_t rowExtent = 1, columnExtent = 1, batchExtent = 1, depthExtent = 1;
-  bool isKnown = true;    ///< all extents
-  int64_t depthChunk = 4; ///< elements in 16 bytes
-  bool isTurned = false;  ///< instructions of four warps would have to turn 32 bits
+  bool isKnown = true;     ///< all extents
+  int64_t depthChunk = 4;  ///< elements in 16 bytes
+  bool isTurned = false;   ///< instructions of four warps would have to turn 32 bits
+  bool byteFloats = false; ///< read as they are
   schedule::Unit unit = schedule::Unit::Fma;
 };
 } // namespace
 
 /// How elements are multiplied: those of fewer bits than 32 only by instructions for matrices.
-static bool chooseUnit(linalg::GenericOp stage, Contraction &result) {
+static bool chooseUnit(linalg::GenericOp stage, const GpuTarget &target, Contraction &result) {
   std::optional<kernel::Product> product = kernel::matchProduct(stage);
   if (!product)
     return false;
-  if (std::optional<kernel::MatrixProduct> matrix = kernel::matchMatrixProduct(*product)) {
+  if (std::optional<kernel::MatrixProduct> matrix =
+          kernel::matchMatrixProduct(*product, target.byteFloats)) {
     result.unit = schedule::Unit::Mma;
+    result.byteFloats = bool(matrix->lhsFloat);
     result.depthChunk = 128 / matrix->lhs.getType().getIntOrFloatBitWidth();
     return true;
   }
@@ -72,7 +75,8 @@ static bool chooseUnit(linalg::GenericOp stage, Contraction &result) {
   return (bits == 32 || bits == 64) && (sumBits == 32 || sumBits == 64);
 }
 
-static std::optional<Contraction> findContraction(linalg::GenericOp output, const Roots &roots) {
+static std::optional<Contraction> findContraction(linalg::GenericOp output, const Roots &roots,
+                                                  const GpuTarget &target) {
   llvm::SetVector<linalg::GenericOp> reductions = findReductions(output, roots);
   if (reductions.size() != 1)
     return std::nullopt;
@@ -81,7 +85,7 @@ static std::optional<Contraction> findContraction(linalg::GenericOp output, cons
   const StageInfo info = analyzeStage(result.stage);
   if ((info.kind != StageKind::Contraction && info.kind != StageKind::Window) || info.m.empty() ||
       info.n.empty() || !result.stage.getDpsInits()[0].getDefiningOp<linalg::FillOp>() ||
-      !chooseUnit(result.stage, result))
+      !chooseUnit(result.stage, target, result))
     return std::nullopt;
   // The loop of the output for each parallel loop of the stage: all of them, each once.
   SmallVector<std::string> names = kernel::getLoopNames(output);
@@ -179,7 +183,7 @@ FailureOr<std::string> splitGpuSum(ScheduleWriter &writer, kernel::FuncOp kernel
                                    ArrayRef<Operation *> outputs, const GpuTarget &target) {
   std::optional<Contraction> found;
   for (Operation *output : outputs) {
-    std::optional<Contraction> next = findContraction(cast<linalg::GenericOp>(output), {});
+    std::optional<Contraction> next = findContraction(cast<linalg::GenericOp>(output), {}, target);
     if (!next || (found && found->stage != next->stage))
       return std::string();
     found = std::move(next);
@@ -210,11 +214,12 @@ bool writeGpuTile(ScheduleWriter &writer, ArrayRef<Operation *> outputs, const R
                   const GpuTarget &target) {
   // The warps of a tile meet all the time: no other output of the launch has threads beside them.
   auto output = cast<linalg::GenericOp>(outputs.front());
-  std::optional<Contraction> found = findContraction(output, roots);
+  std::optional<Contraction> found = findContraction(output, roots, target);
   if (!found)
     return false;
   for (Operation *other : outputs.drop_front()) {
-    std::optional<Contraction> same = findContraction(cast<linalg::GenericOp>(other), roots);
+    std::optional<Contraction> same =
+        findContraction(cast<linalg::GenericOp>(other), roots, target);
     if (!same || same->stage != found->stage)
       return false;
   }
@@ -237,7 +242,8 @@ bool writeGpuTile(ScheduleWriter &writer, ArrayRef<Operation *> outputs, const R
   const int64_t stepBytes = (tile.rows + tile.columns) * chunks * 16;
   update.gpuTile("row", "column", "inner", tile.rowWarps, tile.columnWarps,
                  tile.isGroup ? std::min(target.sharedBytes / stepBytes, kMostStages) : 3,
-                 tile.isGroup ? schedule::Unit::Wgmma : found->unit, /*bulk=*/tile.isGroup);
+                 tile.isGroup ? schedule::Unit::Wgmma : found->unit, found->byteFloats,
+                 /*bulk=*/tile.isGroup);
   return true;
 }
 

@@ -39,7 +39,8 @@ static std::optional<Tile> chooseTile(const kernel::StreamStages &stream, const 
   int64_t rows = 1;
   if (stream.rows)
     rows = analyzeStage(stream.merge).extentOr(*stream.rows, kGpuExtent);
-  if (target.warpGroups && stream.isMatrix && rows >= kLeastGroupRows) {
+  // By wgmma values would have to be turned, which it does with 16 bits only.
+  if (target.warpGroups && stream.isMatrix && !stream.isTf32 && rows >= kLeastGroupRows) {
     // Twice four warps, whose turns to multiply and to merge differ; of 128 keys at a time where
     // scores and sums of so many leave registers.
     const bool isNarrow = stream.columnExtent <= 64 && stream.scores().size() == 1;

@@ -6,8 +6,10 @@
 //
 // Also inside of streams and scans: a stream rounds the values of one block.
 //
-// tf32 is no type of tensors: products of f32 outside of streams are marked, and instructions for
-// matrices may round what they read. CPUs, which have no such instructions, multiply in f32.
+// tf32 is no type of tensors: products of f32 are marked, and instructions for matrices may round
+// what they read. CPUs, which have no such instructions, multiply in f32. In the same way products
+// of 8-bit floats are marked (f8-sums) whose sums may have fewer bits; their operands are as exact
+// as ever.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/transforms/graph/Passes.h"
@@ -30,12 +32,17 @@ struct GraphLowerPrecision : transforms::impl::GraphLowerPrecisionBase<GraphLowe
       getOperation().walk([&](Operation *op) { allowTf32(op); });
       return;
     }
+    if (type == "f8-sums") {
+      getOperation().walk([&](Operation *op) { allowF8Sums(op); });
+      return;
+    }
     if (type == "bf16")
       precision = BFloat16Type::get(&getContext());
     else if (type == "f16")
       precision = Float16Type::get(&getContext());
     if (!precision) {
-      getOperation().emitError("unknown precision '") << type << "'; known are bf16, f16, tf32";
+      getOperation().emitError("unknown precision '")
+          << type << "'; known are bf16, f16, tf32, f8-sums";
       return signalPassFailure();
     }
     getOperation().walk([&](Operation *op) {
@@ -51,12 +58,23 @@ struct GraphLowerPrecision : transforms::impl::GraphLowerPrecisionBase<GraphLowe
 
 private:
   void allowTf32(Operation *op) {
-    if (!isa<graph::ContractOp, graph::ConvOp>(op) || op->getParentOfType<graph::StreamOp>() ||
+    if (!isa<graph::ContractOp, graph::ConvOp>(op) ||
         !llvm::all_of(op->getOperands(), [](Value operand) {
           return graph::getTensorType(operand).getElementType().isF32();
         }))
       return;
     op->setAttr(graph::kTf32Attr, UnitAttr::get(op->getContext()));
+    ++numProducts;
+  }
+
+  void allowF8Sums(Operation *op) {
+    if (!isa<graph::ContractOp, graph::ConvOp>(op) || !llvm::all_of(op->getOperands(), [](Value x) {
+          if (auto convert = x.getDefiningOp<graph::ConvertOp>())
+            x = convert.getX();
+          return isa<Float8E4M3FNType, Float8E5M2Type>(graph::getTensorType(x).getElementType());
+        }))
+      return;
+    op->setAttr(graph::kF8SumsAttr, UnitAttr::get(op->getContext()));
     ++numProducts;
   }
 

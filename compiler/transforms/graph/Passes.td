@@ -230,10 +230,28 @@ def GraphLowerPrecision : Pass<"graph-lower-precision", "::mlir::ModuleOp"> {
     ```
     To nearest, ties to even; what is beyond the largest f16 becomes infinite. Sums and results keep their
     types, and so does everything that is no operand of a product. With tf32 no type changes: products of f32
-    get `graph.tf32`, with which a GPU's instructions for matrices may round what they read.
+    get `graph.tf32`, with which a GPU's instructions for matrices may round what they read; with f8-sums
+    products of 8-bit floats get `graph.f8_sums`, whose sums may have the bits that such instructions keep.
   }];
-  let options = [Option<"type", "type", "std::string", "\"bf16\"", "bf16, f16 or tf32">];
+  let options = [Option<"type", "type", "std::string", "\"bf16\"", "bf16, f16, tf32 or f8-sums">];
   let statistics = [Statistic<"numProducts", "products", "Products with operands that are rounded now">];
+}
+
+def GraphNarrowFactors : Pass<"graph-narrow-factors", "::mlir::ModuleOp"> {
+  let summary = "Products of numbers that were converted to f32 read them as they were";
+  let description = [{
+    ```mlir
+    %a = graph.convert %x : !graph.tensor<[M, K], f8E4M3FN> -> !graph.tensor<[M, K], f32>
+    %b = graph.convert %w : !graph.tensor<[K, N], f16> -> !graph.tensor<[K, N], f32>
+    %y = graph.contract "mk,kn->mn" %a, %b : (!graph.tensor<[M, K], f32>, ...) -> !graph.tensor<[M, N], f32>
+    // =>
+    %y = graph.contract "mk,kn->mn" %x, %w : (!graph.tensor<[M, K], f8E4M3FN>, !graph.tensor<[K, N], f16>)
+      -> !graph.tensor<[M, N], f32>
+    ```
+    Where one type of 16 bits holds the numbers of both: products of such are exact in f32, in which they are
+    summed as before. For GPUs, whose instructions for matrices read them.
+  }];
+  let statistics = [Statistic<"numNarrowed", "narrowed", "Number of products that read numbers of fewer bits">];
 }
 
 def GraphQuantizeWeights : Pass<"graph-quantize-weights", "::mlir::ModuleOp"> {

@@ -113,6 +113,15 @@ schedule.func @gpu_tile_c3 for @k {
 
 // -----
 
+schedule.func @gpu_tile_c4 for @k {
+  schedule.update "acc" {
+    // expected-error @+1 {{'schedule.gpu_tile' op expected mma or wgmma for 8-bit floats, found fma}}
+    schedule.gpu_tile "m", "n", "k" warps 4, 2 stages 3 by fma byte_floats
+  }
+}
+
+// -----
+
 schedule.func @gpu_stream_c3 for @k {
   schedule.update "acc" {
     // expected-error @+1 {{expected a multiple of 4 warps along rows and one along keys for wgmma, found 2 and 1}}

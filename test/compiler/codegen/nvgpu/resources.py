@@ -41,6 +41,10 @@ MODELS = {
     "large tile tf32": contraction("f32", x="[4096, 512]", w="[512, 4096]", y="[4096, 4096]"),
     "large tile tf32 along": contraction("f32", equation="mk,nk->mn", x="[4096, 512]", w="[4096, 512]", y="[4096, 4096]"),
     "large tile si8": contraction("si8", "si32", x="[4096, 512]", w="[512, 4096]", y="[4096, 4096]"),
+    "large tile e4m3": contraction("f8E4M3FN", "f32", equation="mk,nk->mn", x="[4096, 512]", w="[4096, 512]", y="[4096, 4096]"),
+    "large tile e4m3 turned": contraction("f8E4M3FN", "f32", x="[4096, 512]", w="[512, 4096]", y="[4096, 4096]"),
+    "few rows e5m2": contraction("f8E5M2", "f32", equation="mk,nk->mn", x="[16, 512]", w="[4096, 512]", y="[16, 4096]"),
+    "large tile e4m3 by f16": contraction("f8E4M3FN", "f32", equation="mk,nk->mn", x="[4096, 512]", w="[4096, 512]", y="[4096, 4096]"),
     "tile bf16": contraction("bf16"),
     "tile si8": contraction("si8", "si32"),
     "tile f32": contraction("f32"),
@@ -72,7 +76,7 @@ def attention(depth, mask=False):
 
 
 for depth in (64, 128, 256):
-    for element in ("f32", "bf16"):
+    for element in ("f32", "bf16", "tf32"):
         MODELS[f"attention {depth} {element}"] = attention(depth)
         MODELS[f"attention {depth} {element} mask"] = attention(depth, mask=True)
 # Registers and bytes of shared memory, by ptxas 13.0; none where the launch asks for what it needs. Warps that copy leave registers to others: 168
@@ -83,35 +87,47 @@ EXPECTED = {
     ("elementwise f16", "sm_80"): (18, 0),
     ("elementwise f16", "sm_90a"): (20, 0),
     ("rows f32", "sm_80"): (27, 1024),
-    ("rows f32", "sm_90a"): (27, 1024),
-    ("tile f16", "sm_80"): (111, 24576),
-    ("tile f16", "sm_90a"): (176, 0),
-    ("tile f16 turned", "sm_80"): (137, 24576),
-    ("tile f16 turned", "sm_90a"): (180, 0),
-    ("large tile f16", "sm_80"): (241, 49152),
+    ("rows f32", "sm_90a"): (26, 1024),
+    ("tile f16", "sm_80"): (110, 24576),
+    ("tile f16", "sm_90a"): (178, 0),
+    ("tile f16 turned", "sm_80"): (142, 24576),
+    ("tile f16 turned", "sm_90a"): (182, 0),
+    ("large tile f16", "sm_80"): (237, 49152),
     ("large tile f16", "sm_90a"): (255, 0),
     ("large tile f32", "sm_80"): (197, 49152),
     ("large tile f32", "sm_90a"): (239, 49152),
-    ("large tile f16 turned", "sm_80"): (239, 49152),
+    ("large tile f16 turned", "sm_80"): (241, 49152),
     ("large tile f16 turned", "sm_90a"): (255, 0),
-    ("large tile tf32", "sm_80"): (229, 49152),
-    ("large tile tf32", "sm_90a"): (231, 49152),
-    ("large tile tf32 along", "sm_80"): (231, 49152),
-    ("large tile tf32 along", "sm_90a"): (251, 0),
-    ("large tile si8", "sm_80"): (255, 49152),
-    ("large tile si8", "sm_90a"): (236, 0),
-    ("tile bf16", "sm_80"): (111, 24576),
-    ("tile bf16", "sm_90a"): (176, 0),
-    ("tile si8", "sm_80"): (128, 24576),
-    ("tile si8", "sm_90a"): (142, 0),
+    ("large tile tf32", "sm_80"): (226, 49152),
+    ("large tile tf32", "sm_90a"): (227, 49152),
+    ("large tile tf32 along", "sm_80"): (223, 49152),
+    ("large tile tf32 along", "sm_90a"): (250, 0),
+    ("large tile si8", "sm_80"): (232, 49152),
+    ("large tile si8", "sm_90a"): (226, 0),
+    ("large tile e4m3", "sm_80"): (242, 49152),
+    ("large tile e4m3", "sm_89"): (170, 49152),
+    ("large tile e4m3", "sm_90a"): (246, 0),
+    ("large tile e4m3 turned", "sm_80"): (248, 49152),
+    ("large tile e4m3 turned", "sm_89"): (228, 49152),
+    ("large tile e4m3 turned", "sm_90a"): (226, 0),
+    ("few rows e5m2", "sm_80"): (107, 27648),
+    ("few rows e5m2", "sm_89"): (95, 27648),
+    ("few rows e5m2", "sm_90a"): (66, 27648),
+    ("large tile e4m3 by f16", "sm_80"): (242, 49152),
+    ("large tile e4m3 by f16", "sm_89"): (242, 49152),
+    ("large tile e4m3 by f16", "sm_90a"): (237, 0),
+    ("tile bf16", "sm_80"): (110, 24576),
+    ("tile bf16", "sm_90a"): (178, 0),
+    ("tile si8", "sm_80"): (80, 24576),
+    ("tile si8", "sm_90a"): (130, 0),
     ("tile f32", "sm_80"): (150, 24576),
     ("tile f32", "sm_90a"): (128, 24576),
-    ("tile f64", "sm_80"): (200, 24576),
+    ("tile f64", "sm_80"): (198, 24576),
     ("tile f64", "sm_90a"): (192, 24576),
     ("tile conv f16", "sm_80"): (80, 24576),
-    ("tile conv f16", "sm_90a"): (154, 0),
+    ("tile conv f16", "sm_90a"): (140, 0),
     ("sum in parts f16", "sm_80"): (94, 27648),
-    ("sum in parts f16", "sm_90a"): (66, 27648),
+    ("sum in parts f16", "sm_90a"): (64, 27648),
     ("sort", "sm_80"): (40, 0),
     ("sort", "sm_90a"): (40, 0),
     ("running sum", "sm_80"): (26, 0),
@@ -126,6 +142,10 @@ EXPECTED = {
     ("attention 64 bf16", "sm_90a"): (175, 34816),
     ("attention 64 bf16 mask", "sm_80"): (168, 34816),
     ("attention 64 bf16 mask", "sm_90a"): (180, 34816),
+    ("attention 64 tf32", "sm_80"): (167, 49152),
+    ("attention 64 tf32", "sm_90a"): (160, 49152),
+    ("attention 64 tf32 mask", "sm_80"): (180, 49152),
+    ("attention 64 tf32 mask", "sm_90a"): (160, 49152),
     ("attention 128 f32", "sm_80"): (236, 43520),
     ("attention 128 f32", "sm_90a"): (254, 43520),
     ("attention 128 f32 mask", "sm_80"): (238, 43520),
@@ -134,6 +154,10 @@ EXPECTED = {
     ("attention 128 bf16", "sm_90a"): (198, 36864),
     ("attention 128 bf16 mask", "sm_80"): (238, 49152),
     ("attention 128 bf16 mask", "sm_90a"): (201, 36864),
+    ("attention 128 tf32", "sm_80"): (255, 49152),
+    ("attention 128 tf32", "sm_90a"): (255, 49152),
+    ("attention 128 tf32 mask", "sm_80"): (255, 49152),
+    ("attention 128 tf32 mask", "sm_90a"): (255, 49152),
     ("attention 256 f32", "sm_80"): (240, 34304),
     ("attention 256 f32", "sm_90a"): (254, 34304),
     ("attention 256 f32 mask", "sm_80"): (244, 34304),
@@ -142,6 +166,10 @@ EXPECTED = {
     ("attention 256 bf16", "sm_90a"): (211, 40960),
     ("attention 256 bf16 mask", "sm_80"): (218, 49152),
     ("attention 256 bf16 mask", "sm_90a"): (215, 40960),
+    ("attention 256 tf32", "sm_80"): (254, 49152),
+    ("attention 256 tf32", "sm_90a"): (255, 49152),
+    ("attention 256 tf32 mask", "sm_80"): (254, 49152),
+    ("attention 256 tf32 mask", "sm_90a"): (255, 49152),
 }
 
 
@@ -150,7 +178,9 @@ def measure(job):
     name, processor = job
     model, text = folder / f"{name}.mlir", folder / f"{name} {processor}.ptx"
     model.write_text(MODELS[name])
-    asked = "tf32" if "tf32" in name else "bf16" if name.startswith("attention") and "bf16" in name else None
+    asked = next((kind for kind in ("tf32", "bf16") if kind in name.split() and (kind == "tf32" or name.startswith("attention"))), None)
+    if ("e4m3" in name or "e5m2" in name) and "f16" not in name:
+        asked = "f8-sums"
     options = ["--precision", asked] if asked else []
     subprocess.run(["tessera-compile", model, "--target", f"cuda:{processor}", "--emit", "asm", "-o", text, *options], check=True)
     registers = shared = 0
@@ -168,7 +198,7 @@ def measure(job):
 
 
 with ThreadPoolExecutor(2) as pool:
-    found = dict(pool.map(measure, [(name, processor) for name in MODELS for processor in ("sm_80", "sm_90a")]))
+    found = dict(pool.map(measure, [(name, processor) for name in MODELS for processor in (("sm_80", "sm_90a") if "e4m3" not in name and "e5m2" not in name else ("sm_80", "sm_89", "sm_90a"))]))
 if "--record" in sys.argv:
     for job, figures in found.items():
         print(f"    {job}: {figures},")
