@@ -30,6 +30,9 @@ graph.func @narrow(%x: !graph.tensor<[M, M], f16>, %i: !graph.tensor<[M, M], si8
 }
 
 // Products of 8-bit floats, converted or not, may be summed with fewer bits; those with other numbers not.
+// CHECK-LABEL: @bytes
+// TF32-LABEL: @bytes
+// TF32: graph.contract "mk,kn->mn" {{.*}} {graph.tf32} :
 // F8-LABEL: @bytes
 // F8: graph.contract "mk,kn->mn" %{{.*}}, %{{.*}} {graph.f8_sums} :
 // F8: graph.contract "mk,kn->mn" %{{.*}}, %{{.*}} : (!graph.tensor<[M, M], f32>
