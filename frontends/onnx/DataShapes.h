@@ -26,6 +26,9 @@ private:
   Node &node;
 };
 
+/// Whether extents may be these: as many, none of them known to be another. A reshape to them is a
+/// checked assumption then.
+bool mayBe(llvm::ArrayRef<DimAttr> dims, llvm::ArrayRef<DimAttr> wanted);
 /// The second input of Reshape or Expand, when it depends on data.
 LogicalResult readReshape(Node &node, DimList &dims);
 LogicalResult readExpand(Node &node, DimList &dims);

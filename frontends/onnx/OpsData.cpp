@@ -119,6 +119,12 @@ LogicalResult Node::extentsOf(size_t i, StringRef what, DimList &dims) {
 
 /// Elements of 0 keep the extent, one of -1 takes what is left; both may be found out only when the
 /// model runs.
+bool tessera::onnx::mayBe(ArrayRef<DimAttr> dims, ArrayRef<DimAttr> wanted) {
+  return dims.size() == wanted.size() && llvm::none_of(llvm::zip(dims, wanted), [](auto pair) {
+           return graph::isKnownDifferent(std::get<0>(pair), std::get<1>(pair));
+         });
+}
+
 LogicalResult tessera::onnx::readReshape(Node &node, DimList &dims) {
   graph::TensorType type = node.type(0), list = node.type(1);
   if (list.rank() != 1 || !list.hasStaticShape())

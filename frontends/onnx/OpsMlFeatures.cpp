@@ -128,6 +128,7 @@ static LogicalResult importFeatureVectorizer(Node &node) {
     return node.error("has " + Twine(node.inputCount()) + " inputs and inputdimensions for " +
                       Twine(wanted.size()));
   SmallVector<Value> columns;
+  DimAttr all; // rows: as many of all inputs
   for (auto [i, count] : llvm::enumerate(wanted)) {
     graph::TensorType type = node.type(i);
     if ((type.rank() != 1 && type.rank() != 2) || count < 0)
@@ -135,6 +136,10 @@ static LogicalResult importFeatureVectorizer(Node &node) {
                         " features, expected rank 1 or 2");
     Value x = node.convert(node.input(i), f32(node));
     DimAttr rows = type.rank() == 2 ? type.getDim(0) : node.dim(1), own = type.getDims().back();
+    all = all ? all : rows;
+    if (graph::isKnownDifferent(rows, all))
+      return node.error("has inputs of " + all.str() + " and " + rows.str() + " rows");
+    rows = all;
     x = node.reshape(x, {rows, own});
     // What is too much is left out, what is missing is 0.
     if (own.isConstant() && own.getValue() > count)

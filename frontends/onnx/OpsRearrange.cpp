@@ -95,8 +95,10 @@ static LogicalResult importReverseSequence(Node &node) {
   int64_t batch = node.getInt("batch_axis", 1), time = node.getInt("time_axis", 0);
   if (type.rank() < 2 || batch + time != 1 || batch < 0 || batch > 1)
     return node.error("needs an input of rank 2 or more, and axes 0 and 1 as time and batch");
-  if (!node.input(1) || node.type(1).getDims() != type.getDims().slice(batch, 1))
+  ArrayRef<DimAttr> sequences = type.getDims().slice(batch, 1);
+  if (!node.input(1) || !mayBe(node.type(1).getDims(), sequences))
     return node.error("needs a length for each sequence");
+  node.inputs[1] = node.reshape(node.input(1), sequences);
   DimList pair(type.getDims().take_front(2));
   graph::TensorType places = graph::TensorType::get(pair, si64(node));
   ShapeScalars s(node);

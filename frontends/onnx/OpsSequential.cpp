@@ -217,9 +217,10 @@ static LogicalResult importScatterND(Node &node) {
     return failure();
   DimList expected(node.type(1).getDims().drop_back());
   llvm::append_range(expected, node.type(0).getDims().drop_front(leading));
-  if (!node.input(2) || node.type(2).getDims() != ArrayRef<DimAttr>(expected))
+  if (!node.input(2) || !mayBe(node.type(2).getDims(), expected))
     return node.error(
         "needs updates of the indices' shape without the last extent, then the data's rest");
+  node.inputs[2] = node.reshape(node.input(2), expected);
   scatter(node, kind, *places, leading);
   return success();
 }

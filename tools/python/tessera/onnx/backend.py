@@ -28,7 +28,9 @@ _BITS = {"bf16": ml_dtypes.bfloat16, "f8e4m3fn": ml_dtypes.float8_e4m3fn, "f8e5m
 
 
 def _as_given(array):
-    """An array as a module takes it."""
+    """An array, or a map, as a module takes it."""
+    if isinstance(array, dict):
+        return array
     array = np.asarray(array)
     if array.dtype in [np.dtype(kind) for kind in _BITS.values()]:
         return array.view(f"u{array.dtype.itemsize}")
@@ -100,7 +102,14 @@ class _Structure:
 
 
 def _is_plain(model):
-    return all(info.type.HasField("tensor_type") for info in model.graph.input)
+    return all(info.type.HasField("tensor_type") or info.type.HasField("map_type") for info in model.graph.input)
+
+
+def _labels(graph, name):
+    """The keys of the maps that ZipMap makes of a row each."""
+    node = next(node for node in graph.node if name in node.output)
+    lists = [[*attribute.strings] or [*attribute.ints] for attribute in node.attribute if attribute.name.startswith("classlabels_")]
+    return [label.decode() if isinstance(label, bytes) else label for label in next(filter(None, lists), [])]
 
 
 class TesseraRep(BackendRep):
@@ -175,6 +184,9 @@ class TesseraRep(BackendRep):
     def _output(self, name, kind, results, kinds):
         if kind.HasField("sequence_type"):
             parts, inner = [], kind.sequence_type.elem_type
+            if inner.HasField("map_type"):
+                labels = _labels(self._model.graph, name)
+                return [dict(zip(labels, row)) for row in results[name].tolist()]
             while f"{name}/{len(parts)}" in results:
                 parts.append(self._output(f"{name}/{len(parts)}", inner, results, kinds))
             return parts
