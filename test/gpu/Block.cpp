@@ -15,6 +15,9 @@ Block::Block(const Program &program, const Kernel &kernel, const Launch &launch,
       groups((threads.size() + 127) / 128),
       shared((program.sharedBytes + 15) / 16 * 16 + launch.dynamicShared,
              uint32_t(threads.size())) {
+  for (const Instruction &x : kernel.code)
+    if ((x.op == Op::Atom || x.op == Op::Red) && x.space != Space::Shared && !global)
+      global = std::make_unique<GlobalMemory>();
   for (Type type : kernel.registerTypes)
     masks.push_back(~uint64_t(0) >> (64 - 8 * getBytes(type)));
   for (size_t i = 0; i < threads.size(); ++i) {

@@ -8,6 +8,7 @@
 #ifndef TESSERA_TEST_GPU_BLOCK_H
 #define TESSERA_TEST_GPU_BLOCK_H
 
+#include "test/gpu/GlobalMemory.h"
 #include "test/gpu/Machine.h"
 #include "test/gpu/SharedMemory.h"
 #include "test/gpu/TensorMap.h"
@@ -156,6 +157,8 @@ private:
   std::vector<WarpGroup> groups;
   std::map<uint64_t, PhaseBarrier> barriers; ///< by their places in shared memory
   SharedMemory shared;
+  /// Where the kernel has atomics on the device's memory: of all blocks.
+  std::unique_ptr<GlobalMemory> global;
   uint32_t index[3] = {0, 0, 0};
   size_t lastRegion = 0;
 };

@@ -107,6 +107,49 @@ TEST(Divergence, AtBarriers) {
       "lane 16, which does not take part", 32);
 }
 
+// Between blocks nothing is ordered, between threads of a block only what barriers order; atomics
+// may meet. Looked for in kernels that have atomics.
+TEST(Races, OnTheDevicesMemory) {
+  const auto expect = [](const std::string &body, const std::string &expected) {
+    const Program program = parse(makeKernel(body));
+    std::vector<uint32_t> out(64);
+    Launch launch;
+    launch.block[0] = 32;
+    launch.grid[0] = 2;
+    launch.limit = 100000;
+    launch.params.resize(16);
+    const uint64_t addresses[] = {reinterpret_cast<uintptr_t>(out.data()),
+                                  reinterpret_cast<uintptr_t>(out.data())};
+    std::memcpy(launch.params.data(), addresses, 16);
+    launch.memory = {{addresses[1], out.size() * 4, "output 0", true}};
+    const std::string error = run(program, "k", launch);
+    if (expected.empty())
+      EXPECT_EQ(error, "") << body;
+    else
+      EXPECT_NE(error.find(expected), std::string::npos) << body << "\n  gives: " << error;
+    return out[0];
+  };
+  const std::string block = "mov.u32 %r1, %ctaid.x; mov.u32 %r2, 1;\n",
+                    add = "red.global.add.u32 [%rd1], %r2;\n",
+                    load = "ld.global.b32 %r3, [%rd1];\n", store = "st.global.b32 [%rd1], %r2;\n",
+                    first = "setp.eq.u32 %p1, %r0, 0; @!%p1 bra $E;\n",
+                    onlyBlock0 = "setp.eq.u32 %p2, %r1, 0; @!%p2 bra $E;\n";
+  EXPECT_EQ(expect(block + add, ""), 64u);
+  EXPECT_EQ(expect(block + "atom.global.add.u32 %r3, [%rd1], %r2;\n" + add, ""), 128u);
+  // Of one thread, and with a barrier between; not of two blocks.
+  expect(block + onlyBlock0 + first + store + load + add + "$E:", "");
+  expect(block + onlyBlock0 + add + "bar.sync 0;\n" + load + "$E:", "");
+  expect(block + onlyBlock0 + add + load + "$E:", "races with block 0, thread");
+  expect(block + add + "bar.sync 0;\n" + load, "races with block 0, thread 31, which read it");
+  expect(block + load + first + add + "$E:", "races with block 0, thread 0, which updated it");
+  expect(block + first + store + "red.global.add.u32 [%rd1+4], %r2;\n$E:",
+         "write of 4 bytes at global address");
+  // Other bytes.
+  expect(block + "add.s64 %rd5, %rd1, %rd2; st.global.b32 [%rd5+64], %r2;\n" + onlyBlock0 + add +
+             "$E:",
+         "which wrote it");
+}
+
 TEST(Launches, Impossible) {
   const Program program = parse(makeKernel(""));
   Launch launch;

@@ -91,6 +91,14 @@ uint8_t *Block::resolve(Thread &thread, const Instruction &x, Space space, uint6
     return nullptr;
   }
   lastRegion = found;
+  if (global) {
+    const uint32_t block = index[0] + launch.grid[0] * (index[1] + launch.grid[1] * index[2]);
+    const Toucher now{block, shared.getEpoch(), thread.number};
+    if (std::string race = global->touch(now, address, bytes, access); !race.empty()) {
+      fail(thread, x, what() + " " + race);
+      return nullptr;
+    }
+  }
   if (access != Access::Read && !memory[found].isWritable) {
     // Regions may be given twice: as input and as output of a kernel that works in place.
     const bool isOther = std::any_of(memory.begin(), memory.end(), [&](const Region &region) {

@@ -19,6 +19,7 @@ public:
 
   void beginBlock();
   void blockBarrier() { ++epoch; }
+  uint32_t getEpoch() const { return epoch; } ///< between two barriers of the block
   void warpBarrier(uint32_t warp);
 
   /// By thread (bulk copies: those of one mbarrier are one, numbered behind the threads): up to

@@ -1,19 +1,24 @@
 # What the day with a real GPU needs, prepared on any machine: kernels of every class with inputs and expected outputs, and programs to time
 # beside PyTorch's. Here the interpreter of PTX runs some of them from the prepared folder, as a GPU would.
-# RUN: rm -rf %t && python3 %s prepare %t --build %builddir --only tile_f16,stream_f16,sort
+# RUN: rm -rf %t && python3 %s prepare %t --build %builddir --only tile_f16,stream_f16,sort,copies,softmax_4096 --small
 # RUN: env TESSERA_CUDA_DRIVER=%builddir/lib/test/libfake_cuda_driver.so FAKE_CUDA_CAPABILITY=90 python3 %t/on-device.py run %t | FileCheck %s
 # CHECK: sort: right
 # CHECK: tile_f16: right
 # CHECK: stream_f16: right
-# CHECK: 3 right, 0 wrong
-"""prepare FOLDER [--build BUILD] [--only NAME,...]: needs the built tools.
-run FOLDER [--only NAME,...]: needs a GPU, python3 and NumPy alone (PyTorch to compare with); writes FOLDER/RESULTS.md. Less than 5 minutes."""
+# CHECK: copies: kernels {{.*}} ms; upload of 0 MB {{.*}}; upload of 0 MB beside {{.*}} % beside kernels; download of 0 MB {{.*}}; download of 0 MB beside {{.*}} 100 % beside kernels
+# CHECK: softmax_4096: not timed: PyTorch finds no GPU
+# CHECK: 4 right, 0 wrong; the lines for test/gpu/RESULTS.md are in
+"""prepare FOLDER [--build BUILD] [--only NAME,...] [--kinds KIND,...]: needs the built tools.
+run FOLDER [the same]: needs a GPU, python3 and NumPy alone (PyTorch to compare with); writes FOLDER/RESULTS.md. Less than 5 minutes.
+both FOLDER: one after the other. `./dev gpu-check` and `./dev bench --device=cuda` call this."""
 import argparse
 import ctypes
 import datetime
 import json
 import shutil
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +101,17 @@ for depth in (64, 128, 256):
 BENCH["softmax_4096"] = (unary("softmax", tail=", axes = [1]"), [], {"B": 8192, "N": 4096}, "softmax", 8 * 8192 * 4096)
 
 
+# An output that is ready early and an input that is wanted late, with kernels beside both.
+COPIES = {"copies": (f"""graph.func @main(%x: !graph.tensor<{ROWS}> {{graph.name = "x"}}, %w: !graph.tensor<{ROWS}> {{graph.name = "w"}})
+    -> (!graph.tensor<{ROWS}> {{graph.name = "early"}}, !graph.tensor<{ROWS}> {{graph.name = "late"}}) {{
+  %early = graph.cumulative sum %x, axis = 1 : !graph.tensor<{ROWS}>
+  %1 = graph.mul %early, %w : !graph.tensor<{ROWS}>
+  %2 = graph.cumulative max %1, axis = 1 : !graph.tensor<{ROWS}>
+  %late = graph.cumulative sum %2, axis = 1 : !graph.tensor<{ROWS}>
+  graph.return %early, %late : !graph.tensor<{ROWS}>, !graph.tensor<{ROWS}>
+}}""", [], {"B": 1024, "N": 8192})}
+
+
 def inputs_of(text, extents, rng):
     """By the declarations of the arguments."""
     arrays = {}
@@ -112,16 +128,16 @@ def inputs_of(text, extents, rng):
     return arrays
 
 
-def prepare(folder, build, only):
+def prepare(folder, build, only, kinds):
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(__file__, folder / "on-device.py")
     for library in ("libtessera_runtime.so", "libtessera_cuda.so"):
         shutil.copy(build / "lib" / library, folder)
-    manifest = {"cases": {}, "bench": {}}
+    manifest = {"cases": {}, "copies": {}, "bench": {}}
     rng = np.random.default_rng(0)
-    for kind, models in (("cases", CASES), ("bench", {} if only else BENCH)):
+    for kind, models in (("cases", CASES), ("copies", COPIES), ("bench", BENCH)):
         for name, (text, options, extents, *rest) in models.items():
-            if only and name not in only:
+            if (only and name not in only) or kind not in kinds:
                 continue
             model = folder / f"{name}.mlir"
             model.write_text(text)
@@ -216,6 +232,41 @@ def measure(torch, body):
     return sorted(times)[2]
 
 
+class Record(ctypes.Structure):
+    _fields_ = [("kind", ctypes.c_uint32), ("function", ctypes.c_uint32), ("instruction", ctypes.c_uint32),
+                ("kernel", ctypes.c_int32), ("thread", ctypes.c_uint32), ("reserved", ctypes.c_uint32),
+                *((name, ctypes.c_int64) for name in ("start", "duration", "operations", "bytes"))]
+
+
+def overlap(runtime, folder, extents):
+    """Of the time that copies beside kernels take, how much kernels run; rates of all copies."""
+    context = runtime.load(folder / "copies.tsm")
+    shape = (extents["B"], extents["N"])
+    arrays = [np.full(shape, 0.5, np.float32) for _ in "xw"]
+    outputs = [np.empty(shape, np.float32) for _ in range(2)]
+    for number, (given, out) in enumerate(zip(arrays, outputs)):
+        runtime.call("tessera_set_input", context, 0, number, runtime.tensor(given.ctypes.data, 1, shape))
+        runtime.call("tessera_set_output", context, 0, number, runtime.tensor(out.ctypes.data, 1, shape))
+    runtime.call("tessera_run", context, 0, None)
+    runtime.call("tessera_profile_start", context, ctypes.c_uint64(1000))
+    runtime.call("tessera_run", context, 0, None)
+    runtime.library.tessera_profile_count.restype = ctypes.c_uint64
+    records = []
+    for number in range(runtime.library.tessera_profile_count(context)):
+        records.append(Record())
+        runtime.library.tessera_profile_get(context, ctypes.c_uint64(number), ctypes.byref(records[-1]))
+    kernels = [(r.start, r.start + r.duration) for r in records if r.kind == 0]
+    texts = []
+    for kind, name in ((6, "upload"), (7, "download")):
+        for r in (r for r in records if r.kind == kind):
+            shared = sum(max(0, min(end, r.start + r.duration) - max(begin, r.start)) for begin, end in kernels)
+            texts.append(f"{name} of {r.bytes >> 20} MB{' beside' if r.thread else ''} {r.duration / 1e6:.2f} ms, {r.bytes / max(r.duration, 1):.1f} GB/s, "
+                         f"{100 * shared / max(r.duration, 1):.0f} % beside kernels")
+    np.testing.assert_allclose(outputs[0], np.cumsum(arrays[0], 1), rtol=1e-4)
+    assert sum(bool(r.thread) for r in records) == 2, "no copies went beside kernels"
+    return f"kernels {sum(end - begin for begin, end in kernels) / 1e6:.2f} ms; " + "; ".join(texts)
+
+
 def compare(torch, runtime, folder, name, extents, what, operations):
     """Times of both, and how far the results are from each other."""
     text = (folder / f"{name}.mlir").read_text()
@@ -244,7 +295,8 @@ def compare(torch, runtime, folder, name, extents, what, operations):
     return f"{own:.3f} ms, {operations / own / 1e9:.0f} TFLOP/s; PyTorch {other:.3f} ms, ratio {own / other:.2f}; furthest {distance:.1e}"
 
 
-def run(folder, only):
+def run(folder, only, kinds, seconds):
+    begin = time.monotonic()
     manifest = json.loads((folder / "manifest.json").read_text())
     runtime = Runtime(folder)
     try:
@@ -259,15 +311,20 @@ def run(folder, only):
         lines.append(f"| {datetime.date.today()} | {device or 'a GPU'} | {name} | {text} |")
         (folder / "RESULTS.md").write_text("\n".join(["| day | device | what | result |", "|---|---|---|---|", *lines]) + "\n")
 
-    for kind in ("cases", "bench"):
+    for kind in kinds:
         for name, (extents, *rest) in manifest[kind].items():
             if only and name not in only:
+                continue
+            if time.monotonic() - begin > seconds:
+                say(name, f"left out after {seconds} seconds")
                 continue
             if kind == "bench" and not device:
                 say(name, "not timed: PyTorch finds no GPU")
                 continue
             try:
-                if kind == "cases":
+                if kind == "copies":
+                    say(name, overlap(runtime, folder, extents))
+                elif kind == "cases":
                     check(runtime, folder, name, extents, *rest)
                     say(name, "right")
                 else:
@@ -276,14 +333,23 @@ def run(folder, only):
             except (RuntimeError, AssertionError) as error:
                 say(name, "wrong: " + " ".join(str(error).split())[:300])
                 counts[False] += 1
-    print(f"{counts[True]} right, {counts[False]} wrong")
+    print(f"{counts[True]} right, {counts[False]} wrong; the lines for test/gpu/RESULTS.md are in {folder / 'RESULTS.md'}")
+    return counts[False] != 0
 
 
 arguments = argparse.ArgumentParser()
-arguments.add_argument("what", choices=("prepare", "run"))
+arguments.add_argument("what", choices=("prepare", "run", "both"))
 arguments.add_argument("folder", type=Path)
 arguments.add_argument("--build", type=Path, default=Path("build"))
 arguments.add_argument("--only", default="")
+arguments.add_argument("--kinds", default="cases,copies,bench", help="what to check or time")
+arguments.add_argument("--seconds", type=float, default=280, help="after which nothing new is begun")
+arguments.add_argument("--small", action="store_true", help="copies of 160 KB: for the interpreter")
 given = arguments.parse_args()
-chosen = given.only.split(",") if given.only else []
-prepare(given.folder, given.build, chosen) if given.what == "prepare" else run(given.folder, chosen)
+chosen, kinds = given.only.split(",") if given.only else [], given.kinds.split(",")
+if given.small:
+    COPIES["copies"][2].update(B=20, N=2000)
+if given.what != "run":
+    prepare(given.folder, given.build, chosen, kinds)
+if given.what != "prepare":
+    sys.exit(run(given.folder, chosen, kinds, given.seconds))

@@ -104,3 +104,21 @@ for element, kind in NUMPY.items():
     for axis in (0, 1, 2):
         compare(f"cumulative-{axis}-{element}", cumulative_model(element, axis),
                 [{"x": numbers(rng, shape, kind)} for shape in ((300, 4, 3), (2, 0, 3), (1, 9, 3))], ["sum", "before"])
+
+# Sums, minima and maxima of integers: all updates at once, by atomics; all others in their order, as sums of floats have another result in every order.
+ATOMIC = {"si32": ("add.u32", "min.s32", "max.s32"), "ui32": ("add.u32", "min.u32", "max.u32"), "si64": ("add.u64", "min.s64", "max.s64"),
+          "ui64": ("add.u64", "min.u64", "max.u64"), "f32": (), "f64": (), "f16": (), "si8": (), "ui16": ()}
+INTEGERS = {"si32": np.int32, "ui32": np.uint32, "si64": np.int64, "ui64": np.uint64}
+for element, instructions in ATOMIC.items():
+    model = folder / "atomics.mlir"
+    model.write_text(scatter_model(element, "B, N, 3", "B, K, 3", 1))
+    text = subprocess.run(["tessera-compile", model, "--target", "cuda:sm_80", "--emit", "asm"], check=True, capture_output=True, text=True).stdout
+    found = {line.split()[0].removeprefix("atom.global.") for line in text.split("\n") if line.strip().startswith(("atom", "red."))}
+    assert found == set(instructions), (element, found)
+for element, kind in INTEGERS.items():
+    big = np.iinfo(kind)
+    cases = [{"x": rng.integers(0, 9, (2, extent, 3)).astype(kind), "i": rng.integers(-extent - 2, extent + 2, 300),
+              "u": rng.integers(big.min, big.max, (2, 300, 3), dtype=kind, endpoint=True)} for extent in (1, 7, 400)]
+    compare(f"scatter-atomic-{element}", scatter_model(element, "B, N, 3", "B, K, 3", 1), cases, SCATTERS, "sm_90a")
+compare("scatter-one", scatter_model("si32", "N", "", 0).replace("[K]", "[]"),
+        [{"x": np.arange(5, dtype=np.int32), "i": np.array(index), "u": np.array(7, np.int32)} for index in (2, -1, 5)], SCATTERS)

@@ -3,14 +3,19 @@
 
 #include "compiler/codegen/loops/Loops.h"
 #include "compiler/codegen/nvgpu/GpuFunction.h"
+#include "dialects/kernel/Atomic.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/IR/Dominance.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "mlir/Target/LLVMIR/Export.h"
+#include "mlir/Transforms/CSE.h"
+#include "llvm/ADT/TypeSwitch.h"
 #include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InstIterator.h"
 
 using namespace mlir;
 
@@ -157,6 +162,8 @@ private:
                         : *iterations,
             isLone ? kLoneThreads : kThreads);
     auto each = scf::ForOp::create(b, first, count, step);
+    if (llvm::any_of(nest, [](scf::ForOp loop) { return loop->hasAttr(kernel::kAtomicAttr); }))
+      each->setAttr(kernel::kAtomicAttr, b.getUnitAttr());
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(each.getBody());
     Value left = each.getInductionVar();
@@ -298,6 +305,70 @@ public:
   DenseMap<Operation *, loops::StageShare> shares;
 };
 
+/// x[i] = x[i] op y as one atomic operation; none where the store is something else.
+memref::AtomicRMWOp makeAtomic(memref::StoreOp store) {
+  using Kind = arith::AtomicRMWKind;
+  Operation *combine = store.getValueToStore().getDefiningOp();
+  if (!combine || combine->getNumOperands() != 2)
+    return {};
+  std::optional<Kind> kind = llvm::TypeSwitch<Operation *, std::optional<Kind>>(combine)
+                                 .Case([](arith::AddIOp) { return Kind::addi; })
+                                 .Case([](arith::MinSIOp) { return Kind::mins; })
+                                 .Case([](arith::MaxSIOp) { return Kind::maxs; })
+                                 .Case([](arith::MinUIOp) { return Kind::minu; })
+                                 .Case([](arith::MaxUIOp) { return Kind::maxu; })
+                                 .Default([](Operation *) { return std::nullopt; });
+  for (unsigned old : {0u, 1u}) {
+    auto load = combine->getOperand(old).getDefiningOp<memref::LoadOp>();
+    if (!kind || !load || load.getMemRef() != store.getMemRef() ||
+        load.getIndices() != store.getIndices())
+      continue;
+    OpBuilder b(store);
+    return memref::AtomicRMWOp::create(b, store.getLoc(), *kind, combine->getOperand(1 - old),
+                                       store.getMemRef(), store.getIndices());
+  }
+  return {};
+}
+
+/// x[i] = x[i]: what is left of putting a slice back where it was taken from.
+bool isNothing(memref::StoreOp store) {
+  auto load = store.getValueToStore().getDefiningOp<memref::LoadOp>();
+  return load && load.getMemRef() == store.getMemRef() && load.getIndices() == store.getIndices();
+}
+
+/// In loops whose iterations meet, updates become atomic.
+LogicalResult makeAtomics(ModuleOp module) {
+  SmallVector<scf::ForOp> loops;
+  module.walk([&](scf::ForOp loop) {
+    if (loop->hasAttr(kernel::kAtomicAttr))
+      loops.push_back(loop);
+  });
+  for (scf::ForOp loop : loops) {
+    // Equal slices become one.
+    IRRewriter rewriter(loop.getContext());
+    DominanceInfo dominance(loop->getParentOp());
+    eliminateCommonSubExpressions(rewriter, dominance, loop);
+    SmallVector<memref::StoreOp> stores; // LLVM drops what they alone needed.
+    loop.walk([&](memref::StoreOp store) { stores.push_back(store); });
+    for (memref::StoreOp store : stores) {
+      if (!isNothing(store) && !makeAtomic(store))
+        return store.emitOpError() << "stands in a loop whose iterations meet, and is no update";
+      store.erase();
+    }
+  }
+  return success();
+}
+
+/// Nothing else is to wait for them: what reads the result is another launch.
+void relaxAtomics(llvm::Module &module) {
+  for (llvm::Function &function : module)
+    for (llvm::Instruction &instruction : llvm::instructions(function))
+      if (auto *atomic = llvm::dyn_cast<llvm::AtomicRMWInst>(&instruction)) {
+        atomic->setOrdering(llvm::AtomicOrdering::Monotonic);
+        atomic->setSyncScopeID(module.getContext().getOrInsertSyncScopeID("device"));
+      }
+}
+
 /// Tensors of the kernel, scalars, results: the order of parameters.
 SmallVector<Type> orderedTypes(kernel::FuncOp kernel) {
   SmallVector<Type> types;
@@ -395,6 +466,8 @@ emitLoopLaunches(kernel::FuncOp kernel, llvm::LLVMContext &context, LaunchRecord
   };
   if (failed(loops::emitStageLoops(module, /*vectorBytes=*/0, share)))
     return failure();
+  if (failed(makeAtomics(module)))
+    return failure();
   writePowersOfTwo(module);
   if (failed(loops::lowerToLLVM(module)))
     return kernel.emitOpError() << "cannot be lowered to LLVM";
@@ -402,6 +475,7 @@ emitLoopLaunches(kernel::FuncOp kernel, llvm::LLVMContext &context, LaunchRecord
   if (!code)
     return kernel.emitOpError("cannot be written as LLVM IR for a CUDA device");
   loops::moveAsIntegers(*code);
+  relaxAtomics(*code);
   for (const std::string &name : launch.names)
     addEntry(*code, kernel, name);
   return std::move(code);

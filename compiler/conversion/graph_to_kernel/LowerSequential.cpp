@@ -8,6 +8,7 @@
 
 #include "compiler/conversion/graph_to_kernel/Lower.h"
 #include "compiler/conversion/graph_to_kernel/SequentialLoops.h"
+#include "dialects/kernel/Atomic.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -154,6 +155,15 @@ static DimExpr scatterParts(ArrayRef<DimAttr> dims, int64_t axis) {
   return DimExpr::max(one, DimExpr::min(dims[axis], many.ceilDiv(DimExpr::max(rows, one))));
 }
 
+/// Whether updates of one place may come in any order, and a GPU has an atomic operation for them.
+/// Sums of floats have another result in every order, and minima and maxima of them a NaN or a
+/// sign.
+static bool hasAtomicUpdate(graph::ScatterKind kind, Type builtin) {
+  return (builtin.isInteger(32) || builtin.isInteger(64)) &&
+         llvm::is_contained(
+             {graph::ScatterKind::add, graph::ScatterKind::min, graph::ScatterKind::max}, kind);
+}
+
 /// Loops over the dims before the axis, then over the indices in order; the dims after the axis are
 /// a stage.
 static Tensors lowerScatter(graph::ScatterOp op, KernelEmitter &emitter) {
@@ -170,8 +180,9 @@ static Tensors lowerScatter(graph::ScatterOp op, KernelEmitter &emitter) {
   Value start = copyOf(emitter, "copy", emitter.lookup(op.getX()), dims);
 
   Value parts = emitter.isForGpu() ? emitter.extent(scatterParts(dims, axis).get()) : Value();
+  // Of one index: all places after the axis, or the one at `after`.
   auto scatterOne = [&](ArrayRef<Value> before, Value own, ArrayRef<Value> at,
-                        Value result) -> Value {
+                        ArrayRef<Value> after, Value result) -> Value {
     ImplicitLocOpBuilder b(emitter.getLoc(), emitter.getBuilder());
     Value number = tensor::ExtractOp::create(b, indices, at);
     Value index = isUnsigned ? Value(arith::IndexCastUIOp::create(b, b.getIndexType(), number))
@@ -191,8 +202,10 @@ static Tensors lowerScatter(graph::ScatterOp op, KernelEmitter &emitter) {
     builder.setInsertionPointToStart(branch.thenBlock());
     SmallVector<Value> target(before), source(before);
     target.push_back(index);
+    llvm::append_range(target, after);
     target.resize(dims.size());
     llvm::append_range(source, at);
+    llvm::append_range(source, after);
     source.resize(updateType.rank());
     Part here(emitter, dims, target, builtin),
         there(emitter, updateType.getDims(), source, builtin);
@@ -208,12 +221,28 @@ static Tensors lowerScatter(graph::ScatterOp op, KernelEmitter &emitter) {
   auto scatterAll = [&](ArrayRef<Value> before, Value own, ValueRange carried) {
     return forEach(emitter, "scatter", indexType.getDims(), carried, false, {},
                    [&](ArrayRef<Value> at, ValueRange inside) {
-                     return SmallVector<Value>{scatterOne(before, own, at, inside[0])};
+                     return SmallVector<Value>{scatterOne(before, own, at, {}, inside[0])};
                    });
   };
+  const bool isAtomic =
+      emitter.isForGpu() && indexType.rank() > 0 && hasAtomicUpdate(op.getKind(), builtin);
   return forEach(
       emitter, "scatter", dims.take_front(axis), start, true, {},
       [&](ArrayRef<Value> before, ValueRange carried) {
+        if (isAtomic) { // All elements of all updates at once.
+          SmallVector<DimAttr> all(indexType.getDims());
+          llvm::append_range(all, dims.drop_front(axis + 1));
+          SmallVector<Value> results = forEach(
+              emitter, "scatter", all, carried, true, {},
+              [&](ArrayRef<Value> place, ValueRange inside) {
+                const size_t rank = size_t(indexType.rank());
+                return SmallVector<Value>{scatterOne(before, Value(), place.take_front(rank),
+                                                     place.drop_front(rank), inside[0])};
+              });
+          if (auto loop = results[0].getDefiningOp<scf::ForOp>())
+            loop->setAttr(kernel::kAtomicAttr, emitter.getBuilder().getUnitAttr());
+          return results;
+        }
         if (!parts)
           return scatterAll(before, Value(), carried);
         return forLoop(
