@@ -10,6 +10,28 @@
 
 using namespace tessera::onnx;
 
+namespace {
+struct CategoryRow {
+  uint32_t first, last;
+  char category[3];
+};
+#include "frontends/onnx/CategoryTables.inc"
+} // namespace
+
+bool Points::addCategory(llvm::StringRef name) {
+  if (name == "Any") {
+    add(0, kLastPoint);
+    return true;
+  }
+  bool isKnown = false;
+  for (const CategoryRow &row : kCategories)
+    if (!name.empty() && llvm::StringRef(row.category).starts_with(name)) {
+      add(row.first, row.last);
+      isKnown = true;
+    }
+  return isKnown;
+}
+
 void Points::normalize() {
   std::sort(ranges.begin(), ranges.end());
   std::vector<std::pair<uint32_t, uint32_t>> joined;

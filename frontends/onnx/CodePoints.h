@@ -2,6 +2,8 @@
 #ifndef TESSERA_FRONTENDS_ONNX_CODEPOINTS_H
 #define TESSERA_FRONTENDS_ONNX_CODEPOINTS_H
 
+#include "llvm/ADT/StringRef.h"
+
 #include <cstdint>
 #include <initializer_list>
 #include <utility>
@@ -27,6 +29,9 @@ struct Points {
   void invert();
   /// Adds what differs from an element in case only.
   void foldCase();
+  /// Adds the characters of a general category of Unicode ("Lu"), of all that begin with a letter
+  /// ("L"), or all ("Any"); false when there is no such category.
+  bool addCategory(llvm::StringRef name);
 
 private:
   bool contains(uint32_t point) const; // of a normal set

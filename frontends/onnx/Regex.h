@@ -2,8 +2,7 @@
 //
 // A deterministic automaton over bytes of UTF-8: one table look-up for each byte, whatever the
 // pattern. The syntax is RE2's (https://github.com/google/re2/wiki/Syntax) without Unicode's
-// classes
-// (\p) and single bytes (\C).
+// scripts (of \p there are general categories) and single bytes (\C).
 //
 //===----------------------------------------------------------------------===//
 #ifndef TESSERA_FRONTENDS_ONNX_REGEX_H

@@ -66,6 +66,7 @@ private:
   bool parseClass(Points &points);
   bool parseNamedClass(Points &points);
   bool parseClassEscape(Points &points);
+  bool parseCategory(Points &points);
   bool parseEscapedPoint(uint32_t &point);
   bool parsePoint(uint32_t &point);
   bool parsePlainPoint(uint32_t &point);
@@ -364,6 +365,33 @@ Part Parser::parseAtom() {
 // Characters and classes
 //===----------------------------------------------------------------------===//
 
+/// Of \pL, \p{Lu} and \P{^Lu}, behind the p.
+bool Parser::parseCategory(Points &points) {
+  bool isInverted = pattern[at - 1] == 'P';
+  StringRef name = pattern.substr(at, 1);
+  size_t end = at + 1;
+  if (take("{")) {
+    end = pattern.find('}', at);
+    if (end == StringRef::npos)
+      return fail("'\\p{' without '}'"), false;
+    name = pattern.slice(at, end++);
+  }
+  if (name.consume_front("^"))
+    isInverted = !isInverted;
+  Points own;
+  if (!own.addCategory(name))
+    return fail("a class of Unicode of an unknown name, " + quoted(name) +
+                ", expected a general category (L, Lu, Nd, ...)"),
+           false;
+  if (ignoresCase)
+    own.foldCase();
+  if (isInverted)
+    own.invert();
+  points.add(own);
+  at = end;
+  return true;
+}
+
 /// \d and its like, if that is what stands here.
 bool Parser::parseClassEscape(Points &points) {
   static const std::pair<char, Points> kClasses[] = {
@@ -373,6 +401,10 @@ bool Parser::parseClassEscape(Points &points) {
   StringRef here = pattern.substr(at, 2);
   if (here.size() != 2 || here[0] != '\\')
     return false;
+  if (llvm::toLower(here[1]) == 'p') {
+    at += 2;
+    return parseCategory(points);
+  }
   for (const auto &[name, own] : kClasses)
     if (llvm::toLower(here[1]) == name) {
       Points named = own;
@@ -416,8 +448,6 @@ bool Parser::parseEscapedPoint(uint32_t &point) {
     at = end + isLong;
     return true;
   }
-  if (c == 'p' || c == 'P')
-    return fail("a class of Unicode ('\\p'), which is not supported"), false;
   if (llvm::isAlnum(c) || uint8_t(c) >= 0x80)
     return fail("'\\' before what it does not stand before"), false;
   point = uint8_t(c);

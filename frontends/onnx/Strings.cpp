@@ -307,13 +307,25 @@ bool tessera::onnx::movesStrings(const ::onnx::NodeProto &node) {
                                           "Split",
                                           "SplitToSequence",
                                           "Squeeze",
+                                          "TensorScatter",
                                           "Tile",
                                           "Transpose",
                                           "Trilu",
                                           "Unsqueeze",
                                           "Where"};
+  // Those that take the nearest element.
+  static const llvm::StringSet<> sampling = {"GridSample", "Resize", "Upsample"};
+  auto isNearest = [](const ::onnx::AttributeProto &a) {
+    return a.name() == "mode" && a.s() == "nearest";
+  };
+  bool takesNearest =
+      sampling.contains(node.op_type()) &&
+      (node.op_type() != "GridSample" || llvm::any_of(node.attribute(), isNearest)) &&
+      llvm::none_of(node.attribute(), [&](const ::onnx::AttributeProto &a) {
+        return a.name() == "mode" && !isNearest(a);
+      });
   return (isDefaultDomain(node.domain()) || node.domain() == "ai.onnx.ml") &&
-         names.contains(node.op_type());
+         (names.contains(node.op_type()) || takesNearest);
 }
 
 namespace {

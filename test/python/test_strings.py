@@ -89,7 +89,7 @@ def test_moving():
     x, y = array(words(12, 2), (3, 4)), array(words(4, 3), (4,))
     constants = {"at": [2, 0, -1], "shape": [2, 6], "starts": [1], "ends": [4], "axes": [1], "axis0": [0], "repeats": [2, 1],
                  "deep": [[1, 0], [2, 3]], "parts": [1, 3], "which": [[True, False, True, True]], "pads": [0, 1, 0, 1],
-                 "sizes": [2, 3, 4], "few": [True, False, True], "hot": [1, 0], "three": 3, "places": [[0, 1, 2, 0]],
+                 "sizes": [2, 3, 4], "few": [True, False, True], "hot": [1, 0], "three": 3, "larger": np.array([2, 1.5], np.float32), "places": [[0, 1, 2, 0]],
                  "names": np.array(["off", "on"], object), "new": np.array([["é", "世", "", "z"]], object),
                  "filler": np.array(["pad"], object)}
     nodes = [node("Gather", ["x", "at"], ["gather"], axis=0), node("Reshape", ["x", "shape"], ["reshape"]),
@@ -102,6 +102,7 @@ def test_moving():
              node("Compress", ["x", "few"], ["compress"], axis=0), node("Flatten", ["x"], ["flatten"], axis=0),
              node("OneHot", ["hot", "three", "names"], ["onehot"]),
              node("ScatterElements", ["x", "places", "new"], ["scatter"], axis=0), node("Trilu", ["x"], ["trilu"]),
+             node("Resize", ["x", "", "larger"], ["resize"], mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"),
              node("GatherElements", ["x", "places"], ["elements"], axis=0)]
     names = [name for n in nodes for name in n.output]
     made = model(nodes, [info("x", STRING, [3, "N"]), info("y", STRING, ["N"])],
@@ -114,7 +115,8 @@ def test_moving():
                 "where": np.where(constants["which"], x, y), "empty": np.pad(x, ((0, 0), (1, 1)), constant_values=""),
                 "filled": np.pad(x, ((0, 0), (1, 1)), constant_values="pad"), "compress": x[[0, 2]],
                 "flatten": x.reshape(1, 12), "onehot": np.array([["off", "on", "off"], ["on", "off", "off"]], object),
-                "trilu": np.where(np.triu(np.ones((3, 4), bool)), x, ""), "elements": x[[0, 1, 2, 0], range(4)][None]}
+                "trilu": np.where(np.triu(np.ones((3, 4), bool)), x, ""), "elements": x[[0, 1, 2, 0], range(4)][None],
+                "resize": x[[0, 0, 1, 1, 2, 2]][:, [0, 0, 1, 2, 2, 3]]}
     scattered = x.copy()
     scattered[[0, 1, 2, 0], range(4)] = new[0]
     for name, value in {**expected, "scatter": scattered}.items():

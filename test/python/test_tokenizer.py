@@ -35,7 +35,7 @@ def beside_onnxruntime(made, *feeds):
 
 def test_expressions():
     patterns = ["[a-z]+", "a|ab", "a*", ".", r"\b\w\w+\b", "^ab", "ab$", "..", "(?:ab c|a|c)+", r"[^\n]", "[a-zA-Z0-9_]+", "(?i)ab?",
-                "zzz", "[é世]+|b", r"\w+|\B-\B|-", r"(?m)^.", "[^ ]+ [^ ]+", "😀+"]
+                "zzz", "[é世]+|b", r"\w+|\B-\B|-", r"(?m)^.", "[^ ]+ [^ ]+", "😀+", r"\pL+", r"[\p{Lu}\p{Nd}]|\P{L}"]
     rows = [{"tokenexp": pattern} for pattern in patterns]
     rows += [{"tokenexp": r"\w+", "mincharnum": 2, "mark": 1}, {"tokenexp": "[^ ]+", "mincharnum": 3, "pad_value": ""},
              {"tokenexp": "zzz", "mark": 1}, {"tokenexp": ".", "mark": 1, "pad_value": "nothing"}]

@@ -71,6 +71,53 @@ TEST(Regex, characters) {
   EXPECT_TRUE(matches("a{,2}x{y}", "a{,2}x{y}"));
 }
 
+TEST(Regex, categories) {
+  EXPECT_TRUE(matches("\\pL+\\p{Nd}\\p{Any}", "aé世Ж٣!"));
+  EXPECT_TRUE(matches("[\\p{Lu}-]+\\P{L}", "Ä-Ж1"));
+  EXPECT_TRUE(matches("\\p{^Lu}\\P{^Lu}[^\\pL]", "aA1"));
+  EXPECT_TRUE(matches("(?i)\\p{Lu}", "a"));
+  EXPECT_FALSE(matches("\\p{Lu}", "a"));
+  EXPECT_FALSE(matches("\\pN", "a"));
+  expectRefused("\\p{Greek}", "a class of Unicode of an unknown name, 'Greek'");
+  expectRefused("\\p{L", "'\\p{' without '}'");
+  expectRefused("[a\\p", "a class of Unicode of an unknown name, ''");
+}
+
+// What a search says of every part of a text is what a match of that part alone says.
+TEST(Regex, searches) {
+  llvm::StringRef text = "ab éa_b世 b\nab";
+  for (const char *pattern : {"ab?", "[^a]+", "(a|b)*", "é.", "", "\\pL+"}) {
+    llvm::Expected<Automaton> search = compileSearch(pattern), whole = compileRegex(pattern);
+    ASSERT_TRUE(bool(search) && bool(whole));
+    for (size_t begin = 0; begin <= text.size(); ++begin) {
+      int32_t state = search->starts[begin ? sideOf(uint8_t(text[begin - 1])) : kNothing];
+      for (size_t end = begin; end <= text.size(); ++end) {
+        bool isLast = end == text.size();
+        size_t next = isLast ? search->classes : search->classOf[uint8_t(text[end])];
+        EXPECT_EQ(search->ends[size_t(state) * (search->classes + 1) + next],
+                  whole->matches(text.slice(begin, end)));
+        if (!isLast)
+          state = search->next[size_t(state) * search->classes + next];
+      }
+    }
+  }
+}
+
+// What stands around a part counts.
+TEST(Regex, searchesAround) {
+  llvm::Expected<Automaton> search = compileSearch("\\ba$");
+  ASSERT_TRUE(bool(search));
+  auto ends = [&](Side before, size_t next) {
+    int32_t state = search->starts[before];
+    state = search->next[size_t(state) * search->classes + search->classOf['a']];
+    return bool(search->ends[size_t(state) * (search->classes + 1) + next]);
+  };
+  EXPECT_TRUE(ends(kNothing, search->classes));
+  EXPECT_TRUE(ends(kOther, search->classes));
+  EXPECT_FALSE(ends(kWord, search->classes));
+  EXPECT_FALSE(ends(kNothing, search->classOf['b']));
+}
+
 TEST(Regex, groups) {
   EXPECT_TRUE(matches("(?P<year>\\d{4})-(?<month>\\d\\d)", "2026-11"));
   EXPECT_TRUE(matches("(|a)*b", "aab"));
@@ -87,7 +134,6 @@ TEST(Regex, whatTakesMoreThanAnAutomaton) {
   expectRefused("(?<=a)b", "looking around");
   expectRefused("(?<!a)b", "looking around");
   expectRefused("(?>a)b", "never tried again");
-  expectRefused("\\pL", "a class of Unicode");
 }
 
 TEST(Regex, mistakes) {
