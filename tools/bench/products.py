@@ -156,7 +156,7 @@ def bench_integers(table, seconds):
 def bench_rows(table, seconds, folder):
     """A row times a matrix that no cache holds, constant or not, in both orders: bytes of the matrix a second, as a share of what so
     many threads read."""
-    depth, columns = 8192, 6144
+    depth, columns = 8192, 12288
     weight = np.random.default_rng(0).standard_normal((depth, columns), dtype=np.float32)
     weight.tofile(folder / "row.bin")
     texts = {"a constant matrix": WEIGHTED.format(depth=depth, columns=columns, bytes=weight.nbytes, file="row.bin"),

@@ -23,7 +23,7 @@ struct MachineRates {
 };
 
 // Bytes a second that so many threads read from memory together, each a part of its own, on pages
-// of the usual size: a tenth of a second, the best of many passes counts. 0 without memory for it.
+// of the usual size: the best of some passes, in one piece or two side by side. 0 without memory.
 double measureMemoryRate(unsigned threads, int vectorBits);
 
 // About a second, on all CPUs; the best of many short runs counts.

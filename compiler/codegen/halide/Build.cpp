@@ -1,5 +1,6 @@
 //===- Build.cpp - From the plain description to Halide -------------------------------===//
 #include "compiler/codegen/halide/BuiltStage.h"
+#include "compiler/codegen/halide/PrefetchLines.h"
 
 #include <cstdlib>
 #include <cstring>
@@ -426,7 +427,9 @@ private:
     if (file < 0)
       fail("no memory for the bitcode of kernel '" + program.name + "'");
     std::string path = "/proc/self/fd/" + std::to_string(file);
-    Halide::Pipeline(outputs()).compile_to_bitcode(path, arguments, program.name, halideTarget);
+    Halide::Pipeline pipeline(outputs());
+    pipeline.add_custom_lowering_pass(new PrefetchLines);
+    pipeline.compile_to_bitcode(path, arguments, program.name, halideTarget);
     std::ifstream in(path, std::ios::binary);
     std::stringstream bytes;
     bytes << in.rdbuf();

@@ -141,7 +141,7 @@ private:
         }
       if (tasks.size() == 1)
         tasks.insert(tasks.begin(), inner[0]);
-    } else if (main.blocked && main.stageKind == StageKind::Reduction) {
+    } else if (main.blocked && main.walksRows) {
       out.split(v + "_t", v + "_b", v + "_c", main.block.columnTiles);
       order.append({v + "_c", v + "_b"});
       order.append(others);

@@ -90,6 +90,24 @@ LogicalResult Planner::placeStream(StreamPlan &plan) {
   return place() ? success() : failure();
 }
 
+/// Of one row (query) all that a product reads goes by once.
+void Planner::askAhead(StreamPlan::Member &member) {
+  const StageInfo &stage = *info.lookup(member.stage);
+  if (stage.kind != StageKind::Contraction || !member.host.empty() || member.loops.empty())
+    return;
+  const bool isTile = member.kind == StreamPlan::Member::Tile;
+  if (!isTile && member.kind != StreamPlan::Member::Row)
+    return;
+  const unsigned loop =
+      stage.loopNumber(isTile ? member.reductionLoops.back() : member.loops.back());
+  int64_t elements = 1;
+  for (const std::string &other : isTile ? SmallVector<std::string>{member.columns}
+                                         : SmallVector<std::string>(member.reductionLoops))
+    if (int64_t bound = stage.bounds[stage.loopNumber(other)]; !ShapedType::isDynamic(bound))
+      elements *= bound;
+  noteAhead(member.ahead, info, stage, loop, elements);
+}
+
 LogicalResult Planner::restructureStream(StreamPlan &plan) {
   for (StreamPlan::Member &member : plan.members) {
     ReducerPlan reducer;
@@ -98,6 +116,8 @@ LogicalResult Planner::restructureStream(StreamPlan &plan) {
     reducer.reductionLoops = member.reductionLoops;
     reducer.rows = member.rows;
     reducer.rowWidth = member.row.rowWidth;
+    if (plan.rowStep == 1)
+      askAhead(member);
     if (member.kind == StreamPlan::Member::Row) {
       if (failed(blockRow(reducer)))
         return failure();

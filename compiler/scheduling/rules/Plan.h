@@ -27,6 +27,11 @@ struct Fold {
   int64_t width;
 };
 
+/// An argument that is read in order and once, so many bytes in a step.
+struct Ahead {
+  int64_t argument, bytes;
+};
+
 /// How a reducing stage is computed inside of the output stage that needs it.
 struct ReducerPlan {
   enum Kind {
@@ -53,6 +58,7 @@ struct ReducerPlan {
   int64_t filterArgument = -1; ///< of a window whose filter comes from beyond L2
   bool columnsSlide = false;   ///< a window moves along the columns (else they are channels)
   bool blocked = false;        ///< accumulators of a cache block, the reduction in pieces
+  bool walksRows = false;      ///< nothing is read twice: pieces of rows, several rows at a time
   CacheBlock block;
   unsigned pieceLoops = 0; ///< of a blocked tile: so many innermost reduction loops make a piece,
   bool splitPiece = true;  ///< or (of one loop) `block.depth` steps of it
@@ -78,6 +84,7 @@ struct ReducerPlan {
   llvm::SmallVector<Fold> folds;
   /// What the accumulators leave is summed by few lanes, in stage `rest`, "" where it is short.
   std::string rest, restMerge;
+  std::vector<Ahead> ahead; ///< in a step of `rowWidth` elements
 };
 
 /// Operations that make a task worth handing to another thread (some ten microseconds).
@@ -112,6 +119,8 @@ struct StreamPlan {
     bool isPadded = false; ///< Tile: the columns are two loops
     int64_t bytes = 0;     ///< of its largest result, as far as it is kept
     ReducerPlan row;
+    /// Row: in a step of its last loop. Tile: in one of its innermost reduction.
+    std::vector<Ahead> ahead;
   };
   std::string stage, blocks, rows; ///< that merges, its loop over blocks, its loop over rows or ""
   llvm::SmallVector<std::string> loops; ///< its other loops, per dimension
@@ -194,6 +203,8 @@ private:
   bool isReadAtOnePoint(const StageInfo &stage);
   ReducerPlan plan(const StageInfo &stage, const Place &place);
   void planTile(ReducerPlan &plan, const StageInfo &stage, unsigned columns);
+  bool readsOnce(const StageInfo &stage, unsigned columns);
+  void walkRows(ReducerPlan &plan, int64_t vectors, int64_t depth, int64_t columns);
   void blockWindow(ReducerPlan &plan, const StageInfo &stage);
   mlir::LogicalResult keepApart();
   /// Costly stages that reductions and their output read, where there is one output.
@@ -216,6 +227,7 @@ private:
 
   mlir::LogicalResult planStreams(std::vector<StreamPlan> &plans);
   mlir::LogicalResult placeStream(StreamPlan &plan);
+  void askAhead(StreamPlan::Member &member);
   mlir::LogicalResult restructureStream(StreamPlan &plan);
 
   kernel::FuncOp kernel;
@@ -234,6 +246,13 @@ std::optional<int64_t> packedDim(const Access &read, unsigned loop);
 /// Pieces of equal length that a loop of a map runs through, each from another place (a
 /// concatenation compares its index with constants); 0: there are none, or too many.
 int64_t pieceOf(const StageInfo &stage, unsigned loop);
+
+/// Notes arguments of which a stage reads `elements` elements in each step of a loop, every one of
+/// them once.
+void noteAhead(std::vector<Ahead> &ahead, const KernelInfo &info, const StageInfo &stage,
+               unsigned loop, int64_t elements);
+/// Asks for them ahead, in a loop of an update.
+void writeAhead(StageWriter update, llvm::ArrayRef<Ahead> ahead, const std::string &loop);
 
 /// Writes the loop directives of one output and everything computed inside of it.
 void writeLoops(ScheduleWriter &writer, const OutputPlan &plan, const Target &target);

@@ -120,6 +120,32 @@ static int64_t mostVectors(const Target &target) {
   return std::clamp<int64_t>(target.l1Bytes / 2 / (kFewSteps * target.vectorBits / 8), 1, 8);
 }
 
+/// A product of one row with a matrix that lies there row by row, and that nobody packs.
+bool Planner::readsOnce(const StageInfo &stage, unsigned columns) {
+  return stage.kind == StageKind::Contraction && llvm::all_of(stage.reads, [&](const Access &read) {
+           return !read.dependsOn(columns) ||
+                  (read.operand && read.isContiguousIn(columns) && !isConstant(read.tensor));
+         });
+}
+
+/// Lines of several rows are read at a time, as long as pages: a few columns of all rows would ask
+/// for as many pages as there are rows, for each few columns again (a row times 8192 x 6144: 13.9
+/// ms on Zen 5, so 5.3; with 2 rows 6.9, with 8 rows 6.6, and in pieces of 1024 columns 5.7).
+void Planner::walkRows(ReducerPlan &plan, int64_t vectors, int64_t depth, int64_t columns) {
+  const bool isProduct = plan.stageKind == StageKind::Contraction;
+  const int64_t pieceBytes = isProduct ? 8192 : 4096, rows = isProduct ? 4 : 8;
+  plan.block.columnTiles = std::max<int64_t>(1, pieceBytes / (vectors * target.vectorBits / 8));
+  plan.block.depth = rows;
+  plan.block.groupedBlocks = 0;
+  plan.pieceLoops = 1;
+  plan.blocked = (ShapedType::isDynamic(depth) || depth >= 2 * rows) &&
+                 (ShapedType::isDynamic(columns) || columns > plan.columnTile);
+  // Something for each thread.
+  if (isProduct && target.cores > 1 && !ShapedType::isDynamic(columns))
+    while (plan.block.columnTiles > 1 && columns < 8 * plan.block.columnTiles * plan.columnTile)
+      plan.block.columnTiles /= 2;
+}
+
 void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned columns) {
   plan.columns = stage.loops[columns];
   for (const Access &read : stage.reads)
@@ -168,6 +194,10 @@ void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned colum
   }
   // Four vectors hide the latency of their sums behind what unpacks them.
   std::optional<int64_t> unpackedRows = findUnpackedRows(stage, columns);
+  plan.walksRows = !rows && plan.reductionLoops.size() == 1 && !unpackedRows &&
+                   (stage.kind == StageKind::Reduction || readsOnce(stage, columns));
+  if (plan.walksRows && stage.kind == StageKind::Contraction)
+    tile.vectors = target.vectorRegisters / 2;
   if (unpackedRows)
     tile = {*unpackedRows, std::clamp<int64_t>(8 / *unpackedRows, 1, 4)};
   if (rows && !ShapedType::isDynamic(stage.extents[*rows]))
@@ -223,17 +253,8 @@ void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned colum
       plan.blocked = depth % unpacking->period == 0;
     }
   }
-  // Reductions of columns read lines of several rows at a time, as long as a page: a few columns of
-  // all rows would ask for as many pages as there are rows, for each few columns again.
-  if (stage.kind == StageKind::Reduction && !rows && plan.reductionLoops.size() == 1) {
-    constexpr int64_t kPage = 4096, kRows = 8;
-    const int64_t vectorBytes = target.vectorBits / 8;
-    plan.block.columnTiles = std::max<int64_t>(1, kPage / (tile.vectors * vectorBytes));
-    plan.block.depth = kRows;
-    plan.pieceLoops = 1;
-    plan.blocked = (ShapedType::isDynamic(depth) || depth >= 2 * kRows) &&
-                   (ShapedType::isDynamic(columnExtent) || columnExtent > plan.columnTile);
-  }
+  if (plan.walksRows)
+    walkRows(plan, tile.vectors, depth, columnExtent);
   if (stage.isProduct && !plan.columnsSlide)
     planGroups(plan, stage, columns);
   if (stage.kind == StageKind::Window && !plan.rows.empty() && !plan.columnsSlide) {

@@ -284,6 +284,8 @@ LogicalResult Planner::blockRow(ReducerPlan &plan) {
     width = llvm::bit_floor<uint64_t>(choices.choose(plan.stage, "accumulators", width, widths));
   }
   std::string part = plan.stage + "_part", merge = plan.stage + "_merge";
+  if (isOwn && stage.kind == StageKind::Contraction)
+    noteAhead(plan.ahead, info, stage, stage.loopNumber(loop), width);
   OpBuilder builder = writer.restructuring();
   if (failed(apply(schedule::BlockReductionOp::create(builder, writer.loc(), plan.stage, loop,
                                                       width, loop + "_o", loop + "_i", part))))

@@ -10,6 +10,7 @@ void writeRowSum(ScheduleWriter &writer, const ReducerPlan &row, const std::stri
   StageWriter part = place(name + "_part");
   part.boundExtent(k + "_i", row.rowWidth);
   StageWriter update = writer.update(name + "_part");
+  writeAhead(update, row.ahead, k + "_o");
   llvm::SmallVector<std::string> order{k + "_i", k + "_o"};
   order.append(reductionLoops.rbegin() + 1, reductionLoops.rend());
   update.reorder(order);

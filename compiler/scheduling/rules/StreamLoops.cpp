@@ -204,6 +204,8 @@ private:
       StageWriter init = place(member);
       bound(init, member);
       StageWriter update = writer.update(member.stage);
+      if (!reductions.empty())
+        writeAhead(update, member.ahead, reductions.front());
       tile(init, member, member.rows, member.columns, member.isPadded, member.loops, {});
       tile(update, member, member.rows, member.columns, member.isPadded, member.loops, reductions);
       return;
@@ -275,6 +277,7 @@ private:
   }
 
   void writeRow(const Member &member, const std::string &at) {
+    writeAhead(writer.update(member.stage), member.ahead, at);
     writeRowSum(writer, member.row, member.stage, member.reductionLoops,
                 [&](const std::string &name) {
                   StageWriter stage = writer.stage(name);
