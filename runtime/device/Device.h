@@ -43,6 +43,8 @@ struct DeviceMemory {
   Status (*after)(void *device, void *queue, void *mark) = nullptr;
   // Until then the host waits.
   Status (*waitFor)(void *device, void *mark) = nullptr;
+  // Bytes that are free now, of how many. Null: nobody knows.
+  Status (*available)(void *device, uint64_t &free, uint64_t &total) = nullptr;
   void *device = nullptr;
 };
 
@@ -70,7 +72,7 @@ struct Device {
 };
 
 // Raised when a field is added to Device or DeviceMemory.
-constexpr uint32_t kDeviceAbi = 5;
+constexpr uint32_t kDeviceAbi = 6;
 
 const Device &cpuDevice();
 // Runs programs, checks everything, launches nothing.

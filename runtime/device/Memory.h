@@ -59,6 +59,10 @@ public:
   }
 
   bool isRemote() const { return remote != nullptr; }
+  bool knowsMemory() const { return remote && remote->available; }
+  Status available(uint64_t &free, uint64_t &total) const {
+    return remote->available(remote->device, free, total);
+  }
   bool hasMarks() const { return remote && remote->mark; }
   bool hasSides() const { return hasMarks() && remote->makeSide; }
   // Before a side lane is used in a run. Only where there are side lanes.

@@ -186,6 +186,8 @@ private:
   Status checkOverlap(const Function &function, FunctionState &state);
   Status planSegment(const Function &function, FunctionState &state, uint32_t segment);
   Status findPlan(const Function &function, FunctionState &state, uint32_t segment, Plan *&plan);
+  Status predictMemory(const Function &function, const FunctionState &state, uint32_t segment,
+                       const Plan &plan) const;
   void place(const Function &function, FunctionState &state, uint32_t segment, Plan &plan);
   Status checkBound(const Function &function, const FunctionState &state, uint32_t buffer) const;
   Status beginWrite(const Function &function, FunctionState &state, uint32_t buffer,

@@ -65,6 +65,12 @@ Status Context::bindMemory(const Function &function, FunctionState &state, uint3
   state.bound[index].stamp = state.segments[buffer.segment].stamp;
   switch (buffer.kind) {
   case BufferKind::Input:
+    if (memory.isRemote() && buffer.space == Space::Kernels &&
+        !state.inputs[buffer.source].isOnDevice) {
+      TESSERA_TRY(reserve(state.inputCopies[buffer.source], bytes)
+                      .at("input '%s'", function.inputs[buffer.source].name));
+      state.inputMemory[buffer.source] = state.inputCopies[buffer.source].data();
+    }
     bound.host =
         (buffer.space == Space::Host ? state.hostInputs : state.inputMemory)[buffer.source];
     return {};
@@ -200,6 +206,47 @@ Status Context::checkBound(const Function &function, const FunctionState &state,
                        function.name);
 }
 
+// A lack of a device's memory is noticed before anything of a segment is reserved or launched, and
+// told as a whole.
+Status Context::predictMemory(const Function &function, const FunctionState &state,
+                              uint32_t segment, const Plan &plan) const {
+  if (!memory.knowsMemory())
+    return {};
+  uint64_t inputs = 0, outputs = 0, between = 0, given = 0;
+  const auto grow = [&](const DeviceBlock &block, uint64_t bytes, uint64_t &sum) {
+    if (bytes <= block.size())
+      return;
+    sum += bytes;
+    given += block.size(); // Freed first.
+  };
+  grow(state.segments[segment].memory, plan.bytes[uint32_t(Space::Kernels)], between);
+  for (uint32_t index : function.segments[segment].buffers) {
+    const Buffer &buffer = function.buffers[index];
+    if (buffer.space != Space::Kernels || buffer.isRebound)
+      continue;
+    const uint64_t bytes = uint64_t(state.bound[index].elements) * info(buffer.type).bytes;
+    if (buffer.kind == BufferKind::Input && !state.inputs[buffer.source].isOnDevice)
+      grow(state.inputCopies[buffer.source], bytes, inputs);
+    if (buffer.kind == BufferKind::Output &&
+        !(state.isGiven[buffer.source] && state.staysOnDevice[buffer.source]))
+      grow(state.owned[buffer.source], bytes, outputs);
+  }
+  const uint64_t needed = inputs + outputs + between;
+  uint64_t free = 0, total = 0;
+  if (!needed)
+    return {};
+  TESSERA_TRY(memory.available(free, total));
+  if (needed <= free + given)
+    return {};
+  return Status::error(Code::OutOfMemory,
+                       "function '%s' needs %llu bytes of the memory of device '%s' (inputs %llu, "
+                       "outputs %llu, between kernels %llu), %llu of %llu are free",
+                       function.name, (unsigned long long)needed, module.device->name,
+                       (unsigned long long)inputs, (unsigned long long)outputs,
+                       (unsigned long long)between, (unsigned long long)(free + given),
+                       (unsigned long long)total);
+}
+
 Status Context::planSegment(const Function &function, FunctionState &state, uint32_t segment) {
   // What was bound for this segment and those above it is out of date.
   for (size_t s = segment; s < function.segments.size; ++s)
@@ -210,6 +257,7 @@ Status Context::planSegment(const Function &function, FunctionState &state, uint
       TESSERA_TRY(bindShape(function, state, index));
   Plan *plan = nullptr;
   TESSERA_TRY(findPlan(function, state, segment, plan));
+  TESSERA_TRY(predictMemory(function, state, segment, *plan));
   SegmentState &mine = state.segments[segment];
   TESSERA_TRY(reserve(mine.memory, plan->bytes[uint32_t(Space::Kernels)]));
   TESSERA_TRY(reserve(mine.hostMemory, plan->bytes[uint32_t(Space::Host)]));

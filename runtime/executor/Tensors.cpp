@@ -265,9 +265,6 @@ Status Context::checkInputs(const Function &function, FunctionState &state) {
       TESSERA_TRY(memory.download(state.staging[i].data(), dense, bytes));
       state.hostInputs[i] = state.staging[i].data();
       isDownloading = true;
-    } else if (function.inputBuffers[uint32_t(Space::Kernels)][i] != kNoBuffer) {
-      TESSERA_TRY(reserve(state.inputCopies[i], bytes).at("input '%s'", signature.name));
-      state.inputMemory[i] = state.inputCopies[i].data();
     }
   }
   if (isDownloading)

@@ -10,7 +10,9 @@
 //   FAKE_CUDA_FAIL (0; the number of a launch whose kernel fails),
 //   FAKE_CUDA_MEMORY (bytes of a device; 1 GB), FAKE_CUDA_GRAPHS, FAKE_CUDA_MAPS (1; 0: it makes
 //   none), FAKE_CUDA_EAGER (0; 1: streams that do not block work at once, as early as they may),
-//   FAKE_CUDA_JIT (1; 0: it refuses all PTX)
+//   FAKE_CUDA_JIT (1; 0: it refuses all PTX), FAKE_CUDA_REFUSE (0; the number of a launch that it
+//   does not take), FAKE_CUDA_FULL (0; the number of an allocation for which there is no room,
+//   whatever is free)
 // fakeCudaCalls("cuLaunchKernel") tells how often that was called.
 //
 //===----------------------------------------------------------------------===//
@@ -40,7 +42,7 @@ using rt::cuda::Result;
 namespace {
 
 constexpr Result kInvalidValue = 1, kInvalidDevice = 101, kNoContext = 201, kNotFound = 500,
-                 kNotReady = 600, kLaunchFailed = 719;
+                 kNotReady = 600, kOutOfResources = 701, kLaunchFailed = 719;
 constexpr uint64_t kBias = uint64_t(1) << 48; // Above what a process has.
 
 long setting(const char *name, long fallback) {
@@ -320,7 +322,8 @@ EXPORT cuMemAlloc_v2(DevicePtr *address, size_t bytes) {
   ++calls[__func__];
   if (const Result result = state())
     return result;
-  if (current->used + bytes > size_t(setting("FAKE_CUDA_MEMORY", 1 << 30)))
+  if (calls[__func__] == setting("FAKE_CUDA_FULL", 0) ||
+      current->used + bytes > size_t(setting("FAKE_CUDA_MEMORY", 1 << 30)))
     return rt::cuda::kOutOfMemory;
   void *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
   std::memset(memory, 0xA5, bytes);
@@ -441,6 +444,8 @@ EXPORT cuLaunchKernel(FunctionRecord *function, unsigned gridX, unsigned gridY, 
   ++calls[__func__];
   if (const Result result = state())
     return result;
+  if (calls[__func__] == setting("FAKE_CUDA_REFUSE", 0))
+    return kOutOfResources;
   if (extra[0] != rt::cuda::kParameterPointer || extra[2] != rt::cuda::kParameterSize || extra[4] ||
       shared > function->shared)
     return kInvalidValue;
@@ -480,6 +485,7 @@ EXPORT cuTensorMapEncodeTiled(void *map, int type, unsigned rank, void *address,
 EXPORT cuGetErrorName(Result error, const char **name) {
   *name = error == rt::cuda::kOutOfMemory ? "CUDA_ERROR_OUT_OF_MEMORY"
           : error == kInvalidValue        ? "CUDA_ERROR_INVALID_VALUE"
+          : error == kOutOfResources      ? "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES"
           : error == kLaunchFailed        ? "CUDA_ERROR_LAUNCH_FAILED"
                                           : nullptr;
   return *name ? 0 : kInvalidValue;

@@ -79,8 +79,11 @@ expect("is for CUDA 10.2, modules need one for CUDA 11.0 or newer", gpu, FAKE_CU
 expect("finds no device", gpu, FAKE_CUDA_DEVICES="0")
 expect("this device cannot run the module: cuda:sm_80 needs sm_80", gpu, FAKE_CUDA_CAPABILITY="75")
 expect("y: f64[4x3] min", gpu, FAKE_CUDA_CAPABILITY="90")
-expect("input 'x': 96 bytes of the memory of interpreter of PTX are needed, 44 of 100 are free", gpu,
+# Known before anything of a run is reserved; and what happens all the same.
+expect("function 'main' needs 672 bytes of the memory of device 'cuda' (inputs 104, outputs 120, between kernels 448), 44 of 100 are free", gpu,
        FAKE_CUDA_MEMORY="100")
+expect("input 'x': 96 bytes of the memory of interpreter of PTX are needed, 1073741320 of 1073741824 are free", gpu, FAKE_CUDA_FULL="5")
+expect(": the CUDA driver does not take its PTX: ptxas application ptx input, line 1; fatal   : it was told to refuse", gpu, FAKE_CUDA_JIT="0")
 
 # Of code for several architectures, the best that a device runs.
 several, newer = folder / "several.tsm", folder / "newer.tsm"
@@ -103,6 +106,12 @@ assert re.search(r"one of \d kernels, from 'k\d+_\w+' of 'line \d+' to 'k\d+_\w+
 failed = run(gpu, "cuda", "--wait-each", FAKE_CUDA_FAIL="2")
 assert re.search(r"[^ ]: kernel 'k\d+_\w+' of 'line \d+': [a-z ]+: the CUDA driver says CUDA_ERROR_LAUNCH_FAILED", failed), failed
 
+assert "only a new process can use the device again" in failed, failed
+# A launch that the driver does not take is known at once.
+failed = run(gpu, "cuda", FAKE_CUDA_REFUSE="2")
+assert re.search(r"[^ ]: kernel 'k\d+_\w+' of 'line \d+': '\w+': a launch: the CUDA driver says CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES .*KERNEL_FAILED", failed), failed
+assert "new process" not in failed, failed
+
 # A lack of memory for what lies between kernels is noticed before the first of them.
 calls = ctypes.CDLL(driver).fakeCudaCalls
 (folder / "between.mlir").write_text("""
@@ -120,6 +129,6 @@ try:
     between.run({"x": np.ones(15000, np.float32)})
     raise AssertionError("there was memory enough")
 except tessera.Error as error:
-    assert re.search(r"\d+ bytes of the memory of interpreter of PTX are needed, \d+ of 100000 are free", str(error)), error
+    assert re.search(r"function 'main' needs \d+ bytes of the memory of device 'cuda' \(inputs 60000, outputs 4, .* \d+ of 100000 are free", str(error)), error
 assert calls(b"cuLaunchKernel") == before
 np.testing.assert_array_equal(between.run({"x": np.ones(4, np.float32)})["y"], 10)

@@ -54,7 +54,7 @@ try:
     tessera.load(module, device="cuda:0").run({"x": x})
     raise AssertionError("memory of another device was used")
 except tessera.Error as error:
-    assert "of the memory of interpreter of PTX are needed" in str(error), error
+    assert "bytes of the memory of device 'cuda' (inputs 800000," in str(error), error
 
 # At once, from threads of their own; state is each one's.
 problems = []

@@ -64,6 +64,16 @@ void release(void *device, void *address) {
   });
 }
 
+Status available(void *device, uint64_t &free, uint64_t &total) {
+  return with(device, [&](const Driver &driver) -> Status {
+    size_t freeBytes = 0, totalBytes = 0;
+    TESSERA_TRY(driver.check(driver.memGetInfo(&freeBytes, &totalBytes), "asking for free memory"));
+    free = freeBytes;
+    total = totalBytes;
+    return {};
+  });
+}
+
 // A context's, with what is not submitted yet; without one all goes to the default stream.
 Status flush(const Driver &driver, void *queue, cuda::StreamRecord *&stream) {
   auto *own = static_cast<Queue *>(queue);
@@ -348,9 +358,9 @@ struct Tables {
   Device device;
 
   explicit Tables(uint32_t number)
-      : memory{allocate,     release, toDevice, toHost,      copy,      fill,
-               wait,         mark,    elapsed,  releaseMark, makeQueue, setStream,
-               releaseQueue, submit,  makeSide, after,       waitFor,   nullptr},
+      : memory{allocate, release, toDevice,    toHost,    copy,      fill,         wait,
+               mark,     elapsed, releaseMark, makeQueue, setStream, releaseQueue, submit,
+               makeSide, after,   waitFor,     available, nullptr},
         device{name,    "cuda",     false, launch,   prepare, releaseKernel,
                &memory, hasFeature, open,  numbered, nullptr} {
     std::snprintf(name, sizeof(name), number ? "cuda:%u" : "cuda", number);

@@ -7,6 +7,14 @@
 
 namespace tessera::rt::cuda {
 
+bool Driver::isLost(Result result) {
+  constexpr Result lost[] = {700, 702, 710, 714, 715, 716, 717, 718, 719};
+  for (Result each : lost)
+    if (result == each)
+      return true;
+  return false;
+}
+
 Status Driver::check(Result result, const char *what) const {
   if (result == kSuccess)
     return {};
@@ -16,7 +24,8 @@ Status Driver::check(Result result, const char *what) const {
   if (getErrorString(result, &text) != kSuccess || !text)
     text = "no description";
   return Status::error(result == kOutOfMemory ? Code::OutOfMemory : Code::SystemError,
-                       "%s: the CUDA driver says %s (%s)", what, name, text);
+                       "%s: the CUDA driver says %s (%s)%s", what, name, text,
+                       isLost(result) ? "; only a new process can use the device again" : "");
 }
 
 namespace {

@@ -144,6 +144,8 @@ struct Driver {
   char deviceName[80]; // "NVIDIA H100 80GB HBM3"
   ContextRecord *context;
 
+  // After such an error of a kernel nothing works on the device any more in this process.
+  static bool isLost(Result result);
   // An error of the driver as a status: "cuMemAlloc: ...".
   Status check(Result result, const char *what) const;
   // Calls of this thread go to the device.

@@ -119,11 +119,14 @@ Status Queue::submit(const Driver &driver, const Step &step) {
   case Step::Kernel: {
     Extra extra(&values[step.firstParameter], step.parameters);
     const uint32_t *grid = step.grid.grid, *block = step.grid.block;
-    return driver
-        .check(driver.launchKernel(step.function, grid[0], grid[1], grid[2], block[0], block[1],
-                                   block[2], step.sharedBytes, stream, nullptr, extra.values),
-               "a launch")
-        .at("'%s'", step.name);
+    const Result result =
+        driver.launchKernel(step.function, grid[0], grid[1], grid[2], block[0], block[1], block[2],
+                            step.sharedBytes, stream, nullptr, extra.values);
+    Status status = driver.check(result, "a launch").at("'%s'", step.name);
+    // What was wrong with this one, and not with one before it.
+    if (status.code() == Code::SystemError && !Driver::isLost(result))
+      return Status::error(Code::KernelFailed, "%s", status.message());
+    return status;
   }
   case Step::Copy:
     return driver.check(driver.copyOnDevice(step.to, step.from, step.bytes, stream),
