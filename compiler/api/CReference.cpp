@@ -38,13 +38,20 @@ extern "C" {
 
 tessera_reference *tessera_reference_load(const char *path, const tessera_compile_dim *dims,
                                           uint32_t dim_count) {
+  return tessera_reference_load_operators(path, dims, dim_count, nullptr);
+}
+
+tessera_reference *tessera_reference_load_operators(const char *path,
+                                                    const tessera_compile_dim *dims,
+                                                    uint32_t dim_count, const char *operators) {
   auto *reference = new (std::nothrow) tessera_reference;
   if (!reference)
     return nullptr;
   std::map<std::string, int64_t> values;
   for (uint32_t i = 0; i < dim_count; ++i)
     values[dims[i].name] = dims[i].value;
-  reference->model = tessera::ReferenceModel::load(path, values, reference->message);
+  reference->model =
+      tessera::ReferenceModel::load(path, values, operators ? operators : "", reference->message);
   if (!reference->model) {
     if (reference->message.empty())
       reference->message = "'" + std::string(path) + "' cannot be read";

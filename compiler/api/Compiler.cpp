@@ -266,7 +266,8 @@ void Compilation::note(const Diagnostic &diagnostic) {
       ++row.count;
       return;
     }
-  result.unsupported.push_back({name, importReport.opset, 1, node, reason});
+  result.unsupported.push_back(
+      {name, importReport.opsetOf(name, importReport.opset), 1, node, reason});
 }
 
 LogicalResult Compilation::steps(std::optional<StringRef> bytes) {

@@ -44,6 +44,7 @@ const std::vector<PortInfo> &ReferenceModel::outputs() const { return state->out
 
 std::unique_ptr<ReferenceModel> ReferenceModel::load(const std::string &path,
                                                      const std::map<std::string, int64_t> &dims,
+                                                     const std::string &operators,
                                                      std::string &error) {
   auto file = llvm::MemoryBuffer::getFile(path);
   if (!file || !looksLikeModel((*file)->getBuffer())) {
@@ -54,8 +55,8 @@ std::unique_ptr<ReferenceModel> ReferenceModel::load(const std::string &path,
   useHostOperators();
   auto state = std::make_unique<State>();
   ErrorCollector errors(state->context, error, path);
-  state->module =
-      parseModel((*file)->getBuffer(), path, llvm::sys::path::parent_path(path), state->context);
+  state->module = parseModel((*file)->getBuffer(), path, llvm::sys::path::parent_path(path),
+                             state->context, /*report=*/nullptr, operators);
   if (!state->module)
     return nullptr;
   llvm::StringMap<int64_t> values;

@@ -13,9 +13,11 @@ namespace tessera {
 /// keep their values from run to run. Not for several threads at once.
 class ReferenceModel {
 public:
-  /// Null, and sentences in `error`, when the model cannot be read. `dims` gives symbols values.
-  static std::unique_ptr<ReferenceModel>
-  load(const std::string &path, const std::map<std::string, int64_t> &dims, std::string &error);
+  /// Null, and sentences in `error`, when the model cannot be read. `dims` gives symbols values,
+  /// `operators` is a file of functions for operators of an ONNX model, or "".
+  static std::unique_ptr<ReferenceModel> load(const std::string &path,
+                                              const std::map<std::string, int64_t> &dims,
+                                              const std::string &operators, std::string &error);
   ~ReferenceModel();
 
   /// Quantizes weights as compiling with CompileOptions::quantize does. "" or sentences.

@@ -33,7 +33,7 @@ extern "C" {
 #endif
 
 /* Raised when something here is added; nothing is ever removed or changed. */
-#define TESSERA_COMPILER_API_VERSION 11
+#define TESSERA_COMPILER_API_VERSION 12
 
 typedef int32_t tessera_compile_code;
 enum {
@@ -322,6 +322,11 @@ typedef struct tessera_reference_port {
 } tessera_reference_port;
 TESSERA_COMPILER_API tessera_reference *
 tessera_reference_load(const char *path, const tessera_compile_dim *dims, uint32_t dim_count);
+/* Since version 12. `operators`: a file of functions for operators of an ONNX model, as the option
+ * of compiling; NULL: none. */
+TESSERA_COMPILER_API tessera_reference *
+tessera_reference_load_operators(const char *path, const tessera_compile_dim *dims,
+                                 uint32_t dim_count, const char *operators);
 /* Since version 3: quantizes the weights as compiling with this option would, before the first run.
  * 0 when it worked. */
 TESSERA_COMPILER_API int32_t tessera_reference_quantize(tessera_reference *reference,

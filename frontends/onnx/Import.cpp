@@ -3,6 +3,7 @@
 #include "frontends/onnx/Import.h"
 #include "frontends/onnx/Importer.h"
 #include "frontends/onnx/Operators.h"
+#include "frontends/onnx/Schemas.h"
 #include "frontends/onnx/Strings.h"
 
 #include "google/protobuf/io/coded_stream.h"
@@ -117,6 +118,8 @@ LogicalResult Importer::importNode(const ::onnx::NodeProto &proto, OpBuilder &bu
       "RandomNormal", "RandomUniform", "Scan",     "SequenceEmpty"};
   if (!custom && !withoutInput.contains(proto.op_type()) && !node.input(0))
     return node.error("has no first input");
+  if (!custom && failed(checkSchema(node)))
+    return failure();
   Block *block = builder.getInsertionBlock();
   Operation *before = block->empty() ? nullptr : &block->back();
   bool isExplained = false;
@@ -508,6 +511,11 @@ static FailureOr<int64_t> opsetOfModel(const ::onnx::ModelProto &model, Location
   return opset;
 }
 
+int64_t ImportReport::opsetOf(StringRef name, int64_t ofDefault) const {
+  StringRef domain = name.rsplit('.').first;
+  return name.contains('.') ? domains.lookup(domain) : ofDefault;
+}
+
 OwningOpRef<ModuleOp> tessera::onnx::importOnnx(StringRef bytes, StringRef fileName,
                                                 MLIRContext &context, ImportReport *report,
                                                 ModuleOp operators) {
@@ -522,8 +530,11 @@ OwningOpRef<ModuleOp> tessera::onnx::importOnnx(StringRef bytes, StringRef fileN
       failed(checkGraph(model.graph(), loc)))
     return nullptr;
   OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
-  if (report)
+  if (report) {
     report->opset = *opset;
+    for (const ::onnx::OperatorSetIdProto &import : model.opset_import())
+      report->domains[import.domain()] = import.version();
+  }
   if (failed(Importer(*module, *opset, opsets, report).importMain(model.graph(), operators)))
     return nullptr;
   return module;

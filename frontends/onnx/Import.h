@@ -29,7 +29,12 @@ struct ImportReport {
   size_t nodes = 0;      ///< subgraphs included
   size_t unexamined = 0; ///< nodes that read what an unsupported node computes
   int64_t opset = 0;
+  llvm::StringMap<int64_t> domains;       ///< versions of the operator sets of other domains
   llvm::StringMap<std::string> operators; ///< of nodes, by the name their location has
+
+  /// Of an operator as it is named here, which stands in a node of this version of the default
+  /// domain; 0 when the model does not say.
+  int64_t opsetOf(llvm::StringRef name, int64_t ofDefault) const;
 };
 
 /// The model as one graph.func @main, or null after errors were emitted. Extents that the model

@@ -79,6 +79,22 @@ public:
   LogicalResult broadcastAll(llvm::SmallVectorImpl<Value> &values);
   /// Keeps reduced axes as extents of 1.
   Value keepDims(Value reduced, Value x, llvm::ArrayRef<int64_t> axes);
+
+  // What is computed of numbers in the file may overflow (a null extent) or be negative. Here that
+  // ends the node's import with its reason, and 1 stands in until then.
+  DimAttr known(DimExpr extent);
+  DimList valid(llvm::ArrayRef<DimAttr> dims);
+  graph::TensorType typeOf(llvm::ArrayRef<DimAttr> dims, mlir::Type element);
+  Value reshape(Value x, llvm::ArrayRef<DimAttr> dims) {
+    return GraphBuilder::reshape(x, valid(dims));
+  }
+  Value broadcast(Value x, llvm::ArrayRef<int64_t> dims, llvm::ArrayRef<DimAttr> resultDims) {
+    return GraphBuilder::broadcast(x, dims, valid(resultDims));
+  }
+  /// The same for extents that an input holds.
+  LogicalResult sizesOf(size_t input, llvm::StringRef what, DimList &dims);
+  /// Builds elsewhere, and ends this node's import where operands do not fit.
+  graph::GraphBuilder at(mlir::OpBuilder &builder);
   DimAttr dim(int64_t value) { return graph::getDim(getBuilder().getContext(), value); }
 
   // Short ways to build what operators are made of.

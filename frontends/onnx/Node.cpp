@@ -157,14 +157,14 @@ Value Node::broadcastTo(Value x, ArrayRef<DimAttr> dims) {
   if (own.size() > dims.size()) {
     importer.misfit = "an operand of rank " + std::to_string(own.size()) +
                       " does not broadcast to rank " + std::to_string(dims.size());
-    return fill(type.withDims(dims), 0);
+    return fill(typeOf(dims, type.getElementType()), 0);
   }
   size_t shift = dims.size() - own.size();
   for (size_t i = 0; i < own.size(); ++i)
     if (own[i] != dims[shift + i] && own[i].getConstant() != 1)
       own[i] = dims[shift + i];
   x = reshape(x, own);
-  return own == DimList(dims) ? x : create<graph::BroadcastOp>(x, dims);
+  return own == DimList(dims) ? x : create<graph::BroadcastOp>(x, valid(dims));
 }
 
 LogicalResult Node::needInputs(size_t count) {
@@ -185,6 +185,46 @@ LogicalResult Node::broadcastAll(SmallVectorImpl<Value> &values) {
   for (Value &value : values)
     value = broadcastTo(value, dims);
   return success();
+}
+
+DimAttr Node::known(DimExpr extent) {
+  if (extent)
+    return extent.get();
+  if (importer.misfit.empty())
+    importer.misfit = "its extents overflow";
+  return dim(1);
+}
+
+DimList Node::valid(ArrayRef<DimAttr> dims) {
+  DimList result;
+  for (DimAttr extent : dims) {
+    result.push_back(known(extent));
+    if (!result.back().isConstant() || result.back().getValue() >= 0)
+      continue;
+    if (importer.misfit.empty())
+      importer.misfit = "has a tensor with an extent of " + result.back().str();
+    result.back() = dim(1);
+  }
+  return result;
+}
+
+graph::TensorType Node::typeOf(ArrayRef<DimAttr> dims, Type element) {
+  return graph::TensorType::get(valid(dims), element);
+}
+
+LogicalResult Node::sizesOf(size_t i, StringRef what, DimList &dims) {
+  if (failed(extentsOf(i, what, dims)))
+    return failure();
+  for (DimAttr extent : dims)
+    if (extent.isConstant() && extent.getValue() < 0)
+      return error(what + " has a negative extent, " + extent.str());
+  return success();
+}
+
+graph::GraphBuilder Node::at(OpBuilder &builder) {
+  graph::GraphBuilder result(builder, getLoc());
+  result.noteFailures(importer.misfit);
+  return result;
 }
 
 Value Node::keepDims(Value reduced, Value x, ArrayRef<int64_t> axes) {
@@ -212,11 +252,16 @@ FailureOr<Value> Node::flatten(Value x) {
 }
 
 Value Node::iota(ArrayRef<DimAttr> dims, int64_t axis) {
-  return create<graph::IotaOp>(graph::TensorType::get(dims, si64()), axis);
+  return create<graph::IotaOp>(typeOf(dims, si64()), axis);
 }
 
 Value Node::cut(Value x, int64_t axis, DimAttr start, DimAttr extent, int64_t step) {
   graph::TensorType type = graph::getTensorType(x);
+  if (axis >= type.rank()) {
+    importer.misfit = "takes elements of axis " + std::to_string(axis) + " of a tensor of rank " +
+                      std::to_string(type.rank());
+    return x;
+  }
   if (!start || !extent || (extent.isConstant() && extent.getValue() < 0)) {
     importer.misfit = "takes " + (extent ? extent.str() : "too many") + " elements of an axis of " +
                       type.getDim(axis).str();
@@ -232,6 +277,8 @@ Value Node::cut(Value x, int64_t axis, DimAttr start, DimAttr extent, int64_t st
 Value Node::dropAxis(Value x, int64_t axis, int64_t place) {
   DimList dims(graph::getTensorType(x).getDims());
   x = cut(x, axis, dim(place), dim(1));
+  if (axis >= int64_t(dims.size()))
+    return x;
   dims.erase(dims.begin() + axis);
   return reshape(x, dims);
 }

@@ -127,6 +127,8 @@ static LogicalResult importIf(Node &node) {
   if (!thenBranch || !elseBranch)
     return node.error("lacks a branch");
   OpBuilder &builder = node.getBuilder();
+  if (isStructure(node.input(0)))
+    return node.error("asks " + describeStructure(node.input(0)) + ", expected a bool");
   Value condition = node.reshape(node.input(0), {});
   // A condition that follows from extents is decided now.
   if (DimAttr known = graph::getShapeScalar(condition); known && known.isConstant()) {
@@ -171,7 +173,7 @@ static LogicalResult importIf(Node &node) {
                  node.dim(1));
     auto isOne = [](Value value) { return graph::getTensorType(value).getElementCount() == 1; };
     if (isOne(x) && isOne(y))
-      x = graph::GraphBuilder(inner, node.getLoc()).reshape(x, ones);
+      x = node.at(inner).reshape(x, ones);
   };
   for (auto [x, y] : llvm::zip(results[0], results[1])) {
     alignRanks(x, y, OpBuilder::atBlockEnd(&regions[0]->front()));
@@ -212,7 +214,7 @@ static LogicalResult importIf(Node &node) {
   Region *typedRegions[] = {&typed.getThenRegion(), &typed.getElseRegion()};
   for (auto [region, values] : llvm::zip(typedRegions, results)) {
     OpBuilder inner = OpBuilder::atBlockEnd(&region->front());
-    graph::GraphBuilder b(inner, node.getLoc());
+    graph::GraphBuilder b = node.at(inner);
     for (auto [value, type] : llvm::zip(values, types))
       value = b.reshape(value, llvm::cast<graph::TensorType>(type).getDims());
     graph::YieldOp::create(inner, node.getLoc(), values);
@@ -271,6 +273,10 @@ private:
 } // namespace
 
 LogicalResult LoopImporter::readTripCount() {
+  for (size_t i : {0, 1})
+    if (isStructure(node.input(i)))
+      return node.error("has " + describeStructure(node.input(i)) +
+                        " as trip count or condition, expected a number and a bool");
   if (Value count = node.input(0)) {
     DimAttr known = graph::getShapeScalar(count);
     // Exporters write the largest number for "no limit".
@@ -303,6 +309,8 @@ LogicalResult LoopImporter::checkResults(ArrayRef<Value> results) {
     return node.error("its body gives " + Twine(results.size()) + " values for " +
                       Twine(states.size()) + " carried ones and " +
                       Twine(node.proto.output_size()) + " outputs");
+  if (isStructure(results[0]))
+    return node.error("goes on as " + describeStructure(results[0]) + " says, expected a bool");
   for (Value slice : results.drop_front(1 + states.size()))
     if (isStructure(slice) && !isStrings(slice))
       return node.error("has a scan output that is " + describeStructure(slice));
@@ -395,7 +403,7 @@ LogicalResult LoopImporter::importBody() {
                         "; the trip count has to be known when compiling");
     flatten(result, next);
   }
-  graph::GraphBuilder b(inner, loc);
+  graph::GraphBuilder b = node.at(inner);
   nextCondition = b.reshape(results[0], {});
   for (Value slice : ArrayRef(results).drop_front(1 + states.size())) {
     stringSlices.push_back(isStrings(slice));
@@ -460,7 +468,7 @@ void LoopImporter::bindTripDim() {
 LogicalResult LoopImporter::checkCarried() {
   llvm::DenseMap<DimAttr, DimAttr> known;
   OpBuilder inner = OpBuilder::atBlockEnd(body);
-  graph::GraphBuilder b(inner, node.getLoc());
+  graph::GraphBuilder b = node.at(inner);
   for (auto [i, init, value] : llvm::enumerate(inits, next)) {
     graph::TensorType wanted = graph::getTensorType(init), type = graph::getTensorType(value);
     bool fits = wanted.getElementType() == type.getElementType() && wanted.rank() == type.rank();
@@ -496,7 +504,7 @@ LogicalResult LoopImporter::addScanOutputs() {
     return node.error("has scan outputs but no trip count, so how much they hold is not known");
   bindTripDim();
   OpBuilder inner = OpBuilder::atBlockEnd(body);
-  graph::GraphBuilder b(inner, node.getLoc());
+  graph::GraphBuilder b = node.at(inner);
   for (Value slice : slices) {
     graph::TensorType type = graph::getTensorType(slice);
     bool isInside = false;
@@ -533,7 +541,7 @@ void LoopImporter::build() {
     check->addArgument(start.getType(), loc);
   OpBuilder inTest(builder.getContext());
   inTest.setInsertionPointToEnd(check);
-  graph::GraphBuilder t(inTest, loc);
+  graph::GraphBuilder t = node.at(inTest);
   Value goesOn = check->getArgument(1);
   if (tripCount)
     goesOn = t.create<graph::AndOp>(goesOn,
@@ -541,7 +549,7 @@ void LoopImporter::build() {
   graph::ConditionOp::create(inTest, loc, goesOn);
 
   OpBuilder inner = OpBuilder::atBlockEnd(body);
-  graph::GraphBuilder b(inner, loc);
+  graph::GraphBuilder b = node.at(inner);
   SmallVector<Value> yielded{b.add(body->getArgument(0), b.scalar(si64(node), 1)), nextCondition};
   llvm::append_range(yielded, next);
   graph::YieldOp::create(inner, loc, yielded);

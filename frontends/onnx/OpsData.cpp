@@ -27,6 +27,7 @@ Value ShapeScalars::number(int64_t value) {
                                         DenseElementsAttr::get(type, value));
 }
 Value ShapeScalars::number(DimAttr dim) {
+  dim = node.known(dim);
   return dim.isConstant() ? number(dim.getValue()) : node.create<graph::DimValueOp>(dim);
 }
 Value ShapeScalars::select(Value condition, Value x, Value y) {
@@ -239,7 +240,7 @@ static LogicalResult importRange(Node &node) {
   DimAttr first = graph::getShapeScalar(start), end = graph::getShapeScalar(limit);
   DimAttr by = graph::getShapeScalar(step);
   DimAttr count;
-  if (first && end && by && by.isConstant() && by.getValue() != 0) {
+  if (first && end && by && by.isConstant() && by.getValue() != 0 && by.getValue() != INT64_MIN) {
     DimExpr length =
         by.getValue() > 0 ? DimExpr(end) - DimExpr(first) : DimExpr(first) - DimExpr(end);
     DimExpr number = DimExpr::max(length.ceilDiv(std::abs(by.getValue())), node.dim(0));
@@ -269,7 +270,7 @@ static LogicalResult importRange(Node &node) {
 
 static LogicalResult importTile(Node &node) {
   DimList repeats;
-  if (failed(node.needInputs(2)) || failed(node.extentsOf(1, "the list of repeats", repeats)))
+  if (failed(node.needInputs(2)) || failed(node.sizesOf(1, "the list of repeats", repeats)))
     return failure();
   ArrayRef<DimAttr> own = node.type(0).getDims();
   if (repeats.size() != own.size())

@@ -280,6 +280,8 @@ static LogicalResult importCausalConv(Node &node) {
   if (activation != "none" && activation != "silu" && activation != "swish")
     return node.error("has activation '" + activation + "', expected none, silu or swish");
   int64_t kept = weight.getDim(2).getValue() - 1;
+  if (kept < 0 || weight.getDim(0).getValue() < 1)
+    return node.error("has a weight without elements");
   DimList dims(type.getDims()), past(dims);
   dims[1] = past[1] = weight.getDim(0);
   past[2] = node.dim(kept);

@@ -60,8 +60,15 @@ private:
       term.value = node.reshape(term.value, dims);
       takeDiagonals(term);
     }
-    if (isExplicit)
-      return expand(right, ellipsis + right.size() - (right.contains("...") ? 3 : 0), result);
+    if (isExplicit) {
+      if (failed(expand(right, ellipsis + right.size() - (right.contains("...") ? 3 : 0), result)))
+        return failure();
+      for (char letter : result)
+        if (!extents.contains(letter) || StringRef(result).count(letter) > 1)
+          return node.error("'" + equation + "' has letter '" + Twine(letter) +
+                            "' in its result twice, or nowhere else");
+      return success();
+    }
     result = StringRef("0123456789").take_front(ellipsis);
     for (char letter = 'A'; letter <= 'z'; ++letter)
       if (left.count(letter) == 1)
@@ -88,10 +95,10 @@ private:
         char letter = term.letters[first];
         DimExpr n(extents.lookup(letter));
         perm.append({int64_t(first), int64_t(second)});
-        dims.push_back(n * n);
+        dims.push_back(node.known(n * n));
         Value square = node.reshape(node.transpose(term.value, perm), dims);
         DimList starts(dims.size(), node.dim(0)), steps(dims.size(), node.dim(1));
-        steps.back() = n + 1;
+        steps.back() = node.known(n + 1);
         dims.back() = n;
         term.value = node.create<graph::SliceOp>(square, starts, steps, dims);
         term.letters = letters + letter;

@@ -26,7 +26,7 @@ public:
 private:
   FailureOr<Value> apart(Value x);
   Value addPart(Value x, Value bias, DimAttr first);
-  Value past(Value x, Value before);
+  LogicalResult addPast(Value keysBefore, Value valuesBefore);
   LogicalResult hideKeys(Value &scores, Value mask, bool isPadding);
   void addBias(Value &scores, Value bias);
   LogicalResult attend(Value mask, bool isPadding, Value bias);
@@ -56,12 +56,17 @@ Value MicrosoftAttention::addPart(Value x, Value bias, DimAttr first) {
   return node.add(x, node.broadcast(node.cut(bias, 0, first, type.getDim(2)), {2}, type.getDims()));
 }
 
-Value MicrosoftAttention::past(Value x, Value before) {
-  if (!before)
-    return x;
-  DimList dims(graph::getTensorType(x).getDims());
-  dims[2] = graph::getTensorType(before).getDim(2);
-  return node.concat({node.reshape(before, dims), x}, 2);
+LogicalResult MicrosoftAttention::addPast(Value keysBefore, Value valuesBefore) {
+  for (auto [x, before] : {std::pair(&k, keysBefore), std::pair(&v, valuesBefore)}) {
+    if (!before)
+      continue;
+    if (graph::getTensorType(before).rank() != 4)
+      return node.error("needs past keys and values of rank 4");
+    DimList dims(graph::getTensorType(*x).getDims());
+    dims[2] = graph::getTensorType(before).getDim(2);
+    *x = node.concat({node.reshape(before, dims), *x}, 2);
+  }
+  return success();
 }
 
 /// Adds mask_filter_value where the mask hides a key. `isPadding`: a mask of rank 1 is the number
@@ -94,7 +99,7 @@ LogicalResult MicrosoftAttention::hideKeys(Value &scores, Value mask, bool isPad
   if (node.getInt("unidirectional", 0)) {
     // The last query stands at the last key.
     Value key = node.iota(dims, 3), query = node.iota(dims, 2);
-    Value offset = node.create<graph::DimValueOp>((DimExpr(keys) - DimExpr(queries)).get());
+    Value offset = node.create<graph::DimValueOp>(node.known(DimExpr(keys) - DimExpr(queries)));
     Value isBefore =
         node.compare(CompareKind::le, key, node.add(query, node.broadcast(offset, {}, dims)));
     Value lowest = node.fill(type, -std::numeric_limits<double>::infinity());
@@ -172,8 +177,8 @@ LogicalResult MicrosoftAttention::runAttention(Value product) {
   if (Value before = node.input(4)) {
     if (graph::getTensorType(before).rank() != 5)
       return node.error("needs past keys and values of rank 5");
-    k = past(k, node.dropAxis(before, 0, 0));
-    v = past(v, node.dropAxis(before, 0, 1));
+    if (failed(addPast(node.dropAxis(before, 0, 0), node.dropAxis(before, 0, 1))))
+      return failure();
   }
   if (failed(attend(node.input(3), true, node.input(5))))
     return failure();
@@ -212,8 +217,8 @@ LogicalResult MicrosoftAttention::runMultiHead() {
       return failure();
     *part = *own;
   }
-  k = past(k, node.input(6));
-  v = past(v, node.input(7));
+  if (failed(addPast(node.input(6), node.input(7))))
+    return failure();
   Value presentKeys = k, presentValues = v;
   if (failed(attend(node.input(4), true, node.input(5))))
     return failure();

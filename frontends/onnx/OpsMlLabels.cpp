@@ -40,6 +40,11 @@ struct Labels {
 // Attributes
 //===----------------------------------------------------------------------===//
 
+/// The nearest integer that there is: a number may be infinite, or none.
+static int64_t toInteger(double number) {
+  return std::isnan(number) ? 0 : int64_t(std::clamp(number, -0x1p63, 0x1.fffffffffffffp62));
+}
+
 static FailureOr<Labels> readTensor(Node &node, const ::onnx::TensorProto &tensor, StringRef name) {
   Labels labels;
   if (tensor.data_type() == ::onnx::TensorProto::STRING) {
@@ -55,7 +60,7 @@ static FailureOr<Labels> readTensor(Node &node, const ::onnx::TensorProto &tenso
   labels.reals = *all;
   // f64 holds the integers of 32 bits and fewer, and those that stand in files of label maps.
   for (double number : *all)
-    labels.integers.push_back(labels.isFloat() ? 0 : int64_t(number));
+    labels.integers.push_back(labels.isFloat() ? 0 : toInteger(number));
   return labels;
 }
 
@@ -91,7 +96,7 @@ static FailureOr<Labels> defaultOf(Node &node, const Labels &values) {
       return node.error("has a default_tensor that is not one value like the others");
     if (!values.areStrings()) {
       given->element = values.element;
-      given->integers = {values.isFloat() ? 0 : int64_t(given->reals[0])};
+      given->integers = {values.isFloat() ? 0 : toInteger(given->reals[0])};
     }
     return given;
   }

@@ -205,21 +205,23 @@ LogicalResult SvmClassifier::read() {
       return node.error("has " + Twine(count) + " vectors of a class");
     vectorCount += count;
   }
-  for (int64_t i = 0; i < classes; ++i)
-    for (int64_t j = i + 1; j < classes; ++j)
-      pairs.emplace_back(i, j);
+  // A pair has a number in rho, so there are no more of them than the file has room for.
+  const size_t pairCount = labels.size() * (labels.size() - 1) / 2;
   bool fits = vectorCount == 0
                   ? coefficients.size() >= labels.size() &&
                         coefficients.size() % labels.size() == 0 && !rho.empty()
                   : perClass.size() == labels.size() && vectors.size() % size_t(vectorCount) == 0 &&
                         int64_t(coefficients.size()) == (classes - 1) * vectorCount &&
-                        rho.size() >= pairs.size() && !pairs.empty();
-  fits &= slopes.size() == shifts.size() && (slopes.empty() || slopes.size() >= pairs.size());
+                        rho.size() >= pairCount && pairCount > 0;
+  fits &= slopes.size() == shifts.size() && (slopes.empty() || slopes.size() >= pairCount);
   if (!fits)
     return node.error("has " + Twine(coefficients.size()) + " coefficients, " + Twine(rho.size()) +
                       " of rho and " + Twine(slopes.size()) + " of prob_a for " + Twine(classes) +
                       " classes and " + Twine(vectorCount) + " vectors");
-  rho.truncate(std::min(rho.size(), std::max<size_t>(pairs.size(), 1)));
+  rho.truncate(std::min(rho.size(), std::max<size_t>(pairCount, 1)));
+  for (int64_t i = 0; vectorCount && i < classes; ++i)
+    for (int64_t j = i + 1; j < classes; ++j)
+      pairs.emplace_back(i, j);
   return success();
 }
 
@@ -292,12 +294,12 @@ Value SvmClassifier::refine(Value q, Value start) {
   }
   Operation *loop = outer.create(state);
   OpBuilder inTest = OpBuilder::atBlockEnd(check);
-  graph::GraphBuilder t(inTest, loc);
+  graph::GraphBuilder t = node.at(inTest);
   Value isEarly = t.compare(CompareKind::lt, check->getArgument(0), t.scalar(node.si64(), 100));
   graph::ConditionOp::create(inTest, loc, t.create<graph::AndOp>(check->getArgument(1), isEarly));
 
   OpBuilder inner = OpBuilder::atBlockEnd(body);
-  graph::GraphBuilder b(inner, loc);
+  graph::GraphBuilder b = node.at(inner);
   graph::TensorType type = graph::getTensorType(start), column = type.withDims({rows});
   auto everywhere = [&](Value value) { return b.broadcast(value, {0}, type.getDims()); };
   auto entry = [&](Value matrix, int64_t i) {

@@ -193,6 +193,8 @@ LogicalResult Vectorizer::setResult(ArrayRef<Value> found) {
   DimList dims(graph::getTensorType(all).getDims());
   DimAttr rows = dims[1];
   DimExpr cells = DimExpr(rows) * width, places = DimExpr(dims[0]) * DimExpr(rows);
+  if (!cells || !places)
+    return node.error("its extents overflow");
   // What is in no column lies behind the last row.
   Value isFound = node.compare(CompareKind::lt, all, node.fillLike(all, double(width)));
   Value cell = node.add(node.mul(node.iota(dims, 1), double(width)), all);

@@ -93,8 +93,8 @@ static LogicalResult importMeanVariance(Node &node) {
 /// x / (bias + alpha / size * the sum of squares of `size` neighbouring channels)^beta
 static LogicalResult importLocalResponse(Node &node) {
   int64_t size = node.getInt("size", 0);
-  if (size < 1 || node.type(0).rank() < 3)
-    return node.error("needs an input of rank 3 or more and a positive size");
+  if (size < 1 || size > std::numeric_limits<int32_t>::max() || node.type(0).rank() < 3)
+    return node.error("needs an input of rank 3 or more and a size of 1 to 2147483647");
   Value x = node.input(0);
   MLIRContext *context = node.getBuilder().getContext();
   auto list = [&](int64_t value) { return graph::DimArrayAttr::get(context, {node.dim(value)}); };

@@ -165,7 +165,7 @@ static LogicalResult importUnique(Node &node) { return UniqueImporter(node).run(
 static LogicalResult importCol2Im(Node &node) {
   DimList image;
   SmallVector<int64_t> block;
-  if (failed(node.needInputs(3)) || failed(node.extentsOf(1, "the shape of the image", image)) ||
+  if (failed(node.needInputs(3)) || failed(node.sizesOf(1, "the shape of the image", image)) ||
       failed(node.constantInts(2, "the shape of a block", block)))
     return failure();
   size_t spatial = block.size();
@@ -176,12 +176,18 @@ static LogicalResult importCol2Im(Node &node) {
                        dilations = list("dilations", spatial, 1),
                        pads = list("pads", 2 * spatial, 0);
   if (node.type(0).rank() != 3 || image.size() != spatial || strides.size() != spatial ||
-      dilations.size() != spatial || pads.size() != 2 * spatial ||
-      llvm::any_of(strides, [](int64_t s) { return s < 1; }))
+      dilations.size() != spatial || pads.size() != 2 * spatial || spatial == 0)
     return node.error("its image, block and window attributes do not have one entry for each axis");
+  // Sums and products of two such numbers do not overflow.
   int64_t taps = 1;
-  for (int64_t extent : block)
-    taps *= extent;
+  for (size_t d = 0; d < 2 * spatial; ++d) {
+    constexpr int64_t kLargest = std::numeric_limits<int32_t>::max();
+    auto isSize = [](int64_t size) { return size >= 1 && size <= kLargest; };
+    if (pads[d] < -kLargest || pads[d] > kLargest ||
+        (d < spatial && (!isSize(block[d]) || !isSize(strides[d]) || !isSize(dilations[d]) ||
+                         llvm::MulOverflow(taps, block[d], taps))))
+      return node.error("its block and window attributes are no sizes from 1 to 2147483647");
+  }
   DimAttr samples = node.type(0).getDim(0);
   DimExpr channels =
       taps > 0 ? graph::divideExactly(node.type(0).getDim(1), node.dim(taps)) : DimExpr();
@@ -195,14 +201,15 @@ static LogicalResult importCol2Im(Node &node) {
     DimExpr room =
         DimExpr(image[d]) + (pads[d] + pads[spatial + d] - dilations[d] * (block[d] - 1) - 1);
     DimExpr count = room.floorDiv(strides[d]) + 1;
-    each.push_back(count);
+    each.push_back(node.known(count));
     blocks = blocks * count;
     area = area * DimExpr(image[d]);
   }
-  if (!blocks || !area)
+  DimExpr all = blocks * taps;
+  if (!all || !area)
     return node.error("its extents overflow");
   ShapeScalars scalars(node);
-  Value place = node.fill(graph::TensorType::get(each, node.si64()), 0), isInside;
+  Value place = node.fill(node.typeOf(each, node.si64()), 0), isInside;
   int64_t behind = taps;
   for (size_t d = 0; d < spatial; ++d) {
     behind /= block[d];
@@ -219,7 +226,6 @@ static LogicalResult importCol2Im(Node &node) {
     place = node.add(node.mul(place, length), at);
   }
   place = node.choose(isInside, place, node.broadcast(scalars.number(area.get()), {}, each));
-  DimExpr all = blocks * taps;
   DimList flat{samples, channels.get(), all.get()}, empty(flat);
   empty[2] = area;
   Value result = node.create<graph::ScatterOp>(
@@ -245,8 +251,9 @@ static LogicalResult importMaxUnpool(Node &node) {
     return node.error("its window attributes do not have one entry for each spatial axis");
   DimList dims(type.getDims());
   for (int64_t d = 0; d < spatial; ++d)
-    dims[2 + d] =
-        (DimExpr(dims[2 + d]) - 1) * strides[d] + ((*kernel)[d] - pads[d] - pads[spatial + d]);
+    dims[2 + d] = node.known((DimExpr(dims[2 + d]) - 1) * strides[d] + (*kernel)[d] - pads[d] -
+                             pads[spatial + d]);
+  dims = node.valid(dims);
   DimExpr all = graph::multiplyDims(node.getBuilder().getContext(), dims);
   FailureOr<Value> x = node.flatten(node.input(0)), places = node.flatten(node.input(1));
   if (failed(x) || failed(places) || !all)
@@ -256,13 +263,13 @@ static LogicalResult importMaxUnpool(Node &node) {
   result = node.reshape(result, dims);
   if (node.input(2)) {
     DimList wanted;
-    if (failed(node.extentsOf(2, "the shape of the result", wanted)))
+    if (failed(node.sizesOf(2, "the shape of the result", wanted)))
       return failure();
     if (wanted.size() != dims.size())
       return node.error("has a shape of the result of another rank");
     DimList lo(dims.size(), node.dim(0)), hi(lo);
     for (size_t d = 0; d < dims.size(); ++d)
-      hi[d] = DimExpr(wanted[d]) - DimExpr(dims[d]);
+      hi[d] = node.known(DimExpr(wanted[d]) - DimExpr(dims[d]));
     MLIRContext *context = node.getBuilder().getContext();
     result = node.create<graph::PadOp>(graph::PadMode::constant, result,
                                        node.scalar(type.getElementType(), 0),
@@ -277,7 +284,7 @@ static LogicalResult importMaxUnpool(Node &node) {
 static LogicalResult importCenterCropPad(Node &node) {
   graph::TensorType type = node.type(0);
   DimList wanted;
-  if (failed(node.needInputs(2)) || failed(node.extentsOf(1, "the shape", wanted)))
+  if (failed(node.needInputs(2)) || failed(node.sizesOf(1, "the shape", wanted)))
     return failure();
   SmallVector<int64_t> axes =
       node.getInts("axes").value_or(llvm::to_vector(llvm::seq<int64_t>(0, type.rank())));
@@ -293,8 +300,8 @@ static LogicalResult importCenterCropPad(Node &node) {
     DimExpr kept = DimExpr::min(extent, target);
     x = node.cut(x, axis, DimExpr::max(extent - target, zero).floorDiv(2), kept);
     DimExpr before = DimExpr::max(target - extent, zero).floorDiv(2);
-    lo[axis] = before;
-    hi[axis] = target - kept - before;
+    lo[axis] = node.known(before);
+    hi[axis] = node.known(target - kept - before);
   }
   MLIRContext *context = node.getBuilder().getContext();
   node.setOutput(

@@ -33,6 +33,8 @@ static LogicalResult readGranularity(Node &node, Granularity &result) {
   int64_t rank = node.type(0).rank(), block = node.getInt("block_size", 0);
   if (!node.input(1))
     return node.error("has no scale");
+  if (block < 0)
+    return node.error("has a block_size of " + Twine(block));
   result.scale = block ? node.input(1) : asScalar(node, node.input(1));
   result.zero = block ? node.input(2) : asScalar(node, node.input(2));
   int64_t scaleRank = graph::getTensorType(result.scale).rank();
@@ -48,7 +50,7 @@ static LogicalResult readGranularity(Node &node, Granularity &result) {
   DimList dims{node.type(0).getDim(axis)};
   if (block) {
     dims.assign(node.type(0).getDims().begin(), node.type(0).getDims().end());
-    dims[axis] = DimExpr(dims[axis]).ceilDiv(block);
+    dims[axis] = node.known(DimExpr(dims[axis]).ceilDiv(block));
     result.block = b.getI64IntegerAttr(block);
   }
   result.axis = b.getI64IntegerAttr(axis);
@@ -193,7 +195,7 @@ static LogicalResult requantize(Node &node, Value sums, Value aScale, Value bSca
     value = node.convert(asScalar(node, value), f32);
     if (graph::getTensorType(value).rank() == 0)
       return node.broadcast(value, {}, type.getDims());
-    if (graph::getTensorType(value).rank() == 1)
+    if (graph::getTensorType(value).rank() == 1 && along < type.rank())
       return node.broadcast(node.reshape(value, {type.getDim(along)}), {along}, type.getDims());
     return node.broadcastTo(value, type.getDims());
   };

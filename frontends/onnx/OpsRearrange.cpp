@@ -93,7 +93,7 @@ static LogicalResult importEyeLike(Node &node) {
 static LogicalResult importReverseSequence(Node &node) {
   graph::TensorType type = node.type(0);
   int64_t batch = node.getInt("batch_axis", 1), time = node.getInt("time_axis", 0);
-  if (type.rank() < 2 || batch + time != 1 || batch < 0 || batch > 1)
+  if (type.rank() < 2 || batch < 0 || batch > 1 || time != 1 - batch)
     return node.error("needs an input of rank 2 or more, and axes 0 and 1 as time and batch");
   ArrayRef<DimAttr> sequences = type.getDims().slice(batch, 1);
   if (!node.input(1) || !mayBe(node.type(1).getDims(), sequences))

@@ -212,7 +212,7 @@ LogicalResult Recurrence::read() {
   int64_t listed = node.getInt("hidden_size", 0);
   if (!hidden.isConstant() || (listed && listed != hidden.getValue()))
     return node.error("has hidden_size " + Twine(listed) + ", but R has extent " + hidden.str());
-  DimAttr all = DimExpr(hidden) * gates;
+  DimAttr all = node.known(DimExpr(hidden) * gates);
   auto expect = [&](size_t input, StringRef name, ArrayRef<DimAttr> dims) -> LogicalResult {
     if (node.input(input) && node.type(input).getDims() != dims)
       return node.error(name + " has another shape than direction and hidden size ask for");
@@ -220,9 +220,10 @@ LogicalResult Recurrence::read() {
   };
   DimAttr d = node.dim(directions);
   if (failed(expect(1, "W", {d, all, type.getDim(2)})) ||
-      failed(expect(2, "R", {d, all, hidden})) || failed(expect(3, "B", {d, DimExpr(all) * 2})) ||
+      failed(expect(2, "R", {d, all, hidden})) ||
+      failed(expect(3, "B", {d, node.known(DimExpr(all) * 2)})) ||
       failed(expect(4, "sequence_lens", {batch})) ||
-      failed(expect(7, "P", {d, DimExpr(hidden) * 3})))
+      failed(expect(7, "P", {d, node.known(DimExpr(hidden) * 3)})))
     return failure();
   for (size_t input : {5, 6})
     if (node.input(input) && node.type(input).rank() != 3)
@@ -248,7 +249,7 @@ Value Recurrence::atRows(GraphBuilder &b, Value vector, graph::TensorType type) 
 /// and batch are rows of one product: either alone may be one row.
 Value Recurrence::project(int64_t direction) {
   graph::TensorType type = graph::getTensorType(x);
-  DimAttr all = DimExpr(hidden) * gates, rows = DimExpr(time) * batch;
+  DimAttr all = DimExpr(hidden) * gates, rows = node.known(DimExpr(time) * batch);
   auto projected = graph::TensorType::get({rows, all}, type.getElementType());
   DimList stepwise{time, batch, all};
   Value weight = ofDirection(node.input(1), direction);
@@ -301,7 +302,7 @@ SmallVector<Value> Recurrence::scan(int64_t direction, bool reverse) {
   for (Value each : xs)
     body.addArgument(op.getSliceType(each.getType()), node.getLoc());
   OpBuilder inner = OpBuilder::atBlockEnd(&body);
-  GraphBuilder b(inner, node.getLoc());
+  GraphBuilder b = node.at(inner);
   ArrayRef<Activation> all = activations;
   Step one{b, all.slice(direction * standard.size(), standard.size()), clip};
   SmallVector<Value> before(body.getArguments().take_front(states));

@@ -29,11 +29,16 @@ static LogicalResult readScales(Node &node, Value value, SmallVectorImpl<double>
   return success();
 }
 
+/// A product of an extent and a scale as an extent; null when it is too large for one.
+static DimAttr toExtent(Node &node, double number) {
+  return number >= 0 && number < 0x1p62 ? node.dim(int64_t(number)) : DimAttr();
+}
+
 /// floor(extent * scale): exact for whole scales and for fractions of small integers.
 static LogicalResult scaleExtent(Node &node, double scale, DimAttr &extent) {
   if (extent.isConstant()) {
-    extent = node.dim(int64_t(std::floor(double(extent.getValue()) * scale)));
-    return success();
+    extent = toExtent(node, std::floor(double(extent.getValue()) * scale));
+    return extent ? success() : node.error("its extents overflow");
   }
   int64_t denominator = 1;
   while (denominator <= 64 && scale * denominator != std::floor(scale * denominator))
@@ -41,7 +46,7 @@ static LogicalResult scaleExtent(Node &node, double scale, DimAttr &extent) {
   if (denominator > 64)
     return node.error("scale " + std::to_string(scale) +
                       " of a symbolic extent is no simple fraction");
-  extent = (DimExpr(extent) * int64_t(scale * denominator)).floorDiv(denominator);
+  extent = node.known((DimExpr(extent) * int64_t(scale * denominator)).floorDiv(denominator));
   return success();
 }
 
@@ -58,8 +63,8 @@ static LogicalResult keepAspectRatio(Node &node, bool isSmaller, ArrayRef<int64_
     scale = i == 0 ? own : isSmaller ? std::min(scale, own) : std::max(scale, own);
   }
   for (auto [i, axis] : llvm::enumerate(axes))
-    sizes[i] =
-        node.dim(int64_t(std::floor(scale * double(node.type(0).getDim(axis).getValue()) + 0.5)));
+    sizes[i] = node.known(
+        toExtent(node, std::floor(scale * double(node.type(0).getDim(axis).getValue()) + 0.5)));
   scales.assign(axes.size(), scale);
   return success();
 }
@@ -100,7 +105,7 @@ static LogicalResult readGrid(Node &node, SmallVectorImpl<int64_t> &axes, DimLis
   }
   if (isOld || !node.input(3))
     return node.error("has neither scales nor sizes");
-  if (failed(node.extentsOf(3, "the list of sizes", sizes)))
+  if (failed(node.sizesOf(3, "the list of sizes", sizes)))
     return failure();
   if (sizes.size() != axes.size())
     return node.error("has " + Twine(sizes.size()) + " sizes for " + Twine(axes.size()) + " axes");
@@ -215,7 +220,7 @@ FailureOr<DimAttr> AxisSampler::reach() {
   if (!how.antialias || (scale && *scale >= 1))
     return node.dim(radius);
   if (scale)
-    return node.dim(int64_t(std::ceil(double(radius) / *scale)));
+    return node.known(toExtent(node, std::ceil(double(radius) / *scale)));
   // Not less than without a larger step; an empty result has no neighbours.
   DimExpr one(node.dim(1)), sides = (DimExpr(from) * radius).ceilDiv(DimExpr::max(to, one));
   DimExpr result = DimExpr::max(sides, node.dim(radius));

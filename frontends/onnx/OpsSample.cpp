@@ -58,7 +58,7 @@ Sampler::Sampler(Node &node, Value x, Outside outside, bool bordersAtCentres)
   DimExpr all = dims[0];
   for (DimAttr dim : ArrayRef<DimAttr>(dims).drop_front(2))
     all = all * DimExpr(dim);
-  flat = node.reshape(x, {all.get(), dims[1]});
+  flat = node.reshape(x, {node.known(all), dims[1]});
 }
 
 Value Sampler::extent(size_t d, Value like) {
@@ -231,7 +231,7 @@ static LogicalResult importGridSample(Node &node) {
 
 static LogicalResult importAffineGrid(Node &node) {
   DimList size;
-  if (failed(node.needInputs(2)) || failed(node.extentsOf(1, "the size", size)))
+  if (failed(node.needInputs(2)) || failed(node.sizesOf(1, "the size", size)))
     return failure();
   int64_t spatial = int64_t(size.size()) - 2;
   graph::TensorType theta = node.type(0);
@@ -298,7 +298,8 @@ private:
 RoiAlignImporter::Axis RoiAlignImporter::axis(int64_t d) {
   Axis result;
   bool isHeight = d == 0;
-  result.cells = node.dim(node.getInt(isHeight ? "output_height" : "output_width", 1));
+  result.cells =
+      node.valid(node.dim(node.getInt(isHeight ? "output_height" : "output_width", 1)))[0];
   double scale = node.getFloat("spatial_scale", 1), shift = halfPixel ? -0.5 : 0;
   auto corner = [&](int64_t k) {
     return node.add(node.mul(node.dropAxis(node.input(1), 1, k), scale), shift);
@@ -317,7 +318,7 @@ RoiAlignImporter::Axis RoiAlignImporter::axis(int64_t d) {
     most = node.max(node.convert(most, node.si64()), scalars.number(0));
     result.samples = scalars.bind(most, "the number of samples");
   }
-  DimList all{regions, result.cells, result.samples};
+  DimList all = node.valid({regions, result.cells, result.samples});
   graph::TensorType type = graph::TensorType::get(all, element);
   auto each = [&](Value x) { return node.broadcast(x, {0}, all); };
   Value step = node.add(node.create<graph::IotaOp>(type, 2), 0.5);
@@ -355,7 +356,7 @@ LogicalResult RoiAlignImporter::run() {
   DimList dims(node.type(0).getDims());
   DimExpr height = dims[2], stacked = DimExpr(dims[0]) * height;
   Value x = node.reshape(node.transpose(node.input(0), {1, 0, 2, 3}),
-                         {node.dim(1), dims[1], stacked.get(), dims[3]});
+                         {node.dim(1), dims[1], node.known(stacked), dims[3]});
   Value y = ofRows(rows.place), z = ofColumns(columns.place);
   Value sample = node.convert(node.reshape(node.input(2), {regions}), element);
   Value first = node.mul(
@@ -427,7 +428,7 @@ static LogicalResult importMaxRoiPool(Node &node) {
     Value start = rounded(d == 0 ? 2 : 1), end = rounded(d == 0 ? 4 : 3);
     Value size = node.max(node.add(node.sub(end, start), 1), 1.0);
     Value cell = node.div(size, node.fillLike(size, double((*shape)[d])));
-    DimList all{regions, node.dim((*shape)[d]), node.type(0).getDim(2 + d)};
+    DimList all = node.valid({regions, node.dim((*shape)[d]), node.type(0).getDim(2 + d)});
     graph::TensorType type = graph::TensorType::get(all, element);
     auto each = [&](Value x) { return node.broadcast(x, {0}, all); };
     Value i = node.create<graph::IotaOp>(type, 1), at = node.create<graph::IotaOp>(type, 2);
@@ -468,7 +469,8 @@ static LogicalResult importDeformConv(Node &node) {
   int64_t spatial = type.rank() - 2, groups = node.getInt("group", 1);
   int64_t shared = node.getInt("offset_group", 1);
   if (spatial < 1 || spatial > 3 || weight.rank() != type.rank() || offset.rank() != type.rank() ||
-      !weight.hasStaticShape() || !type.getDim(1).isConstant() || groups < 1 || shared < 1)
+      !weight.hasStaticShape() || weight.getElementCount().value_or(0) == 0 ||
+      !type.getDim(1).isConstant() || groups < 1 || shared < 1)
     return node.error("needs an input, a weight of known extents and offsets of one rank, 3 to 5");
   int64_t channels = type.getDim(1).getValue(), filters = weight.getDim(0).getValue(), taps = 1;
   SmallVector<int64_t> kernel;
@@ -476,9 +478,10 @@ static LogicalResult importDeformConv(Node &node) {
     kernel.push_back(dim.getValue());
     taps *= dim.getValue();
   }
-  if (channels % shared || channels % groups || filters % groups ||
-      weight.getDim(1).getValue() * groups != channels ||
-      offset.getDim(1).getConstant() != shared * taps * spatial)
+  // Where groups divide them, products with these do not overflow.
+  if (channels < 1 || channels % shared || channels % groups || filters % groups ||
+      weight.getDim(1).getValue() != channels / groups ||
+      node.known(DimExpr(node.dim(shared)) * taps * spatial) != offset.getDim(1))
     return node.error("its channels, groups and offsets do not fit");
   auto list = [&](StringRef name, int64_t count, int64_t otherwise) {
     return node.getInts(name).value_or(SmallVector<int64_t>(count, otherwise));
@@ -492,7 +495,7 @@ static LogicalResult importDeformConv(Node &node) {
   DimAttr samples = type.getDim(0);
   ArrayRef<DimAttr> outputs = offset.getDims().drop_front(2);
   // Samples and groups of offsets side by side; taps and places of the result behind them.
-  DimExpr rows = DimExpr(samples) * shared;
+  DimExpr rows = node.known(DimExpr(samples) * shared);
   DimList each{rows.get(), node.dim(taps)};
   llvm::append_range(each, outputs);
   DimList apart{rows.get(), node.dim(taps), node.dim(spatial)};
@@ -521,7 +524,7 @@ static LogicalResult importDeformConv(Node &node) {
                                    graph::getTensorType(x).getDims()));
   }
   DimExpr area = graph::multiplyDims(node.getBuilder().getContext(), outputs);
-  if (!area || !rows)
+  if (!area)
     return node.error("its extents overflow");
   x = node.reshape(
       x, {samples, node.dim(shared), node.dim(taps), area.get(), node.dim(channels / shared)});

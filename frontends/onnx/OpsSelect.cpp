@@ -197,7 +197,8 @@ void Suppression::sort() {
   graph::TensorType places = graph::TensorType::get(dims, si64(node));
   Value first =
       node.mul(node.create<graph::IotaOp>(places, 1), node.broadcast(s.number(count), {}, dims));
-  Value flat = node.reshape(node.input(0), {DimAttr(DimExpr(batch) * DimExpr(count)), node.dim(4)});
+  Value flat =
+      node.reshape(node.input(0), {node.known(DimExpr(batch) * DimExpr(count)), node.dim(4)});
   boxes = node.create<graph::GatherOp>(flat, node.add(first, order), 0);
 }
 

@@ -7,8 +7,17 @@ using namespace mlir;
 using namespace tessera;
 using namespace tessera::onnx;
 
-static Value sequence(Node &node, ArrayRef<Value> elements) {
-  return makeSequence(node.getBuilder(), node.getLoc(), elements);
+/// Elements are tensors: sequences of sequences could double at every node.
+static LogicalResult setSequence(Node &node, ArrayRef<Value> elements) {
+  for (Value element : elements)
+    if (isStructure(element) && !isStrings(element))
+      return node.error("makes a sequence of which an element is " + describeStructure(element) +
+                        ", expected tensors");
+  if (elements.size() > kMaxSequence)
+    return node.error("gives " + Twine(elements.size()) + " elements, more than " +
+                      Twine(kMaxSequence) + " (kMaxSequence)");
+  node.setOutput(makeSequence(node.getBuilder(), node.getLoc(), elements));
+  return success();
 }
 
 /// The elements of an input, which may be the content of an optional value.
@@ -45,14 +54,12 @@ static FailureOr<DimAttr> knownPosition(Node &node, size_t i) {
 static LogicalResult importConstruct(Node &node) {
   if (failed(node.needInputs(node.inputCount())))
     return failure();
-  node.setOutput(sequence(node, node.inputs));
-  return success();
+  return setSequence(node, node.inputs);
 }
 
 static LogicalResult importEmpty(Node &node) {
   (void)node.getInt("dtype", 1); // Nothing has a type yet.
-  node.setOutput(sequence(node, {}));
-  return success();
+  return setSequence(node, {});
 }
 
 static LogicalResult importInsert(Node &node) {
@@ -74,8 +81,7 @@ static LogicalResult importInsert(Node &node) {
       return failure();
   }
   elements.insert(elements.begin() + place, node.input(1));
-  node.setOutput(sequence(node, elements));
-  return success();
+  return setSequence(node, elements);
 }
 
 static LogicalResult importErase(Node &node) {
@@ -95,8 +101,7 @@ static LogicalResult importErase(Node &node) {
       return failure();
   }
   elements.erase(elements.begin() + place);
-  node.setOutput(sequence(node, elements));
-  return success();
+  return setSequence(node, elements);
 }
 
 //===----------------------------------------------------------------------===//
@@ -106,7 +111,7 @@ static LogicalResult importErase(Node &node) {
 /// Extents of the parts: a list of them, or a number that all parts but the last have.
 static LogicalResult readParts(Node &node, DimAttr extent, DimList &parts) {
   if (node.input(1) && node.type(1).rank() > 0)
-    return node.extentsOf(1, "the list of lengths", parts);
+    return node.sizesOf(1, "the list of lengths", parts);
   SmallVector<int64_t> length{1};
   if (node.input(1)) {
     length.clear();
@@ -133,9 +138,6 @@ static LogicalResult importSplitToSequence(Node &node) {
   if (failed(node.normalizeAxis(axis, type.rank())) ||
       failed(readParts(node, type.getDim(axis), parts)))
     return failure();
-  if (parts.size() > kMaxSequence)
-    return node.error("gives " + Twine(parts.size()) + " elements, more than " +
-                      Twine(kMaxSequence) + " (kMaxSequence)");
   DimExpr sum = node.dim(0);
   for (DimAttr part : parts)
     sum = sum + DimExpr(part);
@@ -160,8 +162,7 @@ static LogicalResult importSplitToSequence(Node &node) {
     elements.push_back(element);
     start = start + DimExpr(part);
   }
-  node.setOutput(sequence(node, elements));
-  return success();
+  return setSequence(node, elements);
 }
 
 /// Elements as one tensor: side by side along an axis of theirs, or along a new one. What cannot be
@@ -269,7 +270,8 @@ static LogicalResult importMap(Node &node) {
       list.push_back(result);
   }
   for (const SmallVector<Value> &list : outputs)
-    node.setOutput(sequence(node, list));
+    if (failed(setSequence(node, list)))
+      return failure();
   return success();
 }
 

@@ -89,10 +89,10 @@ public:
 
   /// All dims as one; what is outside in any of them is outside.
   Value get() {
-    Value end = extentAt(node, total.get(), type);
+    Value end = extentAt(node, getTotal(), type);
     return isInside ? node.create<graph::SelectOp>(isInside, place, end) : place;
   }
-  DimAttr getTotal() { return total; }
+  DimAttr getTotal() { return node.known(total); }
 
 private:
   void add(DimAttr extent, Value index) {
@@ -178,7 +178,7 @@ static LogicalResult tuplePlaces(Node &node, int64_t batch, std::optional<Places
     return node.error("needs indices of rank 1 or more");
   graph::TensorType indices = node.type(1), data = node.type(0);
   std::optional<int64_t> count = indices.getDims().back().getConstant();
-  if (!count || *count < 1 || batch < 0 || batch >= indices.rank() || batch + *count > data.rank())
+  if (!count || *count < 1 || batch < 0 || batch >= indices.rank() || *count > data.rank() - batch)
     return node.error("has tuples of " + indices.getDims().back().str() +
                       " indices for data of rank " + Twine(data.rank()));
   DimList dims(indices.getDims().drop_back());

@@ -62,7 +62,7 @@ static LogicalResult importConstant(Node &node) {
 
 static LogicalResult importConstantOfShape(Node &node) {
   DimList dims;
-  if (failed(node.extentsOf(0, "the shape", dims)))
+  if (failed(node.sizesOf(0, "the shape", dims)))
     return failure();
   Value scalar;
   if (const ::onnx::AttributeProto *value = node.attribute("value")) {
@@ -126,7 +126,7 @@ static LogicalResult importReshape(Node &node) {
   if (open >= 0) {
     DimExpr all = graph::multiplyDims(node.getBuilder().getContext(), type.getDims());
     DimExpr quotient = all && known ? graph::divideExactly(all, known) : DimExpr();
-    if (!quotient)
+    if (!quotient && all && known)
       quotient = all.floorDiv(known);
     if (!quotient)
       return node.error("its extents overflow");
@@ -143,7 +143,7 @@ static LogicalResult importFlatten(Node &node) {
   MLIRContext *context = node.getBuilder().getContext();
   DimExpr rows = graph::multiplyDims(context, node.type(0).getDims().take_front(axis));
   DimExpr columns = graph::multiplyDims(context, node.type(0).getDims().drop_front(axis));
-  node.setOutput(node.reshape(node.input(0), {rows.get(), columns.get()}));
+  node.setOutput(node.reshape(node.input(0), {node.known(rows), node.known(columns)}));
   return success();
 }
 
@@ -328,8 +328,8 @@ static LogicalResult importSlice(Node &node) {
     return node.error("its lists have different lengths");
   Value x = node.input(0);
   for (size_t i = 0; i < starts.size(); ++i) {
-    if (steps[i] == 0)
-      return node.error("has a step of 0");
+    if (steps[i] == 0 || steps[i] == INT64_MIN)
+      return node.error("has a step of " + Twine(steps[i]));
     if (failed(node.normalizeAxis(axes[i], node.type(0).rank())))
       return failure();
     if (starts[i] && ends[i]) {
@@ -370,10 +370,12 @@ static LogicalResult importSplit(Node &node) {
         return node.error("has " + Twine(count) + " outputs and " + Twine(sizes.size()) + " sizes");
       size = node.dim(sizes[i]);
     }
+    if (!start || !size)
+      return node.error("its extents overflow");
     DimList starts(type.rank(), node.dim(0)), steps(type.rank(), node.dim(1)), dims(type.getDims());
     starts[axis] = start;
     dims[axis] = size;
-    node.setOutput(node.create<graph::SliceOp>(node.input(0), starts, steps, dims));
+    node.setOutput(node.create<graph::SliceOp>(node.input(0), starts, steps, node.valid(dims)));
     start = start + size;
   }
   return success();
@@ -419,9 +421,11 @@ static LogicalResult importPad(Node &node) {
     auto cut = [&](DimAttr &pad, bool atStart) {
       if (!pad.isConstant() || pad.getValue() >= 0)
         return;
+      if (pad.getValue() < std::numeric_limits<int32_t>::min())
+        pad = node.known({}); // More than any axis has.
       if (atStart)
         cutStarts[axes[i]] = node.dim(-pad.getValue());
-      cutDims[axes[i]] = DimExpr(cutDims[axes[i]]) + pad.getValue();
+      cutDims[axes[i]] = node.known(DimExpr(cutDims[axes[i]]) + pad.getValue());
       pad = node.dim(0);
       cuts = true;
     };
@@ -429,7 +433,7 @@ static LogicalResult importPad(Node &node) {
     cut(hi[axes[i]], false);
   }
   if (cuts)
-    x = node.create<graph::SliceOp>(x, cutStarts, steps, cutDims);
+    x = node.create<graph::SliceOp>(x, cutStarts, steps, node.valid(cutDims));
   MLIRContext *context = node.getBuilder().getContext();
   node.setOutput(
       node.create<graph::PadOp>(*mode, x, *mode == graph::PadMode::constant ? filler : Value(),

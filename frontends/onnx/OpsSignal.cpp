@@ -116,7 +116,7 @@ static LogicalResult importDft(Node &node) {
     how.length = (how.length - 1) * 2;
   if (node.input(1)) {
     DimList length;
-    if (failed(node.extentsOf(1, "the length", length)))
+    if (failed(node.sizesOf(1, "the length", length)))
       return failure();
     if (length.size() != 1)
       return node.error("has " + Twine(length.size()) + " lengths, expected one");
@@ -139,7 +139,7 @@ static LogicalResult importStft(Node &node) {
     return node.error("needs a signal of rank 3 and one step between frames");
   DimExpr frame = type.getDim(1);
   if (node.input(3)) {
-    if (failed(node.extentsOf(3, "the length of frames", length)))
+    if (failed(node.sizesOf(3, "the length of frames", length)))
       return failure();
     if (length.size() != 1)
       return node.error("has " + Twine(length.size()) + " lengths of frames, expected one");
@@ -148,9 +148,7 @@ static LogicalResult importStft(Node &node) {
     frame = node.type(2).getDim(0);
   }
   DimExpr frames = (DimExpr(type.getDim(1)) - frame).floorDiv(DimExpr(step[0])) + 1;
-  if (!frames)
-    return node.error("its extents overflow");
-  DimList places{frames.get(), frame.get()};
+  DimList places = node.valid({frames, frame});
   Value hop = node.broadcast(ShapeScalars(node).number(step[0]), {}, places);
   Value index = node.add(node.mul(node.iota(places, 0), hop), node.iota(places, 1));
   Value x = node.create<graph::GatherOp>(node.input(0), index, 1);
@@ -175,7 +173,7 @@ static LogicalResult importStft(Node &node) {
 /// constant + first * cos(2 pi n / N) + second * cos(4 pi n / N)
 static LogicalResult makeWindow(Node &node, double constant, double first, double second) {
   DimList size;
-  if (failed(node.extentsOf(0, "the length", size)))
+  if (failed(node.sizesOf(0, "the length", size)))
     return failure();
   Type element = getElementType(node.getBuilder().getContext(), node.getInt("output_datatype", 1));
   if (!element || size.size() != 1)
@@ -203,8 +201,8 @@ static LogicalResult importBlackman(Node &node) { return makeWindow(node, 0.42, 
 /// Triangles between neighbouring frequencies that are equally far apart on the mel scale.
 static LogicalResult importMelWeights(Node &node) {
   DimList bins, length;
-  if (failed(node.needInputs(5)) || failed(node.extentsOf(0, "the number of bands", bins)) ||
-      failed(node.extentsOf(1, "the length of the transform", length)))
+  if (failed(node.needInputs(5)) || failed(node.sizesOf(0, "the number of bands", bins)) ||
+      failed(node.sizesOf(1, "the length of the transform", length)))
     return failure();
   Type element = getElementType(node.getBuilder().getContext(), node.getInt("output_datatype", 1));
   if (!element || bins.size() != 1 || length.size() != 1)
@@ -225,7 +223,7 @@ static LogicalResult importMelWeights(Node &node) {
   Value step = node.div(spread(node.sub(high, low)), extentAt(node, count, edges));
   Value mel = node.add(node.mul(node.create<graph::IotaOp>(edges, 0), step), spread(low));
   Value hertz = node.mul(node.create<graph::Expm1Op>(node.mul(mel, kLog10 / 2595)), 700.0);
-  Value scaled = node.mul(hertz, extentAt(node, DimExpr(length[0]) + 1, edges));
+  Value scaled = node.mul(hertz, extentAt(node, node.known(DimExpr(length[0]) + 1), edges));
   Value edge = node.create<graph::FloorOp>(node.div(scaled, spread(scalar(2))));
   graph::TensorType type = graph::TensorType::get(DimList{rows.get(), bins[0]}, f64);
   auto from = [&](int64_t k) {

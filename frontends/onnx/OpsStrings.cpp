@@ -128,7 +128,7 @@ Value tessera::onnx::matchRows(Node &node, const Rows &rows, const Automaton &au
   Value at = block.addArgument(graph::TensorType::getScalar(node.si64()), loc);
   OpBuilder inner(context);
   inner.setInsertionPointToEnd(&block);
-  graph::GraphBuilder b(inner, loc);
+  graph::GraphBuilder b = node.at(inner);
   Value index = b.add(b.mul(state, double(automaton.classes)), column);
   Value moved = b.create<graph::GatherOp>(next, index, 0);
   Value isInside = b.compare(CompareKind::lt, b.broadcast(at, {}, DimList{rows.count}), length);
@@ -213,8 +213,8 @@ void Splitter::splitAtSpaces(int64_t limit) {
   Value number = count(isBegin, false);
   if (limit >= 0) {
     isBegin = both(node, isBegin,
-                   node.compare(CompareKind::le, number, node.fillLike(number, double(limit + 1))));
-    number = node.min(number, double(limit + 1));
+                   node.compare(CompareKind::le, number, node.fillLike(number, double(limit) + 1)));
+    number = node.min(number, double(limit) + 1);
   }
   parts.setCount(node.max(node.reduce(graph::ReduceKind::max, number, {1}), 0.0));
   parts.begins = parts.find(isBegin, number, place);
@@ -241,7 +241,7 @@ Value Splitter::leftmost(Value isMatch, int64_t size) {
   Value at = block.addArgument(graph::TensorType::getScalar(node.si64()), loc);
   OpBuilder inner(outer.getContext());
   inner.setInsertionPointToEnd(&block);
-  graph::GraphBuilder b(inner, loc);
+  graph::GraphBuilder b = node.at(inner);
   Value here = b.broadcast(at, {}, DimList{rows.count});
   Value isTaken = b.create<graph::AndOp>(match, b.compare(CompareKind::ge, here, next));
   Value after = b.create<graph::SelectOp>(isTaken, b.add(here, double(size)), next);

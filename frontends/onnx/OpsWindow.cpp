@@ -9,6 +9,9 @@ using namespace tessera::onnx;
 
 namespace {
 /// The attributes that every sliding window has.
+/// What a window has at most where each of its elements is a candidate of its own.
+constexpr int64_t kMaxWindow = 1 << 12;
+
 struct Window {
   SmallVector<int64_t> kernel, strides, dilations;
   DimList lo, hi;
@@ -65,7 +68,10 @@ static LogicalResult readWindow(Node &node, SmallVector<int64_t> kernel, Window 
 }
 
 static graph::DimArrayAttr listOf(Node &node, ArrayRef<DimAttr> dims) {
-  return graph::DimArrayAttr::get(node.getBuilder().getContext(), dims);
+  DimList known;
+  for (DimAttr dim : dims)
+    known.push_back(node.known(dim));
+  return graph::DimArrayAttr::get(node.getBuilder().getContext(), ArrayRef<DimAttr>(known));
 }
 
 static SmallVector<int64_t> spatialAxes(Node &node) {
@@ -137,11 +143,11 @@ static LogicalResult padToShape(Node &node, MutableArrayRef<int64_t> more, Windo
       return node.error("its extents overflow");
     DimExpr total = DimExpr::max(all - wanted, node.dim(0)), half = total.floorDiv(2);
     // What no window reaches is zero.
-    if (std::optional<int64_t> missing = (wanted - all).get().getConstant();
-        missing && *missing > 0)
-      more[i] += *missing;
-    window.lo[i] = automatic == "SAME_UPPER" ? half : total - half;
-    window.hi[i] = total - DimExpr(window.lo[i]);
+    if (std::optional<int64_t> missing = node.known(wanted - all).getConstant();
+        missing && *missing > 0 && llvm::AddOverflow(more[i], *missing, more[i]))
+      return node.error("its extents overflow");
+    window.lo[i] = node.known(automatic == "SAME_UPPER" ? half : total - half);
+    window.hi[i] = node.known(total - DimExpr(window.lo[i]));
   }
   return success();
 }
@@ -194,8 +200,8 @@ static void roundUp(Node &node, Window &window) {
     // A window that begins in the padding behind is dropped.
     DimExpr last = (extent + DimExpr(window.lo[i]) - 1).floorDiv(stride) + 1;
     outputs = DimExpr::min(outputs, last);
-    window.hi[i] =
-        DimExpr::max((outputs - 1) * stride + span - extent - DimExpr(window.lo[i]), node.dim(0));
+    window.hi[i] = node.known(
+        DimExpr::max((outputs - 1) * stride + span - extent - DimExpr(window.lo[i]), node.dim(0)));
   }
 }
 
@@ -207,12 +213,15 @@ static Value pool(Node &node, graph::WindowKind kind, Value x, const Window &win
 
 /// The places of the largest elements, counted in the whole tensor: one candidate for each element
 /// of the window, of which the first of the largest stays.
-static Value placesOfLargest(Node &node, const Window &window, ArrayRef<DimAttr> outputs) {
+static FailureOr<Value> placesOfLargest(Node &node, const Window &window,
+                                        ArrayRef<DimAttr> outputs) {
   graph::TensorType type = node.type(0);
   MLIRContext *context = node.getBuilder().getContext();
   int64_t rank = type.rank(), taps = 1;
   for (int64_t extent : window.kernel)
-    taps *= extent;
+    if (llvm::MulOverflow(taps, extent, taps) || taps > kMaxWindow)
+      return node.error("asks for places in windows of more than " + Twine(kMaxWindow) +
+                        " elements (kMaxWindow)");
   bool isLow = llvm::isa<FloatType>(type.getElementType());
   Value low = isLow ? node.scalar(type.getElementType(), -std::numeric_limits<double>::infinity())
                     : node.scalar(type.getElementType(), 0);
@@ -237,7 +246,7 @@ static Value placesOfLargest(Node &node, const Window &window, ArrayRef<DimAttr>
       int64_t from = rest % window.kernel[d] * window.dilations[d];
       rest /= window.kernel[d];
       x = node.cut(x, 2 + d, node.dim(from), outputs[2 + d], window.strides[d]);
-      DimExpr shift = node.dim(from) - DimExpr(window.lo[d]);
+      DimExpr shift = node.known(node.dim(from) - DimExpr(window.lo[d]));
       Value steps = node.mul(node.iota(outputs, 2 + d), double(window.strides[d]));
       coordinates[d] = node.add(steps, extentAt(shift.get()));
       Value inside = node.create<graph::AndOp>(
@@ -276,8 +285,12 @@ static LogicalResult importMaxPool(Node &node) {
   roundUp(node, window);
   Value largest = pool(node, graph::WindowKind::max, node.input(0), window);
   node.setOutput(largest);
-  if (node.proto.output_size() > 1)
-    node.setOutput(placesOfLargest(node, window, graph::getTensorType(largest).getDims()));
+  if (node.proto.output_size() < 2)
+    return success();
+  FailureOr<Value> places = placesOfLargest(node, window, graph::getTensorType(largest).getDims());
+  if (failed(places))
+    return failure();
+  node.setOutput(*places);
   return success();
 }
 
@@ -329,13 +342,13 @@ static LogicalResult importAveragePool(Node &node) {
     llvm::append_range(lo, ownLo);
     // Windows that begin in the padding behind are dropped, and then less of it is needed.
     for (size_t i = 0; i < ownHi.size(); ++i)
-      hi.push_back(ownHi[i] = DimExpr::min(ownHi[i], window.hi[i]));
+      hi.push_back(ownHi[i] = node.known(DimExpr::min(ownHi[i], window.hi[i])));
     ones = node.create<graph::PadOp>(graph::PadMode::constant, ones,
                                      node.scalar(node.type(0).getElementType(), 1),
                                      listOf(node, lo), listOf(node, hi));
     for (size_t i = 0; i < window.lo.size(); ++i) {
       window.lo[i] = node.dim(0);
-      window.hi[i] = DimExpr(window.hi[i]) - DimExpr(ownHi[i]);
+      window.hi[i] = node.known(DimExpr(window.hi[i]) - DimExpr(ownHi[i]));
     }
   }
   node.setOutput(node.div(sum, pool(node, graph::WindowKind::sum, ones, window)));

@@ -102,8 +102,8 @@ Value tessera::onnx::padded(Node &node, Value x, int64_t axis, DimExpr before, D
   MLIRContext *context = node.getBuilder().getContext();
   graph::TensorType type = graph::getTensorType(x);
   DimList lo(type.rank(), node.dim(0)), hi(lo);
-  lo[axis] = before;
-  hi[axis] = behind;
+  lo[axis] = node.known(before);
+  hi[axis] = node.known(behind);
   return node.create<graph::PadOp>(graph::PadMode::constant, x,
                                    node.scalar(type.getElementType(), 0),
                                    graph::DimArrayAttr::get(context, ArrayRef<DimAttr>(lo)),
@@ -145,7 +145,7 @@ Value tessera::onnx::bytesAt(Node &node, Value bytes, Value places) {
   ArrayRef<DimAttr> dims = graph::getTensorType(places).getDims();
   ShapeScalars s(node);
   auto each = [&](Value scalar) { return node.broadcast(scalar, {}, dims); };
-  DimExpr all = DimExpr(type.getDim(0)) * DimExpr(type.getDim(1));
+  DimExpr all = node.known(DimExpr(type.getDim(0)) * DimExpr(type.getDim(1)));
   Value width = each(s.number(type.getDim(1)));
   Value isInside =
       node.create<graph::AndOp>(node.compare(CompareKind::ge, places, node.fillLike(places, 0)),

@@ -14,6 +14,8 @@ static constexpr double kInfinity = std::numeric_limits<double>::infinity();
 static constexpr double kNever = std::numeric_limits<double>::quiet_NaN();
 /// Every level of the deepest tree is a step for all of them.
 static constexpr int64_t kMaxTreeDepth = 1000;
+/// Tables have a row for each target.
+static constexpr int64_t kMaxTreeTargets = 1 << 16;
 
 namespace {
 enum class Mode { Leq, Lt, Gte, Gt, Eq, Neq, Member };
@@ -141,6 +143,9 @@ static LogicalResult finish(Node &node, TreeEnsemble &forest) {
   if (forest.depth > kMaxTreeDepth)
     return node.error("has a tree of depth " + Twine(forest.depth) + ", the limit is " +
                       Twine(kMaxTreeDepth) + " (kMaxTreeDepth)");
+  if (forest.targets > kMaxTreeTargets)
+    return node.error("has " + Twine(forest.targets) + " targets or classes, the limit is " +
+                      Twine(kMaxTreeTargets) + " (kMaxTreeTargets)");
   for (const auto &leaf : forest.leaves)
     for (auto [target, weight] : leaf)
       if (target < 0 || target >= forest.targets)
@@ -303,8 +308,9 @@ FailureOr<TreeEnsemble> tessera::onnx::readListedTrees(Node &node, Type element)
   size_t member = 0;
   for (size_t i = 0; i < count; ++i) {
     auto yes = place(ifTrue[i], trueLeaf[i]), no = place(ifFalse[i], falseLeaf[i]);
-    int64_t mode = int64_t(modes[i]);
-    if (!yes || !no || mode < 0 || mode > int64_t(Mode::Member))
+    bool isMode = modes[i] >= 0 && modes[i] <= double(Mode::Member);
+    int64_t mode = isMode ? int64_t(modes[i]) : -1;
+    if (!yes || !no || !isMode)
       return node.error("has node " + Twine(i) + " of mode " + Twine(mode) + " with branches to " +
                         Twine(ifTrue[i]) + " and " + Twine(ifFalse[i]) + ", which are not there");
     bool missingIsTrue = !missing.empty() && missing[i];

@@ -41,7 +41,8 @@ void Importer::note(ImportReport &into, const ::onnx::NodeProto &node, StringRef
       return;
     }
   if (into.unsupported.size() < kMaxRows)
-    into.unsupported.push_back({name, opsetOf(node), 1, labelOf(node), reason.str()});
+    into.unsupported.push_back({name, (report ? *report : into).opsetOf(name, opsetOf(node)), 1,
+                                labelOf(node), reason.str()});
 }
 
 void Importer::findUnknown(const ::onnx::GraphProto &graph, ImportReport &into) const {

@@ -67,6 +67,16 @@ def test_called_with_attributes_at_any_size(ops):
     assert tessera.check(GATED, ops=ops) == []
 
 
+def test_interpreted(ops, tmp_path):
+    (tmp_path / "model.onnx").write_bytes(GATED)
+    x, g = np.float32([[1, -2, 3]]), np.float32([[0.5, 1, -1]])
+    for name, value in (("x", x), ("g", g)):
+        np.save(tmp_path / f"{name}.npy", value)
+    subprocess.run([BUILD / "bin/tessera-run", tmp_path / "model.onnx", "--reference", "--ops", ops, "--input", f"x=@{tmp_path}/x.npy",
+                    "--input", f"g=@{tmp_path}/g.npy", "--output", f"s=@{tmp_path}/s.npy"], check=True, capture_output=True)
+    np.testing.assert_allclose(np.load(tmp_path / "s.npy"), (-x / (1 + np.exp(-2.0 * g))).sum(1), rtol=1e-5)
+
+
 def test_fused_like_any_other_op(ops, tmp_path):
     (tmp_path / "model.onnx").write_bytes(model(helper.make_node("Neg", ["x"], ["n"]),
                                                 node("Gate", ["n", "g"], ["h"], alpha=2.0),

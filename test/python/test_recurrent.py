@@ -48,6 +48,15 @@ def test_threads_share_steps(hidden, element, tolerance):
             assert all(result[name].tobytes() == results[0][name].tobytes() for result in results)
 
 
+def test_processors_without_fused_multiply_adds():
+    model, weights = lstm(64, np.random.default_rng(1))
+    module = tessera.compile(model, target="x86-64-v2")
+    x = np.random.default_rng(2).standard_normal((7, 3, 64)).astype(np.float32)
+    found = module.run({"x": x})
+    for name, value in steps(x, weights).items():
+        assert np.abs(found[name] - value).max() <= 2e-6
+
+
 def test_no_steps_leave_the_states_as_they_were():
     model, _ = lstm(64, np.random.default_rng(0))
     result = tessera.compile(model).run({"x": np.ones((0, 3, 64), np.float32)})

@@ -7,7 +7,7 @@
 
 # CHECK: operator {{ *}}opset count first node reason
 # CHECK-NEXT: NoSuchOp 17 2 first operator 'NoSuchOp' of version 17 is not supported
-# CHECK-NEXT: com.example.Own 17 1 own operators of domain 'com.example' are not supported
+# CHECK-NEXT: com.example.Own 1 1 own operators of domain 'com.example' are not supported
 # CHECK-NEXT: Reshape 17 1 shape
 # CHECK-NEXT: Hidden 17 1 within operator 'Hidden' of version 17 is not supported
 # CHECK-NEXT: 5 nodes are not supported of {{[0-9]+}}; 2 more read what these compute and were not looked at

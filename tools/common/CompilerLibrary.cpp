@@ -73,7 +73,7 @@ struct Opened {
     TESSERA_RESOLVE(compilation_kernel_types)
     TESSERA_RESOLVE(compilation_report)
     TESSERA_RESOLVE(compilation_records)
-    TESSERA_RESOLVE(reference_load)
+    TESSERA_RESOLVE(reference_load_operators)
     TESSERA_RESOLVE(reference_quantize)
     TESSERA_RESOLVE(reference_lower_precision)
     TESSERA_RESOLVE(reference_destroy)

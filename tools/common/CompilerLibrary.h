@@ -41,7 +41,7 @@ struct CompilerLibrary {
   decltype(&tessera_compilation_kernel_types) compilation_kernel_types;
   decltype(&tessera_compilation_report) compilation_report;
   decltype(&tessera_compilation_records) compilation_records;
-  decltype(&tessera_reference_load) reference_load;
+  decltype(&tessera_reference_load_operators) reference_load_operators;
   decltype(&tessera_reference_quantize) reference_quantize;
   decltype(&tessera_reference_lower_precision) reference_lower_precision;
   decltype(&tessera_reference_destroy) reference_destroy;

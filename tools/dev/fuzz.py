@@ -82,7 +82,7 @@ def keep(binary):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("build", type=pathlib.Path)
-    parser.add_argument("target", nargs="?", default="all", help="module, onnx, text or all")
+    parser.add_argument("target", nargs="?", default="all", help="module, onnx, text, image or all")
     parser.add_argument("minutes", nargs="?", type=float, default=30)
     parser.add_argument("--seed", type=int, default=int(time.time()) % 1000000)
     parser.add_argument("--jobs", type=int, default=1, help="processes")

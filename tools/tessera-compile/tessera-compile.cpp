@@ -25,6 +25,9 @@ const char *const kExamples = R"(  tessera-compile model.onnx -o model.tsm
   tessera-compile model.onnx -o model.tsm --report model.html --input x=1x3x224x224xf32
   tessera-compile model.onnx --check
   tessera-compile model.mlir --emit kernel
+
+What a model may ask for is limited (its names, nesting, sizes, and 600 s of processor time a kernel).
+An error says the name of the limit; frontends/README.md lists them all.
 )";
 
 struct Options {

@@ -61,7 +61,8 @@ std::string Reference::open(const ReferenceOptions &options) {
   std::vector<tessera_compile_dim> dims;
   for (const auto &[name, value] : options.dims)
     dims.push_back({name.c_str(), value});
-  model = library->reference_load(options.model.c_str(), dims.data(), uint32_t(dims.size()));
+  model = library->reference_load_operators(options.model.c_str(), dims.data(),
+                                            uint32_t(dims.size()), options.operators.c_str());
   if (!model)
     return "no memory";
   error = library->reference_message(model);

@@ -12,6 +12,7 @@ struct ReferenceOptions {
   std::map<std::string, int64_t> dims;
   std::string quantize;  // how weights are stored, "": as they are
   std::string precision; // what operands of products are rounded to, "": nothing
+  std::string operators; // functions for operators of an ONNX model, "": none
   uint32_t repeat = 1;
   size_t elements = 0; // printed of each output
 };

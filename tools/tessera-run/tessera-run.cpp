@@ -63,12 +63,9 @@ std::string run(Options &options) {
   if (options.reference) {
     if (run.json || !run.profile.empty() || run.timeout)
       return "--reference gives no --json, --profile or --timeout: leave them out";
-    if (!options.open.operators.empty())
-      return "--reference takes no --ops: tessera-compile --ops ... --emit graph writes a model "
-             "that it "
-             "takes";
     return runReference({options.model, run.inputs, run.outputs, options.open.dims,
-                         options.open.quantize, options.open.precision, run.repeat, run.elements});
+                         options.open.quantize, options.open.precision, options.open.operators,
+                         run.repeat, run.elements});
   }
   ModulePointer module;
   if (std::string problem = openModule(options.model, options.open, module); !problem.empty())

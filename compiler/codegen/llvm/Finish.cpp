@@ -24,6 +24,7 @@
 #include "llvm/IR/Module.h"
 #include "llvm/IR/Operator.h"
 #include "llvm/IR/Verifier.h"
+#include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/TargetSelect.h"
@@ -395,6 +396,24 @@ static Expected<SmallVector<char, 0>> emit(Module &module, TargetMachine &machin
   return std::move(bytes);
 }
 
+/// Without an instruction for it, a product and a sum in one step would be a call. Two steps are
+/// what a processor without it does everywhere else.
+static void splitFusedProducts(Module &module, const TargetMachine &machine) {
+  if (machine.getMCSubtargetInfo()->checkFeatures("+fma"))
+    return;
+  for (Function &function : module)
+    for (BasicBlock &block : function)
+      for (Instruction &op : make_early_inc_range(block)) {
+        auto *fused = dyn_cast<IntrinsicInst>(&op);
+        if (!fused || fused->getIntrinsicID() != Intrinsic::fma)
+          continue;
+        IRBuilder<> b(fused);
+        Value *product = b.CreateFMul(fused->getArgOperand(0), fused->getArgOperand(1));
+        fused->replaceAllUsesWith(b.CreateFAdd(product, fused->getArgOperand(2)));
+        fused->eraseFromParent();
+      }
+}
+
 Expected<SmallVector<char, 0>> finishKernel(Module &module, const KernelFunction &kernel,
                                             const CodeTarget &target, CodeListing &listing) {
   Expected<std::unique_ptr<TargetMachine>> machine = makeMachine(target);
@@ -408,6 +427,7 @@ Expected<SmallVector<char, 0>> finishKernel(Module &module, const KernelFunction
   bindRuntime(module);
   moveAllocationsToStack(module);
   useRoundingIntrinsics(module);
+  splitFusedProducts(module, **machine);
   formTableVectors(module);
   if (Error error = addEntry(module, kernel))
     return error;

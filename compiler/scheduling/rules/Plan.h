@@ -207,6 +207,7 @@ private:
   void walkRows(ReducerPlan &plan, int64_t vectors, int64_t depth, int64_t columns);
   void blockWindow(ReducerPlan &plan, const StageInfo &stage);
   mlir::LogicalResult keepApart();
+  mlir::LogicalResult keepUnplaced(llvm::ArrayRef<std::string> reducers);
   /// Costly stages that reductions and their output read, where there is one output.
   void keepRows(llvm::ArrayRef<ReducerPlan> reducers);
   static void unify(llvm::MutableArrayRef<ReducerPlan> plans);

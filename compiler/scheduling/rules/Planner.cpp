@@ -393,6 +393,22 @@ LogicalResult Planner::keepApart() {
   return success();
 }
 
+/// (3) What became a result is where others are read now: those may have lost their place.
+LogicalResult Planner::keepUnplaced(ArrayRef<std::string> reducers) {
+  for (bool isDone = false; !isDone;) {
+    isDone = true;
+    for (const std::string &name : reducers) {
+      const StageInfo *stage = info.lookup(name);
+      if (!stage || stage->op->use_empty() || isReturned(*stage) || findPlace(*stage))
+        continue;
+      if (failed(keepInMemory(name)))
+        return failure();
+      isDone = false;
+    }
+  }
+  return success();
+}
+
 /// Tiles in the loops of one output have the size that the heaviest wants; what does not fit is
 /// computed point by point.
 void Planner::unify(MutableArrayRef<ReducerPlan> plans) {
@@ -483,7 +499,7 @@ FailureOr<std::vector<OutputPlan>> Planner::run() {
     if ((!place || (heavy && !place->direct)) && failed(keepInMemory(name)))
       return failure();
   }
-  if (failed(keepApart()) || failed(separateResults()))
+  if (failed(keepApart()) || failed(keepUnplaced(reducers)) || failed(separateResults()))
     return failure();
 
   std::vector<ReducerPlan> plans;
