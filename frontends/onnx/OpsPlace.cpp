@@ -217,7 +217,7 @@ static LogicalResult importCol2Im(Node &node) {
     tap = node.create<graph::ModOp>(node.div(tap, node.fillLike(tap, double(behind))),
                                     node.fillLike(tap, double(block[d])));
     Value at = node.add(node.mul(node.iota(each, 1 + d), double(strides[d])),
-                        node.add(node.mul(tap, double(dilations[d])), double(-pads[d])));
+                        node.add(node.mul(tap, double(dilations[d])), -double(pads[d])));
     Value length = node.broadcast(scalars.number(image[d]), {}, each);
     Value inside =
         node.create<graph::AndOp>(node.compare(CompareKind::ge, at, node.fillLike(at, 0)),

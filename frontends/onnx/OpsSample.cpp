@@ -512,7 +512,7 @@ static LogicalResult importDeformConv(Node &node) {
     Value tap = node.iota(each, 1);
     tap = node.create<graph::ModOp>(node.div(tap, node.fillLike(tap, double(behind))),
                                     node.fillLike(tap, double(kernel[d])));
-    Value start = node.add(node.mul(node.iota(each, 2 + d), double(strides[d])), double(-pads[d]));
+    Value start = node.add(node.mul(node.iota(each, 2 + d), double(strides[d])), -double(pads[d]));
     Value base = node.add(start, node.mul(tap, double(dilations[d])));
     coordinates.push_back(node.add(node.convert(base, wide), node.dropAxis(shifts, 2, d)));
   }

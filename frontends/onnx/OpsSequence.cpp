@@ -126,8 +126,8 @@ static LogicalResult readParts(Node &node, DimAttr extent, DimList &parts) {
   if (int64_t count = extent.getValue() / length[0]; count > int64_t(kMaxSequence))
     return node.error("gives " + Twine(count) + " elements, more than " + Twine(kMaxSequence) +
                       " (kMaxSequence)");
-  for (int64_t at = 0; at < extent.getValue(); at += length[0])
-    parts.push_back(node.dim(std::min(length[0], extent.getValue() - at)));
+  for (int64_t left = extent.getValue(); left > 0; left -= std::min(left, length[0]))
+    parts.push_back(node.dim(std::min(length[0], left)));
   return success();
 }
 

@@ -449,9 +449,10 @@ static LogicalResult importScan(Node &node) {
   const ::onnx::AttributeProto *body = node.attribute("body");
   bool isBatched = node.opset < 9;
   int64_t scanned = node.getInt("num_scan_inputs", 0);
-  int64_t inputs = int64_t(node.inputCount()) - isBatched, states = inputs - scanned;
-  if (!body || scanned < 1 || states < 0 || body->g().input_size() != inputs ||
-      body->g().output_size() < states)
+  int64_t inputs = int64_t(node.inputCount()) - isBatched;
+  // Of a number of scanned inputs that is not there, nothing is computed.
+  int64_t states = scanned < 1 || scanned > inputs ? -1 : inputs - scanned;
+  if (!body || states < 0 || body->g().input_size() != inputs || body->g().output_size() < states)
     return node.error("needs a body that takes its inputs, at least one of them scanned");
   if (isBatched)
     return importBatchedScan(node, scanned);

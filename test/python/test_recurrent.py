@@ -1,6 +1,9 @@
 """Steps of a recurrence that threads share: the same bits for every number of them, and the numbers of NumPy in f64."""
+import subprocess
+
 import numpy as np
 import pytest
+from conftest import BUILD
 from onnx import helper, numpy_helper
 
 import tessera
@@ -55,6 +58,22 @@ def test_processors_without_fused_multiply_adds():
     found = module.run({"x": x})
     for name, value in steps(x, weights).items():
         assert np.abs(found[name] - value).max() <= 2e-6
+
+
+def test_weights_in_fewer_bits_reach_the_steps(tmp_path):
+    """All of them, also those that every step multiplies the state by."""
+    model, weights = lstm(64, np.random.default_rng(3))
+    (tmp_path / "model.onnx").write_bytes(model)
+    done = subprocess.run([BUILD / "bin/tessera-compile", tmp_path / "model.onnx", "--quantize", "int8-weights", "-o", tmp_path / "m.tsm"],
+                          capture_output=True, text=True, check=True)
+    assert "2 of 2 weights of products" in done.stdout + done.stderr
+    x = np.random.default_rng(4).standard_normal((7, 3, 64)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    subprocess.run([BUILD / "bin/tessera-run", tmp_path / "model.onnx", "--reference", "--quantize", "int8-weights", "--input",
+                    f"x=@{tmp_path}/x.npy", "--output", f"y=@{tmp_path}/y.npy"], check=True, capture_output=True)
+    found = tessera.load(tmp_path / "m.tsm").run({"x": x})["y"]
+    assert np.abs(found - np.load(tmp_path / "y.npy")).max() <= 2e-6
+    assert 1e-5 < np.abs(found - steps(x, weights)["y"]).max() < 2e-2
 
 
 def test_no_steps_leave_the_states_as_they_were():

@@ -133,7 +133,9 @@ def test_a_loop_of_known_length_may_let_it_grow():
     assert len(result) == 6 and np.array_equal(result["y_all"], np.stack(expected[2:]))
     for i, element in enumerate(expected):
         assert np.array_equal(result[f"t/{i}"], element)
-    refused("kMaxUnrolledNodes", loop([node("SequenceInsert", ["s_in", "a"], ["s_out"])], "n"), TWO, [], {"n": 100000})
+    refused("kMaxSequence", loop([node("SequenceInsert", ["s_in", "a"], ["s_out"])], "n"), TWO, [], {"n": 100000})
+    turn = [node("SequenceInsert", ["s_in", "a"], ["more"]), node("SequenceErase", ["more", "zero"], ["s_out"])]
+    refused("kMaxUnrolledNodes", loop(turn, "n"), TWO, [], {"n": 100000, "zero": 0})
 
 
 def test_map_of_elements_of_different_extents():

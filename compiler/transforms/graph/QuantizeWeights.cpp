@@ -4,7 +4,8 @@
 // 1. Choose an axis that is summed over and is a multiple of a block: the one that lies last, as
 //    it needs no transposing, else the longest.
 // 2. Lay the weight out with that axis last and encode it.
-// 3. Replace it by the packed constant and its decoding; the contraction's letters follow.
+// 3. Replace it by the packed constant and its decoding; the contraction's letters follow. Steps of
+//    a recurrence all read the same weight: it is decoded once, before them.
 //
 // A float type as format is simpler: contractions take operands of different float types.
 //
@@ -143,8 +144,11 @@ std::string Quantizer::replace(OpOperand &use, graph::ConstantOp constant, Weigh
   for (Operation *user : constant->getUsers())
     if (!llvm::isa<graph::ContractOp>(user))
       return ("it is also read by " + user->getName().getStringRef()).str();
-  if (!llvm::isa<graph::FuncOp, graph::IfOp, graph::WhileOp>(op->getParentOp()))
-    return ("the contraction is inside of " + op->getParentOp()->getName().getStringRef()).str();
+  Operation *place = op; // of the decoding
+  while (llvm::isa<graph::ScanOp>(place->getParentOp()))
+    place = place->getParentOp();
+  if (!llvm::isa<graph::FuncOp, graph::IfOp, graph::WhileOp>(place->getParentOp()))
+    return ("the contraction is inside of " + place->getParentOp()->getName().getStringRef()).str();
   if (*type.getElementCount() < leastElements)
     return "it is small: " + std::to_string(*type.getElementCount()) + " of at least " +
            std::to_string(leastElements) + " elements";
@@ -166,7 +170,7 @@ std::string Quantizer::replace(OpOperand &use, graph::ConstantOp constant, Weigh
   if (std::string unfit = findUnfit(*weight); !unfit.empty())
     return unfit;
 
-  OpBuilder builder(op);
+  OpBuilder builder(place);
   if (!format.block) {
     Tensor rounded(format.element, weight->getShape());
     for (int64_t i = 0; i < weight->size(); ++i)
