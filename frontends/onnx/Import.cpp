@@ -105,8 +105,10 @@ LogicalResult Importer::importNode(const ::onnx::NodeProto &proto, OpBuilder &bu
     Value value = values.lookup(name);
     if (!value)
       return node.error("its input " + quoted(name) + " is defined nowhere before it");
-    bool isMoved = holdsStrings(value) && movesStrings(proto);
-    if (isStructure(value) && !isMoved && (!found || !found->takesStructures))
+    const bool takesStructures = found && found->takesStructures;
+    bool isMoved =
+        movesStrings(proto) && (isStrings(value) || (takesStructures && holdsStrings(value)));
+    if (isStructure(value) && !isMoved && !takesStructures)
       return node.error("its input " + quoted(name) + " is " + describeStructure(value) +
                         ", which it does not take");
     moves |= isMoved && found;

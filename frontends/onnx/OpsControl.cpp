@@ -124,8 +124,6 @@ static bool dropsOpenAxis(Value x, graph::TensorType whole) {
 static LogicalResult importIf(Node &node) {
   const ::onnx::AttributeProto *thenBranch = node.attribute("then_branch");
   const ::onnx::AttributeProto *elseBranch = node.attribute("else_branch");
-  if (!thenBranch || !elseBranch)
-    return node.error("lacks a branch");
   OpBuilder &builder = node.getBuilder();
   if (isStructure(node.input(0)))
     return node.error("asks " + describeStructure(node.input(0)) + ", expected a bool");
@@ -291,8 +289,6 @@ LogicalResult LoopImporter::readTripCount() {
 }
 
 LogicalResult LoopImporter::readStates() {
-  if (!node.attribute("body"))
-    return node.error("has no body");
   for (size_t i = 2; i < node.inputCount(); ++i) {
     states.push_back(node.input(i));
     if (!states.back())
@@ -447,7 +443,7 @@ LogicalResult LoopImporter::importFittingBody() {
     if (failed(importBody()))
       return failure();
     OpBuilder inner = OpBuilder::atBlockEnd(body);
-    graph::GraphBuilder b(inner, node.getLoc());
+    graph::GraphBuilder b = node.at(inner);
     FailureOr<bool> fits = strings.fit(b, inits, areStrings, next);
     if (failed(fits) || *fits)
       return success(succeeded(fits));

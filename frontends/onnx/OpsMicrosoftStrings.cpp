@@ -75,7 +75,7 @@ Tokenizer::walk(ArrayRef<Value> starts, ArrayRef<Value> xs, ArrayRef<Type> resul
   for (Value column : columns)
     block.addArgument(scan.getSliceType(column.getType()), loc);
   OpBuilder inner = OpBuilder::atBlockEnd(&block);
-  graph::GraphBuilder b(inner, loc);
+  graph::GraphBuilder b = node.at(inner);
   graph::YieldOp::create(inner, loc, body(b, block.getArguments()));
   SmallVector<Value> all;
   for (Value result : scan.getResults().drop_front(starts.size()))
@@ -117,7 +117,7 @@ Value Tokenizer::findEnds(const Automaton &automaton) {
   Value nexts = constant(next, {classes + 1, states}),
         allEnds = constant(ends, {classes + 1, states});
   DimList each{rows.count, node.dim(states)};
-  DimAttr flat = (DimExpr(rows.count) * states).get();
+  DimAttr flat = node.known(DimExpr(rows.count) * states);
   Value width = node.convert(ShapeScalars(node).number(rows.width), si32);
   Value atEnd = node.broadcast(constant(ArrayRef(ends).take_back(states), {states}), {1}, each);
   Value first = node.choose(node.compare(CompareKind::ne, atEnd, node.fillLike(atEnd, 0)),
@@ -219,7 +219,7 @@ void Tokenizer::dropShort(int64_t least) {
   Value width = node.broadcast(ShapeScalars(node).number(rows.width), {}, table);
   Value last = node.max(node.add(end, -1), 0.0); // where a token begins it is behind that place
   Value at = node.add(node.mul(node.iota(table, 0), width), last);
-  DimAttr flat = (DimExpr(rows.count) * DimExpr(rows.width)).get();
+  DimAttr flat = node.known(DimExpr(rows.count) * DimExpr(rows.width));
   Value atLast = node.create<graph::GatherOp>(node.reshape(upTo, flat), at, 0);
   Value characters = node.sub(atLast, node.sub(upTo, ones));
   isBegin = both(
@@ -261,7 +261,7 @@ Value Tokenizer::withMarks(StringRef padding, bool isMarked, DimAttr &most) {
         node.choose(node.compare(CompareKind::eq, token, count), node.fillLike(index, 2), index);
   }
   all = node.create<graph::GatherOp>(all, index, 0);
-  return node.reshape(all, {DimAttr((DimExpr(dims[0]) * DimExpr(most)).get()), width.get()});
+  return node.reshape(all, {node.known(DimExpr(dims[0]) * DimExpr(most)), node.known(width)});
 }
 
 LogicalResult Tokenizer::run() {
@@ -343,7 +343,7 @@ static Value hashStrings(Node &node, const Rows &rows, double seed, Type ui32) {
   OpBuilder &builder = node.getBuilder();
   Location loc = node.getLoc();
   constexpr int64_t kBytes = 4;
-  DimExpr blocks = DimExpr(rows.width).ceilDiv(kBytes);
+  DimExpr blocks = node.known(DimExpr(rows.width).ceilDiv(kBytes));
   DimList dims{rows.count, blocks.get(), node.dim(kBytes)}, line{rows.count};
   Value bytes = node.reshape(widen(node, rows.bytes, blocks * kBytes), dims);
   Value factors =
@@ -360,7 +360,7 @@ static Value hashStrings(Node &node, const Rows &rows, double seed, Type ui32) {
   for (Value column : columns)
     block.addArgument(scan.getSliceType(column.getType()), loc);
   OpBuilder inner = OpBuilder::atBlockEnd(&block);
-  graph::GraphBuilder b(inner, loc);
+  graph::GraphBuilder b = node.at(inner);
   Murmur murmur{b};
   Value hash = block.getArgument(0), word = block.getArgument(1);
   Value begin = b.broadcast(b.mul(block.getArgument(2), double(kBytes)), {}, line);

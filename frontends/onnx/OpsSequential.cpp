@@ -335,7 +335,7 @@ static LogicalResult buildScan(Node &node, OpBuilder &outer, ScanParts &parts) {
         value = contentsOf(value).front();
       parts.stringResults.push_back(areStrings);
     }
-    graph::GraphBuilder b(inner, node.getLoc());
+    graph::GraphBuilder b = node.at(inner);
     FailureOr<bool> fit = strings.fit(b, parts.inits, parts.stringInputs,
                                       MutableArrayRef(yielded).take_front(states));
     if (failed(fit))

@@ -18,8 +18,8 @@ void Parts::setCount(Value perRow) {
 Value Parts::find(Value isSet, Value number, Value value) {
   ShapeScalars s(node);
   DimList table{rows.count, rows.width};
-  DimExpr all = DimExpr(dims[0]) * DimExpr(dims[1]);
-  DimAttr flat = (DimExpr(rows.count) * DimExpr(rows.width)).get();
+  DimExpr all = node.known(DimExpr(dims[0]) * DimExpr(dims[1]));
+  DimAttr flat = node.known(DimExpr(rows.count) * DimExpr(rows.width));
   auto scalar = [&](DimAttr dim) { return node.broadcast(s.number(dim), {}, table); };
   Value target = node.add(node.mul(node.iota(table, 0), scalar(dims[1])), node.add(number, -1));
   target = node.choose(isSet, target, scalar(all.get()));
@@ -40,5 +40,5 @@ Value Parts::bytes() {
   auto wide = [&](Value x) { return node.broadcast(x, {0, 1}, all); };
   Value at = node.iota(all, 2), part = bytesAt(node, rows.bytes, node.add(wide(begins), at));
   part = node.choose(node.compare(CompareKind::lt, at, wide(size)), part, node.fillLike(part, 0));
-  return node.reshape(part, {DimAttr((DimExpr(dims[0]) * DimExpr(dims[1])).get()), width});
+  return node.reshape(part, {node.known(DimExpr(dims[0]) * DimExpr(dims[1])), width});
 }
