@@ -5,6 +5,7 @@
 #include "compiler/codegen/llvm/ExtendBytes.h"
 #include "compiler/codegen/llvm/FenceSelects.h"
 #include "compiler/codegen/llvm/LookupTables.h"
+#include "compiler/codegen/llvm/PrefetchRows.h"
 #include "compiler/codegen/llvm/ScaleFloats.h"
 #include "compiler/codegen/llvm/StackSlots.h"
 #include "compiler/codegen/llvm/StreamStores.h"
@@ -20,6 +21,7 @@
 #include "llvm/IR/Dominators.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/IntrinsicInst.h"
+#include "llvm/IR/IntrinsicsX86.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/IR/Operator.h"
@@ -196,8 +198,25 @@ static void hideEverythingElse(Module &module, const KernelFunction &kernel) {
 }
 
 /// Halide rounds single numbers by calls to the C library; every target here has an instruction for
-/// it.
+/// it. Vectors it rounds by an instruction of AVX, so that longer ones are cut in halves.
 static void useRoundingIntrinsics(Module &module) {
+  for (Function &function : module)
+    for (BasicBlock &block : function)
+      for (Instruction &instruction : make_early_inc_range(block)) {
+        auto *call = dyn_cast<IntrinsicInst>(&instruction);
+        if (!call || (call->getIntrinsicID() != Intrinsic::x86_avx_round_ps_256 &&
+                      call->getIntrinsicID() != Intrinsic::x86_avx_round_pd_256))
+          continue;
+        constexpr Intrinsic::ID modes[] = {Intrinsic::roundeven, Intrinsic::floor, Intrinsic::ceil,
+                                           Intrinsic::trunc};
+        const uint64_t mode = cast<ConstantInt>(call->getArgOperand(1))->getZExtValue();
+        if (mode & 4) // as the processor is set
+          continue;
+        IRBuilder<> builder(call);
+        call->replaceAllUsesWith(
+            builder.CreateUnaryIntrinsic(modes[mode & 3], call->getArgOperand(0)));
+        call->eraseFromParent();
+      }
   constexpr std::pair<StringLiteral, Intrinsic::ID> functions[] = {
       {"ceil", Intrinsic::ceil},           {"floor", Intrinsic::floor},
       {"trunc", Intrinsic::trunc},         {"rint", Intrinsic::roundeven},
@@ -375,6 +394,7 @@ static void optimise(Module &module, TargetMachine &machine, const KernelFunctio
       functions.invalidate(function, PreservedAnalyses::none());
   for (Function &function : module)
     if (!vectorizeLoops && !function.isDeclaration()) {
+      prefetchRows(function, functions);
       streamStores(function, functions);
       unrollInnerLoops(function, functions);
     }

@@ -128,18 +128,22 @@ bool Planner::readsOnce(const StageInfo &stage, unsigned columns) {
          });
 }
 
-/// Lines of several rows are read at a time, as long as pages: a few columns of all rows would ask
-/// for as many pages as there are rows, for each few columns again (a row times 8192 x 6144: 13.9
-/// ms on Zen 5, so 5.3; with 2 rows 6.9, with 8 rows 6.6, and in pieces of 1024 columns 5.7).
+/// Rows go by in pieces as long as pages: a few columns of all rows would ask for as many pages as
+/// there are rows, for each few columns again. Products read lines of several rows at a time (a row
+/// times 8192 x 6144: 13.9 ms on Zen 5, so 5.3; with 2 rows 6.9, with 8 rows 6.6, and in pieces of
+/// 1024 columns 5.7), other sums one row after the other, as they lie in memory (columns of 1024 x
+/// 512: 27 us, with 8 rows 35).
 void Planner::walkRows(ReducerPlan &plan, int64_t vectors, int64_t depth, int64_t columns) {
+  constexpr int64_t kPieceBytes = 8192, kProductRows = 4, kFewRows = 16;
   const bool isProduct = plan.stageKind == StageKind::Contraction;
-  const int64_t pieceBytes = isProduct ? 8192 : 4096, rows = isProduct ? 4 : 8;
-  plan.block.columnTiles = std::max<int64_t>(1, pieceBytes / (vectors * target.vectorBits / 8));
-  plan.block.depth = rows;
+  plan.block.columnTiles = std::max<int64_t>(1, kPieceBytes / (vectors * target.vectorBits / 8));
+  plan.block.depth = kProductRows;
   plan.block.groupedBlocks = 0;
-  plan.pieceLoops = 1;
-  plan.blocked = (ShapedType::isDynamic(depth) || depth >= 2 * rows) &&
-                 (ShapedType::isDynamic(columns) || columns > plan.columnTile);
+  plan.pieceLoops = isProduct ? 1 : 0;
+  plan.splitPiece = isProduct;
+  plan.blocked =
+      (ShapedType::isDynamic(depth) || depth >= (isProduct ? 2 * kProductRows : kFewRows)) &&
+      (ShapedType::isDynamic(columns) || columns > plan.columnTile);
   // Something for each thread.
   if (isProduct && target.cores > 1 && !ShapedType::isDynamic(columns))
     while (plan.block.columnTiles > 1 && columns < 8 * plan.block.columnTiles * plan.columnTile)

@@ -55,6 +55,15 @@ Value E::polynomial(Value x, ArrayRef<double> coefficients) {
   return result;
 }
 
+Value E::shallowPolynomial(Value x, ArrayRef<double> coefficients) {
+  Value square = mul(x, x), result;
+  for (size_t i = 0; i < coefficients.size(); i += 2) {
+    Value pair = fma(x, number(coefficients[i]), number(coefficients[i + 1]));
+    result = result ? fma(result, square, pair) : pair;
+  }
+  return result;
+}
+
 Value E::toInteger(Value x) {
   Value safe = choose(isNan(x), number(0), x);
   return arith::FPToSIOp::create(b, b.getIntegerType(type.getWidth()), safe);
@@ -70,6 +79,18 @@ Value E::scale(Value x, Value n) {
   Value half = arith::ShRSIOp::create(b, n, integer(1));
   Value rest = arith::SubIOp::create(b, n, half);
   return mul(mul(x, powerOfTwo(half)), powerOfTwo(rest));
+}
+
+Value E::nearest(Value x, Value &inBits) {
+  inBits = add(x, number(0x1.8p23));
+  return sub(inBits, number(0x1.8p23));
+}
+
+Value E::scaleNormal(Value x, Value inBits) {
+  Type word = b.getIntegerType(type.getWidth());
+  Value exponent = arith::ShLIOp::create(b, arith::BitcastOp::create(b, word, inBits), integer(23));
+  Value bits = arith::AddIOp::create(b, arith::BitcastOp::create(b, word, x), exponent);
+  return arith::BitcastOp::create(b, type, bits);
 }
 
 //===----------------------------------------------------------------------===//
@@ -405,9 +426,29 @@ Value E::cosh(Value x) {
   Value usual = mul(number(0.5), add(e, div(number(1), e)));
   return choose(less(number(isDouble ? 30 : 15), a), mul(mul(number(0.5), h), h), usual);
 }
-Value E::tanh(Value x) {
+/// Minimax (Lawson's weights on a fine grid, coefficients rounded one after the other).
+Value E::tanhSingle(Value x) {
   Value a = abs(x);
-  Value bound = number(isDouble ? 22 : 10);
+  // Below 0.6: x + x^3 (-1/3 + 2/15 x^2 - ...), 0.75 ulps.
+  Value square = mul(a, a);
+  Value series = polynomial(
+      square, {-0x1.825856p-8, 0x1.54b8ap-6, -0x1.b898dep-5, 0x1.1109aep-3, -0x1.55553ep-2});
+  Value small = fma(a, mul(square, series), a);
+  // Above: 1 - 2 / (e^(2x) + 1), 1.4 ulps; it is 1 from 10 on.
+  Value bounded = choose(less(a, number(10)), a, number(10));
+  Value twice = add(bounded, bounded);
+  Value exponent, n = nearest(mul(twice, number(1.44269504088896340736)), exponent);
+  Value r = fma(n, number(-kLn2LowF), fma(n, number(-kLn2HighF), twice));
+  Value e = scaleNormal(expReduced(r), exponent);
+  Value large = sub(number(1), div(number(2), add(e, number(1))));
+  return withSignOf(choose(less(number(0.6), a), large, small), x);
+}
+
+Value E::tanh(Value x) {
+  if (!isDouble)
+    return tanhSingle(x);
+  Value a = abs(x);
+  Value bound = number(22);
   Value bounded = choose(less(bound, a), bound, a);
   Value e = expm1(add(bounded, bounded));
   Value result = div(e, add(e, number(2)));
@@ -434,10 +475,7 @@ Value E::atanh(Value x) {
 }
 
 /// erfc(x) e^(x^2) on [1, 6] as a polynomial in u in [-1, 1], where 1 / (1 + x / 2) = 11/24 + 5/24
-/// u: interpolated at the Chebyshev nodes in 60 digits; relative error 1.9e-8 and 2e-17.
-static constexpr double kErfcSingle[] = {
-    1.846432275161759e-06, -7.015935924102013e-06, -8.071032504978608e-05, 0.00019693684764182886,
-    0.005588800010605158,  0.03856061084649075,    0.16189356854889636,    0.22142953896702672};
+/// u: interpolated at the Chebyshev nodes in 60 digits; relative error 2e-17.
 static constexpr double kErfcDouble[] = {
     -9.369456032869593e-13, 4.775776110782188e-13, 2.2135736614933752e-11, -7.468711818050684e-11,
     -2.68698518348558e-10,  2.625007492297143e-09, -5.886053299221601e-10, -7.005371793736792e-08,
@@ -445,13 +483,34 @@ static constexpr double kErfcDouble[] = {
     0.00019713917772795885, 0.005588816281841403,  0.038560570425182426,   0.16189356804102495,
     0.2214295402299318};
 
+/// Minimax, as for tanh.
+Value E::erfSingle(Value x) {
+  Value a = abs(x);
+  // Below 0.95: x (1 + 0.128 - 0.376 x^2 + ...), 1.2 ulps.
+  Value small = fma(a,
+                    polynomial(mul(a, a), {-0x1.335788p-11, 0x1.458cfp-8, -0x1.b640dep-6,
+                                           0x1.ce1538p-4, -0x1.8126c6p-2, 0x1.06eba6p-3}),
+                    a);
+  // Above: 1 - 2^u, where 2^u = erfc x to 2e-8, 1.6 ulps; it is 1 from 4 on.
+  Value bounded = choose(less(a, number(4)), a, number(4));
+  Value u = shallowPolynomial(bounded, {-0x1.c5fe86p-10, 0x1.66caf2p-6, -0x1.09981ep-3,
+                                        -0x1.e20644p-1, -0x1.9d3c22p0, -0x1.a97946p-9});
+  Value exponent, n = nearest(u, exponent);
+  Value power = shallowPolynomial(sub(u, n), {0x1.5c08e4p-10, 0x1.3d0c52p-7, 0x1.c6b6e4p-5,
+                                              0x1.ebf918p-3, 0x1.62e428p-1, 0x1.000002p0});
+  Value large = sub(number(1), scaleNormal(power, exponent));
+  return withSignOf(choose(less(number(0.95), a), large, small), x);
+}
+
 Value E::erf(Value x) {
+  if (!isDouble)
+    return erfSingle(x);
   Value a = abs(x);
   // Below 1: 2/sqrt(pi) (x - x^3/3 + x^5/(5 2!) - ...).
   constexpr double kTwoOverRootPi = 1.12837916709551257390;
   SmallVector<double> coefficients;
   double factorial = 1;
-  for (int n = 0; n <= (isDouble ? 20 : 12); ++n) {
+  for (int n = 0; n <= 20; ++n) {
     coefficients.push_back(kTwoOverRootPi * factorial / (2 * n + 1));
     factorial *= -1.0 / (n + 1);
   }
@@ -461,8 +520,7 @@ Value E::erf(Value x) {
   Value bounded = choose(less(number(6), a), number(6), a);
   Value t = div(number(1), fma(bounded, number(0.5), number(1)));
   Value u = mul(sub(t, number(11.0 / 24)), number(24.0 / 5));
-  Value scaled = isDouble ? polynomial(u, kErfcDouble) : polynomial(u, kErfcSingle);
-  Value complement = mul(exp(neg(mul(bounded, bounded))), scaled);
+  Value complement = mul(exp(neg(mul(bounded, bounded))), polynomial(u, kErfcDouble));
   Value large = withSignOf(sub(number(1), complement), x);
   return choose(less(a, number(1)), small, choose(isNan(x), x, large));
 }

@@ -63,6 +63,9 @@ private:
   Value both(Value x, Value y);
   /// Horner's scheme, highest coefficient first.
   Value polynomial(Value x, llvm::ArrayRef<double> coefficients);
+  /// The same of an even number of coefficients, by a product more and half the steps that wait for
+  /// each other.
+  Value shallowPolynomial(Value x, llvm::ArrayRef<double> coefficients);
 
   /// A value in two parts: their exact sum, of which the second is small beside the first.
   struct Pair {
@@ -95,6 +98,12 @@ private:
   Value expReduced(Value r);
   /// x * 2^n in two steps, so that results may overflow and be subnormal.
   Value scale(Value x, Value n);
+  /// The nearest integer to an f32 below 2^22; `inBits` has it in its lowest bits, too.
+  Value nearest(Value x, Value &inBits);
+  /// x * 2^n where both are normal f32.
+  Value scaleNormal(Value x, Value inBits);
+  Value tanhSingle(Value x);
+  Value erfSingle(Value x);
   /// x - n * pi / 2 and n mod 4.
   Value reduceQuarterTurns(Value x, Value &quadrant);
   Value sinReduced(Value r);

@@ -17,8 +17,8 @@ import numpy as np
 BOUNDS = {
     "exp": (1.1, 2), "exp2": (1.1, 2), "expm1": (2.5, 4), "log": (1.1, 2), "log1p": (3, 4),
     "sin": (0.6, 2.5), "cos": (0.6, 2.5), "tan": (2, 4), "asin": (3.5, 4), "acos": (3.5, 4),
-    "atan": (3, 3), "sinh": (4, 5), "cosh": (3, 5), "tanh": (3, 4), "asinh": (5, 6), "acosh": (5, 6),
-    "atanh": (5, 6), "erf": (2.5, 3), "sqrt": (0.5, 0.5), "rsqrt": (1.6, 1.6), "pow": (0.6, 2),
+    "atan": (3, 3), "sinh": (4, 5), "cosh": (3, 5), "tanh": (1.5, 4), "asinh": (5, 6), "acosh": (5, 6),
+    "atanh": (5, 6), "erf": (1.7, 3), "sqrt": (0.5, 0.5), "rsqrt": (1.6, 1.6), "pow": (0.6, 2),
     "atan2": (4, 4),
 }
 NARROW_BOUND = 0.51
