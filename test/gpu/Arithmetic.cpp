@@ -19,6 +19,19 @@ uint64_t extend(Type type, uint64_t value) {
 
 /// Sections 9.7.1 and 9.7.8 to 9.7.9.
 bool integer(const Instruction &x, const uint64_t *v, uint64_t &result) {
+  if (x.type == Type::U16x2 || x.type == Type::S16x2) {
+    Instruction half = x;
+    half.type = x.type == Type::U16x2 ? Type::U16 : Type::S16;
+    result = 0;
+    for (unsigned shift : {0u, 16u}) {
+      const uint64_t parts[] = {v[0] >> shift & 0xffff, v[1] >> shift & 0xffff, 0};
+      uint64_t part = 0;
+      if (!integer(half, parts, part))
+        return false;
+      result |= (part & 0xffff) << shift;
+    }
+    return true;
+  }
   const unsigned bits = bitsOf(x.type);
   const uint64_t a = extend(x.type, v[0]), b = extend(x.type, v[1]);
   const int64_t sa = int64_t(a), sb = int64_t(b);

@@ -23,6 +23,13 @@ TEST(Integers, WrapAndWiden) {
   EXPECT_EQ(compute64("mul.hi.s64 %rd5, %rd6, %rd7;", ~0ull, ~0ull), 0u);
 }
 
+TEST(Integers, Pairs) {
+  EXPECT_EQ(compute("max.s16x2 %r1, %r2, %r3;", 0x0001ffff, 0x8000fffe), 0x0001ffffu);
+  EXPECT_EQ(compute("min.s16x2 %r1, %r2, %r3;", 0x0001ffff, 0x80000001), 0x8000ffffu);
+  EXPECT_EQ(compute("max.u16x2 %r1, %r2, %r3;", 0x0001ffff, 0x80000001), 0x8000ffffu);
+  EXPECT_EQ(compute("add.u16x2 %r1, %r2, %r3;", 0x0001ffff, 0x00020001), 0x00030000u);
+}
+
 TEST(Integers, DivideAndShift) {
   EXPECT_EQ(compute("div.s32 %r1, %r2, %r3;", uint32_t(-7), 2), uint32_t(-3));
   EXPECT_EQ(compute("rem.s32 %r1, %r2, %r3;", uint32_t(-7), 2), uint32_t(-1));

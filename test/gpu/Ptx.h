@@ -17,7 +17,7 @@ namespace tessera::ptx {
 
 // clang-format off
 enum class Type : uint8_t {
-  None, Pred, B8, B16, B32, B64, U8, U16, U32, U64, S8, S16, S32, S64,
+  None, Pred, B8, B16, B32, B64, U8, U16, U32, U64, S8, S16, S32, S64, U16x2, S16x2,
   F16, F16x2, BF16, BF16x2, TF32, F32, F64, E4M3, E5M2, E4M3x2, E5M2x2
 };
 
@@ -114,8 +114,8 @@ struct Program {
 /// label or type.
 Program parse(std::string_view text);
 
-inline constexpr uint8_t kTypeBytes[] = {0, 1, 1, 2, 4, 8, 1, 2, 4, 8, 1, 2, 4,
-                                         8, 2, 4, 2, 4, 4, 4, 8, 1, 1, 2, 2};
+inline constexpr uint8_t kTypeBytes[] = {0, 1, 1, 2, 4, 8, 1, 2, 4, 8, 1, 2, 4, 8,
+                                         4, 4, 2, 4, 2, 4, 4, 4, 8, 1, 1, 2, 2};
 inline unsigned getBytes(Type type) { return kTypeBytes[size_t(type)]; }
 inline bool isFloat(Type type) { return type >= Type::F16; }
 inline bool isSigned(Type type) { return type >= Type::S8 && type <= Type::S64; }

@@ -61,3 +61,22 @@ for element, tolerance in TOLERANCE.items():
         for name in names:
             np.testing.assert_allclose(actual[name], expected[name], rtol=tolerance, atol=tolerance,
                                        err_msg=f"{name} of {element}, {batch}x{extent}")
+
+# Chains that nothing else takes: the largest of log-softmaxes of products, by several launches.
+path, module, T = folder / "chain.mlir", folder / "chain.tsm", "!graph.tensor<[B, 300], f32>"
+path.write_text(f"""graph.func @main(%x: !graph.tensor<[B, 40], f32> {{graph.name = "x"}}, %w: !graph.tensor<[40, 300], f32> {{graph.name = "w"}})
+    -> (!graph.tensor<[B], f32> {{graph.name = "y"}}) {{
+  %c = graph.contract "mk,kn->mn" %x, %w : (!graph.tensor<[B, 40], f32>, !graph.tensor<[40, 300], f32>) -> {T}
+  %p = graph.log_softmax %c, axes = [1] : {T}
+  %y = graph.reduce max %p, axes = [1] : {T} -> !graph.tensor<[B], f32>
+  graph.return %y : !graph.tensor<[B], f32>
+}}
+""")
+for processor in ("sm_80", "sm_90a"):
+    subprocess.run(["tessera-compile", path, "--target", f"cuda:{processor}", "-o", module, "-q"], check=True)
+    for batch in (1, 19):
+        for name, shape in (("x", (batch, 40)), ("w", (40, 300))):
+            np.save(folder / f"{name}.npy", rng.standard_normal(shape).astype(np.float32))
+        inputs = {name: np.load(folder / f"{name}.npy") for name in "xw"}
+        expected, actual = (compute(start, inputs, ["y"]) for start in (["tessera-run", path, "--reference"], [run, module, "--device", "ptx"]))
+        np.testing.assert_allclose(actual["y"], expected["y"], rtol=1e-4, atol=1e-4, err_msg=f"chain, {batch}, {processor}")

@@ -25,16 +25,19 @@ for element in ("f16", "f32"):
     for mode in ("int4", "int8-weights", "nf4", "mxfp4", "fp8-e4m3", "fp8-e5m2") + (("f16-weights",) if element == "f32" else ()):
         command = ["tessera-compile", path, "--quantize", mode, "-q"]
         gpu, host = folder / "gpu.tsm", folder / "host.tsm"
-        subprocess.run([*command, "--target", "cuda:sm_80", "-o", gpu], check=True)
+        newer = folder / "sm_90a.tsm"
+        for processor, module in (("sm_80", gpu), ("sm_90a", newer)):
+            subprocess.run([*command, "--target", f"cuda:{processor}", "-o", module], check=True)
         subprocess.run([*command, "-o", host], check=True)
         text = subprocess.run([*command, "--target", "cuda:sm_80", "--emit", "asm"], check=True, capture_output=True, text=True).stdout
         assert ("mma.sync" in text) == (element == "f16"), (mode, element)
         for batch in (1, 19):
             np.save(folder / "x.npy", rng.standard_normal((batch, DEPTH)).astype(np.float16 if element == "f16" else np.float32))
             results = []
-            for start in ([run, gpu, "--device", "ptx"], ["tessera-run", host]):
+            for start in ([run, gpu, "--device", "ptx"], [run, newer, "--device", "ptx"], ["tessera-run", host]):
                 subprocess.run([*start, "--input", f"x=@{folder}/x.npy", "--output", f"y=@{folder}/y.npy"], check=True,
                                stdout=subprocess.DEVNULL)
                 results.append(np.load(folder / "y.npy").astype(np.float64))
             tolerance = 2e-2 if element == "f16" else 1e-4
-            np.testing.assert_allclose(*results, rtol=tolerance, atol=tolerance, err_msg=f"{mode} {element} {batch}")
+            for found in results[:2]:
+                np.testing.assert_allclose(found, results[2], rtol=tolerance, atol=tolerance, err_msg=f"{mode} {element} {batch}")

@@ -64,6 +64,23 @@ MODELS["scatter"] = function(
     {"x": ROWS, "i": "[K], si64", "u": "[B, K], f32"},
     f"  %out = graph.scatter add %x, %i, %u, axis = 1 : (!graph.tensor<{ROWS}>, !graph.tensor<[K], si64>, !graph.tensor<[B, K], f32>)"
     f" -> !graph.tensor<{ROWS}>", ROWS)
+MODELS["scatter of integers"] = function(
+    {"x": "[B, N], si32", "i": "[K], si64", "u": "[B, K], si32"},
+    "  %out = graph.scatter add %x, %i, %u, axis = 1 : (!graph.tensor<[B, N], si32>, !graph.tensor<[K], si64>, !graph.tensor<[B, K], si32>)"
+    " -> !graph.tensor<[B, N], si32>", "[B, N], si32")
+LARGEST = "!graph.tensor<[B, 1024], f32>"
+MODELS["chain of reductions"] = function(
+    {"x": "[B, 512], f32", "w": "[512, 1024], f32"},
+    f"""  %c = graph.contract "mk,kn->mn" %x, %w : (!graph.tensor<[B, 512], f32>, !graph.tensor<[512, 1024], f32>) -> {LARGEST}
+  %p = graph.log_softmax %c, axes = [1] : {LARGEST}
+  %out = graph.reduce max %p, axes = [1] : {LARGEST} -> !graph.tensor<[B], f32>""", "[B], f32")
+NUMBERS = "".join(("003C", "00B8", "0040", "00C2")[n % 7 % 4] for n in range(256 * 128))  # Of f16: 1, -0.5, 2, -3.
+for kind in ("int4", "int8-weights", "nf4", "mxfp4", "fp8-e4m3"):
+    MODELS[f"weights {kind} f16"] = function(
+        {"x": "[B, 256], f16"},
+        f"""  %w = graph.constant dense<"0x{NUMBERS}"> : !graph.tensor<[256, 128], f16>
+  %out = graph.contract "mk,kn->mn" %x, %w : (!graph.tensor<[B, 256], f16>, !graph.tensor<[256, 128], f16>) -> !graph.tensor<[B, 128], f16>""",
+        "[B, 128], f16")
 
 
 def attention(depth, mask=False):
@@ -170,6 +187,20 @@ EXPECTED = {
     ("attention 256 tf32", "sm_90a"): (255, 49152),
     ("attention 256 tf32 mask", "sm_80"): (254, 49152),
     ("attention 256 tf32 mask", "sm_90a"): (255, 49152),
+    ("scatter of integers", "sm_80"): (24, 0),
+    ("scatter of integers", "sm_90a"): (26, 0),
+    ("chain of reductions", "sm_80"): (150, 24576),
+    ("chain of reductions", "sm_90a"): (128, 24576),
+    ("weights int4 f16", "sm_80"): (154, 27648),
+    ("weights int4 f16", "sm_90a"): (115, 49152),
+    ("weights int8-weights f16", "sm_80"): (128, 27648),
+    ("weights int8-weights f16", "sm_90a"): (176, 49152),
+    ("weights nf4 f16", "sm_80"): (155, 27648),
+    ("weights nf4 f16", "sm_90a"): (103, 49152),
+    ("weights mxfp4 f16", "sm_80"): (154, 27648),
+    ("weights mxfp4 f16", "sm_90a"): (115, 49152),
+    ("weights fp8-e4m3 f16", "sm_80"): (128, 27648),
+    ("weights fp8-e4m3 f16", "sm_90a"): (167, 49152),
 }
 
 
@@ -179,9 +210,11 @@ def measure(job):
     model, text = folder / f"{name}.mlir", folder / f"{name} {processor}.ptx"
     model.write_text(MODELS[name])
     asked = next((kind for kind in ("tf32", "bf16") if kind in name.split() and (kind == "tf32" or name.startswith("attention"))), None)
-    if ("e4m3" in name or "e5m2" in name) and "f16" not in name:
+    if ("e4m3" in name or "e5m2" in name) and "f16" not in name and not name.startswith("weights"):
         asked = "f8-sums"
     options = ["--precision", asked] if asked else []
+    if name.startswith("weights"):
+        options = ["--quantize", name.split()[1]]
     subprocess.run(["tessera-compile", model, "--target", f"cuda:{processor}", "--emit", "asm", "-o", text, *options], check=True)
     registers = shared = 0
     for kernel in re.split(r"(?=^\.version)", text.read_text(), flags=re.MULTILINE)[1:]:
@@ -198,7 +231,7 @@ def measure(job):
 
 
 with ThreadPoolExecutor(2) as pool:
-    found = dict(pool.map(measure, [(name, processor) for name in MODELS for processor in (("sm_80", "sm_90a") if "e4m3" not in name and "e5m2" not in name else ("sm_80", "sm_89", "sm_90a"))]))
+    found = dict(pool.map(measure, [(name, processor) for name in MODELS for processor in (("sm_80", "sm_90a") if name.startswith("weights") or "e4m3" not in name and "e5m2" not in name else ("sm_80", "sm_89", "sm_90a"))]))
 if "--record" in sys.argv:
     for job, figures in found.items():
         print(f"    {job}: {figures},")
