@@ -66,10 +66,10 @@ def bench_attention(table, seconds):
 
 
 def bench_decode_attention(table, seconds, folder):
-    """One query for each of some heads, 8192 keys and values that no cache holds: bytes of them a second, as a share of what so many
+    """One query for each of some heads, 8192 keys and values, more than caches keep a part of: bytes of them a second, as a share of what so many
     threads read."""
-    heads, length = 16, 8192
-    for width in (64, 128):
+    length = 8192
+    for width, heads in ((64, 96), (128, 48)):
         module = tessera.compile(attention(width).encode())
         module.save(folder / "decode-attention.tsm")
         arrays = [np.random.default_rng(seed).standard_normal((heads, extent, width), dtype=np.float32)

@@ -21,6 +21,7 @@ import numpy as np
 import peers
 import sweep
 from attention import bench_attention, bench_decode_attention
+from autoschedulers import bench_autoschedulers
 from convolutions import bench_convolutions
 from int8_models import bench_int8_model
 from measuring import ROOT, in_turns, run_tool, seconds_of
@@ -207,6 +208,7 @@ def main():
                  "decode": lambda: bench_decode(table, options.seconds, folder),
                  "processes": lambda: bench_processes(table, folder),
                  "sweep": lambda: bench_sweep(table, options.seconds),
+                 "autoschedulers": lambda: bench_autoschedulers(table, options.seconds),
                  "busy": lambda: bench_busy(table, options.seconds),
                  "recurrent": lambda: bench_recurrent(table, options.seconds),
                  "memory": lambda: bench_memory(table, options.seconds, in_turns),
