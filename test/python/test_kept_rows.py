@@ -64,7 +64,7 @@ def kernels_of(text, folder):
     return len(json.loads(done.stdout)["variants"][0]["kernels"])
 
 
-@pytest.mark.parametrize("row", [1, 3, 17, 70, 1000, 8192, 8193])
+@pytest.mark.parametrize("row", [1, 3, 9, 15, 17, 70, 1000, 8192, 8193])
 @pytest.mark.parametrize("element", TYPES)
 def test_softmax(element, row, tmp_path):
     kind, tolerance = TYPES[element]
@@ -81,7 +81,7 @@ def test_softmax(element, row, tmp_path):
             np.testing.assert_allclose(y, softmax(x.astype(np.float64)), rtol=tolerance * 4, atol=tolerance)
 
 
-@pytest.mark.parametrize("row", [1, 16, 333])
+@pytest.mark.parametrize("row", [1, 11, 16, 333])
 @pytest.mark.parametrize("element", ["f32", "f64"])
 def test_norm_behind_a_costly_map(element, row, tmp_path):
     kind, tolerance = TYPES[element]

@@ -6,14 +6,14 @@ SIZES = [1, 2, 3, 5, 7, 8, 9, 13, 15, 16, 17, 23, 31, 32, 33, 47, 61, 63, 64, 65
          383, 384, 385, 509, 511, 512, 513]
 
 
-def tensor(*extents):
-    return f"!graph.tensor<[{', '.join(str(e) for e in extents)}], f32>"
+def tensor(*extents, element="f32"):
+    return f"!graph.tensor<[{', '.join(str(e) for e in extents)}], {element}>"
 
 
-def function(arguments, text, result):
+def function(arguments, text, result, element="f32"):
     inputs = ", ".join(f'%{name}: {tensor(*extents)} {{graph.name = "{name}"}}' for name, extents in arguments.items())
-    return (f'graph.func @main({inputs}) -> ({tensor(*result)} {{graph.name = "y"}}) {{\n  %y = {text}\n'
-            f"  graph.return %y : {tensor(*result)}\n}}\n")
+    return (f'graph.func @main({inputs}) -> ({tensor(*result, element=element)} {{graph.name = "y"}}) {{\n'
+            f"  %y = {text}\n  graph.return %y : {tensor(*result, element=element)}\n}}\n")
 
 
 def product(rows, depth, columns):
@@ -33,7 +33,11 @@ EXTENTS = {
     "product, columns": lambda size: {"x": (256, 256), "w": (256, size)},
     "convolution, channels": lambda size: {"x": (1, 18, 18, size), "w": (3, 3, size, size)},
     "convolution, picture": lambda size: {"x": (1, size + 2, size + 2, 16), "w": (3, 3, 16, 16)},
+    "product, one row": lambda size: {"x": (1, size), "w": (size, size)},
     "exp": lambda size: {"x": (256, size)},
+    "gelu": lambda size: {"x": (256, size)},
+    "layer norm": lambda size: {"x": (256, size), "s": (size,)},
+    "places of the largest": lambda size: {"x": (256, size)},
     "softmax": lambda size: {"x": (256, size)},
     "sum of rows": lambda size: {"x": (256, size)},
     "sum of columns": lambda size: {"x": (256, size)},
@@ -48,7 +52,13 @@ CLASSES = {
                               lambda size: size**2),
     "convolution, picture": (function({"x": (1, "H", "H", "C"), "w": (3, 3, "C", "C")}, CONV, (1, "H - 2", "H - 2", "C")),
                              lambda size: size**2),
+    "product, one row": (product(1, "K", "N"), lambda size: size**2),
     "exp": (function({"x": X}, f"graph.exp %x : {tensor(*X)}", X), lambda size: size),
+    "gelu": (function({"x": X}, f"graph.gelu %x : {tensor(*X)}", X), lambda size: size),
+    "layer norm": (function({"x": X, "s": ("N",)}, 'graph.layer_norm %x, %s, axis = 1 {epsilon = 1.0e-5 : f64} '
+                            f": ({tensor(*X)}, {tensor('N')}) -> {tensor(*X)}", X), lambda size: size),
+    "places of the largest": (function({"x": X}, f"graph.arg_reduce max %x, axis = 1 : {tensor(*X)} -> {tensor('M', element='si64')}",
+                                       ("M",), "si64"), lambda size: size),
     "softmax": (function({"x": X}, f"graph.softmax %x, axes = [1] : {tensor(*X)}", X), lambda size: size),
     "sum of rows": (function({"x": X}, f"graph.reduce sum %x, axes = [1] : {tensor(*X)} -> {tensor('M')}", ("M",)), lambda size: size),
     "sum of columns": (function({"x": X}, f"graph.reduce sum %x, axes = [0] : {tensor(*X)} -> {tensor('N')}", ("N",)), lambda size: size),

@@ -105,9 +105,16 @@ ReducerPlan Planner::plan(const StageInfo &stage, const Place &place) {
   for (unsigned result = 0; result < stage.op.getNumResults(); ++result)
     associative &= matchCombiner(stage.op, result).has_value();
   unsigned last = order.back();
+  // A row shorter than a vector: by a shorter one (layer norms of 256 rows of 15: 5.5 us, one after
+  // the other 7.0; of 7 the same).
+  constexpr int64_t kShortLanes = 8;
+  const int64_t lanes = std::min<int64_t>(
+      plan.lanes, llvm::bit_floor<uint64_t>(stage.extentOr(last, kAssumedExtent)));
   if (associative && stage.kind != StageKind::Scan && contiguous(last) &&
-      stage.extentOr(last, kAssumedExtent) >= plan.lanes)
+      lanes >= std::min<int64_t>(plan.lanes, kShortLanes)) {
     plan.kind = ReducerPlan::Row;
+    plan.lanes = lanes;
+  }
   return plan;
 }
 
