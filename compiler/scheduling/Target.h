@@ -45,8 +45,7 @@ struct GpuTarget {
   static GpuTarget ofLevel(llvm::StringRef level) {
     level.consume_front("cuda:");
     const auto processor = schedule::CudaProcessor::ofName(level);
-    return {processor.warpGroups ? processor.sharedBytes : 48 << 10, processor.warpGroups,
-            processor.byteFloats};
+    return {processor.sharedBytes, processor.warpGroups, processor.byteFloats};
   }
 };
 

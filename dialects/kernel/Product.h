@@ -32,7 +32,7 @@ struct MatrixProduct {
   mlir::Value lhs, rhs;
   bool isTf32 = false;
   bool lhsUnsigned = false, rhsUnsigned = false; ///< of integers
-  mlir::Type lhsFloat, rhsFloat;                 ///< what i8 are codes of, or null
+  mlir::Type lhsFloat = {}, rhsFloat = {};       ///< what i8 are codes of, or null
 };
 /// `byteFloats`: instructions multiply 8-bit floats, where a stage lets them.
 std::optional<MatrixProduct> matchMatrixProduct(const Product &product, bool byteFloats = false);

@@ -30,7 +30,7 @@ const StreamStages::Reduction *StreamStages::sums() const {
 }
 
 int64_t StreamStages::getSharedBytes(const StreamTile &tile) const {
-  const int64_t size = isMatrix && !isTf32 ? 2 : 4;
+  const int64_t size = isMatrix && !isTf32 ? 2 : numberBytes();
   int64_t depthExtent = 0;
   for (const Reduction *score : scores())
     depthExtent += getPaddedDepth(*score, tile);
@@ -39,12 +39,12 @@ int64_t StreamStages::getSharedBytes(const StreamTile &tile) const {
                   tile.stages * tile.keyWarps * tile.keys * (depthExtent + columns) * size;
   // Weights on their way from one product to the other.
   if (!isMatrix)
-    bytes += tile.warps() * 16 * (tile.keys + 4) * 4;
+    bytes += tile.warps() * 16 * (tile.keys + 4) * size;
   // At the end: sums (64 columns at a time, but all where warps merge theirs), and a value of every
   // row for each state.
   const int64_t last =
       std::max<int64_t>(tile.keyWarps > 1 ? columns : std::min<int64_t>(columns, 64), 1);
-  return std::max(bytes, tile.warps() * 16 * (last + 8 + int64_t(isAlike.size())) * 4) +
+  return std::max(bytes, tile.warps() * 16 * (last + 8 + int64_t(isAlike.size())) * numberBytes()) +
          getBarrierBytes(tile);
 }
 
@@ -114,8 +114,10 @@ private:
         return fail("its results have different dimensions");
       if (!init.get().getDefiningOp<linalg::FillOp>())
         return fail("it starts from states that differ from element to element");
-      if (!getElementTypeOrSelf(init.get().getType()).isF32())
-        return fail("it has states of another type than f32");
+      Type number = getElementTypeOrSelf(init.get().getType());
+      if ((!number.isF32() && !number.isF64()) || (stream.number && number != stream.number))
+        return fail("it has states of another type than f32, or f64");
+      stream.number = number;
     }
     return true;
   }
@@ -179,8 +181,8 @@ private:
     reduction.reduced = reduced[0];
     for (unsigned result = 0; result < stage.getNumResults(); ++result)
       if (!matchCombiner(stage, result) ||
-          !getElementTypeOrSelf(stage.getResult(result).getType()).isF32())
-        return fail("stage '" + name + "' reduces neither by a known operation nor in f32");
+          getElementTypeOrSelf(stage.getResult(result).getType()) != stream.number)
+        return fail("stage '" + name + "' reduces by no known operation, or in another type");
     std::optional<Product> product = matchProduct(stage);
     if (!hasKeys)
       loops[reduced[0]] = StreamStages::kKeys;
@@ -311,8 +313,8 @@ private:
           continue;
         if (stream.isMatrix || narrow.getType() == factor->getType())
           *factor = narrow;
-        if (!stream.isMatrix && !factor->getType().isF32())
-          return fail("a product has factors of another type than f32, f16 and bf16");
+        if (!stream.isMatrix && factor->getType() != stream.number)
+          return fail("a product has factors of another type than f64, f32, f16 and bf16");
       }
     }
     return true;

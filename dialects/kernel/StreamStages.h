@@ -44,12 +44,15 @@ struct StreamStages {
   llvm::SmallBitVector isAlike;            ///< results that are the same for all columns
   bool isMatrix = false;                   ///< products are what matrix instructions multiply
   bool isTf32 = false;                     ///< of f32, which they round
+  mlir::Type number;                       ///< of states and reductions: f32 or f64
   int64_t columnExtent = 0;                ///< 0: no columns
   int64_t keyStep = 1;                     ///< what the number of keys in a block is a multiple of
 
   /// The products that scores are computed from: most often one.
   llvm::SmallVector<const Reduction *> scores() const;
   const Reduction *sums() const;
+  int64_t numberBytes() const { return number.getIntOrFloatBitWidth() / 8; }
+  int64_t perWord() const { return 16 / numberBytes(); } ///< numbers in a chunk of 16 bytes
   /// Bytes of memory that a block of threads shares; at the end of it, of barriers.
   int64_t getSharedBytes(const StreamTile &tile) const;
   static int64_t getBarrierBytes(const StreamTile &tile) {
@@ -59,14 +62,15 @@ struct StreamStages {
     return tile.isGroup ? padLine(score.depth)
                         : roundUp(score.depth, isTf32     ? 8
                                                : isMatrix ? 16
-                                                          : 4);
+                                                          : perWord());
   }
   /// Columns that several warps share are so many that chunks of 16 bytes change places within
   /// those of one of them.
   int64_t getPaddedColumns(const StreamTile &tile) const {
     if (tile.columnWarps > 1)
       return roundUp(columnExtent, 64 * tile.columnWarps);
-    return tile.isGroup ? padLine(columnExtent) : roundUp(columnExtent, isMatrix ? 16 : 32);
+    return tile.isGroup ? padLine(columnExtent)
+                        : roundUp(columnExtent, isMatrix ? 16 : 8 * perWord());
   }
 
 private:

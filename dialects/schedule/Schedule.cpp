@@ -75,6 +75,11 @@ LogicalResult GpuTileOp::verify() {
   // (C4)
   if (getByteFloats() && getUnit() == Unit::Fma)
     return emitOpError("expected mma or wgmma for 8-bit floats, found fma");
+  // (C5)
+  const int64_t warps = int64_t(getRowWarps()) * int64_t(getColumnWarps());
+  if (getCopyWarps() && (getUnit() != Unit::Wgmma || warps > 8))
+    return emitOpError() << "expected 8 warps at most by wgmma beside those that copy, found "
+                         << warps;
   return success();
 }
 

@@ -373,18 +373,21 @@ def Schedule_GpuTileOp : Schedule_Directive<"gpu_tile"> {
     ```
     - (C1) There are at least 2 stages, and warps along rows and columns.
     With `byte_floats` instructions for matrices multiply 8-bit floats as they are (sm_89, sm_90a), where the stage
-    lets them sum so (kernel.byte_floats); else such factors are f16. With `bulk` the factors that are tensors come as boxes, by copies of one thread that arrive by themselves,
+    lets them sum so (kernel.byte_floats); else such factors are f16. With `copy_warps` four warps more bring the factors, to the memories of `stages` steps,
+    and take the memory back from those that multiply. With `bulk` the factors that are tensors come as boxes, by copies of one thread that arrive by themselves,
     where addresses, strides and extents allow that when launching.
     - (C2) For `wgmma` a multiple of 4 warps stand along rows.
     - (C3) Bulk copies bring what `wgmma` multiplies.
     - (C4) Instructions for matrices multiply 8-bit floats.
+    - (C5) Warps copy for others by `wgmma`, of which there are two times four at most.
   }];
   let arguments = (ins StrAttr:$rows, StrAttr:$columns, StrAttr:$depth,
                    ConfinedAttr<I64Attr, [IntPositive]>:$row_warps,
                    ConfinedAttr<I64Attr, [IntPositive]>:$column_warps,
-                   ConfinedAttr<I64Attr, [IntMinValue<2>]>:$stages, Schedule_Unit:$unit, UnitAttr:$byte_floats, UnitAttr:$bulk);
+                   ConfinedAttr<I64Attr, [IntMinValue<2>]>:$stages, Schedule_Unit:$unit, UnitAttr:$byte_floats, UnitAttr:$copy_warps, UnitAttr:$bulk);
   let assemblyFormat = [{
-    $rows `,` $columns `,` $depth `warps` $row_warps `,` $column_warps `stages` $stages `by` $unit (`byte_floats` $byte_floats^)? (`bulk` $bulk^)? attr-dict
+    $rows `,` $columns `,` $depth `warps` $row_warps `,` $column_warps `stages` $stages `by` $unit (`byte_floats` $byte_floats^)? (`copy_warps` $copy_warps^)?
+    (`bulk` $bulk^)? attr-dict
   }];
   let hasVerifier = 1;
 }

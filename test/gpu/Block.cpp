@@ -394,6 +394,14 @@ bool Block::reportStuck() {
                   " instead of coming here");
 }
 
+/// The CUDA programming guide, table of technical specifications by compute capability.
+uint64_t getMostShared(std::string_view processor) {
+  const unsigned number =
+      unsigned(std::atoi(std::string(processor.substr(processor.find('_') + 1)).c_str()));
+  const bool isSmall = number == 86 || number == 89 || number >= 120;
+  return (number >= 90 && number < 120 ? 227 : isSmall ? 99 : 163) << 10;
+}
+
 std::string run(const Program &program, std::string_view name, const Launch &launch) {
   if (!program.error.empty())
     return program.error;
@@ -414,9 +422,13 @@ std::string run(const Program &program, std::string_view name, const Launch &lau
   }
   if (count > 1024)
     return who + "a block of " + std::to_string(count) + " threads has more than 1024";
-  if (program.sharedBytes + launch.dynamicShared > 227 << 10)
-    return who + "a block of " + std::to_string(program.sharedBytes + launch.dynamicShared) +
-           " bytes of shared memory has more than any device";
+  const uint64_t shared = program.sharedBytes + launch.dynamicShared;
+  if (const uint64_t most = getMostShared(program.target); shared > most)
+    return who + "a block of " + std::to_string(shared) + " bytes of shared memory, which has " +
+           std::to_string(most) + " on " + program.target;
+  if (program.sharedBytes > 48 << 10)
+    return who + "a block of " + std::to_string(program.sharedBytes) +
+           " bytes of static shared memory, which may have 49152";
   if (launch.params.size() != kernel->paramBytes)
     return who + "the kernel takes " + std::to_string(kernel->paramBytes) +
            " bytes of parameters, " + std::to_string(launch.params.size()) + " were given";

@@ -429,8 +429,8 @@ EXPORT cuModuleGetFunction(FunctionRecord **function, ModuleRecord *module, cons
   return 0;
 }
 EXPORT cuFuncSetAttribute(FunctionRecord *function, int attribute, int value) {
-  // Beside what the system keeps of 228 KB; 164 on sm_80.
-  const int most = setting("FAKE_CUDA_CAPABILITY", 80) >= 90 ? 227 << 10 : 163 << 10;
+  const int most =
+      int(tessera::ptx::getMostShared("sm_" + std::to_string(setting("FAKE_CUDA_CAPABILITY", 80))));
   if (attribute != rt::cuda::kMaxDynamicSharedBytes || value > most)
     return kInvalidValue;
   function->shared = unsigned(value);

@@ -160,6 +160,17 @@ TEST(Launches, Impossible) {
   EXPECT_NE(run(program, "k", launch).find("is not possible"), std::string::npos);
   launch.block[0] = 64, launch.block[1] = 32;
   EXPECT_NE(run(program, "k", launch).find("more than 1024"), std::string::npos);
+  launch.block[1] = 1, launch.params.resize(16), launch.dynamicShared = 164 << 10;
+  EXPECT_NE(
+      run(program, "k", launch).find("167936 bytes of shared memory, which has 166912 on sm_80"),
+      std::string::npos);
+  EXPECT_EQ(getMostShared("sm_86"), 99u << 10);
+  EXPECT_EQ(getMostShared("sm_90a"), 227u << 10);
+  EXPECT_EQ(getMostShared("sm_120"), 99u << 10);
+  launch.dynamicShared = 0;
+  const Program fixed = parse(makeKernel("", ".shared .align 4 .b8 s[50000];"));
+  EXPECT_NE(run(fixed, "k", launch).find("static shared memory, which may have 49152"),
+            std::string::npos);
   expectFault("$L:\nbra $L;", "an endless loop?");
   expectFault("trap;", "trap");
 }

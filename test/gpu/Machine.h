@@ -23,6 +23,9 @@ struct Launch {
   uint64_t *boxes = nullptr;          ///< if asked for, counts bulk copies
 };
 
+/// The most shared memory that a block may have on a processor ("sm_80").
+uint64_t getMostShared(std::string_view processor);
+
 /// Runs every block of the grid, one after the other. "" or what went wrong: the line of the
 /// text, the instruction, block and thread.
 std::string run(const Program &program, std::string_view kernel, const Launch &launch);

@@ -87,6 +87,7 @@ for depth in (64, 128, 256):
     CASES["stream_f16" + (f"_{depth}" if depth != 64 else "")] = (attention("f16", depth), [], HEADS, 2e-2)
     CASES[f"stream_bf16_{depth}"] = (attention("f32", depth), ["--precision", "bf16"], HEADS[:2], 5e-2)
 CASES["stream_f32"] = (attention("f32", 64), [], HEADS, 1e-4)
+CASES["stream_tf32"] = (attention("f32", 64), ["--precision", "tf32"], HEADS, 2e-2)
 CASES["stream_causal"] = (attention("f16", 64, CAUSAL), [], [{"H": 2, "Q": 300, "S": 300}], 2e-2)
 # To be timed beside PyTorch: model, options, extents, what PyTorch computes, operations of one run.
 BENCH = {}

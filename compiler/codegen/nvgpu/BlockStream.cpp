@@ -105,9 +105,8 @@ BlockStream::Factor BlockStream::makeFactor(const Reduction &reduction, Value sc
 
 LogicalResult BlockStream::layOut() {
   const int64_t bytes = stream.getSharedBytes(tile);
-  const int64_t limit = tile.isGroup ? kMostSharedBytes : kSharedBytes;
-  if (bytes > limit)
-    return fail("needs " + Twine(bytes) + " bytes of shared memory, of " + Twine(limit));
+  if (bytes > kMostSharedBytes)
+    return fail("needs " + Twine(bytes) + " bytes of shared memory, of " + Twine(kMostSharedBytes));
   // Instructions that read shared memory themselves count lines from multiples of 1024 bytes.
   allocate("stream_" + kernel::getStageName(stage), bytes,
            32 * tile.warps() + (tile.isGroup ? kCopyThreads : 0), tile.isGroup ? 1024 : 128);
@@ -146,7 +145,8 @@ LogicalResult BlockStream::layOut() {
     values.isOwn = true;
     for (ScoreFactors &both : factors)
       both.keys.isOwn = true;
-    ownBytes = weightOffset - firstOwn + (stream.isMatrix ? 0 : 16 * (tile.keys + 4) * 4);
+    ownBytes = weightOffset - firstOwn +
+               (stream.isMatrix ? 0 : 16 * (tile.keys + 4) * stream.numberBytes());
   }
   const Reduction &score = *stream.scores().front();
   const auto *loop = llvm::find(score.follows, int(StreamStages::kKeys));
@@ -212,8 +212,9 @@ Value BlockStream::keyOfLane(int64_t unit, int64_t element) {
   return add(rem(lane, 8), 8 * unit);
 }
 Value BlockStream::columnOfLane(int64_t unit, int64_t element) {
-  Value column = stream.isMatrix ? add(mul(rem(lane, 4), 2), 8 * unit + element)
-                                 : add(mul(rem(lane, 8), 4), 32 * unit + element);
+  Value column = stream.isMatrix
+                     ? add(mul(rem(lane, 4), 2), 8 * unit + element)
+                     : add(mul(rem(lane, 8), columnWidth()), unitExtent() * unit + element);
   if (tile.columnWarps == 1)
     return column;
   return add(column, mul(columnPart(), columnUnits() * unitExtent()));
@@ -405,14 +406,15 @@ void BlockStream::meet() {
 
 /// One lane of each row writes.
 LogicalResult BlockStream::writeAlike(ArrayRef<Value> states, Value region, int64_t pitch) {
-  const int64_t alike = int64_t(stream.isAlike.count());
+  const int64_t alike = int64_t(stream.isAlike.count()), bytes = stream.numberBytes();
   Value isFirst =
       arith::CmpIOp::create(b, arith::CmpIPredicate::eq, rem(lane, lanesOfRow()), i32(0));
   FailureOr<Values> done = f.guard(isFirst, {}, [&](Values) -> FailureOr<Values> {
     for (int64_t row = 0; row < rowsOfLane(); ++row)
       for (int64_t number = 0; number < alike; ++number) {
-        Value byte = add(region, mul(add(lineOfLane(row), 16 * (pitch + number)), 4));
-        LLVM::StoreOp::create(b, states[size_t(row * alike + number)], shared(byte), 4);
+        Value byte = add(region, mul(add(lineOfLane(row), 16 * (pitch + number)), bytes));
+        LLVM::StoreOp::create(b, states[size_t(row * alike + number)], shared(byte),
+                              unsigned(bytes));
       }
     return Values();
   });
@@ -424,16 +426,16 @@ void BlockStream::writeColumns(ArrayRef<Value> states, Value region, int64_t pit
   ArrayRef<Value> columns = states.drop_front(size_t(rowsOfLane()) * stream.isAlike.count());
   for (int64_t unit = 0; unit < units; ++unit)
     for (int64_t row = 0; row < rowsOfLane(); ++row) {
-      Value vector = LLVM::PoisonOp::create(b, VectorType::get({columnWidth()}, b.getF32Type()));
+      Value vector = LLVM::PoisonOp::create(b, VectorType::get({columnWidth()}, stream.number));
       for (int64_t element = 0; element < columnWidth(); ++element)
         vector = LLVM::InsertElementOp::create(
             b, vector,
             columns[size_t(((firstUnit + unit) * rowsOfLane() + row) * columnWidth() + element)],
             i32(element));
-      Value column = stream.isMatrix ? mul(rem(lane, 4), 2) : mul(rem(lane, 8), 4);
+      Value column = stream.isMatrix ? mul(rem(lane, 4), 2) : mul(rem(lane, 8), columnWidth());
       Value place = add(add(mul(lineOfLane(row), pitch), column), unit * unitExtent());
-      LLVM::StoreOp::create(b, vector, shared(add(region, mul(place, 4))),
-                            unsigned(4 * columnWidth()));
+      LLVM::StoreOp::create(b, vector, shared(add(region, mul(place, stream.numberBytes()))),
+                            unsigned(stream.numberBytes() * columnWidth()));
     }
 }
 
@@ -443,7 +445,8 @@ SmallVector<Value> BlockStream::readStates(Value region, int64_t pitch, Value li
   for (unsigned result = 0; result < stage.getNumResults(); ++result) {
     Value place = stream.isAlike.test(result) ? add(line, 16 * (pitch + alike++))
                                               : add(mul(line, pitch), column);
-    states.push_back(LLVM::LoadOp::create(b, b.getF32Type(), shared(add(region, mul(place, 4)))));
+    states.push_back(LLVM::LoadOp::create(b, stream.number,
+                                          shared(add(region, mul(place, stream.numberBytes())))));
   }
   return states;
 }
@@ -455,7 +458,7 @@ LogicalResult BlockStream::store(ArrayRef<Value> states) {
     return storeMerged(states);
   const int64_t all = stream.sums() ? columnUnits() * unitExtent() : 1;
   const int64_t group = std::min<int64_t>(all, 64), pitch = group + 8;
-  Value region = mul(warp, 16 * (pitch + int64_t(stream.isAlike.count())) * 4);
+  Value region = mul(warp, 16 * (pitch + int64_t(stream.isAlike.count())) * stream.numberBytes());
   if (failed(writeAlike(states, region, pitch)))
     return failure();
   for (int64_t base = 0; base < all; base += group) {
@@ -499,7 +502,7 @@ LogicalResult BlockStream::storeElements(Value region, int64_t pitch, int64_t ba
 /// warps in the order of their keys.
 LogicalResult BlockStream::storeMerged(ArrayRef<Value> states) {
   const int64_t all = stream.sums() ? columnUnits() * unitExtent() : 1, pitch = all + 8;
-  const int64_t bytes = 16 * (pitch + int64_t(stream.isAlike.count())) * 4;
+  const int64_t bytes = 16 * (pitch + int64_t(stream.isAlike.count())) * stream.numberBytes();
   const int64_t width = stream.sums() ? stream.columnExtent : 1;
   Value region = mul(warp, bytes);
   if (failed(writeAlike(states, region, pitch)))

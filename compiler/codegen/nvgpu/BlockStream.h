@@ -16,9 +16,6 @@
 
 namespace tessera::nvgpu {
 
-/// Threads that bring keys and values to those that multiply by four warps.
-constexpr int64_t kCopyThreads = 128;
-
 /// The stage that gives a tensor element by element, with the scalar it yields; null for others.
 std::pair<mlir::linalg::GenericOp, mlir::Value> placedBy(mlir::Value tensor);
 /// `select(condition, x, 0)`, or null.
@@ -106,10 +103,8 @@ private:
   mlir::LogicalResult consume(Value first, Value own);
   llvm::SmallVector<llvm::SmallVector<Factor *>> parts();
   Value barrierOf(Event event, size_t part, Value slot);
-  Value turnSlot(Value slot, Value &parity);
   mlir::FailureOr<Value> bring(size_t part, const Step &step, Value slot, Value parity,
                                Value pending);
-  mlir::LogicalResult settle(Value pending, int64_t copies);
   std::optional<unsigned> findKeys(mlir::linalg::GenericOp stage, Value scalar, unsigned keys);
   bool followsByOne(mlir::linalg::GenericOp stage, Value place, unsigned keys);
   bool mayBeBoxed(const Factor &factor, MapRequest &request);
@@ -132,6 +127,7 @@ private:
   void setRow(unsigned row);
   /// Scores are of all products, one after the other.
   void setScore(llvm::ArrayRef<Value> scores, size_t number);
+  Value exchange(Value value, int64_t distance);
   Value acrossRow(Value value, llvm::function_ref<Value(Value, Value)> combine);
 
   // StreamCopy.cpp
@@ -170,9 +166,9 @@ private:
   int64_t rowsOfLane() const { return stream.isMatrix ? 2 : 4; }
   int64_t lanesOfRow() const { return stream.isMatrix ? 4 : 8; }
   int64_t keyWidth() const { return stream.isMatrix ? 2 : 1; }
-  int64_t columnWidth() const { return stream.isMatrix ? 2 : 4; }
+  int64_t columnWidth() const { return stream.isMatrix ? 2 : stream.perWord(); }
   int64_t keyUnits() const { return tile.keys / 8; }
-  int64_t unitExtent() const { return stream.isMatrix ? 8 : 32; } ///< of columns
+  int64_t unitExtent() const { return stream.isMatrix ? 8 : 8 * stream.perWord(); } ///< of columns
   /// Whose sums are merged at a time: few take few registers.
   int64_t unitsAtOnce() const { return tile.isGroup ? std::min<int64_t>(columnUnits(), 8) : 2; }
   int64_t columnUnits() const {

@@ -31,7 +31,7 @@ LogicalResult BlockTile::emit() {
   outer = f.loops;
   if (failed(read()) || failed(mapLoops()) || failed(readFactors()))
     return failure();
-  if (failed(layOut()) || failed(run()) || failed(storeTile()))
+  if (failed(layOut()) || failed(directive.getCopyWarps() ? runRing() : run()))
     return failure();
   f.loops = outer;
   return success();
@@ -263,13 +263,15 @@ LogicalResult BlockTile::layOut() {
                            rowWarps * columnWarps * passRows * pitch * sumBytes);
   const bool isBulk = directive.getBulk() && mayBeBoxed(left) && mayBeBoxed(right);
   barrierOffset = int64_t(llvm::alignTo(bytes, 8));
-  if (isBulk)
-    bytes = barrierOffset + 8 * int64_t(directive.getStages());
+  const bool isRing = directive.getCopyWarps();
+  if (isBulk || isRing)
+    bytes = barrierOffset + (isRing ? 16 : 8) * int64_t(directive.getStages());
   if (bytes > kMostSharedBytes)
     return fail("needs " + Twine(bytes) + " bytes of shared memory, of " + Twine(kMostSharedBytes));
   f.loops = outer;
   // Instructions that read shared memory themselves count lines from multiples of 1024 bytes.
-  allocate("tile_" + kernel::getStageName(stage), bytes, 32 * rowWarps * columnWarps,
+  multiplying = 32 * rowWarps * columnWarps;
+  allocate("tile_" + kernel::getStageName(stage), bytes, multiplying + (isRing ? kCopyThreads : 0),
            isGroup ? 1024 : 128);
   setThread(thread);
   for (Factor *factor : {&left, &right})
@@ -328,15 +330,22 @@ Value BlockTile::remaining(const Axis &axis, Value outerPosition, Value innerPos
   return arith::SubIOp::create(b, loops.extents.lookup(split.getLoop()).value, position);
 }
 
-/// Sums begin with what the stage begins with; by bulk copies where there are maps when launching.
-LogicalResult BlockTile::run() {
+/// Sums begin with what the stage begins with.
+LogicalResult BlockTile::beginSums() {
   auto fill = stage.getDpsInits()[0].getDefiningOp<linalg::FillOp>();
   if (!fill)
     return fail("adds to something that differs from element to element");
   sums.assign(size_t(warpRows * warpColumns / 32), f.scalars.lookupOrDefault(fill.getInputs()[0]));
+  return success();
+}
+
+/// By bulk copies where there are maps when launching.
+LogicalResult BlockTile::run() {
+  if (failed(beginSums()))
+    return failure();
   Value count = inner.extents.lookup(steps.split.getOuter()).value;
   if (!left.boxes)
-    return runCopies(count);
+    return success(succeeded(runCopies(count)) && succeeded(storeTile()));
   Value mayBox = arith::AndIOp::create(b, left.boxes->isMade, right.boxes->isMade);
   Value mustCopy =
       arith::XOrIOp::create(b, mayBox, arith::ConstantOp::create(b, b.getBoolAttr(true)));
@@ -351,7 +360,7 @@ LogicalResult BlockTile::run() {
       return failure();
     sums = *done;
   }
-  return success();
+  return storeTile();
 }
 
 /// A step multiplies what came into one of several memories while the next ones fill the others.
@@ -418,7 +427,11 @@ LogicalResult BlockTile::runCopies(Value count) {
 
 LogicalResult BlockTile::storeTile() {
   // The memory of the last step may still be read.
-  NVVM::Barrier0Op::create(b);
+  if (directive.getCopyWarps())
+    NVVM::BarrierOp::create(b, TypeRange(), i32(1), i32(multiplying), NVVM::BarrierReductionAttr(),
+                            Value());
+  else
+    NVVM::Barrier0Op::create(b);
   const int64_t sumBytes = sumType.getIntOrFloatBitWidth() / 8;
   Value first = mul(div(thread, 32), passRows * pitch * sumBytes);
   for (int64_t pass = 0; pass * passRows < warpRows; ++pass) {

@@ -63,6 +63,7 @@ private:
   mlir::LogicalResult layOut();
   /// What follows from the number of the thread.
   void setThread(Value number);
+  mlir::LogicalResult beginSums();
   mlir::LogicalResult run();
   mlir::LogicalResult runCopies(Value count);
   mlir::LogicalResult storeTile();
@@ -101,6 +102,14 @@ private:
   mlir::LogicalResult runBulk(Value count);
   void beginBoxes(Value step, Value slot);
 
+  // TileRing.cpp: by four warps for the others
+  enum Event { Full, Empty };
+  Value barrierOf(Event event, Value slot);
+  mlir::LogicalResult runRing();
+  mlir::LogicalResult produceBoxes(Value count);
+  mlir::LogicalResult produceChunks(Value count);
+  mlir::LogicalResult consume(Value count);
+
   // TileGroups.cpp: by four warps
   Values beginGroups(Value buffer, Values sums);
   Values finishGroups(Values sums);
@@ -121,9 +130,9 @@ private:
   GpuFunction::Loops outer, inner;          ///< of the output, with its block; of the update
   llvm::SmallVector<std::string> loopNames; ///< of the stage; parallel ones as in the output
   Axis rows, columns, steps;
-  Factor left, right; ///< along rows, along columns
-  int64_t stepBytes = 0, barrierOffset = 0;
-  int64_t warpRows = 0, warpColumns = 0; ///< of a warp's part of the tile
+  Factor left, right;                                        ///< along rows, along columns
+  int64_t stepBytes = 0, barrierOffset = 0, multiplying = 0; ///< threads
+  int64_t warpRows = 0, warpColumns = 0;                     ///< of a warp's part of the tile
   int64_t vector = 0, passRows = 0, pitch = 0;
   int64_t passStride = 0;    ///< from the rows of one pass of a warp to those of the next
   Value warpRow, warpColumn; ///< i32: where the part of the warp begins

@@ -174,6 +174,12 @@ FailureOr<std::string> emitPtx(kernel::FuncOp kernel, schedule::FuncOp schedule,
                             : emitStages(kernel, schedule, llvmContext, launch);
   if (failed(emitted))
     return failure();
+  const int64_t most = schedule::CudaProcessor::ofName(processor).sharedBytes;
+  for (const rt::DeviceLaunch &own : launch.launches)
+    if (own.sharedBytes > most)
+      return kernel.emitOpError() << "has blocks of " << own.sharedBytes
+                                  << " bytes of shared memory; devices that run code for "
+                                  << processor << " have " << most;
   std::unique_ptr<llvm::Module> &code = *emitted;
   code->setTargetTriple(machine->getTargetTriple());
   code->setDataLayout(machine->createDataLayout());

@@ -74,9 +74,9 @@ Value SharedTile::sharedAddress(Value byte) {
   return LLVM::PtrToIntOp::create(b, b.getI64Type(), shared(byte));
 }
 
-void SharedTile::initBarrier(int64_t byte, int64_t arrivals) {
+void SharedTile::initBarrier(int64_t byte, Value arrivals) {
   callText({}, "mbarrier.init.shared::cta.b64 [$0], $1;", "l,r",
-           {sharedAddress(i32(byte)), i32(arrivals)});
+           {sharedAddress(i32(byte)), arrivals});
 }
 
 void SharedTile::fenceBarriers() { callText({}, "fence.mbarrier_init.release.cluster;", "", {}); }
@@ -104,6 +104,31 @@ LogicalResult SharedTile::waitFor(Value byte, Value parity) {
       },
       [](Values) -> FailureOr<Values> { return Values(); });
   return success(succeeded(done));
+}
+
+Value SharedTile::turnSlot(Value slot, Value &parity, int64_t slots) {
+  Value isLast = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, slot, i32(slots - 1));
+  parity = arith::SelectOp::create(b, isLast, arith::XOrIOp::create(b, parity, i32(1)), parity);
+  return arith::SelectOp::create(b, isLast, i32(0), add(slot, 1));
+}
+
+LogicalResult SharedTile::settle(Value pending, int64_t copies) {
+  NVVM::CpAsyncWaitGroupOp::create(b, b.getI32IntegerAttr(int32_t(copies)));
+  fenceProxy();
+  Value isThere = arith::CmpIOp::create(b, arith::CmpIPredicate::sge, pending, i32(0));
+  FailureOr<Values> done = f.guard(isThere, {}, [&](Values) -> FailureOr<Values> {
+    arriveAt(pending);
+    return Values();
+  });
+  return success(succeeded(done));
+}
+
+void SharedTile::giveRegisters(bool copies, int64_t left) {
+  // 128 threads of the one kind and 256 of the other have 504 times 128.
+  callText({},
+           copies ? "setmaxnreg.dec.sync.aligned.u32 " + Twine(left) + ";"
+                  : "setmaxnreg.inc.sync.aligned.u32 " + Twine((504 - left) / 2) + ";",
+           "", {});
 }
 
 SmallVector<SharedTile::Map> SharedTile::addMaps(ArrayRef<MapRequest> requests) {

@@ -11,6 +11,9 @@ namespace tessera::nvgpu {
 /// What every device gives a block without being asked, and the most that one is asked for.
 constexpr int64_t kSharedBytes = 48 << 10, kMostSharedBytes = rt::kMaxSharedBytes;
 
+/// Threads that bring what others multiply by four warps.
+constexpr int64_t kCopyThreads = 128;
+
 /// What computes by warps on tiles in shared memory.
 class SharedTile {
 protected:
@@ -64,11 +67,20 @@ protected:
   void fenceProxy();
   Value sharedAddress(Value byte);
   /// mbarriers. One thread makes them and fences; who waits says the parity of the phase.
-  void initBarrier(int64_t byte, int64_t arrivals);
+  void initBarrier(int64_t byte, Value arrivals);
+  void initBarrier(int64_t byte, int64_t arrivals) { initBarrier(byte, i32(arrivals)); }
   void fenceBarriers();
   void arriveAt(Value byte);
   void arriveExpecting(Value byte, int64_t bytes);
   mlir::LogicalResult waitFor(Value byte, Value parity);
+  // A ring of memories that four warps fill and others empty.
+  /// The memory behind `slot`; the parity to wait for changes where the ring begins again.
+  Value turnSlot(Value slot, Value &parity, int64_t slots);
+  /// What was copied before the last `copies` times is there: whoever waits at the barrier
+  /// `pending` (none: -1) may read it.
+  mlir::LogicalResult settle(Value pending, int64_t copies);
+  /// Eight warps that multiply get registers of four that copy, to which so many are left.
+  void giveRegisters(bool copies, int64_t left);
   /// Boxes of a tensor, whose map the runtime makes when launching, where it can.
   struct MapRequest {
     Value argument;

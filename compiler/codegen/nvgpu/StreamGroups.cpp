@@ -16,9 +16,8 @@ using namespace mlir;
 
 namespace tessera::nvgpu {
 
-/// Registers of a thread that copies, and of one that multiplies, where a block has two groups of
-/// such: with 128 threads of the one and 256 of the other all that there are.
-static constexpr int64_t kCopyRegisters = 72, kMultiplyRegisters = 216;
+/// Of a thread that copies: a multiple of 8.
+static constexpr int64_t kCopyRegisters = 72;
 
 SharedTile::GroupLayout BlockStream::layoutOf(const Factor &factor) {
   const bool alongDepth = factor.reduction->kind == Reduction::Scores;
@@ -39,12 +38,6 @@ SmallVector<SmallVector<BlockStream::Factor *>> BlockStream::parts() {
 Value BlockStream::barrierOf(Event event, size_t part, Value slot) {
   const int64_t first = 1 + (event == Full ? 0 : 2) + int64_t(part);
   return add(mul(slot, 32), barrierOffset + 8 * first);
-}
-
-Value BlockStream::turnSlot(Value slot, Value &parity) {
-  Value isLast = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, slot, i32(tile.stages - 1));
-  parity = arith::SelectOp::create(b, isLast, arith::XOrIOp::create(b, parity, i32(1)), parity);
-  return arith::SelectOp::create(b, isLast, i32(0), add(slot, 1));
 }
 
 LogicalResult BlockStream::runGroups() {
@@ -201,19 +194,6 @@ LogicalResult BlockStream::beginBoxes(const Factor &factor, const Step &step, Va
   return success();
 }
 
-/// What was copied before the last `copies` times is there: whoever waits at the barrier
-/// `pending` (none: -1) may read it.
-LogicalResult BlockStream::settle(Value pending, int64_t copies) {
-  NVVM::CpAsyncWaitGroupOp::create(b, b.getI32IntegerAttr(int32_t(copies)));
-  fenceProxy();
-  Value isThere = arith::CmpIOp::create(b, arith::CmpIPredicate::sge, pending, i32(0));
-  FailureOr<Values> done = f.guard(isThere, {}, [&](Values) -> FailureOr<Values> {
-    arriveAt(pending);
-    return Values();
-  });
-  return success(succeeded(done));
-}
-
 /// Keys or values of a step. Gives the barrier at which to arrive when they are there.
 FailureOr<Value> BlockStream::bring(size_t part, const Step &step, Value slot, Value parity,
                                     Value pending) {
@@ -276,7 +256,7 @@ FailureOr<Value> BlockStream::bring(size_t part, const Step &step, Value slot, V
 
 LogicalResult BlockStream::produce(Value first, Value own) {
   if (tile.warps() == 8)
-    callText({}, "setmaxnreg.dec.sync.aligned.u32 " + Twine(kCopyRegisters) + ";", "", {});
+    giveRegisters(/*copies=*/true, kCopyRegisters);
   setThread(own);
   for (const ScoreFactors &both : factors)
     if (failed(copy(both.queries, {})))
@@ -302,7 +282,7 @@ LogicalResult BlockStream::produce(Value first, Value own) {
         FailureOr<Value> next = nextStep(number);
         if (failed(next))
           return failure();
-        slot = turnSlot(slot, parity);
+        slot = turnSlot(slot, parity, tile.stages);
         return Values{*next, slot, parity, pending};
       });
   return success(succeeded(end) && succeeded(settle((*end)[3], 0)));
@@ -314,7 +294,7 @@ LogicalResult BlockStream::produce(Value first, Value own) {
 
 LogicalResult BlockStream::consume(Value first, Value own) {
   if (tile.warps() == 8)
-    callText({}, "setmaxnreg.inc.sync.aligned.u32 " + Twine(kMultiplyRegisters) + ";", "", {});
+    giveRegisters(/*copies=*/false, kCopyRegisters);
   setThread(own);
   if (failed(waitFor(i32(barrierOffset), i32(0))))
     return failure();
@@ -347,7 +327,7 @@ LogicalResult BlockStream::consume(Value first, Value own) {
         FailureOr<Value> following = nextStep(number);
         if (failed(following))
           return failure();
-        slot = turnSlot(slot, parity);
+        slot = turnSlot(slot, parity, tile.stages);
         Values next = {*following, slot, parity};
         next.append(*merged);
         return next;

@@ -49,11 +49,26 @@ void BlockStream::setScore(ArrayRef<Value> scores, size_t number) {
     f.sharedValues[score->stage] = {scores[product * count + number]};
 }
 
+/// What the lane so far away has: words of 32 bits.
+Value BlockStream::exchange(Value value, int64_t distance) {
+  auto ofWord = [&](Value word) -> Value {
+    return NVVM::ShflOp::create(b, word.getType(), i32(-1), word, i32(distance), i32(31),
+                                NVVM::ShflKind::bfly, UnitAttr());
+  };
+  if (value.getType().getIntOrFloatBitWidth() == 32)
+    return ofWord(value);
+  auto type = VectorType::get({2}, b.getI32Type());
+  Value words = LLVM::BitcastOp::create(b, type, value), other = LLVM::PoisonOp::create(b, type);
+  for (int64_t half = 0; half < 2; ++half)
+    other = LLVM::InsertElementOp::create(
+        b, other, ofWord(LLVM::ExtractElementOp::create(b, words, i32(half))), i32(half));
+  return LLVM::BitcastOp::create(b, value.getType(), other);
+}
+
 /// Lanes beside each other have a row.
 Value BlockStream::acrossRow(Value value, llvm::function_ref<Value(Value, Value)> combine) {
   for (int64_t distance = 1; distance < lanesOfRow(); distance *= 2) {
-    Value other = NVVM::ShflOp::create(b, value.getType(), i32(-1), value, i32(distance), i32(31),
-                                       NVVM::ShflKind::bfly, UnitAttr());
+    Value other = exchange(value, distance);
     value = combine(value, other);
   }
   return value;

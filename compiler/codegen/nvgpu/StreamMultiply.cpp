@@ -4,8 +4,8 @@
 // and of each 8 keys or columns two neighbours: the registers of two times 8 scores are those of
 // the first operand of the second product. With tf32 (m16n8k8) those of 8 scores are, as steps t
 // and t + 4 of whose depth keys 2 t and 2 t + 1 are taken, of weights and values alike. By single
-// multiply-adds a lane has four rows, every eighth key, and four neighbours of 32 columns; weights
-// pass through shared memory.
+// multiply-adds a lane has four rows, every eighth key, and four neighbours of 32 columns (f64: two
+// of 16); weights pass through shared memory.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/codegen/nvgpu/BlockStream.h"
@@ -49,7 +49,7 @@ FailureOr<Value> BlockStream::accumulate(const Reduction &reduction, Value left,
 
 Value BlockStream::loadWord(const Factor &factor, Value line, Value chunk) {
   Value byte = byteOf(factor, slot(factor.chunks, line, chunk));
-  return LLVM::LoadOp::create(b, VectorType::get({4}, factor.element), shared(byte),
+  return LLVM::LoadOp::create(b, VectorType::get({factor.perChunk}, factor.element), shared(byte),
                               /*alignment=*/16);
 }
 
@@ -67,8 +67,9 @@ Value BlockStream::chunkOf(const Factor &factor, Value line, Value chunk) {
 
 /// Every warp has memory of its own.
 Value BlockStream::weightByte(Value place) {
-  const int64_t bytes = tile.keyWarps > 1 ? ownBytes : 16 * (tile.keys + 4) * 4;
-  return add(add(mul(place, 4), mul(warp, bytes)), weightOffset);
+  const int64_t size = stream.numberBytes();
+  const int64_t bytes = tile.keyWarps > 1 ? ownBytes : 16 * (tile.keys + 4) * size;
+  return add(add(mul(place, size), mul(warp, bytes)), weightOffset);
 }
 
 FailureOr<SmallVector<Value>> BlockStream::multiplyScores() {
@@ -122,7 +123,7 @@ FailureOr<SmallVector<Value>> BlockStream::multiplyScores(const Factor &queries,
       x.push_back(loadWord(queries, rowOfLane(row), chunk));
     for (int64_t unit = 0; unit < keyUnits(); ++unit)
       y.push_back(loadWord(keys, keyOfLane(unit, 0), chunk));
-    for (int64_t k = 0; k < 4; ++k)
+    for (int64_t k = 0; k < stream.perWord(); ++k)
       for (int64_t unit = 0; unit < keyUnits(); ++unit)
         for (int64_t row = 0; row < rowsOfLane(); ++row) {
           Value &sum = running[size_t(unit * rowsOfLane() + row)];
@@ -164,7 +165,7 @@ void BlockStream::writeWeights(ArrayRef<Value> weights) {
     for (int64_t row = 0; row < rowsOfLane(); ++row) {
       Value place = add(mul(lineOfLane(row), pitch), keyOfLane(unit, 0));
       LLVM::StoreOp::create(b, weights[size_t(unit * rowsOfLane() + row)],
-                            shared(weightByte(place)), 4);
+                            shared(weightByte(place)), unsigned(stream.numberBytes()));
     }
   NVVM::SyncWarpOp::create(b, i32(-1));
 }
@@ -215,24 +216,25 @@ FailureOr<SmallVector<Value>> BlockStream::multiplyWeights(ArrayRef<Value> weigh
     return running;
   }
   const int64_t pitch = tile.keys + 4;
-  auto word = VectorType::get({4}, b.getF32Type());
+  const int64_t width = stream.perWord();
+  auto word = VectorType::get({width}, stream.number);
   return f.loop(
-      index(tile.keys / 4), running, [&](Value step, Values current) -> FailureOr<Values> {
-        Value key = mul(arith::IndexCastUIOp::create(b, b.getI32Type(), step), 4);
+      index(tile.keys / width), running, [&](Value step, Values current) -> FailureOr<Values> {
+        Value key = mul(arith::IndexCastUIOp::create(b, b.getI32Type(), step), width);
         Values x;
         for (int64_t row = 0; row < rowsOfLane(); ++row) {
           Value place = add(mul(lineOfLane(row), pitch), key);
           x.push_back(LLVM::LoadOp::create(b, word, shared(weightByte(place)), 16));
         }
-        for (int64_t k = 0; k < 4; ++k)
+        for (int64_t k = 0; k < width; ++k)
           for (int64_t part = 0; part < units; ++part) {
             Value chunk = add(rem(lane, 8), 8 * (unit + part));
             if (tile.columnWarps > 1)
               chunk = add(chunk, mul(rem(warp, tile.columnWarps), 8 * columnUnits()));
             Value y = loadWord(values, add(key, k), chunk);
             for (int64_t row = 0; row < rowsOfLane(); ++row)
-              for (int64_t element = 0; element < 4; ++element) {
-                Value &sum = current[size_t((part * rowsOfLane() + row) * 4 + element)];
+              for (int64_t element = 0; element < width; ++element) {
+                Value &sum = current[size_t((part * rowsOfLane() + row) * width + element)];
                 FailureOr<Value> next =
                     accumulate(sums, LLVM::ExtractElementOp::create(b, x[size_t(row)], i32(k)),
                                LLVM::ExtractElementOp::create(b, y, i32(element)), sum);

@@ -57,7 +57,7 @@ void BlockTile::addMaps() {
 /// Both factors of a step, to the memory of a slot. Boxes that begin behind the end, of columns
 /// that nobody stores, bring anything.
 void BlockTile::beginBoxes(Value step, Value slot) {
-  Value barrier = add(mul(slot, 8), barrierOffset);
+  Value barrier = barrierOf(Full, slot);
   arriveExpecting(barrier, stepBytes);
   for (Factor *factor : {&left, &right})
     for (int64_t chunk = 0; chunk < factor->chunks; chunk += 8) {
@@ -99,7 +99,7 @@ LogicalResult BlockTile::runBulk(Value count) {
         Value slot = values[0], parity = values[1];
         // Barriers are there for all, and what the last step read is free.
         NVVM::Barrier0Op::create(b);
-        if (failed(waitFor(add(mul(slot, 8), barrierOffset), parity)))
+        if (failed(waitFor(barrierOf(Full, slot), parity)))
           return failure();
         Values next = beginGroups(mul(slot, stepBytes), Values(llvm::drop_begin(values, 2)));
         Value isZero = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, slot, i32(0));

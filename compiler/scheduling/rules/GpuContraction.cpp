@@ -33,7 +33,9 @@ static constexpr double kGroupCost = 0.55;
 static constexpr int64_t kLeastGroupRows = 33;
 /// A step of the depth takes a line of so many chunks of 16 bytes; wgmma counts in lines of 128.
 static constexpr int64_t kChunks = 4, kGroupChunks = 8;
-static constexpr int64_t kMostStages = 4;
+static constexpr int64_t kMostStages = 4, kOrdinaryStages = 3;
+/// Elements of a tile beside which there is no second block: it has the memory for itself.
+static constexpr int64_t kLargeTile = 256 * 128;
 
 namespace {
 struct Tile {
@@ -152,9 +154,10 @@ static int64_t countBlocks(const Contraction &contraction, const Tile &tile) {
 
 /// The tile that is done first: its work and what it brings, for as many turns as the device needs.
 static Tile chooseTile(const Contraction &contraction, const GpuTarget &target) {
-  static constexpr Tile matrixTiles[] = {{128, 128, 2, 2}, {128, 64, 2, 2}, {64, 128, 2, 2},
-                                         {64, 64, 2, 2},   {32, 128, 1, 4}, {128, 32, 4, 1},
-                                         {16, 128, 1, 4},  {128, 16, 4, 1}};
+  // The first two ask for memory, and have all registers of a multiprocessor.
+  static constexpr Tile matrixTiles[] = {
+      {128, 256, 2, 4}, {256, 128, 4, 2}, {128, 128, 2, 2}, {128, 64, 2, 2}, {64, 128, 2, 2},
+      {64, 64, 2, 2},   {32, 128, 1, 4},  {128, 32, 4, 1},  {16, 128, 1, 4}, {128, 16, 4, 1}};
   static constexpr Tile wordTiles[] = {
       {128, 128, 4, 2}, {64, 128, 2, 2}, {64, 64, 2, 2}, {16, 128, 1, 4}, {64, 32, 4, 1}};
   // Two times four warps keep sums of 64 x 256 in registers.
@@ -167,7 +170,9 @@ static Tile chooseTile(const Contraction &contraction, const GpuTarget &target) 
                                       ? ArrayRef<Tile>(matrixTiles)
                                   : contraction.depthChunk == 2 ? ArrayRef<Tile>(doubleTiles)
                                                                 : ArrayRef<Tile>(wordTiles);
-  SmallVector<Tile> tiles(ordinary);
+  SmallVector<Tile> tiles(llvm::make_filter_range(ordinary, [&](const Tile &tile) {
+    return (tile.rows + tile.columns) * kChunks * 16 * kOrdinaryStages <= target.sharedBytes;
+  }));
   if (target.warpGroups && contraction.unit == schedule::Unit::Mma && !contraction.isTurned &&
       contraction.rowExtent >= kLeastGroupRows)
     tiles.append(std::begin(groupTiles), std::end(groupTiles));
@@ -241,8 +246,11 @@ bool writeGpuTile(ScheduleWriter &writer, ArrayRef<Operation *> outputs, const R
   update.split(update.fuseAll(found->depth, "depth"), "step", "inner", chunks * found->depthChunk);
   const int64_t stepBytes = (tile.rows + tile.columns) * chunks * 16;
   update.gpuTile("row", "column", "inner", tile.rowWarps, tile.columnWarps,
-                 tile.isGroup ? std::min(target.sharedBytes / stepBytes, kMostStages) : 3,
+                 tile.isGroup || tile.rows * tile.columns >= kLargeTile
+                     ? std::min(target.sharedBytes / stepBytes, kMostStages)
+                     : kOrdinaryStages,
                  tile.isGroup ? schedule::Unit::Wgmma : found->unit, found->byteFloats,
+                 /*copyWarps=*/tile.isGroup && tile.rowWarps * tile.columnWarps == 8,
                  /*bulk=*/tile.isGroup);
   return true;
 }

@@ -15,10 +15,10 @@ using namespace mlir;
 
 namespace tessera::scheduling {
 
-/// What every device gives a block without being asked.
+/// What every device gives a block without being asked: more blocks beside each other hide more.
 static constexpr int64_t kSharedBytes = 48 << 10;
-/// Columns whose sums the registers of a warp hold.
-static constexpr int64_t kColumnsOfWarp = 128;
+/// Bytes of columns whose sums the registers of a warp hold.
+static constexpr int64_t kColumnBytesOfWarp = 512;
 /// With so few rows, instructions of four warps multiply zeros most of the time.
 static constexpr int64_t kLeastGroupRows = 33;
 /// More steps than that have no use for keys and values.
@@ -36,6 +36,7 @@ static std::optional<Tile> chooseTile(const kernel::StreamStages &stream, const 
   // More columns than a warp has registers for.
   static constexpr Tile wideTiles[] = {{32, 4, 2}, {32, 2, 2}, {16, 2, 2},
                                        {32, 1, 2}, {16, 1, 2}, {8, 1, 2}};
+  const int64_t columnsOfWarp = kColumnBytesOfWarp / stream.numberBytes();
   int64_t rows = 1;
   if (stream.rows)
     rows = analyzeStage(stream.merge).extentOr(*stream.rows, kGpuExtent);
@@ -45,7 +46,7 @@ static std::optional<Tile> chooseTile(const kernel::StreamStages &stream, const 
     // scores and sums of so many leave registers.
     const bool isNarrow = stream.columnExtent <= 64 && stream.scores().size() == 1;
     // Each of them has half of the columns where these are too many for registers.
-    const int64_t columnWarps = stream.columnExtent > kColumnsOfWarp ? 2 : 1;
+    const int64_t columnWarps = stream.columnExtent > columnsOfWarp ? 2 : 1;
     for (int64_t rowWarps : SmallVector<int64_t>{8 / columnWarps, 4})
       for (int64_t stages = kMostStages; stages > 0 && rows > 8 * rowWarps; --stages) {
         const Tile tile{isNarrow ? 128 : 64, rowWarps, columnWarps, 1, stages, true};
@@ -56,16 +57,19 @@ static std::optional<Tile> chooseTile(const kernel::StreamStages &stream, const 
   auto fits = [&](const Tile &tile) {
     const bool isTooTall = tile.rowWarps > 1 && tile.rows() >= 2 * rows;
     // By single elements 64 keys are more scores than a thread has registers for.
-    return !isTooTall && tile.keys <= (stream.isMatrix ? 64 : 32) &&
+    return !isTooTall && tile.keys <= (stream.isMatrix ? 64 : 128 / stream.numberBytes()) &&
            tile.keys % (stream.isMatrix ? 16 : 8) == 0 &&
            stream.getSharedBytes(tile) <= kSharedBytes;
   };
+  // Two warps have twice as many. Code for f64 needs twice the registers for all else, too.
+  if (stream.columnExtent > (stream.number.isF64() ? columnsOfWarp / 2 : 2 * columnsOfWarp))
+    return std::nullopt;
   SmallVector<Tile> candidates;
-  if (stream.columnExtent > kColumnsOfWarp)
+  if (stream.columnExtent > columnsOfWarp)
     candidates.append(std::begin(wideTiles), std::end(wideTiles));
   else if (rows <= 16)
     candidates.append(std::begin(fewRows), std::end(fewRows));
-  if (stream.columnExtent <= kColumnsOfWarp)
+  if (stream.columnExtent <= columnsOfWarp)
     candidates.append(std::begin(tiles), std::end(tiles));
   const Tile *found = llvm::find_if(candidates, fits);
   return found == candidates.end() ? std::nullopt : std::optional(*found);
@@ -88,7 +92,7 @@ std::vector<kernel::StreamStages> findGpuStreams(kernel::FuncOp kernel, const Gp
     std::optional<kernel::StreamStages> stream = kernel::matchStream(stage, why);
     if (stream && !chooseTile(*stream, target)) {
       stream.reset();
-      why = "no tile of its rows and keys fits shared memory";
+      why = "no tile of its rows and keys fits registers and shared memory";
     }
     if (explain)
       stage.emitRemark() << "stage '" << kernel::getStageName(stage) << "' of kernel '"

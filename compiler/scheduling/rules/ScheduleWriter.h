@@ -64,9 +64,9 @@ public:
   void gpuThreads(const std::string &loop) { schedule::GpuThreadsOp::create(builder, loc, loop); }
   void gpuTile(const std::string &rows, const std::string &columns, const std::string &depth,
                int64_t rowWarps, int64_t columnWarps, int64_t stages, schedule::Unit unit,
-               bool byteFloats, bool bulk) {
+               bool byteFloats, bool copyWarps, bool bulk) {
     schedule::GpuTileOp::create(builder, loc, rows, columns, depth, rowWarps, columnWarps, stages,
-                                unit, byteFloats, bulk);
+                                unit, byteFloats, copyWarps, bulk);
   }
   void gpuStream(const std::string &rows, const kernel::StreamTile &tile, schedule::Unit unit) {
     schedule::GpuStreamOp::create(builder, loc, rows, tile.keys, tile.rowWarps, tile.columnWarps,

@@ -122,6 +122,15 @@ schedule.func @gpu_tile_c4 for @k {
 
 // -----
 
+schedule.func @gpu_tile_c5 for @k {
+  schedule.update "acc" {
+    // expected-error @+1 {{'schedule.gpu_tile' op expected 8 warps at most by wgmma beside those that copy, found 8}}
+    schedule.gpu_tile "m", "n", "k" warps 4, 2 stages 3 by mma copy_warps
+  }
+}
+
+// -----
+
 schedule.func @gpu_stream_c3 for @k {
   schedule.update "acc" {
     // expected-error @+1 {{expected a multiple of 4 warps along rows and one along keys for wgmma, found 2 and 1}}

@@ -70,6 +70,8 @@ schedule.func @dense_s for @dense {
     schedule.gpu_tile "m", "n", "k" warps 2, 4 stages 3 by mma byte_floats
     // CHECK: schedule.gpu_tile "m", "n", "k" warps 8, 1 stages 4 by wgmma bulk
     schedule.gpu_tile "m", "n", "k" warps 8, 1 stages 4 by wgmma bulk
+    // CHECK: schedule.gpu_tile "m", "n", "k" warps 8, 1 stages 4 by wgmma copy_warps bulk
+    schedule.gpu_tile "m", "n", "k" warps 8, 1 stages 4 by wgmma copy_warps bulk
     // CHECK: schedule.gpu_stream "m" keys 64 warps 4, 1, 1 by mma
     schedule.gpu_stream "m" keys 64 warps 4, 1, 1 by mma
     // CHECK: schedule.gpu_stream "m" keys 128 warps 8, 1, 1 stages 3 by wgmma

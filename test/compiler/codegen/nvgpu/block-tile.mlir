@@ -1,6 +1,6 @@
 // Where elements follow from one sum of products, a block takes a tile: factors come to shared memory some steps ahead, warps
 // multiply them by instructions for matrices (f16, bf16, i8) or one by one, and what follows is computed where sums are stored.
-// On sm_90a four warps multiply together, while the next copies begin; factors come as boxes where the launch has maps for them, and larger
+// On sm_90a four warps multiply together, while four others copy; factors come as boxes where the launch has maps for them, and larger
 // tiles ask for the memory that they share.
 // RUN: tessera-compile %s --target cuda:sm_80 --emit schedule -o - | FileCheck %s --check-prefix=SCHEDULE
 // RUN: tessera-compile %s --target cuda:sm_80 --emit asm -o - | FileCheck %s --implicit-check-not=.local
@@ -34,17 +34,19 @@
 // GROUPS-SCHEDULE: schedule.split "i0" into "row_tile", "row" by 128
 // GROUPS-SCHEDULE-NEXT: schedule.split "i1" into "column_tile", "column" by 64
 // GROUPS-SCHEDULE: schedule.split "r0" into "step", "inner" by 64
-// GROUPS-SCHEDULE-NEXT: schedule.gpu_tile "row", "column", "inner" warps 8, 1 stages 4 by wgmma bulk
+// GROUPS-SCHEDULE-NEXT: schedule.gpu_tile "row", "column", "inner" warps 8, 1 stages 4 by wgmma copy_warps bulk
 
 // GROUPS: .extern .shared .align 1024 .b8 tile_acc[]
-// GROUPS: .maxntid 256
+// GROUPS: .maxntid 384
+// GROUPS-DAG: setmaxnreg.dec.sync.aligned.u32
+// GROUPS-DAG: setmaxnreg.inc.sync.aligned.u32
 // GROUPS-DAG: mbarrier.init.shared::cta.b64
 // GROUPS-DAG: fence.mbarrier_init.release.cluster
 // GROUPS-DAG: mbarrier.arrive.expect_tx.shared::cta.b64 _
 // GROUPS-DAG: cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes
 // GROUPS-DAG: mbarrier.try_wait.parity.shared::cta.b64
 // GROUPS-DAG: cp.async.cg.shared.global
-// GROUPS-DAG: cp.async.wait_group 2
+// GROUPS-DAG: cp.async.wait_group 1
 // GROUPS-DAG: fence.proxy.async.shared::cta
 // GROUPS-DAG: wgmma.fence.sync.aligned
 // GROUPS-DAG: wgmma.mma_async.sync.aligned.m64n64k16.f32.f16.f16 {{.*}}, p, 1, 1, 0, 1;
