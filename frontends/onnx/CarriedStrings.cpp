@@ -81,7 +81,11 @@ FailureOr<bool> CarriedStrings::fit(graph::GraphBuilder &b, MutableArrayRef<Valu
       return failure();
     fits = false;
   }
-  if (!fits)
-    node.importer.restore(noted);
-  return fits;
+  if (fits)
+    return true;
+  // Loops within loops multiply.
+  if (failed(node.importer.countRepeated(node, node.attribute("body")->g())))
+    return failure();
+  node.importer.restore(noted);
+  return false;
 }

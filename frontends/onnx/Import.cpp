@@ -234,7 +234,10 @@ LogicalResult Importer::importInputs(const ::onnx::GraphProto &graph) {
       // Two lists. Values are scalars, whatever shape is written.
       const ::onnx::TypeProto_Map &map = input.type().map_type();
       int64_t value = map.value_type().tensor_type().elem_type();
-      if (!map.value_type().has_tensor_type() || !isKnown(map.key_type()) || !isKnown(value))
+      Type key = getElementType(context, map.key_type());
+      bool isKey = map.key_type() == ::onnx::TensorProto::STRING ||
+                   (llvm::isa_and_nonnull<IntegerType>(key) && key.getIntOrFloatBitWidth() >= 8);
+      if (!map.value_type().has_tensor_type() || !isKey || !isKnown(value))
         return module.emitError("input ")
                << quoted(input.name()) << " is a map of keys or values that are not supported";
       DimList dims{symbolFor(input.name() + "_entries")};
@@ -380,12 +383,18 @@ LogicalResult Importer::importSubgraph(const ::onnx::GraphProto &graph, OpBuilde
   return success();
 }
 
-LogicalResult Importer::importUnrolled(Node &node, const ::onnx::GraphProto &body,
-                                       ValueRange arguments, SmallVectorImpl<Value> &results) {
+LogicalResult Importer::countRepeated(Node &node, const ::onnx::GraphProto &body) {
   unrolledNodes += body.node_size() + 1;
   if (unrolledNodes > kMaxUnrolledNodes)
     return node.error("makes more than " + Twine(kMaxUnrolledNodes) +
                       " nodes of bodies that are repeated when compiling (kMaxUnrolledNodes)");
+  return success();
+}
+
+LogicalResult Importer::importUnrolled(Node &node, const ::onnx::GraphProto &body,
+                                       ValueRange arguments, SmallVectorImpl<Value> &results) {
+  if (failed(countRepeated(node, body)))
+    return failure();
   return importSubgraph(body, node.getBuilder(), arguments, results);
 }
 

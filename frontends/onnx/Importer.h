@@ -208,6 +208,9 @@ public:
   LogicalResult importUnrolled(Node &node, const ::onnx::GraphProto &body,
                                mlir::ValueRange arguments, llvm::SmallVectorImpl<Value> &results);
 
+  /// Counts a body that is imported once more; fails with an error when those are too many.
+  LogicalResult countRepeated(Node &node, const ::onnx::GraphProto &body);
+
   /// A new symbol whose value is an si64 scalar when the model runs, at most `highest`; `what` is
   /// for the message when it is no extent.
   DimAttr bindDim(Node &node, Value scalar, llvm::StringRef what,

@@ -41,6 +41,8 @@ static LogicalResult needMap(Node &node, Value &keys, Value &values) {
     return node.error("needs a map, found " + describeStructure(node.input(0)));
   keys = contentsOf(node.input(0))[0];
   values = contentsOf(node.input(0))[1];
+  if (!isStrings(keys))
+    keys = node.convert(keys, node.si64());
   return success();
 }
 

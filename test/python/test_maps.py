@@ -93,5 +93,7 @@ def test_what_is_refused():
     with pytest.raises(tessera.Error, match="needs a map, found a tensor"):
         tessera.compile(model([node("DictVectorizer", ["x"], ["y"], domain=ML, string_vocabulary=["a"])], [info("x", F32, [1])],
                               [info("y", F32, None)]).SerializeToString())
+    with pytest.raises(tessera.Error, match="'x' is a map of keys or values that are not supported"):
+        tessera.compile(made_of("CastMap", F32, F32, F32, cast_to="TO_FLOAT"))
     with pytest.raises(tessera.Error, match="which it does not take"):
         tessera.compile(model([node("Neg", ["x"], ["y"])], [map_info("x", STRING, F32)], [info("y", F32, None)]).SerializeToString())

@@ -134,3 +134,15 @@ def test_loops_are_refused():
                              [info("goes_on", BOOL, []), info("t", STRING, [1])])
     refused("strings that get longer need a trip count", [node("Loop", ["", "", "x"], ["y"], body=body)], [info("x", STRING, [1])],
             [info("y", STRING, None)], {"end": np.array(["."], object)})
+
+
+def test_nested_loops_are_bounded():
+    """Each level is imported several times for each time of the level around it."""
+    body = [node("StringConcat", ["s0", "p"], ["t0"])]
+    for depth in range(1, 12):
+        inner = helper.make_graph(body, f"body{depth}", [info(f"i{depth}", I64, []), info(f"c{depth}", BOOL, []),
+                                                         info(f"s{depth - 1}", STRING, None)],
+                                  [info(f"c{depth}", BOOL, []), info(f"t{depth - 1}", STRING, None)])
+        body = [node("Loop", ["n", "", f"s{depth}" if depth < 11 else "x"], [f"t{depth}"], body=inner)]
+    refused("kMaxUnrolledNodes", body, [info("x", STRING, ["N"])], [info("t11", STRING, None)],
+            {"p": np.array(["."], object), "n": np.int64(20)})
