@@ -34,7 +34,7 @@ std::string tessera::findTargets(const std::vector<std::string> &targets,
     if (!isCudaDevice(level) && module::featuresOfLevel(level).empty())
       return suggest("unknown target '" + target + "'", target,
                      {"host", "x86-64-v2", "x86-64-v3", "x86-64-v3+vnni", "x86-64-v4",
-                      "x86-64-v4+vnni", "x86-64-v4+bf16", "cuda:sm_80"});
+                      "x86-64-v4+vnni", "x86-64-v4+bf16", "x86-64-v4+amx", "cuda:sm_80"});
     if (isTooOld(level))
       return "target '" + target + "' is too old: the first is cuda:sm_" +
              std::to_string(kOldestCudaDevice);

@@ -2,6 +2,7 @@
 #include "compiler/codegen/CompileKernel.h"
 
 #include "compiler/codegen/halide/FromKernel.h"
+#include "compiler/codegen/halide/MatrixProduct.h"
 #include "compiler/codegen/llvm/Finish.h"
 #include "compiler/codegen/loops/Loops.h"
 #include "compiler/codegen/nvgpu/EmitPtx.h"
@@ -37,6 +38,8 @@ generateByHalide(kernel::FuncOp kernel, schedule::FuncOp schedule, const CodeTar
   if (!error.empty())
     return kernel.emitOpError() << "cannot be compiled: " << llvm::StringRef(error).rtrim();
 
+  for (halide::MatrixProduct &product : halide::findMatrixProducts(*program, error))
+    function.matrixTiles.push_back(std::move(product.tiles));
   function.name = program->name;
   function.tables = program->tables;
   function.isExtent.resize(program->tensors.size(), false);

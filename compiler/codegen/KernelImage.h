@@ -31,8 +31,11 @@ inline CodeTarget getCodeTarget(const std::string &level) {
   CodeTarget target{level.substr(0, plus), ""};
   if (plus != std::string::npos) {
     target.features = target.cpu == "x86-64-v4" ? "+avx512vnni" : "+avxvnni";
-    if (level.substr(plus) == "+bf16")
+    const std::string more = level.substr(plus);
+    if (more == "+bf16" || more == "+amx")
       target.features += ",+avx512bf16";
+    if (more == "+amx")
+      target.features += ",+amx-tile,+amx-int8,+amx-bf16";
   }
   return target;
 }

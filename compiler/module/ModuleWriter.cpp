@@ -355,6 +355,9 @@ std::vector<std::string> featuresOfLevel(const std::string &level) {
       features.insert(features.end(), {"avx512vnni"});
     else if (base == "x86-64-v4" && more == "+bf16")
       features.insert(features.end(), {"avx512vnni", "avx512bf16"});
+    else if (base == "x86-64-v4" && more == "+amx")
+      features.insert(features.end(),
+                      {"avx512vnni", "avx512bf16", "amx-tile", "amx-int8", "amx-bf16"});
     else
       return {};
     return features;

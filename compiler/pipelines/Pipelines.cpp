@@ -76,6 +76,7 @@ void tessera::addSchedulePasses(mlir::OpPassManager &passes, llvm::StringRef lev
   options.vectorRegisters = target.vectorRegisters;
   options.dotProducts = target.dotProducts;
   options.bf16Products = target.bf16Products;
+  options.matrixTiles = target.matrixTiles;
   options.gpu = level.starts_with("cuda:");
   const scheduling::GpuTarget gpu = scheduling::GpuTarget::ofLevel(level);
   options.sharedBytes = gpu.sharedBytes;

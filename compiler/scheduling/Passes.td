@@ -27,6 +27,7 @@ def ScheduleDefault : Pass<"schedule-default", "::mlir::ModuleOp"> {
            "Number of vector registers; 0: 32 for 512 bits, else 16">,
     Option<"dotProducts", "dot-products", "bool", "false", "Sums of four products u8 x s8 in one instruction">,
     Option<"bf16Products", "bf16-products", "bool", "false", "Sums of two products of bf16 in one instruction">,
+    Option<"matrixTiles", "matrix-tiles", "bool", "false", "Products of bf16 and of 8 bits by tiles of matrices (AMX)">,
     Option<"l1Bytes", "l1-bytes", "int64_t", "32768", "Size of the first data cache">,
     Option<"l2Bytes", "l2-bytes", "int64_t", "524288", "Size of the second cache">,
     Option<"cores", "cores", "int64_t", "2", "1: never spread work over threads">,

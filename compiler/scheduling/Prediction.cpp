@@ -35,6 +35,9 @@ public:
   std::optional<Prediction> run(std::string &why) {
     if (formed.isSequential())
       return fail(why, "it has loops of its own, which are not modelled");
+    if (schedule.walk([](schedule::TileMultiplyOp) { return WalkResult::interrupt(); })
+            .wasInterrupted())
+      return fail(why, "it multiplies tiles of matrices, whose rate is not measured");
     copy = formed.clone();
     for (Operation &op : schedule.getBody().front()) {
       if (!schedule::isRestructuring(&op))

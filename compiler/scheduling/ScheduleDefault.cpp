@@ -27,6 +27,7 @@ struct ScheduleDefault : impl::ScheduleDefaultBase<ScheduleDefault> {
     target.vectorRegisters = vectorRegisters ? vectorRegisters : (vectorBits >= 512 ? 32 : 16);
     target.dotProducts = dotProducts;
     target.bf16Products = bf16Products;
+    target.matrixTiles = matrixTiles;
     target.l1Bytes = l1Bytes;
     target.l2Bytes = l2Bytes;
     target.cores = cores;

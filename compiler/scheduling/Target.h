@@ -17,12 +17,13 @@ struct Target {
   int64_t l2Bytes = 512 << 10;
   bool dotProducts = false;  ///< sums of four products u8 x s8 in one instruction (VNNI)
   bool bf16Products = false; ///< sums of two products bf16 x bf16 in one instruction (vdpbf16ps)
+  bool matrixTiles = false;  ///< both by tiles of matrices (AMX)
   int64_t cores = 2;         ///< whether, not how finely, work is spread over threads
   double flopsPerByte = 8;   ///< machine balance: f32 operations per byte read from memory
   int64_t lanes(int64_t elementBits) const { return vectorBits / elementBits; }
 
   /// What a level of instruction sets says: "x86-64-v4" has 32 registers of 512 bits,
-  /// "+vnni" means vpdpbusd, "+bf16" vdpbf16ps too.
+  /// "+vnni" means vpdpbusd, "+bf16" vdpbf16ps too, "+amx" tiles beside them.
   static Target ofLevel(llvm::StringRef level) {
     Target target;
     bool isV4 = level.starts_with("x86-64-v4");
@@ -30,7 +31,8 @@ struct Target {
     target.vectorRegisters = isV4 ? 32 : 16;
     // What most processors of that level have.
     target.l1Bytes = isV4 ? 48 << 10 : 32 << 10;
-    target.bf16Products = level.ends_with("+bf16");
+    target.matrixTiles = level.ends_with("+amx");
+    target.bf16Products = level.ends_with("+bf16") || target.matrixTiles;
     target.dotProducts = level.ends_with("+vnni") || target.bf16Products;
     return target;
   }

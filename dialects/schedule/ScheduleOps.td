@@ -425,6 +425,22 @@ def Schedule_GpuStreamOp : Schedule_Directive<"gpu_stream"> {
   let hasVerifier = 1;
 }
 
+def Schedule_TileMultiplyOp : Schedule_Directive<"tile_multiply"> {
+  let summary = "Sums the products of a stage by tiles of matrices";
+  let description = [{
+    Of the update of a stage `acc[..., mt, ..., nt, ..., mi, ni] += lhs[..., mt, k / K, mi, k % K] * rhs[..., nt, k / G, ni, k % G]`, for
+    bf16 (K = 32, G = 2) or bytes (K = 64, G = 4), with 32 rows `mi` and 32 columns `ni`: what `copy_packed` and `pad_to_tile` make
+    of a product. A block of tiles of rows `mt` and of columns `nt` is computed at a time, by tiles of 16 x 16 sums that stay in
+    registers for 8 K steps (AMX); nothing else is said about its loops.
+
+    ```mlir
+    schedule.update "acc" { schedule.tile_multiply "m_t", "n_t" }
+    ```
+  }];
+  let arguments = (ins StrAttr:$rows, StrAttr:$columns);
+  let assemblyFormat = "$rows `,` $columns attr-dict";
+}
+
 def Schedule_AtomicOp : Schedule_Directive<"atomic"> {
   let summary = "Lets the reduction of an update be vectorised";
   let assemblyFormat = "attr-dict";

@@ -48,7 +48,8 @@ void describe(CommandLine &line, Options &options) {
   line.add_option(
           "--target", options.targets,
           "host (default), x86-64-v2, -v3, -v4, the last two with +vnni (8-bit products), the "
-          "last one with +bf16 (those of bf16, too), cuda:sm_80; several make a variant each")
+          "last one with +bf16 (those of bf16, too) or +amx (both by tiles), cuda:sm_80; several "
+          "make a variant each")
       ->delimiter(',');
   line.add_option("--dim", options.dims, "gives a symbolic extent a value: S=128");
   line.add_option(

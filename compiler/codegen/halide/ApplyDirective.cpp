@@ -50,6 +50,8 @@ static VarOrRVar fresh(const VarOrRVar &like, const std::string &name) {
 void applyDirective(const Directive &directive, const HalideProgram &program,
                     const std::vector<Halide::ImageParam> &params, std::vector<BuiltStage> &built) {
   BuiltStage &stage = lookup(directive.stage, program, built);
+  if (directive.kind == Directive::TileMultiply)
+    return; // It made the stage what it is.
   if (directive.onUpdate && stage.func.num_update_definitions() == 0)
     fail("stage '" + directive.stage + "' reduces nothing, so it has no update to schedule");
   Loops &loops = directive.onUpdate ? stage.update : stage.pure;

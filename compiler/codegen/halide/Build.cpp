@@ -1,5 +1,6 @@
 //===- Build.cpp - From the plain description to Halide -------------------------------===//
 #include "compiler/codegen/halide/BuiltStage.h"
+#include "compiler/codegen/halide/MatrixProduct.h"
 #include "compiler/codegen/halide/PrefetchLines.h"
 
 #include <cstdlib>
@@ -37,6 +38,10 @@ public:
 
   std::string run(std::string *loops) {
     declareArguments();
+    std::string error;
+    matrixProducts = findMatrixProducts(program, error);
+    if (!error.empty())
+      fail(error);
     for (const Stage &stage : program.stages)
       hasDotProducts |= matchDotProduct(stage).has_value();
     for (const Stage &stage : program.stages)
@@ -325,6 +330,9 @@ private:
       built.push_back(std::move(here));
       return;
     }
+    for (const MatrixProduct &product : matrixProducts)
+      if (&program.stages[product.stage] == &stage)
+        return callForProduct(stage, std::move(here), product);
     define(here.func, place, exprs(stage, here, stage.init));
 
     here.inOrder = inOrderLoop(stage);
@@ -360,6 +368,24 @@ private:
     // Its iterations may lie on vectors: each reads only its own place, or the last one.
     if (here.inOrder >= 0)
       here.func.update().allow_race_conditions();
+    built.push_back(std::move(here));
+  }
+
+  /// A function computes the stage, block by block.
+  void callForProduct(const Stage &stage, BuiltStage here, const MatrixProduct &product) {
+    auto factor = [&](int32_t load) -> Halide::ExternFuncArgument {
+      const Node &node = program.nodes[load];
+      if (node.op == Op::LoadArg)
+        return params[node.number];
+      return built[node.number].func;
+    };
+    std::vector<Var> dims;
+    for (auto dim = stage.outputDims.rbegin(); dim != stage.outputDims.rend(); ++dim)
+      dims.emplace_back(stage.loops[*dim]);
+    here.func.define_extern(
+        product.tiles.name,
+        {factor(product.lhs), factor(product.rhs), exprs(stage, here, {product.steps})[0]},
+        toHalide(stage.types[0]), dims, Halide::NameMangling::C);
     built.push_back(std::move(here));
   }
 
@@ -444,6 +470,7 @@ private:
   std::vector<BuiltStage> built;
   std::map<int32_t, bool> dataDependent; ///< of program.nodes
   bool hasDotProducts = false;
+  std::vector<MatrixProduct> matrixProducts;
 };
 
 } // namespace

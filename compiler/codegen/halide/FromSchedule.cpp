@@ -50,6 +50,9 @@ static LogicalResult describe(Operation *op, const HalideProgram &program, Direc
       })
       .Case([&](ParallelOp op) { return set(Directive::Parallel, {op.getLoop()}); })
       .Case([&](InOrderOp op) { return set(Directive::InOrder, {op.getLoop()}); })
+      .Case([&](TileMultiplyOp op) {
+        return set(Directive::TileMultiply, {op.getRows(), op.getColumns()});
+      })
       .Case([&](AtomicOp op) { return set(Directive::Atomic, {}); })
       .Case([&](ComputeAtOp op) {
         return set(Directive::ComputeAt, {op.getConsumer(), op.getLoop()});

@@ -114,7 +114,8 @@ struct Directive {
     StoreTile,
     BoundExtent,
     BoundStorage,
-    Prefetch
+    Prefetch,
+    TileMultiply
   } kind;
   enum Tail : uint8_t { Auto, Guard, ShiftInwards, RoundUp, Predicate } tail = Auto;
   std::string stage;

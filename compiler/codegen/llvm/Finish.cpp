@@ -2,6 +2,7 @@
 #include "compiler/codegen/llvm/Finish.h"
 
 #include "compiler/codegen/llvm/ClampedLoads.h"
+#include "compiler/codegen/llvm/DefineMatrixTiles.h"
 #include "compiler/codegen/llvm/ExtendBytes.h"
 #include "compiler/codegen/llvm/FenceSelects.h"
 #include "compiler/codegen/llvm/LookupTables.h"
@@ -445,6 +446,7 @@ Expected<SmallVector<char, 0>> finishKernel(Module &module, const KernelFunction
   module.setSourceFileName("kernel");
 
   bindRuntime(module);
+  defineMatrixTiles(module, kernel.matrixTiles);
   moveAllocationsToStack(module);
   useRoundingIntrinsics(module);
   splitFusedProducts(module, **machine);

@@ -3,6 +3,7 @@
 #define TESSERA_COMPILER_CODEGEN_LLVM_FINISH_H
 
 #include "compiler/codegen/KernelImage.h"
+#include "compiler/codegen/MatrixTiles.h"
 
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringRef.h"
@@ -34,6 +35,7 @@ struct KernelFunction {
   bool vectorizeLoops = false;     ///< leave loops to LLVM's vectorizer: no schedule has decided
   std::vector<PartOfBuffer> parts; ///< what it sees as buffers of their own
   std::vector<std::vector<float>> tables; ///< what it reads as LookupTables.h says
+  std::vector<MatrixTiles> matrixTiles;   ///< what it calls
 };
 
 /// Name of the entry function in every object.

@@ -15,19 +15,10 @@ using namespace mlir;
 
 namespace tessera::scheduling {
 
-namespace {
-/// The two factors by what is done with them.
-struct Factors {
-  const Access *packed = nullptr, *grouped = nullptr;
-  bool packedUnsigned = false, groupedUnsigned = false;
-  bool isFloat = false;
-};
-} // namespace
-
-static std::optional<Factors> findFactors(const Target &target, const StageInfo &stage,
-                                          unsigned columns) {
+std::optional<GroupedFactors> findGroupedFactors(const Target &target, const StageInfo &stage,
+                                                 unsigned columns) {
   std::optional<IntegerProduct> product = matchIntegerProduct(stage);
-  Factors factors;
+  GroupedFactors factors;
   // Of bf16, a depthwise window would copy as many bytes as it has in f32.
   if (std::optional<Bf16Product> floats; !product && target.bf16Products &&
                                          stage.kind != StageKind::DepthwiseWindow &&
@@ -91,7 +82,7 @@ static bool chooseChannelTile(ReducerPlan &plan, const Target &target, const Sta
 }
 
 void Planner::planGroups(ReducerPlan &plan, const StageInfo &stage, unsigned columns) {
-  std::optional<Factors> factors = findFactors(target, stage, columns);
+  std::optional<GroupedFactors> factors = findGroupedFactors(target, stage, columns);
   if (!factors || !packedDim(*factors->packed, columns))
     return;
   std::optional<unsigned> inner;
@@ -122,7 +113,7 @@ void Planner::planGroups(ReducerPlan &plan, const StageInfo &stage, unsigned col
 LogicalResult Planner::packGroups(const ReducerPlan &plan) {
   const StageInfo &stage = *info.lookup(plan.stage);
   unsigned columns = stage.loopNumber(plan.columns);
-  const Access &read = *findFactors(target, stage, columns)->packed;
+  const Access &read = *findGroupedFactors(target, stage, columns)->packed;
   int64_t n = *packedDim(read, columns);
   int64_t k = *packedDim(read, stage.loopNumber(plan.reductionLoops.back()));
   SmallVector<int64_t> outer, reductions;
@@ -161,7 +152,7 @@ LogicalResult Planner::group(ReducerPlan &plan) {
     return failure();
   const StageInfo &stage = *info.lookup(plan.stage);
   unsigned columns = stage.loopNumber(plan.columns), inner = stage.loopNumber(loop);
-  const Access read = *findFactors(target, stage, columns)->grouped;
+  const Access read = *findGroupedFactors(target, stage, columns)->grouped;
   unsigned operand = read.operand->getOperandNumber();
   int64_t rank = read.dims.size(), extent = stage.extents[inner];
   bool isWindow = plan.stageKind == StageKind::DepthwiseWindow;

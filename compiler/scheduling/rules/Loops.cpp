@@ -225,6 +225,10 @@ private:
       init.boundExtent(r + "_i", reducer.rowTile);
     init.boundExtent(c + "_i", reducer.columnTile);
     StageWriter update = writer.update(reducer.stage);
+    if (reducer.byMatrixTiles) {
+      update.tileMultiply(r + "_t", c + "_t");
+      return;
+    }
     Names order{c + "_i"};
     if (!r.empty())
       order.push_back(r + "_i");

@@ -67,6 +67,7 @@ struct ReducerPlan {
   int64_t group = 1;
   bool widen = false;
   std::string grouped;
+  bool byMatrixTiles = false; ///< multiplied by instructions for matrices (MatrixTiles.cpp)
   /// Of a tile whose columns are unpacked (Unpacking): the stage that unpacks a panel of columns
   /// (a blocked tile: for `block.depth` steps, kept in memory; else in registers, where it is
   /// read), its loops along the reduction, across the panel, and others.
@@ -208,6 +209,8 @@ private:
   void blockWindow(ReducerPlan &plan, const StageInfo &stage);
   mlir::LogicalResult keepApart();
   mlir::LogicalResult keepUnplaced(llvm::ArrayRef<std::string> reducers);
+  mlir::LogicalResult planReducers(llvm::ArrayRef<std::string> names,
+                                   std::vector<ReducerPlan> &plans);
   /// Costly stages that reductions and their output read, where there is one output.
   void keepRows(llvm::ArrayRef<ReducerPlan> reducers);
   static void unify(llvm::MutableArrayRef<ReducerPlan> plans);
@@ -222,6 +225,8 @@ private:
   mlir::LogicalResult blockRow(ReducerPlan &plan);
   void planGroups(ReducerPlan &plan, const StageInfo &stage, unsigned columns);
   mlir::LogicalResult packGroups(const ReducerPlan &plan);
+  bool planMatrixTiles(ReducerPlan &plan, const StageInfo &stage, unsigned columns);
+  mlir::LogicalResult packMatrixTiles(const ReducerPlan &plan);
   mlir::LogicalResult group(ReducerPlan &plan);
   mlir::LogicalResult widenBroadcast(ReducerPlan &plan);
   bool isConstant(mlir::Value tensor);
@@ -238,7 +243,18 @@ private:
   KernelInfo info;
   std::vector<KeptRow> keptRows;
   std::set<std::string> inStreams; ///< stages that are planned with what merges them
+  bool allowMatrixTiles = true;
 };
+
+/// The factors of a product that instructions sum in groups, by what is done with them: the columns
+/// are packed, the other one is read in groups.
+struct GroupedFactors {
+  const Access *packed = nullptr, *grouped = nullptr;
+  bool packedUnsigned = false, groupedUnsigned = false;
+  bool isFloat = false; ///< of bf16
+};
+std::optional<GroupedFactors> findGroupedFactors(const Target &target, const StageInfo &stage,
+                                                 unsigned columns);
 
 /// The dimension of an operand that can be cut into tiles of a loop: the loop is its index, and
 /// every dimension follows one loop or none.

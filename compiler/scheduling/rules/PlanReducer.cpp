@@ -266,6 +266,8 @@ void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned colum
   }
   if (plan.walksRows)
     walkRows(plan, tile.vectors, depth, columnExtent);
+  if (!plan.walksRows && planMatrixTiles(plan, stage, columns))
+    return;
   if (stage.isProduct && !plan.columnsSlide)
     planGroups(plan, stage, columns);
   if (stage.kind == StageKind::Window && !plan.rows.empty() && !plan.columnsSlide) {

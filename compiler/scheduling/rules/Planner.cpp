@@ -338,7 +338,10 @@ LogicalResult Planner::restructure(ReducerPlan &plan) {
   bool isProduct = plan.stageKind == StageKind::Contraction ||
                    plan.stageKind == StageKind::Window ||
                    plan.stageKind == StageKind::DepthwiseWindow;
-  if (plan.group > 1) {
+  if (plan.byMatrixTiles) {
+    if (failed(packMatrixTiles(plan)))
+      return failure();
+  } else if (plan.group > 1) {
     if (failed(group(plan)))
       return failure();
   } else if (isProduct) {
@@ -409,54 +412,6 @@ LogicalResult Planner::keepUnplaced(ArrayRef<std::string> reducers) {
   return success();
 }
 
-/// Tiles in the loops of one output have the size that the heaviest wants; what does not fit is
-/// computed point by point.
-void Planner::unify(MutableArrayRef<ReducerPlan> plans) {
-  auto hostLoop = [](const ReducerPlan &plan, const std::string &loop) {
-    for (auto [dim, host] : llvm::zip_equal(plan.dims, plan.hostLoops))
-      if (dim == loop)
-        return host;
-    return std::string();
-  };
-  for (ReducerPlan &plan : plans) {
-    if (plan.kind != ReducerPlan::Tile)
-      continue;
-    const ReducerPlan *main = &plan;
-    for (const ReducerPlan &other : plans)
-      if (other.kind == ReducerPlan::Tile && other.host == plan.host && other.work > main->work)
-        main = &other;
-    if (main == &plan)
-      continue;
-    bool fits = hostLoop(plan, plan.columns) == hostLoop(*main, main->columns) &&
-                plan.dims.size() == main->dims.size();
-    std::string rows;
-    for (auto [dim, host] : llvm::zip_equal(plan.dims, plan.hostLoops))
-      if (!main->rows.empty() && host == hostLoop(*main, main->rows))
-        rows = dim;
-    if (!fits || rows.empty() != main->rows.empty()) {
-      plan.kind = ReducerPlan::Point;
-      continue;
-    }
-    plan.rows = rows;
-    plan.rowTile = main->rowTile;
-    plan.columnTile = main->columnTile;
-    plan.lanes = main->lanes;
-    plan.block = main->block;
-    plan.blocked &= main->blocked;
-    plan.outerTile = main->outerTile;
-    plan.outerRows.clear();
-    for (auto [dim, host] : llvm::zip_equal(plan.dims, plan.hostLoops))
-      if (!main->outerRows.empty() && host == hostLoop(*main, main->outerRows))
-        plan.outerRows = dim;
-  }
-  // Either all of one output are kept in cache blocks, or none.
-  for (ReducerPlan &plan : plans)
-    for (ReducerPlan &other : plans)
-      if (plan.kind == ReducerPlan::Tile && other.kind == ReducerPlan::Tile &&
-          plan.host == other.host && !plan.blocked)
-        other.blocked = false;
-}
-
 /// Whether the loop before the last one goes on where the last one ends, in all that it reads.
 static bool isContinued(const StageInfo &stage, unsigned last) {
   AffineMap map = stage.op.getMatchingIndexingMap(stage.op.getDpsInitOperand(0));
@@ -503,15 +458,8 @@ FailureOr<std::vector<OutputPlan>> Planner::run() {
     return failure();
 
   std::vector<ReducerPlan> plans;
-  for (const std::string &name : reducers) {
-    const StageInfo *stage = info.lookup(name);
-    if (!stage || stage->op->use_empty())
-      continue;
-    std::optional<Place> place = findPlace(*stage);
-    if (!place)
-      return stage->op.emitOpError() << "has no place in the loops of an output";
-    plans.push_back(plan(*stage, *place));
-  }
+  if (failed(planReducers(reducers, plans)))
+    return failure();
   unify(plans);
   keepRows(plans);
   for (ReducerPlan &reducer : plans)

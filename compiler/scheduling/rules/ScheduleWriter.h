@@ -48,6 +48,9 @@ public:
                                   builder.getI64IntegerAttr(width), tail(schedule::Tail::Auto));
   }
   void inOrder(const std::string &loop) { schedule::InOrderOp::create(builder, loc, loop); }
+  void tileMultiply(const std::string &rows, const std::string &columns) {
+    schedule::TileMultiplyOp::create(builder, loc, rows, columns);
+  }
   /// Lets a reduction loop be vectorized.
   void atomic() { schedule::AtomicOp::create(builder, loc); }
   /// Of a loop that may be computed up to the next multiple of the width.
