@@ -59,5 +59,5 @@ good &= case("peepholes", "LSTM", peephole=True, direction="bidirectional")
 good &= case("clip", "LSTM", clip=0.3)
 good &= case("coupled gates", "LSTM", input_forget=1)
 # onnxruntime's tanh and sigmoid are approximations, whose errors add up along the sequence.
-good &= case("long", "LSTM", time=40, batch=2, hidden=72, tolerance=5e-6)
+good &= case("long", "LSTM", time=40, batch=2, hidden=72, tolerance=8e-6)
 print("passed" if good else "failed")

@@ -100,7 +100,7 @@ TEST(Tables, enumerators) {
   expectRefused(Code::Malformed, "buffer 0 is of unknown kind", [](auto &module) {
     module.variants[0].functions[0].buffers[0].kind = BufferKind(6);
   });
-  expectRefused(Code::Malformed, "instruction 0 has unknown opcode 23", [](auto &module) {
+  expectRefused(Code::Malformed, "instruction 0 has unknown opcode 26", [](auto &module) {
     module.variants[0].functions[0].instructions[0].op = Opcode(kOpcodeCount);
   });
   expectRefused(Code::Malformed, "instruction 0 has unknown opcode", [](auto &module) {
