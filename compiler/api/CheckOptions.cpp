@@ -31,17 +31,26 @@ std::string tessera::findTargets(const std::vector<std::string> &targets,
                                  std::vector<std::string> &levels) {
   for (const std::string &target : targets.empty() ? std::vector<std::string>{"host"} : targets) {
     std::string level = target == "host" ? getHostLevel() : target;
-    if (!isCudaDevice(level) && module::featuresOfLevel(level).empty())
-      return suggest("unknown target '" + target + "'", target,
-                     {"host", "x86-64-v2", "x86-64-v3", "x86-64-v3+vnni", "x86-64-v4",
-                      "x86-64-v4+vnni", "x86-64-v4+bf16", "x86-64-v4+amx", "cuda:sm_80"});
+    if (!isCudaDevice(level) && !codegen::findCpuLevel(level)) {
+      std::vector<std::string> known = {"host"};
+      for (const codegen::CpuLevel &row : llvm::reverse(codegen::kCpuLevels))
+        known.emplace_back(row.name);
+      known.push_back("cuda:sm_80");
+      return suggest("unknown target '" + target + "'", target, known);
+    }
     if (isTooOld(level))
       return "target '" + target + "' is too old: the first is cuda:sm_" +
              std::to_string(kOldestCudaDevice);
     levels.push_back(level);
   }
-  // The best comes first: sm_100a before sm_90a.
-  llvm::sort(levels, [](llvm::StringRef a, llvm::StringRef b) { return a.compare_numeric(b) > 0; });
+  // The best comes first: levels of the processor as CpuLevels.h has them, sm_100a before sm_90a.
+  auto rank = [](llvm::StringRef level) {
+    const codegen::CpuLevel *found = codegen::findCpuLevel(std::string_view(level));
+    return (found ? found : std::end(codegen::kCpuLevels)) - codegen::kCpuLevels;
+  };
+  llvm::sort(levels, [&](llvm::StringRef a, llvm::StringRef b) {
+    return rank(a) != rank(b) ? rank(a) < rank(b) : a.compare_numeric(b) > 0;
+  });
   levels.erase(llvm::unique(levels), levels.end());
   return "";
 }

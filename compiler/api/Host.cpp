@@ -1,6 +1,7 @@
 //===- Host.cpp - What the compiler takes from this machine -----------------------------------===//
 #include "compiler/api/Compiler.h"
 
+#include "compiler/codegen/CpuLevels.h"
 #include "compiler/codegen/driver/Cache.h"
 #include "compiler/module/ModuleWriter.h"
 
@@ -11,11 +12,10 @@ using namespace tessera;
 
 std::string tessera::getHostLevel() {
   llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
-  for (const char *level : {"x86-64-v4+amx", "x86-64-v4+bf16", "x86-64-v4+vnni", "x86-64-v4",
-                            "x86-64-v3+vnni", "x86-64-v3"})
-    if (llvm::all_of(module::featuresOfLevel(level),
+  for (const codegen::CpuLevel &level : codegen::kCpuLevels)
+    if (llvm::all_of(module::featuresOfLevel(std::string(level.name)),
                      [&](const std::string &feature) { return features.lookup(feature); }))
-      return level;
+      return std::string(level.name);
   return "x86-64-v2";
 }
 

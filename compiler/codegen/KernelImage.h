@@ -2,6 +2,8 @@
 #ifndef TESSERA_COMPILER_CODEGEN_KERNELIMAGE_H
 #define TESSERA_COMPILER_CODEGEN_KERNELIMAGE_H
 
+#include "compiler/codegen/CpuLevels.h"
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -25,17 +27,16 @@ struct CodeTarget {
   std::string features;          ///< LLVM's feature string on top of it, "+avx512bf16,..."
 };
 
-/// Code for a level of instruction sets ("x86-64-v4+vnni"), or for a device.
-inline CodeTarget getCodeTarget(const std::string &level) {
-  size_t plus = level.find('+');
-  CodeTarget target{level.substr(0, plus), ""};
-  if (plus != std::string::npos) {
-    target.features = target.cpu == "x86-64-v4" ? "+avx512vnni" : "+avxvnni";
-    const std::string more = level.substr(plus);
-    if (more == "+bf16" || more == "+amx")
-      target.features += ",+avx512bf16";
-    if (more == "+amx")
-      target.features += ",+amx-tile,+amx-int8,+amx-bf16";
+/// Code for a level of instruction sets (CpuLevels.h), or for a device.
+inline CodeTarget getCodeTarget(const std::string &name) {
+  const CpuLevel *level = findCpuLevel(name);
+  if (!level)
+    return {name, ""};
+  CodeTarget target{std::string(level->base), ""};
+  for (char c : level->more) {
+    if (target.features.empty() || target.features.back() == ',')
+      target.features += '+';
+    target.features += c;
   }
   return target;
 }

@@ -1,5 +1,6 @@
 #include "compiler/module/ModuleWriter.h"
 
+#include "compiler/codegen/CpuLevels.h"
 #include "runtime/base/Hash.h"
 #include "runtime/schema/module_generated.h"
 
@@ -10,6 +11,7 @@
 #include <fcntl.h>
 #include <functional>
 #include <map>
+#include <sstream>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -345,33 +347,20 @@ bool writeAll(int fd, const void *data, size_t size) {
 
 } // namespace
 
-std::vector<std::string> featuresOfLevel(const std::string &level) {
-  if (const size_t plus = level.find('+'); plus != std::string::npos) {
-    const std::string base = level.substr(0, plus), more = level.substr(plus);
-    std::vector<std::string> features = featuresOfLevel(base);
-    if (base == "x86-64-v3" && more == "+vnni")
-      features.insert(features.end(), {"avxvnni"});
-    else if (base == "x86-64-v4" && more == "+vnni")
-      features.insert(features.end(), {"avx512vnni"});
-    else if (base == "x86-64-v4" && more == "+bf16")
-      features.insert(features.end(), {"avx512vnni", "avx512bf16"});
-    else if (base == "x86-64-v4" && more == "+amx")
-      features.insert(features.end(),
-                      {"avx512vnni", "avx512bf16", "amx-tile", "amx-int8", "amx-bf16"});
-    else
-      return {};
-    return features;
-  }
+std::vector<std::string> featuresOfLevel(const std::string &name) {
+  const codegen::CpuLevel *level = codegen::findCpuLevel(name);
+  if (!level)
+    return {};
   std::vector<std::string> features = {"sse3", "ssse3", "sse4.1", "sse4.2", "popcnt"};
-  if (level == "x86-64-v2")
-    return features;
-  features.insert(features.end(), {"avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe"});
-  if (level == "x86-64-v3")
-    return features;
-  features.insert(features.end(), {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"});
-  if (level == "x86-64-v4")
-    return features;
-  return {};
+  if (level->base != "x86-64-v2")
+    features.insert(features.end(),
+                    {"avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe"});
+  if (level->base == "x86-64-v4")
+    features.insert(features.end(), {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"});
+  std::istringstream more{std::string(level->more)};
+  for (std::string feature; std::getline(more, feature, ',');)
+    features.push_back(feature);
+  return features;
 }
 
 std::string writeModule(const ModuleDesc &module, std::vector<uint8_t> &bytes) {

@@ -187,9 +187,8 @@ struct ModuleDesc {
   std::vector<Variant> variants;
 };
 
-// The features of a level ("x86-64-v2", "x86-64-v3", "x86-64-v4", the last two with "+vnni", the
-// last one with "+bf16", which means VNNI, too, or "+amx", which means both), for
-// Variant::features; empty for an unknown level.
+// The features of a level (compiler/codegen/CpuLevels.h), for Variant::features; empty for an
+// unknown one.
 std::vector<std::string> featuresOfLevel(const std::string &level);
 
 // Writes to a temporary name in the same folder, flushes it to the disk and renames it, so that a

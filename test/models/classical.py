@@ -3,27 +3,15 @@
 # CHECK: passed
 """Arguments: where the libraries are kept, and a word in the names of the models to run (else all run). Exits with 1 when one
 differs."""
-import os
-import subprocess
 import sys
-import warnings
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-LIBRARIES = Path(sys.argv[1])
-if __name__ == "__main__":
-    script = HERE.parents[1] / "tools/dev/fetch_libraries.py"
-    if subprocess.run([sys.executable, str(script), str(LIBRARIES), str(HERE / "requirements-classical.txt")], check=False).returncode:
-        sys.exit("the libraries cannot be fetched")
-os.environ["OMP_NUM_THREADS"] = "1"
-sys.path.append(str(LIBRARIES))
-warnings.filterwarnings("ignore")
+sys.path.append(str(Path(__file__).resolve().parent / "Inputs"))
+import trained  # noqa: E402, before the libraries
 
 import lightgbm  # noqa: E402
 import numpy as np  # noqa: E402
-import onnx  # noqa: E402
 import onnxmltools  # noqa: E402
-import onnxruntime  # noqa: E402
 import skl2onnx  # noqa: E402
 import tessera  # noqa: E402
 import xgboost  # noqa: E402
@@ -32,17 +20,8 @@ from skl2onnx.common.data_types import FloatTensorType, Int64TensorType  # noqa:
 from sklearn import (cluster, compose, decomposition, discriminant_analysis, ensemble, feature_selection, gaussian_process,  # noqa: E402
                      impute, linear_model, mixture, naive_bayes, neighbors, neural_network, pipeline, preprocessing, svm, tree)
 
-def integers_of_booleans(key, value, make=onnx.helper.make_attribute, **rest):
-    """The converters hand over booleans among the integers, which protobuf refuses since its version 7."""
-    if isinstance(value, list) and any(isinstance(item, (bool, np.bool_)) for item in value):
-        value = [int(item) for item in value]
-    return make(key, value, **rest)
-
-
-onnx.helper.make_attribute = integers_of_booleans
 FEATURES = 8
 ROWS = (1, 3, 64, 301)
-TOLERANCE = 2e-5  # of the output's largest magnitude, f32
 rng = np.random.default_rng(0)
 np.random.seed(0)  # for estimators without a seed of their own
 
@@ -191,22 +170,11 @@ def array_of(value):
     return value
 
 
-def difference(got, wanted):
-    """Of numbers, of the largest magnitude; labels have to be the same."""
-    if got.shape != wanted.shape:
-        return np.inf
-    if wanted.dtype.kind in "iub":
-        return 0.0 if np.array_equal(got, wanted) else np.inf
-    return float(np.abs(got - wanted).max(initial=0) / max(np.abs(wanted).max(initial=0), 1e-3))
-
-
 def check(name, estimator, learned, prepare):
     x = prepare(X)[:len(X) if learned is None else len(learned)]
     estimator.fit(x, learned) if learned is not None else estimator.fit(x)
     model = convert(estimator, x).SerializeToString()
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # Of what converters say of shapes, not all is true.
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = trained.peer_session(model)
     names = [output.name for output in session.get_outputs()]
     module = tessera.compile(model)
     worst, worst_own = 0.0, 0.0
@@ -215,26 +183,14 @@ def check(name, estimator, learned, prepare):
         actual = module.run({session.get_inputs()[0].name: x})
         results = [np.asarray(actual[output]) for output in names]
         for got, wanted in zip(results, map(array_of, session.run(names, {session.get_inputs()[0].name: x}))):
-            worst = max(worst, difference(got, wanted) if got.dtype == wanted.dtype else np.inf)
+            worst = max(worst, trained.difference(got, wanted) if got.dtype == wanted.dtype else np.inf)
         for got, wanted in zip(results, own_predictions(estimator, x)):
-            worst_own = max(worst_own, difference(got.reshape(np.shape(wanted)), np.asarray(wanted)))
-    good = worst <= TOLERANCE and worst_own <= 10 * TOLERANCE
-    print(f"{name}: {worst:.1e} from onnxruntime, {worst_own:.1e} from the library{'' if good else ' FAILED'}", flush=True)
-    return good
+            worst_own = max(worst_own, trained.difference(got.reshape(np.shape(wanted)), np.asarray(wanted)))
+    return trained.report(name, worst, worst_own)
 
 
 def main():
-    word = sys.argv[2] if len(sys.argv) > 2 else ""
-    good = True
-    for name, row in MODELS.items():
-        if word in name:
-            try:
-                good &= check(name, *row)
-            except Exception as problem:  # One that cannot be converted or compiled says nothing about the others.
-                print(f"{name}: {type(problem).__name__}: {str(problem)[:400]} FAILED", flush=True)
-                good = False
-    print("passed" if good else "a model differs")
-    return not good
+    return trained.run_rows({name: lambda name=name, row=row: check(name, *row) for name, row in MODELS.items()})
 
 
 if __name__ == "__main__":

@@ -3,40 +3,19 @@
 # CHECK: passed
 """Arguments: where the libraries are kept (those of classical.py), and a word in the names of the models to run (else all run). Exits with 1 when one
 differs."""
-import os
-import subprocess
 import sys
-import warnings
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-LIBRARIES = Path(sys.argv[1])
-if __name__ == "__main__":
-    script = HERE.parents[1] / "tools/dev/fetch_libraries.py"
-    if subprocess.run([sys.executable, str(script), str(LIBRARIES), str(HERE / "requirements-classical.txt")], check=False).returncode:
-        sys.exit("the libraries cannot be fetched")
-os.environ["OMP_NUM_THREADS"] = "1"
-sys.path.append(str(LIBRARIES))
-warnings.filterwarnings("ignore")
+sys.path.append(str(Path(__file__).resolve().parent / "Inputs"))
+import trained  # noqa: E402, before the libraries
 
 import numpy as np  # noqa: E402
-import onnx  # noqa: E402
-import onnxruntime  # noqa: E402
 import skl2onnx  # noqa: E402
 import tessera.onnxruntime  # noqa: E402
 from skl2onnx.common.data_types import DictionaryType, FloatTensorType, Int64TensorType, StringTensorType  # noqa: E402
 from sklearn import (compose, ensemble, feature_extraction, impute, linear_model, naive_bayes, pipeline, preprocessing, tree)  # noqa: E402
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer  # noqa: E402
 
-def integers_of_booleans(key, value, make=onnx.helper.make_attribute, **rest):
-    """The converters hand over booleans among the integers, which protobuf refuses since its version 7."""
-    if isinstance(value, list) and any(isinstance(item, (bool, np.bool_)) for item in value):
-        value = [int(item) for item in value]
-    return make(key, value, **rest)
-
-
-onnx.helper.make_attribute = integers_of_booleans
-TOLERANCE = 2e-5  # of the output's largest magnitude, f32
 source = np.random.default_rng(0)
 SUBJECTS = {"rivers": "river water bank flood stream fish boat lake dam valley rain bridge".split(),
             "kitchens": "pan oven salt bread knife pepper boil fry spoon taste dish_1 oil".split(),
@@ -96,23 +75,17 @@ def dicts(count):
 
 
 def difference(got, wanted):
-    """Of numbers, of the largest magnitude; labels have to be the same."""
+    """Lists of maps have to have the same keys."""
     if isinstance(wanted, list):
         if [list(row) for row in got] != [list(row) for row in wanted]:
             return np.inf
         got, wanted = (np.array([list(row.values()) for row in rows]) for rows in (got, wanted))
-    if got.shape != wanted.shape:
-        return np.inf
-    if wanted.dtype.kind in "iubOU":
-        return 0.0 if got.tolist() == wanted.tolist() else np.inf
-    return float(np.abs(got - wanted).max(initial=0) / max(np.abs(wanted).max(initial=0), 1e-3))
+    return trained.difference(got, wanted)
 
 
 def compare(name, made, feeds, own):
     """`own` gives the library's results, None for an output that is something else there."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    peer = onnxruntime.InferenceSession(made, options, providers=["CPUExecutionProvider"])
+    peer = trained.peer_session(made)
     ours = tessera.onnxruntime.InferenceSession(made)
     for mine, other in zip([*ours.get_inputs(), *ours.get_outputs()], [*peer.get_inputs(), *peer.get_outputs()]):
         assert (mine.name, mine.type) == (other.name, other.type), (mine, other)
@@ -124,9 +97,7 @@ def compare(name, made, feeds, own):
         for got, wanted in zip(found, own(feed)):
             if wanted is not None:
                 worst_own = max(worst_own, difference(got if isinstance(got, list) else np.reshape(got, np.shape(wanted)), wanted))
-    good = worst <= TOLERANCE and worst_own <= 10 * TOLERANCE
-    print(f"{name}: {worst:.1e} from onnxruntime, {worst_own:.1e} from the library{'' if good else ' FAILED'}", flush=True)
-    return good
+    return trained.report(name, worst, worst_own)
 
 
 def check_texts(name, model, options):
@@ -212,20 +183,10 @@ def check_hashes():
 
 
 def main():
-    word = sys.argv[2] if len(sys.argv) > 2 else ""
     rows = {name: lambda name=name, row=row: check_texts(name, *row) for name, row in TEXTS.items()}
     rows |= {"names and numbers": check_categories, "maps": lambda: check_maps("maps"), "maps to maps": lambda: check_maps("maps to maps"),
              "missing names": check_labels, "hashes": check_hashes}
-    good = True
-    for name, check in rows.items():
-        if word in name:
-            try:
-                good &= check()
-            except Exception as problem:  # One that cannot be converted or compiled says nothing about the others.
-                print(f"{name}: {type(problem).__name__}: {str(problem)[:400]} FAILED", flush=True)
-                good = False
-    print("passed" if good else "a model differs")
-    return not good
+    return trained.run_rows(rows)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ MAY_INCLUDE = {
                                 "runtime/base"),
     "compiler/codegen/halide": MLIR + ("dialects/common", "dialects/kernel", "dialects/schedule",
                                        "compiler/codegen", "Halide.h"),
-    "compiler/module": MLIR + ("dialects", "runtime/base", "runtime/schema", "flatbuffers"),
+    # A module says which features the levels of its code need: a table, no code generator.
+    "compiler/module": MLIR + ("dialects", "compiler/codegen/CpuLevels.h", "runtime/base", "runtime/schema", "flatbuffers"),
     "compiler/standalone": MLIR + ("compiler/codegen/llvm", "compiler/codegen/KernelImage.h", "runtime"),
     "compiler/pipelines": MLIR + ("dialects", "compiler/reference", "compiler/transforms",
                                   "compiler/conversion", "compiler/scheduling",

@@ -107,10 +107,8 @@ LogicalResult BlockTile::runBulk(Value count) {
         if (failed(copyIf(arith::AddIOp::create(b, step, index(stages - 1)), previous)))
           return failure();
         next = finishGroups(next);
-        Value isLast = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, slot, i32(stages - 1));
-        Value turned = arith::XOrIOp::create(b, parity, i32(1));
-        Values result = {arith::SelectOp::create(b, isLast, i32(0), add(slot, 1)),
-                         arith::SelectOp::create(b, isLast, turned, parity)};
+        slot = turnSlot(slot, parity, stages);
+        Values result = {slot, parity};
         result.append(next);
         return result;
       });
