@@ -240,6 +240,10 @@ EXPORT cuDevicePrimaryCtxRetain(ContextRecord **context, int device) {
   *context = reinterpret_cast<ContextRecord *>(&machines[device]);
   return 0;
 }
+EXPORT cuCtxGetCurrent(ContextRecord **context) {
+  *context = reinterpret_cast<ContextRecord *>(current);
+  return 0;
+}
 EXPORT cuCtxSetCurrent(ContextRecord *context) {
   current = reinterpret_cast<Machine *>(context);
   return 0;
@@ -322,6 +326,8 @@ EXPORT cuMemAlloc_v2(DevicePtr *address, size_t bytes) {
   ++calls[__func__];
   if (const Result result = state())
     return result;
+  if (!bytes)
+    return kInvalidValue;
   if (calls[__func__] == setting("FAKE_CUDA_FULL", 0) ||
       current->used + bytes > size_t(setting("FAKE_CUDA_MEMORY", 1 << 30)))
     return rt::cuda::kOutOfMemory;
@@ -475,7 +481,7 @@ EXPORT cuLaunchKernel(FunctionRecord *function, unsigned gridX, unsigned gridY, 
 EXPORT cuTensorMapEncodeTiled(void *map, int type, unsigned rank, void *address,
                               const uint64_t *extents, const uint64_t *strides, const unsigned *box,
                               const unsigned *, int, int swizzle, int, int) {
-  const bool fits = setting("FAKE_CUDA_MAPS", 1) &&
+  const bool fits = setting("FAKE_CUDA_MAPS", 1) && reinterpret_cast<uintptr_t>(map) % 64 == 0 &&
                     ptx::encode(*static_cast<ptx::TensorMap *>(map), 1u << type, rank,
                                 reinterpret_cast<uintptr_t>(address), extents, strides, box,
                                 swizzle ? 16u << swizzle : 0);

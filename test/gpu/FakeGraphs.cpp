@@ -72,6 +72,14 @@ GraphNode ofKernel(const KernelNode *kernel) {
 GraphNode ofCopy(const CopyNode *copy) { return {Kind::Copy, {}, {}, *copy, {}}; }
 GraphNode ofFill(const FillShape *fill) { return {Kind::Fill, {}, {}, {}, *fill}; }
 
+/// Empty ones, and bits that elements do not have, are refused.
+bool isPossible(const CopyNode &copy) { return copy.width && copy.height && copy.depth; }
+bool isPossible(const FillShape &fill) {
+  const unsigned bits = 8 * fill.elementBytes;
+  return fill.width && fill.height && (bits == 8 || bits == 16 || bits == 32) &&
+         (bits == 32 || !(fill.value >> bits));
+}
+
 Result change(GraphExec *exec, GraphNode *node, GraphNode changed) {
   const auto found = std::find(exec->nodes.begin(), exec->nodes.end(), node);
   if (found == exec->nodes.end() || !nodes.count(node))
@@ -127,12 +135,12 @@ EXPORT cuGraphAddKernelNode(GraphNode **node, GraphRecord *graph, GraphNode *con
 EXPORT cuGraphAddMemcpyNode(GraphNode **node, GraphRecord *graph, GraphNode *const *before,
                             size_t count, const CopyNode *copy, ContextRecord *) {
   std::lock_guard lock(fakeCudaMutex());
-  return add(node, graph, before, count, ofCopy(copy));
+  return isPossible(*copy) ? add(node, graph, before, count, ofCopy(copy)) : kInvalidValue;
 }
 EXPORT cuGraphAddMemsetNode(GraphNode **node, GraphRecord *graph, GraphNode *const *before,
                             size_t count, const FillShape *fill, ContextRecord *) {
   std::lock_guard lock(fakeCudaMutex());
-  return add(node, graph, before, count, ofFill(fill));
+  return isPossible(*fill) ? add(node, graph, before, count, ofFill(fill)) : kInvalidValue;
 }
 EXPORT cuGraphInstantiateWithFlags(GraphExec **exec, GraphRecord *graph, unsigned long long) {
   std::lock_guard lock(fakeCudaMutex());
@@ -158,13 +166,13 @@ EXPORT cuGraphExecMemcpyNodeSetParams(GraphExec *exec, GraphNode *node, const Co
                                       ContextRecord *) {
   std::lock_guard lock(fakeCudaMutex());
   countFakeCall(__func__, 1);
-  return change(exec, node, ofCopy(copy));
+  return isPossible(*copy) ? change(exec, node, ofCopy(copy)) : kInvalidValue;
 }
 EXPORT cuGraphExecMemsetNodeSetParams(GraphExec *exec, GraphNode *node, const FillShape *fill,
                                       ContextRecord *) {
   std::lock_guard lock(fakeCudaMutex());
   countFakeCall(__func__, 1);
-  return change(exec, node, ofFill(fill));
+  return isPossible(*fill) ? change(exec, node, ofFill(fill)) : kInvalidValue;
 }
 EXPORT cuGraphLaunch(GraphExec *exec, StreamRecord *stream) {
   std::lock_guard lock(fakeCudaMutex());

@@ -56,6 +56,13 @@ try:
 except tessera.Error as error:
     assert "bytes of the memory of device 'cuda' (inputs 800000," in str(error), error
 
+# What the caller does on another device goes on there.
+calls = ctypes.CDLL(driver)
+primary, current = ctypes.c_void_p(), ctypes.c_void_p()
+assert calls.cuDevicePrimaryCtxRetain(ctypes.byref(primary), 2) == 0 and calls.cuCtxSetCurrent(primary) == 0
+sessions["cuda:1"].run({"x": x})
+assert calls.cuCtxGetCurrent(ctypes.byref(current)) == 0 and current.value == primary.value, (current, primary)
+
 # At once, from threads of their own; state is each one's.
 problems = []
 
@@ -66,7 +73,7 @@ def work(number, session):
             given = (x[:5000] + number).astype(np.float32)
             outputs = session.run({"x": given})
             np.testing.assert_allclose(outputs["y"], expected(given), rtol=1e-3, atol=1e-3)
-            assert outputs["calls"] == repeat + 2, outputs["calls"]
+            assert outputs["calls"] == repeat + 2 + (number == 1), outputs["calls"]
     except Exception as problem:  # noqa: BLE001
         problems.append((number, problem))
 

@@ -32,7 +32,8 @@ uint32_t numberOf(const void *device) { return uint32_t(reinterpret_cast<uintptr
 template <typename Body> Status with(const void *device, Body &&body) {
   const Driver *driver = nullptr;
   TESSERA_TRY(cuda::openDevice(numberOf(device), driver));
-  TESSERA_TRY(driver->use());
+  cuda::Use use(*driver);
+  TESSERA_TRY(use.take());
   return body(*driver);
 }
 
@@ -133,8 +134,11 @@ Status fill(void *device, void *queue, void *to, uint64_t pattern, uint32_t elem
             uint64_t elements) {
   return withQueue(device, queue, [&](const Driver &driver, Queue &own) {
     const DevicePtr at = toPtr(to);
-    if (elementBytes <= 4)
-      return own.fill(driver, at, {0, 0, unsigned(pattern), elementBytes, elements, 1});
+    if (elementBytes <= 4) {
+      // A node of a graph takes no bits that its elements do not have.
+      const unsigned value = unsigned(pattern) & (~0u >> (32 - 8 * elementBytes));
+      return own.fill(driver, at, {0, 0, value, elementBytes, elements, 1});
+    }
     if (elements == 1) { // Rows of one element are none.
       TESSERA_TRY(own.fill(driver, at, {0, 0, unsigned(pattern), 4, 1, 1}));
       return own.fill(driver, at + 4, {0, 0, unsigned(pattern >> 32), 4, 1, 1});

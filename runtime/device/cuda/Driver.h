@@ -6,6 +6,7 @@
 #include "runtime/base/Status.h"
 
 #include <cstddef>
+#include <utility>
 
 namespace tessera::rt::cuda {
 
@@ -66,6 +67,7 @@ void *const kParameterSize = reinterpret_cast<void *>(2);
   X(deviceGetName, "cuDeviceGetName", (char *, int, int))                                          \
   X(deviceGetAttribute, "cuDeviceGetAttribute", (int *, int, int))                                 \
   X(primaryContextRetain, "cuDevicePrimaryCtxRetain", (ContextRecord **, int))                     \
+  X(contextGetCurrent, "cuCtxGetCurrent", (ContextRecord **))                                      \
   X(contextSetCurrent, "cuCtxSetCurrent", (ContextRecord *))                                       \
   X(deviceTotalMem, "cuDeviceTotalMem_v2", (size_t *, int))                                        \
   X(streamCreate, "cuStreamCreate", (StreamRecord **, unsigned))                                   \
@@ -148,8 +150,30 @@ struct Driver {
   static bool isLost(Result result);
   // An error of the driver as a status: "cuMemAlloc: ...".
   Status check(Result result, const char *what) const;
-  // Calls of this thread go to the device.
-  Status use() const { return check(contextSetCurrent(context), "choosing the device"); }
+};
+
+// While it lives, calls of this thread go to the device. A context that was current before is so
+// afterwards: what the caller does on another device goes on there.
+class Use {
+public:
+  explicit Use(const Driver &driver) : driver(driver) {
+    if (driver.contextGetCurrent(&before) != kSuccess)
+      before = nullptr;
+    if (before != driver.context)
+      status = driver.check(driver.contextSetCurrent(driver.context), "choosing the device");
+  }
+  Use(const Use &) = delete;
+  Use &operator=(const Use &) = delete;
+  ~Use() {
+    if (before && before != driver.context)
+      (void)driver.contextSetCurrent(before);
+  }
+  Status take() { return std::move(status); }
+
+private:
+  const Driver &driver;
+  ContextRecord *before = nullptr;
+  Status status;
 };
 
 // The driver without a device, or why there is none. The library is looked for once, under the
