@@ -34,11 +34,7 @@ static Value fitted(graph::GraphBuilder &b, Value bytes, DimAttr width) {
 /// that each iteration adds as much as this one, enough for all of them.
 LogicalResult CarriedStrings::enlarge(size_t i, Value &init, Room &room, DimAttr needed,
                                       Block &body) {
-  bool isInside = false;
-  graph::walkDimSymbols(needed, [&](StringRef symbol) {
-    body.walk([&](graph::BindDimOp bind) { isInside |= bind.getSymbol() == symbol; });
-  });
-  if (isInside)
+  if (dependsOnBody(needed, body))
     return node.error("carried value " + Twine(i) +
                       " is strings whose number of bytes depends on data inside of the body");
   DimAttr own = widthOf(init);

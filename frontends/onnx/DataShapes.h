@@ -32,6 +32,8 @@ bool mayBe(llvm::ArrayRef<DimAttr> dims, llvm::ArrayRef<DimAttr> wanted);
 /// The second input of Reshape or Expand, when it depends on data.
 LogicalResult readReshape(Node &node, DimList &dims);
 LogicalResult readExpand(Node &node, DimList &dims);
+/// Whether an extent is bound inside of a block, so that nothing outside has it.
+bool dependsOnBody(llvm::ArrayRef<DimAttr> dims, mlir::Block &body);
 /// Where a rank-1 bool is true: si64 of a new extent; `what` is for the message.
 Value placesOf(Node &node, Value isSet, llvm::StringRef what);
 /// A slice of x between places that depend on data (si64 scalars in the convention of the

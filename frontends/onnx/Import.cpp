@@ -40,13 +40,13 @@ LogicalResult Importer::define(StringRef name, Value value, Location loc) {
 static SmallVector<ArrayRef<Operator>> tablesOf(StringRef domain) {
   if (isDefaultDomain(domain))
     return {
-        activationOperators(), attentionOperators(),  castOperators(),      controlOperators(),
-        dataOperators(),       decoderOperators(),    einsumOperators(),    elementwiseOperators(),
-        mathOperators(),       normOperators(),       placeOperators(),     quantizeOperators(),
-        rearrangeOperators(),  randomOperators(),     recurrentOperators(), reduceOperators(),
-        imageOperators(),      resizeOperators(),     sampleOperators(),    selectOperators(),
-        sequenceOperators(),   sequentialOperators(), shapeOperators(),     signalOperators(),
-        stringOperators(),     ngramOperators(),      windowOperators()};
+        activationOperators(),  attentionOperators(), branchOperators(),     castOperators(),
+        controlOperators(),     dataOperators(),      decoderOperators(),    einsumOperators(),
+        elementwiseOperators(), mathOperators(),      normOperators(),       placeOperators(),
+        quantizeOperators(),    rearrangeOperators(), randomOperators(),     recurrentOperators(),
+        reduceOperators(),      imageOperators(),     resizeOperators(),     sampleOperators(),
+        selectOperators(),      sequenceOperators(),  sequentialOperators(), shapeOperators(),
+        signalOperators(),      stringOperators(),    ngramOperators(),      windowOperators()};
   if (domain == "ai.onnx.ml")
     return {mlFeatureOperators(), mlLabelOperators(), mlLinearOperators(), mlMapOperators(),
             mlTreeOperators()};
@@ -114,6 +114,8 @@ LogicalResult Importer::importNode(const ::onnx::NodeProto &proto, OpBuilder &bu
     moves |= isMoved && found;
     node.inputs.push_back(value);
   }
+  while (!node.inputs.empty() && !node.inputs.back())
+    node.inputs.pop_back(); // Empty names at the end stand for nothing.
   // The specification's required inputs: every operator but these reads its first one.
   static const llvm::StringSet<> withoutInput = {
       "Constant",     "Loop",          "Optional", "OptionalHasElement",
@@ -308,7 +310,7 @@ LogicalResult Importer::importMain(const ::onnx::GraphProto &graph, ModuleOp lib
   SmallVector<Value> results;
   SmallVector<DictionaryAttr> attributes;
   // Element i of a sequence is called name/i, the lists of a map name/keys and name/values; an
-  // empty optional value gives nothing.
+  // empty optional value gives nothing, and a sequence of open length is one tensor.
   std::function<void(Value, const std::string &, bool)> addResult =
       [&](Value value, const std::string &name, bool areStrings) {
         if (isStructure(value)) {

@@ -107,6 +107,8 @@ public:
   /// What stands at one place of an axis, which disappears.
   Value dropAxis(Value x, int64_t axis, int64_t place);
   Value concat(llvm::ArrayRef<Value> values, int64_t axis);
+  /// Axis `from` becomes axis `to`, the others keep their order.
+  Value moveAxis(Value x, int64_t from, int64_t to);
   /// All elements along one axis, in row-major order.
   FailureOr<Value> flatten(Value x);
   Value sum(Value x, llvm::ArrayRef<int64_t> axes);
@@ -132,6 +134,7 @@ struct Operator {
 };
 llvm::ArrayRef<Operator> activationOperators();
 llvm::ArrayRef<Operator> attentionOperators();
+llvm::ArrayRef<Operator> branchOperators();
 llvm::ArrayRef<Operator> castOperators();
 llvm::ArrayRef<Operator> controlOperators();
 llvm::ArrayRef<Operator> dataOperators();

@@ -287,6 +287,15 @@ Value Node::concat(ArrayRef<Value> values, int64_t axis) {
   return values.size() == 1 ? values[0] : create<graph::ConcatOp>(values, axis);
 }
 
+Value Node::moveAxis(Value x, int64_t from, int64_t to) {
+  if (from == to)
+    return x;
+  auto perm = llvm::to_vector(llvm::seq<int64_t>(0, graph::getTensorType(x).rank()));
+  perm.erase(perm.begin() + from);
+  perm.insert(perm.begin() + to, from);
+  return transpose(x, perm);
+}
+
 Value Node::sum(Value x, ArrayRef<int64_t> axes) {
   return axes.empty() ? x : reduce(graph::ReduceKind::sum, x, axes);
 }

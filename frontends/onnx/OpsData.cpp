@@ -120,6 +120,15 @@ LogicalResult Node::extentsOf(size_t i, StringRef what, DimList &dims) {
 
 /// Elements of 0 keep the extent, one of -1 takes what is left; both may be found out only when the
 /// model runs.
+bool tessera::onnx::dependsOnBody(ArrayRef<DimAttr> dims, Block &body) {
+  bool isInside = false;
+  for (DimAttr dim : dims)
+    graph::walkDimSymbols(dim, [&](StringRef symbol) {
+      body.walk([&](graph::BindDimOp bind) { isInside |= bind.getSymbol() == symbol; });
+    });
+  return isInside;
+}
+
 bool tessera::onnx::mayBe(ArrayRef<DimAttr> dims, ArrayRef<DimAttr> wanted) {
   return dims.size() == wanted.size() && llvm::none_of(llvm::zip(dims, wanted), [](auto pair) {
            return graph::isKnownDifferent(std::get<0>(pair), std::get<1>(pair));

@@ -1,7 +1,6 @@
 //===- OpsSequence.cpp - Operators on sequences and optional values ---------------------------===//
 
-#include "frontends/onnx/DataShapes.h"
-#include "frontends/onnx/Structures.h"
+#include "frontends/onnx/Stacks.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -22,6 +21,11 @@ static LogicalResult setSequence(Node &node, ArrayRef<Value> elements) {
 
 /// The elements of an input, which may be the content of an optional value.
 static LogicalResult elementsOf(Node &node, size_t i, SmallVectorImpl<Value> &elements) {
+  if (isGrowing(node.input(i)))
+    return node.error(
+        "reads input " + Twine(i) +
+        ", a sequence that a loop makes longer whose number of iterations is not known "
+        "when compiling; such a loop may only add elements at its end");
   if (!isSequence(node.input(i)))
     return node.error("needs a sequence as input " + Twine(i) + ", found " +
                       (node.input(i) ? describeStructure(node.input(i)) : "none"));
@@ -64,7 +68,17 @@ static LogicalResult importEmpty(Node &node) {
 
 static LogicalResult importInsert(Node &node) {
   SmallVector<Value> elements;
-  if (failed(elementsOf(node, 0, elements)) || failed(node.needInputs(2)))
+  if (failed(node.needInputs(2)))
+    return failure();
+  if (isGrowing(node.input(0)) && !node.input(2)) {
+    llvm::append_range(elements, contentsOf(node.input(0)));
+    elements.push_back(node.input(1));
+    node.setOutput(makeGrowing(node.getBuilder(), node.getLoc(), elements));
+    return success();
+  }
+  if (isStack(node.input(0)))
+    return insertIntoStack(node);
+  if (failed(elementsOf(node, 0, elements)))
     return failure();
   int64_t place = elements.size();
   if (node.input(2)) {
@@ -86,6 +100,8 @@ static LogicalResult importInsert(Node &node) {
 
 static LogicalResult importErase(Node &node) {
   SmallVector<Value> elements;
+  if (isStack(node.input(0)))
+    return eraseFromStack(node);
   if (failed(elementsOf(node, 0, elements)))
     return failure();
   int64_t place = int64_t(elements.size()) - 1;
@@ -131,12 +147,21 @@ static LogicalResult readParts(Node &node, DimAttr extent, DimList &parts) {
   return success();
 }
 
+/// A number that is 1.
+static bool isOne(Value value) {
+  DimAttr known = graph::getTensorType(value).rank() ? DimAttr() : graph::getShapeScalar(value);
+  return known && known.isConstant() && known.getValue() == 1;
+}
+
 static LogicalResult importSplitToSequence(Node &node) {
   int64_t axis = node.getInt("axis", 0), keeps = node.getInt("keepdims", 1);
   graph::TensorType type = node.type(0);
   DimList parts;
-  if (failed(node.normalizeAxis(axis, type.rank())) ||
-      failed(readParts(node, type.getDim(axis), parts)))
+  if (failed(node.normalizeAxis(axis, type.rank())))
+    return failure();
+  if (!type.getDim(axis).isConstant() && (!node.input(1) || isOne(node.input(1))))
+    return splitToStack(node, axis, node.input(1) || keeps);
+  if (failed(readParts(node, type.getDim(axis), parts)))
     return failure();
   DimExpr sum = node.dim(0);
   for (DimAttr part : parts)
@@ -198,10 +223,12 @@ static FailureOr<Value> join(Node &node, ArrayRef<Value> elements, int64_t axis,
 
 static LogicalResult importConcatFromSequence(Node &node) {
   SmallVector<Value> elements;
-  if (failed(elementsOf(node, 0, elements)))
-    return failure();
   if (!node.attribute("axis"))
     return node.error("has no axis");
+  if (isStack(node.input(0)))
+    return joinStack(node);
+  if (failed(elementsOf(node, 0, elements)))
+    return failure();
   FailureOr<Value> joined =
       join(node, elements, node.getInt("axis", 0), node.getInt("new_axis", 0));
   if (failed(joined))
@@ -213,8 +240,12 @@ static LogicalResult importConcatFromSequence(Node &node) {
 /// Elements of one type at a place that depends on data are read from all of them side by side.
 static LogicalResult importAt(Node &node) {
   SmallVector<Value> elements;
-  if (failed(elementsOf(node, 0, elements)) || !node.input(1))
-    return failed(node.needInputs(2)) ? failure() : node.error("needs a position");
+  if (failed(node.needInputs(2)))
+    return failure();
+  if (isStack(node.input(0)))
+    return readFromStack(node);
+  if (failed(elementsOf(node, 0, elements)))
+    return failure();
   FailureOr<DimAttr> given = knownPosition(node, 1);
   if (failed(given))
     return failure();
@@ -243,6 +274,10 @@ static LogicalResult importAt(Node &node) {
 
 static LogicalResult importLength(Node &node) {
   SmallVector<Value> elements;
+  if (isStack(node.input(0))) {
+    node.setOutput(ShapeScalars(node).number(lengthOf(node.input(0))));
+    return success();
+  }
   if (failed(elementsOf(node, 0, elements)))
     return failure();
   node.setOutput(node.scalar(node.si64(), double(elements.size())));
@@ -253,8 +288,12 @@ static LogicalResult importLength(Node &node) {
 static LogicalResult importMap(Node &node) {
   const ::onnx::AttributeProto *body = node.attribute("body");
   SmallVector<Value> first;
-  if (!body || failed(node.needInputs(node.inputCount())) || failed(elementsOf(node, 0, first)))
+  if (!body || failed(node.needInputs(node.inputCount())))
     return body ? failure() : node.error("has no body");
+  if (llvm::any_of(node.inputs, isStack))
+    return mapStacks(node);
+  if (failed(elementsOf(node, 0, first)))
+    return failure();
   SmallVector<SmallVector<Value>> outputs(body->g().output_size());
   for (size_t i = 0; i < first.size(); ++i) {
     SmallVector<Value> arguments, results;

@@ -363,16 +363,6 @@ static LogicalResult buildScan(Node &node, OpBuilder &outer, ScanParts &parts) {
   return success();
 }
 
-/// Dim `from` goes to `to`, the others keep their order.
-static Value moveAxis(Node &node, Value x, int64_t from, int64_t to) {
-  if (from == to)
-    return x;
-  auto perm = llvm::to_vector(llvm::seq<int64_t>(0, graph::getTensorType(x).rank()));
-  perm.erase(perm.begin() + from);
-  perm.insert(perm.begin() + to, from);
-  return node.transpose(x, perm);
-}
-
 static Value reversed(Node &node, Value x, int64_t axis) {
   return node.create<graph::ReverseOp>(x, ArrayRef<int64_t>{axis});
 }
@@ -481,7 +471,7 @@ static LogicalResult importScan(Node &node) {
     int64_t k = i - states;
     if (failed(node.normalizeAxis(inputAxes[k], graph::getTensorType(x).rank() - areStrings)))
       return failure();
-    x = moveAxis(node, x, inputAxes[k], 0);
+    x = node.moveAxis(x, inputAxes[k], 0);
     if (inputDirections[k])
       x = reversed(node, x, 0);
     DimList dims(graph::getTensorType(x).getDims());
@@ -499,7 +489,7 @@ static LogicalResult importScan(Node &node) {
         return failure();
       if (outputDirections[k])
         result = reversed(node, result, 0);
-      result = moveAxis(node, result, 0, axis);
+      result = node.moveAxis(result, 0, axis);
     }
     node.setOutput(areStrings ? makeStrings(node.getBuilder(), node.getLoc(), result) : result);
   }

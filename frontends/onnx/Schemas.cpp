@@ -117,6 +117,10 @@ LogicalResult tessera::onnx::checkSchema(Node &node) {
     if (!formals[i].ends_with("?") && !formals[i].ends_with("*") && !node.input(i))
       return node.error("needs " + Twine(schema->leastInputs) + " inputs, and input " + Twine(i) +
                         " is absent");
+  if (!formals.empty() && formals.back().ends_with("*"))
+    for (size_t i = formals.size() - 1; i < node.inputCount(); ++i)
+      if (!node.input(i))
+        return node.error("input " + Twine(i) + " is absent, one of a list in which none may be");
   if (failed(checkCount(node, "inputs", node.proto.input(), schema->leastInputs,
                         schema->mostInputs)) ||
       failed(checkCount(node, "outputs", node.proto.output(), schema->leastOutputs,

@@ -2,6 +2,8 @@
 
 #include "frontends/onnx/Structures.h"
 
+#include "dialects/graph/GraphBuilder.h"
+
 using namespace mlir;
 using namespace tessera;
 using namespace tessera::onnx;
@@ -11,7 +13,7 @@ bool tessera::onnx::isStructure(Value value) {
 }
 
 /// The type of an optional value begins with none, that of strings with index, that of a map with
-/// a function.
+/// a function, that of a stack with a complex number, that of what grows with a memref.
 template <typename Mark> static bool isMarked(Value value) {
   auto type = value ? llvm::dyn_cast<TupleType>(value.getType()) : TupleType();
   return type && type.size() && llvm::isa<Mark>(type.getType(0));
@@ -19,8 +21,11 @@ template <typename Mark> static bool isMarked(Value value) {
 bool tessera::onnx::isOptional(Value value) { return isMarked<NoneType>(value); }
 bool tessera::onnx::isStrings(Value value) { return isMarked<IndexType>(value); }
 bool tessera::onnx::isMap(Value value) { return isMarked<FunctionType>(value); }
+bool tessera::onnx::isStack(Value value) { return isMarked<ComplexType>(value); }
+bool tessera::onnx::isGrowing(Value value) { return isMarked<UnrankedMemRefType>(value); }
 bool tessera::onnx::isSequence(Value value) {
-  return isStructure(value) && !isOptional(value) && !isStrings(value) && !isMap(value);
+  return isStructure(value) && !isOptional(value) && !isStrings(value) && !isMap(value) &&
+         !isStack(value) && !isGrowing(value);
 }
 
 static Value make(OpBuilder &builder, Location loc, ArrayRef<Type> types, ValueRange contents) {
@@ -30,6 +35,17 @@ static Value make(OpBuilder &builder, Location loc, ArrayRef<Type> types, ValueR
 
 Value tessera::onnx::makeSequence(OpBuilder &builder, Location loc, ValueRange elements) {
   return make(builder, loc, llvm::to_vector(elements.getTypes()), elements);
+}
+
+Value tessera::onnx::makeStack(OpBuilder &builder, Location loc, Value elements) {
+  Type types[] = {ComplexType::get(builder.getF32Type()), elements.getType()};
+  return make(builder, loc, types, elements);
+}
+
+Value tessera::onnx::makeGrowing(OpBuilder &builder, Location loc, ValueRange contents) {
+  SmallVector<Type> types{UnrankedMemRefType::get(builder.getF32Type(), {})};
+  llvm::append_range(types, contents.getTypes());
+  return make(builder, loc, types, contents);
 }
 
 Value tessera::onnx::makeOptional(OpBuilder &builder, Location loc, Value content) {
@@ -67,7 +83,7 @@ bool tessera::onnx::haveSameStructure(Value a, Value b) {
     return !isStructure(a) && !isStructure(b);
   ValueRange x = contentsOf(a), y = contentsOf(b);
   if (isOptional(a) != isOptional(b) || isStrings(a) != isStrings(b) || isMap(a) != isMap(b) ||
-      x.size() != y.size())
+      isStack(a) != isStack(b) || isGrowing(a) != isGrowing(b) || x.size() != y.size())
     return false;
   return llvm::all_of(llvm::zip(x, y), [](auto pair) {
     return haveSameStructure(std::get<0>(pair), std::get<1>(pair));
@@ -88,6 +104,10 @@ Value tessera::onnx::rebuild(OpBuilder &builder, Location loc, Value like,
     return makeStrings(builder, loc, contents.front());
   if (isMap(like))
     return makeMap(builder, loc, contents[0], contents[1]);
+  if (isStack(like))
+    return makeStack(builder, loc, contents.front());
+  if (isGrowing(like))
+    return makeGrowing(builder, loc, contents);
   if (isSequence(like))
     return makeSequence(builder, loc, contents);
   return makeOptional(builder, loc, contents.empty() ? Value() : contents.front());
@@ -102,6 +122,10 @@ std::string tessera::onnx::describeStructure(Value value) {
     return "a map";
   if (isOptional(value))
     return contentsOf(value).empty() ? "an empty optional value" : "an optional value";
+  if (isStack(value))
+    return "a sequence of " + graph::getTensorType(contentsOf(value).front()).getDim(0).str();
+  if (isGrowing(value))
+    return "a sequence that a loop makes longer";
   return "a sequence of " + std::to_string(contentsOf(value).size());
 }
 

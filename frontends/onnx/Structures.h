@@ -1,10 +1,11 @@
 //===- Structures.h - Sequences, maps and strings, while importing --------------*- C++ -*-===//
 //
-// The graph dialect has tensors alone. How long a sequence is, and whether an optional value is
-// there, has to be known when compiling: a structure is then a list of tensors, which its operators
-// take apart and put together, and costs nothing. While a model is imported it is one value, of a
-// tuple type, so that names, scopes and subgraphs hold it as they hold tensors; nothing of it is
-// left in the graph.
+// The graph dialect has tensors alone. Whether an optional value is there has to be known when
+// compiling. A sequence whose length is known is a list of tensors, which its operators take apart
+// and put together, and costs nothing; one whose length is an extent is a stack: one tensor of all
+// elements, which have one shape. While a model is imported a structure is one value, of a tuple
+// type, so that names, scopes and subgraphs hold it as they hold tensors; nothing of it is left in
+// the graph.
 //
 //===----------------------------------------------------------------------===//
 #ifndef TESSERA_FRONTENDS_ONNX_STRUCTURES_H
@@ -18,6 +19,11 @@ namespace tessera::onnx {
 /// No tensor of numbers: a sequence, a map, an optional value or strings.
 bool isStructure(mlir::Value value);
 bool isSequence(mlir::Value value);
+/// A sequence of open length: its one content has the elements along a first axis.
+bool isStack(mlir::Value value);
+/// A sequence inside of a loop that only makes it longer: its contents are a token, which tells
+/// which one it is, and what this iteration has added, tensors and stacks.
+bool isGrowing(mlir::Value value);
 bool isOptional(mlir::Value value);
 /// A list of keys, and one of values; keys differ, and have no order.
 bool isMap(mlir::Value value);
@@ -28,6 +34,8 @@ bool isStrings(mlir::Value value);
 
 mlir::Value makeSequence(mlir::OpBuilder &builder, mlir::Location loc, mlir::ValueRange elements);
 /// Empty when the content is null.
+mlir::Value makeStack(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value elements);
+mlir::Value makeGrowing(mlir::OpBuilder &builder, mlir::Location loc, mlir::ValueRange contents);
 mlir::Value makeOptional(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value content);
 mlir::Value makeStrings(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value bytes);
 mlir::Value makeMap(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value keys,

@@ -187,6 +187,8 @@ class TesseraRep(BackendRep):
             if inner.HasField("map_type"):
                 labels = _labels(self._model.graph, name)
                 return [dict(zip(labels, row)) for row in results[name].tolist()]
+            if name in results:  # Its length was known only when it ran.
+                return [_as_declared(element, kinds[name], inner.tensor_type.elem_type) for element in results[name]]
             while f"{name}/{len(parts)}" in results:
                 parts.append(self._output(f"{name}/{len(parts)}", inner, results, kinds))
             return parts

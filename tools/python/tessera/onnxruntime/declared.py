@@ -33,7 +33,7 @@ TYPE_NAMES = {"f64": "double", "f32": "float", "f16": "float16", "bf16": "bfloat
 
 def numpy_type(kind):
     """NumPy's type of what is called "tensor(NAME)", or None."""
-    name = kind.removeprefix("tensor(").removesuffix(")")
+    name = kind.removeprefix("tensor(").rstrip(")")
     known = _TYPES[_NUMBERS[name]][1] if name in _NUMBERS else None
     return np.dtype(known) if known else None
 

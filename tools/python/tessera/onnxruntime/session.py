@@ -74,6 +74,22 @@ def _inputs_of(infos, said):
     return arguments
 
 
+def _outputs_of(infos, said):
+    """The outputs, and of those that are sequences the names of their elements' tensors, None where one tensor has them all."""
+    infos, arguments, parts = {info.name: info for info in infos}, [], {}
+    for name, value in said.items():
+        if (value.type or "").startswith("seq(tensor("):
+            if not infos.pop(name, None):
+                count = next(i for i in range(len(infos) + 1) if f"{name}/{i}" not in infos)
+                parts[name] = [infos.pop(f"{name}/{i}").name for i in range(count)]
+            else:
+                parts[name] = None
+            arguments.append(NodeArg(name, value.type, []))
+        elif name in infos:
+            arguments.append(_argument(infos.pop(name), value))
+    return arguments + [_argument(info, None) for info in infos.values()], parts
+
+
 def _provider_names(providers):
     return [provider if isinstance(provider, str) else provider[0] for provider in providers or ()]
 
@@ -108,7 +124,7 @@ class InferenceSession:
         said = declared.Declared(data if declared.looks_like_onnx(data) else b"")
         self._threads, self._idle, self._lock = threads, [], threading.Lock()
         self._inputs, self._labels = _inputs_of(self._module.inputs, said.inputs), said.labels
-        self._outputs = [_argument(info, said.outputs.get(info.name)) for info in self._module.outputs]
+        self._outputs, self._parts = _outputs_of(self._module.outputs, said.outputs)
         self._meta = ModelMetadata(said)
 
     @staticmethod
@@ -216,8 +232,15 @@ class InferenceSession:
                 results = self._run_stoppable(feed, targets, run_options)
         except tessera.Error as error:
             raise translated(error) from None
-        types = {output.name: declared.numpy_type(output.type) for output in self._outputs}
-        return [self._as_declared(name, results[name], types[name]) for name in names]
+        types = {output.name: declared.numpy_type(output.type.removeprefix("seq(")) for output in self._outputs}
+        return [self._gathered(name, results, types[name]) for name in names]
+
+    def _gathered(self, name, results, kind):
+        if name not in self._parts:
+            return self._as_declared(name, results[name], kind)
+        parts = self._parts[name]
+        elements = results[name] if parts is None else [results[part] for part in parts]
+        return [self._as_declared(None, np.asarray(element), kind) for element in elements]
 
     def _as_declared(self, name, array, kind):
         if labels := self._labels.get(name):
