@@ -34,6 +34,8 @@ LogicalResult readReshape(Node &node, DimList &dims);
 LogicalResult readExpand(Node &node, DimList &dims);
 /// Whether an extent is bound inside of a block, so that nothing outside has it.
 bool dependsOnBody(llvm::ArrayRef<DimAttr> dims, mlir::Block &body);
+/// Whether what stands in a block draws random numbers, others each time.
+bool drawsNumbers(mlir::Block &body);
 /// Where a rank-1 bool is true: si64 of a new extent; `what` is for the message.
 Value placesOf(Node &node, Value isSet, llvm::StringRef what);
 /// A slice of x between places that depend on data (si64 scalars in the convention of the

@@ -32,7 +32,9 @@ private:
   void bindTripDim();
   LogicalResult checkCarried();
   LogicalResult addScanOutputs();
-  LogicalResult build();
+  LogicalResult countIterations();
+  Operation *buildLoop();
+  LogicalResult setOutputs(Operation *loop);
   FailureOr<Value> longer(Value state, Value added);
 
   Node &node;
@@ -263,7 +265,9 @@ LogicalResult LoopImporter::takeResults(bool &fits) {
 }
 
 void LoopImporter::forgetBody() {
-  holder->erase();
+  if (holder)
+    holder->erase();
+  holder = nullptr;
   results.clear();
   next.clear();
   slices.clear();
@@ -372,9 +376,6 @@ LogicalResult LoopImporter::checkCarried() {
 LogicalResult LoopImporter::addScanOutputs() {
   if (slices.empty())
     return success();
-  if (!tripCount)
-    return node.error("has scan outputs, or a sequence that gets longer, but no trip count, so how "
-                      "much they hold is not known");
   bindTripDim();
   OpBuilder inner = OpBuilder::atBlockEnd(body);
   graph::GraphBuilder b = node.at(inner);
@@ -417,7 +418,7 @@ FailureOr<Value> LoopImporter::longer(Value state, Value added) {
   return makeStack(node.getBuilder(), node.getLoc(), *whole);
 }
 
-LogicalResult LoopImporter::build() {
+Operation *LoopImporter::buildLoop() {
   OpBuilder &builder = node.getBuilder();
   Location loc = node.getLoc();
   SmallVector<Value> starts{scalars.number(0), condition};
@@ -445,8 +446,13 @@ LogicalResult LoopImporter::build() {
   graph::YieldOp::create(inner, loc, yielded);
   repeated->takeBody(holder->getRegion(1));
   holder->erase();
-  Operation *loop = builder.create(state);
+  holder = nullptr;
+  return builder.create(state);
+}
 
+LogicalResult LoopImporter::setOutputs(Operation *loop) {
+  OpBuilder &builder = node.getBuilder();
+  Location loc = node.getLoc();
   SmallVector<Value> last(loop->getResults().slice(2, carried));
   ArrayRef<Value> left(last);
   DimAttr count = tripDim;
@@ -476,6 +482,27 @@ LogicalResult LoopImporter::build() {
   return success();
 }
 
+/// Where only the condition ends the loop, it runs once for the number of its iterations alone,
+/// which is how much scan outputs hold, and then again.
+LogicalResult LoopImporter::countIterations() {
+  if (drawsNumbers(*body))
+    return node.error(
+        "draws random numbers, and has scan outputs, or a sequence that gets longer, but "
+        "no trip count, so how much they hold is not known");
+  const Importer::Notes noted = node.importer.notes();
+  Operation *loop = buildLoop();
+  forgetBody();
+  tripCount = loop->getResult(0);
+  tripDim = scalars.bind(tripCount, "the number of iterations");
+  if (failed(node.importer.countRepeated(node, node.attribute("body")->g())))
+    return failure();
+  node.importer.restore(noted);
+  if (failed(importFittingBody()) || failed(checkCarried()))
+    return failure();
+  alwaysGoesOn = true; // as often as was counted
+  return success();
+}
+
 LogicalResult LoopImporter::run() {
   if (failed(readTripCount()) || failed(readStates()))
     return failure();
@@ -484,9 +511,13 @@ LogicalResult LoopImporter::run() {
     if (failed(isDone) || *isDone)
       return success(succeeded(isDone));
   }
-  if (failed(importFittingBody()) || failed(checkCarried()) || failed(addScanOutputs()))
+  if (failed(importFittingBody()) || failed(checkCarried()))
     return failure();
-  return build();
+  if (!slices.empty() && !tripCount && failed(countIterations()))
+    return failure();
+  if (failed(addScanOutputs()))
+    return failure();
+  return setOutputs(buildLoop());
 }
 
 static LogicalResult importLoop(Node &node) { return LoopImporter(node).run(); }

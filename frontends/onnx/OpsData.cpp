@@ -129,6 +129,10 @@ bool tessera::onnx::dependsOnBody(ArrayRef<DimAttr> dims, Block &body) {
   return isInside;
 }
 
+bool tessera::onnx::drawsNumbers(Block &body) {
+  return body.walk([](graph::WriteVariableOp) { return WalkResult::interrupt(); }).wasInterrupted();
+}
+
 bool tessera::onnx::mayBe(ArrayRef<DimAttr> dims, ArrayRef<DimAttr> wanted) {
   return dims.size() == wanted.size() && llvm::none_of(llvm::zip(dims, wanted), [](auto pair) {
            return graph::isKnownDifferent(std::get<0>(pair), std::get<1>(pair));

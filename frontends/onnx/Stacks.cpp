@@ -173,6 +173,10 @@ LogicalResult tessera::onnx::mapStacks(Node &node) {
   }
   if (failed(node.importer.importSubgraph(node.attribute("body")->g(), inner, arguments, results)))
     return failure();
+  if (drawsNumbers(block))
+    return node.error("draws random numbers for each of " + count.str() +
+                      " elements, a number that is "
+                      "not known when compiling");
   SmallVector<Type> types;
   for (Value result : results) {
     if (isStructure(result))

@@ -129,13 +129,36 @@ def test_branches_of_different_lengths():
         assert not condition or np.array_equal(result["s"], [x, x])
 
 
+def test_a_loop_that_only_its_condition_ends():
+    halved = [node("Mul", ["z_in", "half"], ["z_out"]), node("ReduceMax", ["z_out"], ["top"], keepdims=0), node("Greater", ["top", "low"], ["goes"]),
+              node("SequenceInsert", ["s_in", "z_out"], ["s_out"])]
+    body = graph(halved, [info("i", I64, []), info("going", BOOL, []), sequence_info("s_in"), info("z_in", F32, None)],
+                 [info("goes", BOOL, []), sequence_info("s_out"), info("z_out", F32, None), info("top", F32, [])])
+    nodes = [EMPTY, node("Loop", ["", "", "s", "x"], ["t", "z", "tops"], body=body)]
+    for count in ("", "most"):
+        nodes[1].input[0] = count
+        module = compiled(nodes, [info("x", F32, ["A", "B"]), info("low", F32, [])], [sequence_info("t"), info("z", F32, None), info("tops", F32, None)],
+                          {"half": np.float32(0.5), "most": np.int64(2**63 - 1)})
+        for low in (10, 1, 0.01):
+            expected = [X / 2]
+            while expected[-1].max() > low:
+                expected.append(expected[-1] / 2)
+            result = module.run({"x": X, "low": np.float32(low)})
+            assert np.array_equal(result["t"], expected) and np.array_equal(result["z"], expected[-1])
+            assert np.array_equal(result["tops"], [part.max() for part in expected])
+
+
 def test_what_is_refused():
     inputs = [info("x", F32, ["A", "B"]), N]
     reads = [GOES_ON, node("SequenceLength", ["s_in"], ["y"]), APPEND]
     refused("such a loop may only add elements at its end", [EMPTY, loop(reads, ["n", "", "s"], ["t"])], inputs, [])
+    noise = graph([node("RandomUniformLike", ["e"], ["r"])], [info("e", F32, None)], [info("r", F32, None)])
+    refused("draws random numbers for each of A elements", [node("SplitToSequence", ["x"], ["s"]), node("SequenceMap", ["s"], ["t"], body=noise)],
+            inputs, [])
     exchanged = [GOES_ON, node("SequenceConstruct", ["x"], ["s_out"])]
     refused("may only add elements at the end, the same number in each", [EMPTY, loop(exchanged, ["n", "", "s"], ["t"])], inputs, [])
-    refused("but no trip count", [EMPTY, loop([node("Less", ["i", "n"], ["goes"]), *SCALED, APPEND], ["", "", "s"], ["t"])], inputs, [])
+    drawn = [node("Less", ["i", "n"], ["goes"]), node("RandomUniformLike", ["x"], ["y"]), APPEND]
+    refused("draws random numbers", [EMPTY, loop(drawn, ["", "", "s"], ["t"])], inputs, [])
     places = [GOES_ON, node("NonZero", ["x"], ["y"]), APPEND]
     refused("adds an element to a sequence, whose shape depends on data inside of the body",
             [node("SequenceEmpty", [], ["s"], dtype=I64), loop(places, ["n", "", "s"], ["t"], kind=I64)], inputs, [])
