@@ -199,8 +199,11 @@ LogicalResult Importer::importInputs(const ::onnx::GraphProto &graph) {
   for (const ::onnx::TensorProto &tensor : graph.initializer())
     initialized.insert(tensor.name());
   SmallVector<Type> types;
-  SmallVector<std::string> names;
-  SmallVector<bool> strings, keys; // of arguments: whether they are strings, and keys of a map
+  struct Argument {
+    std::string name;
+    bool areStrings, areKeys, isStack; // isStack: a sequence
+  };
+  SmallVector<Argument> inputs;
   NamedAttrList symbols;
   llvm::StringSet<> known;
   auto any = graph::RangeAttr::get(context, 0, std::nullopt);
@@ -209,16 +212,15 @@ LogicalResult Importer::importInputs(const ::onnx::GraphProto &graph) {
       symbols.append(name, any);
     return DimExpr::symbol(context, name);
   };
-  auto addInput = [&](const std::string &name, int64_t kind, DimList dims, bool areKeys) {
+  auto addInput = [&](const std::string &name, int64_t kind, DimList dims, bool areKeys = false,
+                      bool isStack = false) {
     bool areStrings = kind == ::onnx::TensorProto::STRING;
     if (areStrings)
       dims.push_back(symbolFor(name + "_bytes"));
     types.push_back(graph::TensorType::get(
         dims, areStrings ? Type(IntegerType::get(context, 8, IntegerType::Unsigned))
                          : getElementType(context, kind)));
-    names.push_back(name);
-    strings.push_back(areStrings);
-    keys.push_back(areKeys);
+    inputs.push_back({name, areStrings, areKeys, isStack});
   };
   auto isKnown = [&](int64_t kind) {
     return kind == ::onnx::TensorProto::STRING || getElementType(context, kind);
@@ -226,12 +228,18 @@ LogicalResult Importer::importInputs(const ::onnx::GraphProto &graph) {
   for (const ::onnx::ValueInfoProto &input : graph.input()) {
     if (initialized.count(input.name()))
       continue;
-    if (input.type().has_sequence_type() || input.type().has_optional_type())
+    // A sequence is one tensor of all elements, which have one shape.
+    const ::onnx::TypeProto &element = input.type().sequence_type().elem_type();
+    const bool isStack = input.type().has_sequence_type() && element.has_tensor_type() &&
+                         element.tensor_type().has_shape() &&
+                         element.tensor_type().elem_type() != ::onnx::TensorProto::STRING;
+    if (!isStack && (input.type().has_sequence_type() || input.type().has_optional_type()))
       return module.emitError("input ")
              << quoted(input.name())
-             << " is a sequence or an optional value, whose structure is not known: make its "
-                "tensors "
-                "inputs and put them together (SequenceConstruct, Optional)";
+             << " is an optional value or a sequence, of which no shape of elements is said, so "
+                "what "
+                "it holds is not known: make its tensors inputs and put them together "
+                "(SequenceConstruct, Optional)";
     if (input.type().has_map_type()) {
       // Two lists. Values are scalars, whatever shape is written.
       const ::onnx::TypeProto_Map &map = input.type().map_type();
@@ -244,14 +252,18 @@ LogicalResult Importer::importInputs(const ::onnx::GraphProto &graph) {
                << quoted(input.name()) << " is a map of keys or values that are not supported";
       DimList dims{symbolFor(input.name() + "_entries")};
       addInput(input.name() + "/keys", map.key_type(), dims, true);
-      addInput(input.name() + "/values", value, dims, false);
+      addInput(input.name() + "/values", value, dims);
       continue;
     }
-    const ::onnx::TypeProto_Tensor &tensor = input.type().tensor_type();
-    if (!input.type().has_tensor_type() || !isKnown(tensor.elem_type()) || !tensor.has_shape())
+    const ::onnx::TypeProto_Tensor &tensor =
+        isStack ? element.tensor_type() : input.type().tensor_type();
+    if ((!isStack && !input.type().has_tensor_type()) || !isKnown(tensor.elem_type()) ||
+        !tensor.has_shape())
       return module.emitError("input ")
              << quoted(input.name()) << " is no tensor of a known element type and rank";
     DimList dims;
+    if (isStack)
+      dims.push_back(symbolFor(input.name() + "_length"));
     for (const auto &[i, extent] : llvm::enumerate(tensor.shape().dim())) {
       // Converters write "?" and negative numbers for extents that they know nothing of.
       bool isNamed =
@@ -263,7 +275,7 @@ LogicalResult Importer::importInputs(const ::onnx::GraphProto &graph) {
       else
         dims.push_back(symbolFor(input.name() + "_" + std::to_string(i)));
     }
-    addInput(input.name(), tensor.elem_type(), dims, false);
+    addInput(input.name(), tensor.elem_type(), dims, false, isStack);
   }
   OpBuilder builder(module.getBodyRegion());
   function =
@@ -272,18 +284,20 @@ LogicalResult Importer::importInputs(const ::onnx::GraphProto &graph) {
   // All at once: an attribute of all arguments that is made again for each takes a square of
   // memory.
   SmallVector<Attribute> attributes;
-  for (auto [name, areStrings] : llvm::zip(names, strings))
-    attributes.push_back(attributesOf(builder, name, areStrings));
+  for (const Argument &input : inputs)
+    attributes.push_back(attributesOf(builder, input.name, input.areStrings));
   function.setAllArgAttrs(attributes);
   OpBuilder inBody = OpBuilder::atBlockEnd(&function.getBody().front());
   auto valueOf = [&](size_t i) {
     Value value = function.getBody().getArgument(unsigned(i));
-    return strings[i] ? makeStrings(inBody, module.getLoc(), value) : value;
+    return inputs[i].areStrings ? makeStrings(inBody, module.getLoc(), value) : value;
   };
-  for (size_t i = 0; i < names.size(); ++i) {
-    StringRef name = names[i];
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    StringRef name = inputs[i].name;
     Value value = valueOf(i);
-    if (keys[i]) {
+    if (inputs[i].isStack)
+      value = makeStack(inBody, module.getLoc(), value);
+    if (inputs[i].areKeys) {
       name.consume_back("/keys");
       value = makeMap(inBody, module.getLoc(), value, valueOf(++i));
     }

@@ -166,6 +166,24 @@ def test_what_is_refused():
             inputs, [])
 
 
+def test_a_sequence_as_an_input():
+    given = helper.make_tensor_sequence_value_info("s", F32, ["A", 3])
+    nodes = [node("SequenceAt", ["s", "p"], ["y"]), node("SequenceLength", ["s"], ["length"]), node("ConcatFromSequence", ["s"], ["joined"], axis=0)]
+    outputs = [info("y", F32, None), info("length", I64, []), info("joined", F32, None)]
+    module = compiled(nodes, [given, info("p", I64, [])], outputs)
+    assert [tuple(value.shape) for value in module.inputs] == [("s_length", "A", 3), ()]
+    session = tessera.onnxruntime.InferenceSession(model(nodes, [given, info("p", I64, [])], outputs))
+    assert [argument.type for argument in session.get_inputs()] == ["seq(tensor(float))", "tensor(int64)"]
+    for count in (1, 4):
+        parts = [X + i for i in range(count)]
+        result = module.run({"s": np.stack(parts), "p": np.array(-1)})
+        assert np.array_equal(result["y"], parts[-1]) and result["length"] == count and np.array_equal(result["joined"], np.concatenate(parts))
+        assert all(np.array_equal(a, b) for a, b in zip(session.run(None, {"s": parts, "p": np.array(-1)}), result.values()))
+    with pytest.raises(tessera.onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument, match="elements of one shape"):
+        session.run(None, {"s": [X, X[:1]], "p": np.array(0)})
+    refused("no shape of elements is said", nodes, [sequence_info("s"), info("p", I64, [])], outputs)
+
+
 def test_sessions_give_lists():
     nodes = [EMPTY, loop([GOES_ON, *SCALED, APPEND], ["n", "", "s"], ["t"])]
     bytes_of_model = model(nodes, [info("x", F32, ["A", "B"]), N], [sequence_info("t")])

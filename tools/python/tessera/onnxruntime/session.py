@@ -222,7 +222,11 @@ class InferenceSession:
             return value.view(f"u{value.dtype.itemsize}") if value.dtype.kind == "V" else value
         if hasattr(value, "__dlpack__"):
             return value
-        return np.asarray(value, declared.numpy_type(kind))
+        element = kind.removeprefix("seq(")
+        if element != kind and len({np.shape(part) for part in value}) > 1:
+            raise raised(InvalidArgument, "INVALID_ARGUMENT",
+                         f"a list of arrays of shapes {', '.join(str(np.shape(part)) for part in value)}: expected elements of one shape")
+        return np.asarray(value, declared.numpy_type(element))
 
     def _run(self, names, feed, targets, run_options):
         try:
