@@ -1,5 +1,5 @@
-"""Rows of costly values are computed once for all that reads them: softmax, and norms behind a costly map, of rows of known
-length in one kernel."""
+"""Rows of costly values are computed once for all that reads them: softmax, and norms behind a costly map, in one
+kernel where rows are known to be short, or turn out to be."""
 import json
 import subprocess
 from math import erf
@@ -94,3 +94,21 @@ def test_norm_behind_a_costly_map(element, row, tmp_path):
         results.append(module.context(threads=threads).run({"x": x})["y"])
         np.testing.assert_allclose(results[-1], norm(x.astype(np.float64)), rtol=0, atol=tolerance * 10)
     np.testing.assert_array_equal(*results)
+
+
+@pytest.mark.parametrize("target", ["x86-64-v3", None])
+@pytest.mark.parametrize("element", TYPES)
+def test_unknown_length(element, target, tmp_path):
+    kind, tolerance = TYPES[element]
+    text = softmax_text("N", element)
+    assert kernels_of(text, tmp_path) == 3  # for short rows, and two for long ones
+    module = tessera.compile(text.encode(), **({"target": target} if target else {}))
+    contexts = [module.context(threads=threads) for threads in (1, 2)]
+    for rows, row in ((0, 5), (4, 0), (5, 1), (70, 15), (33, 100), (9, 1000), (5, 8191), (5, 8192), (5, 8193)):
+        x = (np.random.default_rng(row).standard_normal((rows, row)) * 4).astype(kind)
+        if rows > 3 and row:
+            x[1, 0], x[2, -1], x[3] = np.nan, np.inf, -np.inf
+        results = [context.run({"x": x})["y"] for context in contexts]
+        np.testing.assert_array_equal(*results)
+        if x.size:
+            np.testing.assert_allclose(results[0], softmax(x.astype(np.float64)), rtol=tolerance * 4, atol=tolerance)

@@ -47,8 +47,11 @@ public:
     for (const Stage &stage : program.stages)
       buildStage(stage);
     constrainOutputs();
-    for (const Directive &directive : program.directives)
+    for (const Directive &directive : program.directives) {
+      if (directive.kind == Directive::BoundStorage)
+        boundWhole(directive);
       applyDirective(directive, program, params, built);
+    }
     if (loops)
       *loops = printLoops();
     return compile();
@@ -403,6 +406,24 @@ private:
       return static_cast<int>(loop);
     }
     return -1;
+  }
+
+  /// Of a dimension that is kept as a whole, min(extent, n) in room for n, all is computed. Halide
+  /// would take the union of what is read, and not see that it begins at 0.
+  void boundWhole(const Directive &directive) {
+    for (size_t number = 0; number < built.size(); ++number) {
+      const Stage &stage = program.stages[number];
+      auto found = std::find(stage.loops.begin(), stage.loops.end(), directive.names[0]);
+      if (stage.name != directive.stage || found == stage.loops.end())
+        continue;
+      const int32_t extent = stage.extents[found - stage.loops.begin()];
+      if (extent < 0 || program.nodes[extent].op != Op::Min)
+        continue;
+      for (int32_t operand : program.nodes[extent].operands)
+        if (const Node &most = program.nodes[operand];
+            most.op == Op::IntConst && most.number == directive.number)
+          built[number].func.bound(Var(*found), 0, exprs(stage, built[number], {extent})[0]);
+    }
   }
 
   //===-- Compilation ---------------------------------------------------------------===//

@@ -230,10 +230,12 @@ private:
 
     AffineMap outputMap = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
     std::vector<int32_t> place;
-    for (AffineExpr expr : outputMap.getResults()) {
+    for (auto [dim, expr] : llvm::enumerate(outputMap.getResults())) {
       unsigned loop = cast<AffineDimExpr>(expr).getPosition();
       stage.outputDims.push_back(loop);
       place.push_back(loops[loop]);
+      if (!reduces) // What is said of the result may be more than what is known of operands.
+        stage.extents[loop] = extentOf(op.getDpsInits()[0], dim);
     }
     for (unsigned loop = 0; loop < op.getNumLoops(); ++loop)
       if (!stage.isReduction[loop] && !llvm::is_contained(stage.outputDims, int32_t(loop)))

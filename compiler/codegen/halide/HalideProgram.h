@@ -86,7 +86,7 @@ struct Stage {
   std::string name;
   std::vector<std::string> loops;
   std::vector<bool> isReduction;        ///< per loop
-  std::vector<int32_t> extents;         ///< per loop, a node; of reducing stages, else -1
+  std::vector<int32_t> extents;         ///< per loop, a node; -1 of copies made for results
   std::vector<int32_t> outputDims;      ///< loop number per output dimension, outermost first
   std::vector<Type> types;              ///< per result
   std::vector<int32_t> init;            ///< per result, a node; empty when nothing is reduced

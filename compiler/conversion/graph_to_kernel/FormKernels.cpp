@@ -5,6 +5,7 @@
 #include "compiler/conversion/graph_to_kernel/LaunchCost.h"
 #include "compiler/conversion/graph_to_kernel/Lower.h"
 #include "compiler/conversion/graph_to_kernel/PlaceResults.h"
+#include "compiler/conversion/graph_to_kernel/Rows.h"
 
 #include "dialects/graph/GraphBuilder.h"
 #include "dialects/graph/WeightStore.h"
@@ -58,12 +59,19 @@ static void collectNames(Location loc, llvm::SetVector<Attribute> &names) {
 }
 
 namespace {
+/// What is known wherever a kernel runs, and how streams are computed in it.
+struct KernelForm {
+  bool splitsStreams = false;
+  StringRef one;  ///< a symbol that is 1, or ""
+  ShortRows rows; ///< of which the extent has that bound, or none
+};
+
 class Outliner {
 public:
-  Outliner(ArrayRef<Operation *> group, OpBuilder &moduleBuilder, StringRef name,
-           bool splitsStreams, bool forGpu, StringRef one)
+  Outliner(ArrayRef<Operation *> group, OpBuilder &moduleBuilder, StringRef name, KernelForm form,
+           bool forGpu)
       : group(group), members(group.begin(), group.end()), builder(moduleBuilder), name(name),
-        splitsStreams(splitsStreams), forGpu(forGpu), one(one) {}
+        form(form), forGpu(forGpu) {}
 
   LogicalResult run();
 
@@ -82,8 +90,8 @@ private:
   llvm::DenseSet<Operation *> members;
   OpBuilder &builder;
   StringRef name;
-  bool splitsStreams, forGpu;
-  StringRef one; // a symbol that is 1 wherever this kernel runs, or ""
+  KernelForm form;
+  bool forGpu;
   llvm::SetVector<Value> inputs, outputs;
 };
 } // namespace
@@ -117,7 +125,7 @@ void Outliner::assumeOne() {
 
 DimAttr Outliner::withOne(DimAttr dim) const {
   DimExpr known = graph::substituteDim(dim, [&](StringRef symbol) {
-    return symbol == one ? DimExpr::constant(dim.getContext(), 1) : DimExpr();
+    return symbol == form.one ? DimExpr::constant(dim.getContext(), 1) : DimExpr();
   });
   return known ? known.get() : dim;
 }
@@ -231,7 +239,7 @@ LogicalResult Outliner::run() {
     return failure();
   SmallVector<Type> inputTypes, outputTypes,
       resultTypes(ValueRange(outputs.getArrayRef()).getTypes());
-  if (!one.empty())
+  if (!form.one.empty())
     assumeOne();
   for (Value input : inputs)
     inputTypes.push_back(getKernelType(withOne(graph::getTensorType(input))));
@@ -243,10 +251,15 @@ LogicalResult Outliner::run() {
   OpBuilder inner = OpBuilder::atBlockBegin(&entry);
   KernelEmitter emitter(inner, kernel);
   emitter.setForGpu(forGpu);
-  if (splitsStreams)
+  if (form.splitsStreams)
     emitter.splitStreams();
   for (auto [input, argument] : llvm::zip(inputs, entry.getArguments()))
     emitter.bind(input, argument);
+  if (form.rows.extent)
+    emitter.setExtent(form.rows.extent,
+                      arith::MinSIOp::create(inner, kernel.getLoc(),
+                                             emitter.extent(form.rows.extent),
+                                             emitter.constantIndex(form.rows.most)));
   for (Operation *op : group)
     if (!emitter.lookup(op->getResult(0)) && failed(lower(op, emitter)))
       return failure();
@@ -389,8 +402,8 @@ struct GraphFormKernels : tessera::impl::GraphFormKernelsBase<GraphFormKernels> 
       while (symbols.lookup(name));
       return name;
     };
-    auto outline = [&](ArrayRef<Operation *> group, bool splitsStreams, StringRef one) {
-      return Outliner(group, builder, makeName(describe(group)), splitsStreams, gpu, one).run();
+    auto outline = [&](ArrayRef<Operation *> group, KernelForm form) {
+      return Outliner(group, builder, makeName(describe(group)), form, gpu).run();
     };
     for (auto function : llvm::to_vector(module.getOps<graph::FuncOp>())) {
       BoundSymbols bound = function.getBoundSymbols();
@@ -404,10 +417,12 @@ struct GraphFormKernels : tessera::impl::GraphFormKernelsBase<GraphFormKernels> 
         return WalkResult::advance();
       });
       for (Block *block : blocks) {
-        for (auto &group : formGroups(*block, bound, explain)) {
+        for (auto &group : formGroups(*block, bound, explain, !gpu)) {
           if (!gpu && group.size() == 1 && placeResults(group.front(), builder, makeName))
             continue;
-          if (failed(outlineForms(group, formsOf(group, function), outline)))
+          std::optional<ShortRows> rows = gpu ? std::nullopt : needsShortRows(group);
+          if (failed(rows ? outlineRows(group, *rows, function, bound, outline)
+                          : outlineForms(group, formsOf(group, function), outline)))
             return signalPassFailure();
         }
         eraseUnused(*block);
@@ -416,10 +431,30 @@ struct GraphFormKernels : tessera::impl::GraphFormKernelsBase<GraphFormKernels> 
     }
   }
 
+  using Outline = llvm::function_ref<LogicalResult(ArrayRef<Operation *>, KernelForm)>;
+
+  /// One kernel for short rows, and the kernels that long ones take.
+  LogicalResult outlineRows(ArrayRef<Operation *> group, ShortRows rows, graph::FuncOp function,
+                            const BoundSymbols &bound, Outline outline) {
+    if (rangeOf(DimExpr(rows.extent), function).hi <= rows.most)
+      return outline(group, {false, "", rows});
+    MLIRContext *context = group.front()->getContext();
+    DimExpr most = DimExpr::constant(context, rows.most);
+    auto [shortRows, longRows] = duplicate(group, most + 1 - DimExpr(rows.extent));
+    if (failed(outline(shortRows, {false, "", rows})))
+      return failure();
+    Block *block = longRows.front()->getBlock();
+    for (auto &part : formGroups(*block, bound, explain, false))
+      if (failed(outline(part, {})))
+        return failure();
+    eraseUnused(*block);
+    sortSegments(*block, bound);
+    return success();
+  }
+
   /// One kernel, or one for each form that a stream has at run time: for one row; in parts; else.
-  static LogicalResult
-  outlineForms(ArrayRef<Operation *> group, const StreamForms &forms,
-               llvm::function_ref<LogicalResult(ArrayRef<Operation *>, bool, StringRef)> outline) {
+  static LogicalResult outlineForms(ArrayRef<Operation *> group, const StreamForms &forms,
+                                    Outline outline) {
     bool isSplit = bool(forms.parts);
     if (!forms.rows.empty()) {
       MLIRContext *context = group.front()->getContext();
@@ -427,15 +462,15 @@ struct GraphFormKernels : tessera::impl::GraphFormKernelsBase<GraphFormKernels> 
       // Positive where there is one.
       auto [single, several] = duplicate(group, DimExpr::max(DimExpr::min(rows, 2 - rows), zero));
       return success(
-          succeeded(outline(single, isSplit, forms.rows)) &&
+          succeeded(outline(single, {isSplit, forms.rows, {}})) &&
           succeeded(outlineForms(several, {"", forms.parts, forms.isWorthAKernel}, outline)));
     }
     if (!isSplit || forms.parts.get().isConstant())
-      return outline(group, isSplit, "");
+      return outline(group, {isSplit, "", {}});
     if (!forms.isWorthAKernel)
-      return outline(group, false, "");
+      return outline(group, {});
     auto [split, whole] = duplicate(group, forms.parts - 1);
-    return success(succeeded(outline(split, true, "")) && succeeded(outline(whole, false, "")));
+    return success(succeeded(outline(split, {true, "", {}})) && succeeded(outline(whole, {})));
   }
 
   /// Recomputed ops that no one needs any more.

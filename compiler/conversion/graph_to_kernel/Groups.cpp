@@ -2,6 +2,8 @@
 
 #include "compiler/conversion/graph_to_kernel/Groups.h"
 
+#include "compiler/conversion/graph_to_kernel/Rows.h"
+
 #include "mlir/Transforms/RegionUtils.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -40,20 +42,10 @@ SmallVector<Value> tessera::getInputs(Operation *op) {
 }
 
 namespace {
-/// What reductions along trailing axes of tensors of one shape have in common: a row, which stays
-/// in cache while everything about it is computed.
-struct RowDomain {
-  ArrayRef<graph::DimAttr> dims; // of what is reduced
-  ArrayRef<int64_t> axes;
-  bool operator==(const RowDomain &other) const { return dims == other.dims && axes == other.axes; }
-  ArrayRef<graph::DimAttr> kept() const { return dims.drop_back(axes.size()); }
-  bool isShort() const;
-};
-
 class Partition {
 public:
-  Partition(Block &block, const BoundSymbols &bound, bool explain)
-      : block(block), bound(bound), explain(explain) {}
+  Partition(Block &block, const BoundSymbols &bound, bool explain, bool takesRowsForShort)
+      : block(block), bound(bound), explain(explain), takesRowsForShort(takesRowsForShort) {}
   std::vector<SmallVector<Operation *>> run();
 
 private:
@@ -67,7 +59,9 @@ private:
   bool hasAnchor(Group group) const {
     return contains(group, FusionClass::Reduction) || contains(group, FusionClass::Contraction);
   }
-  std::optional<RowDomain> rowDomainOf(Group group) const;
+  std::optional<RowDomain> rowDomainOf(Group group) const {
+    return tessera::rowDomainOf(ArrayRef(groups[group]));
+  }
   bool joinsRows(const RowDomain &rows, Operation *consumer) const;
   StringRef whyApart(Group producers, Operation *consumer) const;
   bool repeatsCost(Group a, Group b) const;
@@ -83,6 +77,7 @@ private:
   Block &block;
   const BoundSymbols &bound;
   const bool explain; ///< remarks say why groups stay apart
+  const bool takesRowsForShort;
   DenseMap<Operation *, Group> groupOf;
   DenseMap<Operation *, unsigned> segmentOf;
   std::vector<SmallVector<Operation *>> groups;
@@ -92,16 +87,6 @@ private:
   std::vector<unsigned> tied;
 };
 } // namespace
-
-/// A row of known length that a thread can keep beside what it computes: at most 64 KB of f64.
-bool RowDomain::isShort() const {
-  constexpr int64_t kMostElements = 8192;
-  int64_t elements = 1;
-  for (graph::DimAttr dim : dims.take_back(axes.size()))
-    if (!dim.isConstant() || llvm::MulOverflow(elements, dim.getValue(), elements))
-      return false;
-  return elements <= kMostElements;
-}
 
 static FusionClass classOf(Operation *op) {
   return llvm::cast<KernelLoweringOpInterface>(op).getFusionClass();
@@ -261,38 +246,10 @@ static bool isArithmetic(Operation *op) {
   return op->hasTrait<graph::Elementwise>() && !llvm::isa<graph::ConvertOp>(op);
 }
 
-/// The rows that a reduction works on, when its axes are the trailing ones. A whole tensor is no
-/// row: it need not fit in cache.
-static std::optional<RowDomain> rowDomainOf(Operation *op) {
-  auto reduce = llvm::dyn_cast<graph::ReduceOp>(op);
-  if (!reduce || reduce.getAxes().empty())
-    return std::nullopt;
-  ArrayRef<graph::DimAttr> dims = graph::getTensorType(reduce.getX()).getDims();
-  size_t first = dims.size() - reduce.getAxes().size();
-  if (first == 0 || reduce.getAxes().front() != int64_t(first))
-    return std::nullopt;
-  return RowDomain{dims, reduce.getAxes()};
-}
-
-/// The rows that all reductions of a group work on.
-std::optional<RowDomain> Partition::rowDomainOf(Group group) const {
-  std::optional<RowDomain> common;
-  for (Operation *op : groups[group]) {
-    FusionClass fusionClass = classOf(op);
-    if (fusionClass != FusionClass::Reduction && fusionClass != FusionClass::Contraction)
-      continue;
-    std::optional<RowDomain> rows = ::rowDomainOf(op);
-    if (!rows || (common && !(*rows == *common)))
-      return std::nullopt;
-    common = rows;
-  }
-  return common;
-}
-
 /// Whether an op that reads reduced rows goes on with the same rows: another reduction of them, the
 /// reduced values at every element of their row, or a map over either.
 bool Partition::joinsRows(const RowDomain &rows, Operation *consumer) const {
-  if (std::optional<RowDomain> own = ::rowDomainOf(consumer))
+  if (std::optional<RowDomain> own = tessera::rowDomainOf(consumer))
     return *own == rows;
   if (auto broadcast = llvm::dyn_cast<graph::BroadcastOp>(consumer)) {
     ArrayRef<int64_t> places = broadcast.getDims();
@@ -304,39 +261,13 @@ bool Partition::joinsRows(const RowDomain &rows, Operation *consumer) const {
          (dimsOf(consumer) == rows.dims || dimsOf(consumer) == rows.kept());
 }
 
-/// Whether a costly map of two groups with reductions would be computed several times if they were
-/// one: for a reduction, and again for what follows from it. A short row of it is kept for one
-/// result, so it would not.
+/// Unknown rows are taken for short ones where that is possible: the others get kernels of their
+/// own.
 bool Partition::repeatsCost(Group a, Group b) const {
-  auto isInside = [&](Operation *op) {
-    auto it = groupOf.find(op);
-    return it != groupOf.end() && (it->second == a || it->second == b);
-  };
-  auto isStored = [&](Operation *op) { return !llvm::all_of(op->getUsers(), isInside); };
   std::optional<RowDomain> rows = rowDomainOf(a);
-  const bool isShort = rows && rows->isShort();
-  for (Group group : {a, b})
-    for (Operation *op : groups[group]) {
-      if (classOf(op) != FusionClass::Costly)
-        continue;
-      // Everybody who asks for it: reductions, and what is stored.
-      SetVector<Operation *> reached;
-      reached.insert(op);
-      unsigned sinks = 0, results = 0;
-      for (size_t i = 0; i < reached.size(); ++i) {
-        bool stored = isStored(reached[i]);
-        bool reduces = classOf(reached[i]) == FusionClass::Reduction;
-        sinks += stored || reduces;
-        results += stored && !reduces;
-        if (!reduces)
-          for (Operation *user : reached[i]->getUsers())
-            if (isInside(user))
-              reached.insert(user);
-      }
-      if (sinks > 1 && !(isShort && results <= 1 && dimsOf(op) == rows->dims))
-        return true;
-    }
-  return false;
+  std::optional<ShortRows> whenShort = rows ? rows->whenShort() : std::nullopt;
+  const bool isShort = whenShort && (takesRowsForShort || !whenShort->extent);
+  return tessera::repeatsCost({groups[a], groups[b]}, isShort);
 }
 
 /// Two groups with reductions or contractions stay apart, unless they work on the same rows.
@@ -350,12 +281,12 @@ bool Partition::mayShare(Group a, Group b) const {
 /// Groups with reductions of the same rows of the same value, and no more than what follows from
 /// the reduced values: the rows are read once for both.
 void Partition::addSiblings(Operation *op, llvm::SetVector<Group> &candidates) const {
-  std::optional<RowDomain> own = ::rowDomainOf(op);
+  std::optional<RowDomain> own = tessera::rowDomainOf(op);
   if (!own)
     return;
   for (Operation *reader : op->getOperand(0).getUsers())
     if (reader != op && reader->getBlock() == &block && isMember(reader))
-      if (std::optional<RowDomain> rows = ::rowDomainOf(reader);
+      if (std::optional<RowDomain> rows = tessera::rowDomainOf(reader);
           rows && *rows == *own &&
           llvm::none_of(groups[groupOf.lookup(reader)], [&](Operation *member) {
             return dimsOf(member) == own->dims &&
@@ -582,6 +513,6 @@ std::vector<SmallVector<Operation *>> Partition::run() {
 }
 
 std::vector<SmallVector<Operation *>> tessera::formGroups(Block &block, const BoundSymbols &bound,
-                                                          bool explain) {
-  return Partition(block, bound, explain).run();
+                                                          bool explain, bool takesRowsForShort) {
+  return Partition(block, bound, explain, takesRowsForShort).run();
 }

@@ -27,8 +27,9 @@ llvm::SmallVector<mlir::Operation *> predecessorsOf(mlir::Operation *op, const B
 /// Partitions the ops of a block that kernels can compute. Every group is convex: no path leaves it
 /// and comes back. Ops of a group are in program order, groups in the order of their first op.
 /// `explain`: remarks say why an op does not share the kernel of what it reads.
+/// `takesRowsForShort`: groups may need rows of unknown length to be short (needsShortRows).
 std::vector<llvm::SmallVector<mlir::Operation *>>
-formGroups(mlir::Block &block, const BoundSymbols &bound, bool explain = false);
+formGroups(mlir::Block &block, const BoundSymbols &bound, bool explain, bool takesRowsForShort);
 
 } // namespace tessera
 

@@ -92,9 +92,10 @@ void Converter::wish(Value value, Target target) {
   Value root = value;
   while (auto reshape = root.getDefiningOp<graph::ReshapeOp>())
     root = reshape.getX();
-  // Only launches and host operators write where they are told, and only to one place.
+  // Only launches, host operators and branches write where they are told, and only to one place.
   Operation *launch = root.getDefiningOp();
-  if (!llvm::isa_and_present<kernel::LaunchOp, kernel::JoinOp, graph::HostCallOp>(launch) ||
+  if (!llvm::isa_and_present<kernel::LaunchOp, kernel::JoinOp, graph::HostCallOp, graph::IfOp>(
+          launch) ||
       launch->getBlock() != value.getDefiningOp()->getBlock() || wishes.count(root) ||
       buffers.count(root))
     return;

@@ -64,17 +64,19 @@ void Planner::keepRows(ArrayRef<ReducerPlan> reducers) {
       continue;
     int64_t own = std::max(8u, type.getElementTypeBitWidth()) / 8;
     bool isShort = true;
-    for (int64_t extent : type.getShape().drop_front(around.size())) {
-      isShort &= !ShapedType::isDynamic(extent) && extent <= kMostBytes;
-      own *= isShort ? extent : 1;
+    KeptRow row{stage.name, {}, {}, double(cost)};
+    for (unsigned loop = 0; loop < stage.loops.size(); ++loop) {
+      row.loops.push_back(stage.loops[loop]);
+      row.bounds.push_back(stage.bounds[loop]);
+      if (loop < around.size())
+        continue;
+      isShort &= !ShapedType::isDynamic(stage.bounds[loop]) && stage.bounds[loop] <= kMostBytes;
+      own *= isShort ? stage.bounds[loop] : 1;
       isShort &= own <= kMostBytes;
     }
     if (!isShort || bytes + own > kMostBytes)
       continue;
     bytes += own;
-    KeptRow row{stage.name, {}, double(cost)};
-    for (const std::string &loop : stage.loops)
-      row.loops.push_back(loop);
     keptRows.push_back(row);
     cost = 1; // a load, from here on
   }

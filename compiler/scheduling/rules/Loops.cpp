@@ -16,6 +16,10 @@ static constexpr int64_t kPrefetchBytes = 8192;
 /// 7x7 took 4.9 ms instead of 4.0 (four layers), with 6 KB 4.05.
 static constexpr int64_t kFilterPrefetchBytes = 24 << 10;
 
+/// Where there are rows for so many tasks, a task has so many: it asks for its next row while it
+/// reads one (PrefetchRows.cpp).
+static constexpr int64_t kManyTasks = 16, kRowsOfATask = 4;
+
 using Names = SmallVector<std::string>;
 
 namespace {
@@ -391,6 +395,11 @@ private:
     if (!outer.empty() && worthThreads()) {
       Names tasks(outer);
       int64_t grain = std::clamp<int64_t>(plan.taskWork / std::max(1.0, innerWork), 1, 1024);
+      double rows = 1;
+      for (size_t i = 0; i < plan.loops.size(); ++i)
+        rows *= shared.contains(plan.loops[i]) ? extentOr(i, kAssumedExtent) : 1;
+      if (rows >= kManyTasks * kRowsOfATask)
+        grain = std::max(grain, kRowsOfATask);
       if (grain > 1 && outer.size() <= 2) {
         std::string row = outer.front();
         out.split(row, row + "_t", row + "_i", grain);
@@ -407,6 +416,9 @@ private:
       stage.computeAt(plan.stage, at);
       for (const std::string &loop : ArrayRef(row.loops).take_front(outer.size()))
         stage.boundExtent(loop, 1);
+      for (size_t i = outer.size(); i < row.loops.size(); ++i)
+        if (ShapedType::isDynamic(plan.extents[i]))
+          stage.boundStorage(row.loops[i], row.bounds[i]);
       vectorizeInner(stage, row.loops.back(), plan.loops.size() - 1);
     }
   }

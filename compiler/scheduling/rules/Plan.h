@@ -141,6 +141,7 @@ struct StreamPlan {
 struct KeptRow {
   std::string stage;
   llvm::SmallVector<std::string> loops; ///< of the stage; the last ones are the row
+  llvm::SmallVector<int64_t> bounds;    ///< the most their extents can be
   double work = 0;                      ///< of a point
 };
 

@@ -11,14 +11,43 @@ graph.func @log_softmax(%x: !graph.tensor<[B, N], f32>) -> !graph.tensor<[B, N],
 
 // -----
 
-// Near miss: the sum and the quotient ask for the exponential, which is computed once and stored.
+// The sum and the quotient ask for the exponential: a short row of it is kept beside them. Long rows of it are computed once and
+// stored.
 // CHECK-LABEL: graph.func @softmax
-// CHECK-NEXT: %[[E:.*]] = kernel.launch @k0_reduce(%arg0)
-// CHECK-NEXT: %[[R:.*]] = kernel.launch @k1_reduce(%[[E]])
-// CHECK-NEXT: graph.return %[[R]]
+// CHECK: graph.dim_value -N + 8193
+// CHECK: %[[R:.*]] = graph.if
+// CHECK-NEXT: %[[S:.*]] = kernel.launch @k0_reduce(%arg0)
+// CHECK-NEXT: graph.yield %[[S]]
+// CHECK-NEXT: } else {
+// CHECK-NEXT: %[[E:.*]] = kernel.launch @k1_reduce(%arg0)
+// CHECK-NEXT: %[[L:.*]] = kernel.launch @k2_reduce(%[[E]])
+// CHECK-NEXT: graph.yield %[[L]]
+// CHECK: graph.return %[[R]]
+// CHECK: kernel.func @k0_reduce
+// CHECK: arith.minsi %{{.*}}, %c8192
 graph.func @softmax(%x: !graph.tensor<[B, N], f32>) -> !graph.tensor<[B, N], f32> {
   %0 = graph.softmax %x, axes = [1] : !graph.tensor<[B, N], f32>
   graph.return %0 : !graph.tensor<[B, N], f32>
+}
+
+// -----
+
+// Rows that are known to be short need no second form, and rows of two unknown extents have none that is bounded.
+// CHECK-LABEL: graph.func @bounded
+// CHECK-NEXT: %[[R:.*]] = kernel.launch @k0_reduce(%arg0)
+// CHECK-NEXT: graph.return %[[R]]
+graph.func @bounded(%x: !graph.tensor<[B, N], f32>) -> !graph.tensor<[B, N], f32> attributes {dims = {N = #graph.range<0, 512>}} {
+  %0 = graph.softmax %x, axes = [1] : !graph.tensor<[B, N], f32>
+  graph.return %0 : !graph.tensor<[B, N], f32>
+}
+
+// CHECK-LABEL: graph.func @planes
+// CHECK-NEXT: %[[E:.*]] = kernel.launch @k1_reduce(%arg0)
+// CHECK-NEXT: %[[R:.*]] = kernel.launch @k2_reduce(%[[E]])
+// CHECK-NEXT: graph.return %[[R]]
+graph.func @planes(%x: !graph.tensor<[B, H, W], f32>) -> !graph.tensor<[B, H, W], f32> {
+  %0 = graph.softmax %x, axes = [1, 2] : !graph.tensor<[B, H, W], f32>
+  graph.return %0 : !graph.tensor<[B, H, W], f32>
 }
 
 // -----

@@ -6,16 +6,15 @@
 // CHECK: %[[B:.*]] = program.symbol "B" range[0, 2147483647]
 // CHECK: %[[X:.*]] = program.input 1 "x"[%[[B]], %{{.*}}] text ["B", "6"]
 // CHECK: %[[Y:.*]] = program.output 0 "y"
-// CHECK: %[[T:.*]] = program.temp
-// CHECK: %[[ROWS:.*]] = program.view %[[T]][%[[B]], %{{.*}}]
+// CHECK: %[[ROWS:.*]] = program.view %[[Y]][%[[B]], %{{.*}}]
 // CHECK: program.body
 // CHECK-NEXT: %[[C:.*]] = program.load
 // CHECK-NEXT: program.if %[[C]] {
 // CHECK-NEXT: program.launch @double(%[[X]]) dims[%{{.*}}] into(%[[ROWS]])
 // CHECK-NEXT: } else {
-// CHECK-NEXT: program.copy %{{.*}} to %[[T]]
+// CHECK-NEXT: program.copy %{{.*}} to %[[Y]]
 // CHECK-NEXT: }
-// CHECK-NEXT: program.copy %[[T]] to %[[Y]]
+// CHECK-NEXT: }
 graph.func @main(%c: !graph.tensor<[], i1> {graph.name = "c"}, %x: !graph.tensor<[B, 6], f32> {graph.name = "x"}) -> (!graph.tensor<[2 * B, 3], f32> {graph.name = "y"}) {
   %r = graph.if %c : !graph.tensor<[], i1> -> !graph.tensor<[2 * B, 3], f32> {
     %0 = kernel.launch @double(%x) dims [#graph.dim<6 * B>] : (!graph.tensor<[B, 6], f32>) -> !graph.tensor<[B, 6], f32>
