@@ -66,6 +66,9 @@ void tessera::addKernelPasses(mlir::OpPassManager &passes, bool forGpu, bool exp
   options.gpu = forGpu;
   options.explain = explain;
   passes.addPass(createGraphFormKernels(options));
+  // Before schedules are made: equal kernels get equal ones.
+  if (!forGpu)
+    passes.addPass(transforms::createKernelLiftConstants());
 }
 
 void tessera::addSchedulePasses(mlir::OpPassManager &passes, llvm::StringRef level, bool explain,

@@ -2,6 +2,7 @@
 #ifndef TESSERA_COMPILER_TRANSFORMS_KERNEL_PASSES_H
 #define TESSERA_COMPILER_TRANSFORMS_KERNEL_PASSES_H
 
+#include "dialects/graph/Graph.h"
 #include "dialects/kernel/Kernel.h"
 
 #include "mlir/IR/BuiltinOps.h"

@@ -14,6 +14,16 @@ def KernelExpandMath : Pass<"kernel-expand-math", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
 }
 
+def KernelLiftConstants : Pass<"kernel-lift-constants", "::mlir::ModuleOp"> {
+  let summary = "Makes kernels equal that differ in scalar constants only, which become arguments";
+  let description = [{
+    So that one compiled kernel serves all layers of a kind, whatever their scales and zero points are. Constants
+    on which code depends stay (LiftConstants.cpp has the rule), and so do those that are equal in all kernels of
+    a kind.
+  }];
+  let dependentDialects = ["::tessera::graph::GraphDialect"];
+}
+
 def KernelCheckSums : Pass<"kernel-check-sums", "::mlir::ModuleOp"> {
   let summary = "Refuses kernels that sum in fewer bits than the model asks for";
   let description = [{
