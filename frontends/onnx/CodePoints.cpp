@@ -15,10 +15,14 @@ struct CategoryRow {
   uint32_t first, last;
   char category[3];
 };
+struct ScriptRow {
+  uint32_t first, last;
+  const char *script;
+};
 #include "frontends/onnx/CategoryTables.inc"
 } // namespace
 
-bool Points::addCategory(llvm::StringRef name) {
+bool Points::addNamed(llvm::StringRef name) {
   if (name == "Any") {
     add(0, kLastPoint);
     return true;
@@ -26,6 +30,11 @@ bool Points::addCategory(llvm::StringRef name) {
   bool isKnown = false;
   for (const CategoryRow &row : kCategories)
     if (!name.empty() && llvm::StringRef(row.category).starts_with(name)) {
+      add(row.first, row.last);
+      isKnown = true;
+    }
+  for (const ScriptRow &row : kScripts)
+    if (name == row.script) {
       add(row.first, row.last);
       isKnown = true;
     }

@@ -30,8 +30,8 @@ struct Points {
   /// Adds what differs from an element in case only.
   void foldCase();
   /// Adds the characters of a general category of Unicode ("Lu"), of all that begin with a letter
-  /// ("L"), or all ("Any"); false when there is no such category.
-  bool addCategory(llvm::StringRef name);
+  /// ("L"), of a script ("Greek", "Old_Italic"), or all ("Any"); false when there is no such name.
+  bool addNamed(llvm::StringRef name);
 
 private:
   bool contains(uint32_t point) const; // of a normal set

@@ -1,8 +1,8 @@
 //===- Regex.h - Regular expressions as tables ----------------------------------*- C++ -*-===//
 //
 // A deterministic automaton over bytes of UTF-8: one table look-up for each byte, whatever the
-// pattern. The syntax is RE2's (https://github.com/google/re2/wiki/Syntax) without Unicode's
-// scripts (of \p there are general categories) and single bytes (\C).
+// pattern. The syntax is RE2's (https://github.com/google/re2/wiki/Syntax) without single
+// bytes (\C).
 //
 //===----------------------------------------------------------------------===//
 #ifndef TESSERA_FRONTENDS_ONNX_REGEX_H

@@ -365,7 +365,7 @@ Part Parser::parseAtom() {
 // Characters and classes
 //===----------------------------------------------------------------------===//
 
-/// Of \pL, \p{Lu} and \P{^Lu}, behind the p.
+/// Of \pL, \p{Lu}, \P{^Lu} and \p{Greek}, behind the p.
 bool Parser::parseCategory(Points &points) {
   bool isInverted = pattern[at - 1] == 'P';
   StringRef name = pattern.substr(at, 1);
@@ -379,9 +379,9 @@ bool Parser::parseCategory(Points &points) {
   if (name.consume_front("^"))
     isInverted = !isInverted;
   Points own;
-  if (!own.addCategory(name))
+  if (!own.addNamed(name))
     return fail("a class of Unicode of an unknown name, " + quoted(name) +
-                ", expected a general category (L, Lu, Nd, ...)"),
+                ", expected a general category (L, Lu, Nd, ...) or a script (Greek, Han, ...)"),
            false;
   if (ignoresCase)
     own.foldCase();

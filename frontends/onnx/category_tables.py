@@ -1,4 +1,6 @@
-"""Writes the general categories of Unicode's characters: rows {first, last, category} in order for CodePoints.cpp. What is not assigned has none."""
+"""Writes the general categories and the scripts of Unicode's characters: rows {first, last, category or script} in order for CodePoints.cpp. What is
+not assigned has none. Python's library knows no scripts, Perl's (git needs it) does."""
+import subprocess
 import sys
 import unicodedata
 
@@ -13,5 +15,15 @@ def rows():
             first, kind = point, own
 
 
+PERL = """
+my ($starts, $names) = prop_invmap("Script");
+for my $i (0 .. $#$starts) {
+  my $last = $i < $#$starts ? $starts->[$i + 1] - 1 : 0x10FFFF;
+  printf qq(    {0x%X, 0x%X, "%s"},\\n), $starts->[$i], $last, $names->[$i] unless $names->[$i] eq "Unknown";
+}
+"""
+scripts = subprocess.run(["perl", "-MUnicode::UCD=prop_invmap", "-e", PERL], check=True, capture_output=True, text=True).stdout
+
 with open(sys.argv[1], "w", encoding="ascii") as file:
     file.write(f"static constexpr CategoryRow kCategories[] = {{\n{''.join(rows())}}};\n")
+    file.write(f"static constexpr ScriptRow kScripts[] = {{\n{scripts}}};\n")

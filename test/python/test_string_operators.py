@@ -1,8 +1,10 @@
 """Strings made of floats, told apart (Unique), and carried by loops, against onnxruntime and Python."""
+import re
+
 import numpy as np
 import onnxruntime
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from test_strings import BOOL, F32, I64, STRING, array, compiled, info, model, node, refused, same, words
 
 import tessera
@@ -121,13 +123,33 @@ def test_loops(trips):
             beside_onnxruntime(loop(longer, {"p": "-é"}), {**feed, "n": np.array(count)})
 
 
+def test_loops_whose_strings_get_longer_by_more_each_time():
+    """A known number of iterations is followed: doubled, and of two values (Fibonacci's words), one of which waits for the other."""
+    feed = {"x": array(["x", "", "äb"])}
+    beside_onnxruntime(loop([node("StringConcat", ["s", "s"], ["t"])], {}, 17), feed)
+    # Longer in some iterations only: there is room for more than is needed.
+    some = [node("StringConcat", ["s", "s"], ["d"]), node("Mod", ["i", "two"], ["odd"]), node("Cast", ["odd"], ["is_odd"], to=BOOL),
+            node("Where", ["is_odd", "d", "s"], ["t"])]
+    made = loop(some, {}, 18)
+    made.graph.initializer.append(numpy_helper.from_array(np.array(2), "two"))
+    beside_onnxruntime(made, feed)
+    body = helper.make_graph([node("Identity", ["c"], ["goes_on"]), node("Identity", ["b"], ["a2"]), node("StringConcat", ["b", "a"], ["b2"])],
+                             "body", [info("i", I64, []), info("c", BOOL, []), info("a", STRING, None), info("b", STRING, None)],
+                             [info("goes_on", BOOL, []), info("a2", STRING, None), info("b2", STRING, None)])
+    made = model([node("Loop", ["n", "", "x", "y"], ["p", "q"], body=body)], [info("x", STRING, ["N"]), info("y", STRING, ["N"])],
+                 [info("p", STRING, None), info("q", STRING, None)], {"n": np.int64(20)})
+    beside_onnxruntime(made, {"x": array(["a", "", "ä"]), "y": array(["ab", "b", ""])})
+
+
 def test_loops_are_refused():
-    """What they would take is not known: the reason is the same for --check."""
-    double = loop([node("StringConcat", ["s", "s"], ["t"])], {}, 40)
-    with pytest.raises(tessera.Error, match="strings may get longer by as many bytes in each iteration"):
-        tessera.compile(double.SerializeToString())
-    rows = tessera.check(double.SerializeToString())
-    assert len(rows) == 1 and "strings may get longer" in str(rows[0])
+    """What they would take is not known, or too much: the reason is the same for --check."""
+    double = [node("StringConcat", ["s", "s"], ["t"])]
+    for made, message in ((loop(double, {}), "strings may get longer by as many bytes in each iteration"),
+                          (loop(double, {}, 40), r"after 27 of 40 iterations they are longer than 67108864 bytes")):
+        with pytest.raises(tessera.Error, match=message):
+            tessera.compile(made.SerializeToString())
+        rows = tessera.check(made.SerializeToString())
+        assert len(rows) == 1 and re.search(message, str(rows[0]))
     body = helper.make_graph([node("Equal", ["s", "end"], ["e"]), node("Not", ["e"], ["n"]), node("Squeeze", ["n"], ["goes_on"]),
                               node("StringConcat", ["s", "end"], ["t"])], "body",
                              [info("i", I64, []), info("c", BOOL, []), info("s", STRING, [1])],

@@ -183,15 +183,13 @@ class Tessera(Side):
 class Reference(Side):
     def run(self, model, inputs):
         path = store(self.onnx, model, self.folder)
-        # The interpreter takes the text, in which operators of the user are functions.
-        return interpret(as_text(path, self.chosen) if self.chosen.ops else path,
-                         [output.name for output in model.graph.output], inputs)
+        return interpret([path, *with_operators(self.chosen)], [output.name for output in model.graph.output], inputs)
 
 
-def interpret(path, outputs, inputs):
+def interpret(model, outputs, inputs):
     np = need("numpy", "")
     with tempfile.TemporaryDirectory() as folder:
-        command = [BIN / "tessera-run", path, "--reference"]
+        command = [BIN / "tessera-run", *model, "--reference"]
         for index, (name, value) in enumerate(inputs.items()):
             np.save(f"{folder}/in{index}.npy", value)
             command += ["--input", f"{name}=@{folder}/in{index}.npy"]

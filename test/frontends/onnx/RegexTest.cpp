@@ -78,7 +78,12 @@ TEST(Regex, categories) {
   EXPECT_TRUE(matches("(?i)\\p{Lu}", "a"));
   EXPECT_FALSE(matches("\\p{Lu}", "a"));
   EXPECT_FALSE(matches("\\pN", "a"));
-  expectRefused("\\p{Greek}", "a class of Unicode of an unknown name, 'Greek'");
+  EXPECT_TRUE(matches("\\p{Greek}+\\p{Cyrillic}\\P{Greek}\\p{^Han}", "λΩЖab"));
+  EXPECT_TRUE(matches("[\\p{Han}\\p{Hiragana}]+[^\\p{Latin}]", "世界の!"));
+  EXPECT_TRUE(matches("(?i)\\p{Old_Italic}\\p{Common}\\p{Cherokee}", "𐌀1ꭰ"));
+  EXPECT_FALSE(matches("\\p{Greek}", "a"));
+  EXPECT_FALSE(matches("\\p{Latin}+", "aλ"));
+  expectRefused("\\p{Klingon}", "a class of Unicode of an unknown name, 'Klingon'");
   expectRefused("\\p{L", "'\\p{' without '}'");
   expectRefused("[a\\p", "a class of Unicode of an unknown name, ''");
 }
