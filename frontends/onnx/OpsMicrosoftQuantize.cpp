@@ -72,28 +72,51 @@ static LogicalResult importQSoftmax(Node &node) {
   return importUnary(node, "Softmax");
 }
 
+/// What computes on channels behind the batch, of a node that may have them last.
+static FailureOr<Value> importChannelsLast(Node &node, StringRef name, SmallVector<Value> inputs,
+                                           bool isLast) {
+  int64_t rank = graph::getTensorType(inputs[0]).rank();
+  if (!isLast || rank < 3)
+    return importAs(node, name, inputs);
+  inputs[0] = node.moveAxis(inputs[0], rank - 1, 1);
+  FailureOr<Value> y = importAs(node, name, inputs);
+  if (failed(y))
+    return failure();
+  return node.moveAxis(*y, 1, rank - 1);
+}
+
 /// Means of windows or of everything, with the channels where the node says.
 static LogicalResult importQPool(Node &node, StringRef name) {
   if (failed(needQuantized(node, 0)))
     return failure();
-  Value x = toFloat(node, 0);
-  int64_t rank = node.type(0).rank();
-  bool isLast = node.getInt("channels_last", 0) && rank > 2;
-  SmallVector<int64_t> first{0, rank - 1}, back{0};
-  for (int64_t axis = 1; axis + 1 < rank; ++axis) {
-    first.push_back(axis);
-    back.push_back(axis + 1);
-  }
-  back.push_back(1);
-  FailureOr<Value> y = importAs(node, name, {isLast ? node.transpose(x, first) : x});
+  FailureOr<Value> y =
+      importChannelsLast(node, name, {toFloat(node, 0)}, node.getInt("channels_last", 0));
   if (failed(y))
     return failure();
-  return setQuantized(node, isLast ? node.transpose(*y, back) : *y, 3,
-                      node.type(0).getElementType());
+  return setQuantized(node, *y, 3, node.type(0).getElementType());
 }
 static LogicalResult importQAveragePool(Node &node) { return importQPool(node, "AveragePool"); }
 static LogicalResult importQGlobalAverage(Node &node) {
   return importQPool(node, "GlobalAveragePool");
+}
+
+/// ONNX's operators, for channels that are last. Weights are as they are there.
+static LogicalResult importQConv(Node &node) {
+  if (failed(node.needInputs(8)))
+    return failure();
+  FailureOr<Value> y =
+      importChannelsLast(node, "QLinearConv", node.inputs, node.getInt("channels_last", 0));
+  if (failed(y))
+    return failure();
+  node.setOutput(*y);
+  return success();
+}
+static LogicalResult importNhwcMaxPool(Node &node) {
+  FailureOr<Value> y = importChannelsLast(node, "MaxPool", {node.input(0)}, true);
+  if (failed(y))
+    return failure();
+  node.setOutput(*y);
+  return success();
 }
 
 /// Inputs: scale and zero point of the result, then the parts.
@@ -198,6 +221,79 @@ static LogicalResult importQGemm(Node &node) {
   return success();
 }
 
+/// The numbers of `bits` bits that lie in bytes along the last axis, the lowest first.
+static Value unpackBits(Node &node, Value bytes, int64_t bits) {
+  if (bits == 8)
+    return bytes;
+  graph::TensorType type = graph::getTensorType(bytes);
+  DimList single(type.getDims());
+  single.push_back(node.dim(1));
+  SmallVector<Value> parts;
+  for (int64_t low = 0; low < 8; low += bits) {
+    Value part = bytes;
+    if (low > 0)
+      part = node.create<graph::ShrOp>(part, node.fillLike(part, double(low)));
+    if (low + bits < 8)
+      part = node.create<graph::AndOp>(part, node.fillLike(part, double((1 << bits) - 1)));
+    parts.push_back(node.reshape(part, single));
+  }
+  DimList dims(type.getDims());
+  dims.back() = node.known(DimExpr(dims.back()) * (8 / bits));
+  return node.reshape(node.concat(parts, type.rank()), dims);
+}
+
+/// A times a matrix [N, K] whose rows are blocks of numbers of 2, 4 or 8 bits, each with a scale.
+/// Inputs: A, bytes [N, blocks, bytes of a block], scales, zero points (packed as the matrix is, or
+/// floats; the middle of the range without), group of each column, bias.
+static LogicalResult importMatMulNBits(Node &node) {
+  const int64_t bits = node.getInt("bits", 4), size = node.getInt("block_size", 0);
+  const int64_t columns = node.getInt("K", 0), rows = node.getInt("N", 0);
+  (void)node.getInt("accuracy_level", 0); // How exact onnxruntime is at least.
+  if (failed(node.needInputs(3)))
+    return failure();
+  if (node.input(4))
+    return node.error("has input 4 (g_idx), the group of each column, which is not supported");
+  if ((bits != 2 && bits != 4 && bits != 8) || size < 16 || size > 1024 ||
+      !llvm::isPowerOf2_64(uint64_t(size)) || columns < 1 || rows < 1 || columns > INT32_MAX ||
+      rows > INT32_MAX)
+    return node.error("has K = " + Twine(columns) + ", N = " + Twine(rows) +
+                      ", bits = " + Twine(bits) + ", block_size = " + Twine(size) +
+                      ", expected positive numbers, 2, 4 or 8 bits and a power of two from 16 on");
+  if (!node.type(1).getElementType().isInteger(8))
+    return node.error("has a matrix that is not in bytes (ui8)");
+  const int64_t blocks = llvm::divideCeil(columns, size);
+  Type element = node.type(0).getElementType();
+  const DimList blocked{node.dim(rows), node.dim(blocks), node.dim(size)};
+  // One number for each block, which may be stored flat.
+  auto spread = [&](Value x) {
+    return node.broadcastTo(
+        node.reshape(node.convert(x, element), {node.dim(rows), node.dim(blocks), node.dim(1)}),
+        blocked);
+  };
+  Value bytes =
+      node.reshape(node.input(1), {node.dim(rows), node.dim(blocks), node.dim(size * bits / 8)});
+  Value weight = node.convert(unpackBits(node, bytes, bits), element);
+  if (Value zero = node.input(3)) {
+    if (graph::getTensorType(zero).getElementType().isInteger(8)) {
+      zero = node.reshape(zero, {node.dim(rows), node.dim(llvm::divideCeil(blocks * bits, 8))});
+      zero = node.cut(unpackBits(node, zero, bits), 1, node.dim(0), node.dim(blocks));
+    }
+    weight = node.sub(weight, spread(zero));
+  } else {
+    weight = node.sub(weight, node.fillLike(weight, double(1 << (bits - 1))));
+  }
+  weight = node.mul(weight, spread(node.input(2)));
+  weight = node.cut(node.reshape(weight, {node.dim(rows), node.dim(blocks * size)}), 1, node.dim(0),
+                    node.dim(columns));
+  FailureOr<Value> y = importAs(node, "MatMul", {node.input(0), node.transpose(weight, {1, 0})});
+  if (failed(y))
+    return failure();
+  node.setOutput(node.input(5) ? node.add(*y, node.broadcastTo(node.input(5),
+                                                               graph::getTensorType(*y).getDims()))
+                               : *y);
+  return success();
+}
+
 /// An LSTM whose weights are [directions, input, gates * hidden] in 8 bits; what it multiplies them
 /// with is quantized by its range, which here stays what it is. Inputs: those of LSTM, then scale
 /// and zero point of both weights, for the whole or for each column.
@@ -255,10 +351,13 @@ ArrayRef<Operator> tessera::onnx::microsoftQuantizeOperators() {
       {"DynamicQuantizeLSTM", 1, importDynamicQuantizeLstm},
       {"DynamicQuantizeMatMul", 1, importDynamicQuantizeMatMul},
       {"MatMulIntegerToFloat", 1, importMatMulIntegerToFloat},
+      {"MatMulNBits", 1, importMatMulNBits},
+      {"NhwcMaxPool", 1, importNhwcMaxPool},
       {"QGemm", 1, importQGemm},
       {"QLinearAdd", 1, importQAdd},
       {"QLinearAveragePool", 1, importQAveragePool},
       {"QLinearConcat", 1, importQConcat},
+      {"QLinearConv", 1, importQConv},
       {"QLinearGlobalAveragePool", 1, importQGlobalAverage},
       {"QLinearLeakyRelu", 1, importQLeakyRelu},
       {"QLinearMul", 1, importQMul},

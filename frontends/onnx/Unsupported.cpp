@@ -18,6 +18,9 @@ std::string Importer::whyUnknown(const ::onnx::NodeProto &node) const {
   if (!customs.empty() && !isDefaultDomain(node.domain()) &&
       !findOperator(node.domain(), node.op_type()))
     return "the file of --ops has no function @\"" + qualifiedName(node) + "\"";
+  if (node.domain() == "com.microsoft.nchwc")
+    return "its weights are stored for one processor; save the model with onnxruntime's "
+           "ORT_ENABLE_EXTENDED instead of ORT_ENABLE_ALL";
   if (!isKnownDomain(node.domain()))
     return "operators of domain " + quoted(node.domain()) + " are not supported";
   int64_t opset = opsetOf(node);

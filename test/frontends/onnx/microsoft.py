@@ -149,6 +149,39 @@ def quantized(folder):
     m.check(off_by_one=0.02, i0=rng.integers(0, 2, (4, 5)).astype(bool), i1=u8(4, 5), i4=u8(4, 5))
 
 
+def channels_last(folder):
+    """What the optimizer writes for 8 bits: pictures with the channels last, weights as ever."""
+    zero = np.array(120, np.uint8)
+    for name, last, groups in (("conv_q_last", 1, 1), ("conv_q_groups", 1, 2), ("conv_q_first", 0, 1)):
+        picture = ("i0", np.uint8, ["N", "H", "W", 4] if last else ["N", 4, "H", "W"])
+        m = model(folder, name, "QLinearConv", [picture], [("y", np.uint8, None)],
+                  [("i1", scale_of(0.02)), ("i2", zero), ("i3", rng.integers(-90, 90, (6, 4 // groups, 3, 3)).astype(np.int8)), ("i4", scale_of(0.01)),
+                   ("i5", np.array(0, np.int8)), ("i6", scale_of(0.1)), ("i7", zero), ("i8", rng.integers(-500, 500, 6, dtype=I32))],
+                  channels_last=last, pads=[1, 1, 1, 1], strides=[2, 1], group=groups)
+        for n, height, width in ((1, 6, 7), (2, 5, 4)):
+            m.check(off_by_one=0.02, i0=u8(n, height, width, 4) if last else u8(n, 4, height, width))
+    m = model(folder, "pool_last", "NhwcMaxPool", [("i0", np.uint8, ["N", "H", "W", 5])], [("y", np.uint8, None)], kernel_shape=[3, 2],
+              strides=[2, 2], pads=[1, 0, 1, 0])
+    m.check(i0=u8(2, 6, 8, 5))
+    m.check(i0=u8(1, 7, 3, 5))
+
+
+def few_bits(folder):
+    """Matrices of 4 and 8 bits in blocks; the last block is smaller."""
+    for bits, columns, size, zeros, bias in ((4, 64, 32, False, False), (4, 72, 32, True, True), (4, 48, 16, "floats", False),
+                                             (8, 40, 32, True, False), (8, 64, 64, False, True)):
+        blocks = -(-columns // size)
+        constants = [("i1", u8(6, blocks, size * bits // 8)), ("i2", f32(6 * blocks, scale=0.1))]
+        if zeros:
+            constants.append(("i3", f32(6 * blocks, scale=4) if zeros == "floats" else u8(6 * -(-blocks * bits // 8))))
+        if bias:
+            constants.append(("i5", f32(6)))
+        m = model(folder, f"nbits_{bits}_{columns}_{bias:d}", "MatMulNBits", [("i0", F, ["N", "S", columns])], [("y", F, None)], constants, K=columns,
+                  N=6, bits=bits, block_size=size)
+        for n, s in ((1, 1), (2, 5)):
+            m.check(i0=f32(n, s, columns))
+
+
 def quantized_products(folder):
     b, zero = u8(12, 6), np.array(131, np.uint8)
     m = model(folder, "to_float", "MatMulIntegerToFloat", [("i0", np.uint8, ["N", 12]), ("i2", F, [])], [("y", F, None)],
@@ -168,6 +201,6 @@ def quantized_products(folder):
 
 
 folder = sys.argv[1]
-for part in (fused, activations, norms, attention, quantized, quantized_products):
+for part in (fused, activations, norms, attention, quantized, channels_last, few_bits, quantized_products):
     part(folder)
 print("passed")
