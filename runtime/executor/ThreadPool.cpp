@@ -123,41 +123,104 @@ void ThreadPool::waitForWorkers() {
   }
 }
 
+int32_t ThreadPool::runAlone(const KernelContext *jobContext, KernelTask jobTask, int32_t jobMin,
+                             int32_t jobExtent, uint8_t *jobClosure,
+                             bool (*jobShouldStop)(const KernelContext *)) {
+  for (int32_t i = 0; i < jobExtent; ++i) {
+    if (jobShouldStop(jobContext))
+      return kKernelCancelled;
+    if (const int32_t status = jobTask(jobContext, jobMin + i, jobClosure))
+      return status;
+  }
+  return 0;
+}
+
+ThreadPool::Habit &ThreadPool::habitOf(KernelTask jobTask, int32_t jobExtent) {
+  // Loops that fall into the same place take the next ones, where there are any.
+  constexpr uint32_t kTries = 8;
+  const uintptr_t first = reinterpret_cast<uintptr_t>(jobTask) / 16 + uint32_t(jobExtent) * 31u;
+  for (uint32_t i = 0; i < kTries; ++i) {
+    Habit &habit = habits[(first + i) % kHabits];
+    if (habit.task == jobTask && habit.extent == jobExtent)
+      return habit;
+    if (!habit.task)
+      return habit = {jobTask, jobExtent};
+  }
+  return habits[first % kHabits] = {jobTask, jobExtent};
+}
+
+// A job is shared the first time, then tried alone if it was short. A worker that sleeps is woken
+// for a long job, or when it would have saved as much as it costs to wake it.
+bool ThreadPool::shouldShare(Habit &habit, uint64_t now) {
+  if (now - lastEnd > kPause)
+    missed = 0;
+  ++habit.runs;
+  if (habit.shared == 0 || habit.isLong())
+    return true;
+  if (habit.alone == 0)
+    return false;
+  const bool isAwake = sleepers.load(std::memory_order_relaxed) == 0;
+  if (isAwake)
+    return habit.savesTime() != (habit.runs % kTryAgain == 0);
+  if (!habit.savesTime())
+    return false;
+  missed += habit.alone - habit.shared;
+  if (missed < kWake)
+    return false;
+  missed = 0;
+  return true;
+}
+
 int32_t ThreadPool::run(const KernelContext *jobContext, KernelTask jobTask, int32_t jobMin,
                         int32_t jobExtent, uint8_t *jobClosure,
                         bool (*jobShouldStop)(const KernelContext *)) {
   if (jobExtent <= 0)
     return 0;
-  if (insideTask || workers == 0 || jobExtent == 1) {
-    for (int32_t i = 0; i < jobExtent; ++i) {
-      if (jobShouldStop(jobContext))
-        return kKernelCancelled;
-      if (const int32_t status = jobTask(jobContext, jobMin + i, jobClosure))
-        return status;
-    }
-    return 0;
+  if (insideTask || workers == 0 || jobExtent == 1)
+    return runAlone(jobContext, jobTask, jobMin, jobExtent, jobClosure, jobShouldStop);
+  Habit &habit = habitOf(jobTask, jobExtent);
+  const uint64_t begin = __rdtsc();
+  const bool isShared = shouldShare(habit, begin);
+  const bool woke = isShared && sleepers.load(std::memory_order_relaxed) != 0;
+  int32_t status = 0;
+  if (isShared) {
+    context = jobContext;
+    task = jobTask;
+    closure = jobClosure;
+    shouldStop = jobShouldStop;
+    min = jobMin;
+    extent = jobExtent;
+    next.store(0, std::memory_order_relaxed);
+    stopped.store(false, std::memory_order_relaxed);
+    failure.store(~0ull, std::memory_order_relaxed);
+    gate.store(kOpen, std::memory_order_release);
+    epoch.fetch_add(1);
+    if (sleepers.load())
+      wakeAll(epoch);
+    insideTask = true;
+    takeTasks();
+    insideTask = false;
+    waitForWorkers();
+    const uint64_t first = failure.load();
+    status = first != ~0ull   ? int32_t(uint32_t(first))
+             : stopped.load() ? int32_t(kKernelCancelled)
+                              : 0;
+  } else {
+    insideTask = true;
+    status = runAlone(jobContext, jobTask, jobMin, jobExtent, jobClosure, jobShouldStop);
+    insideTask = false;
   }
-  context = jobContext;
-  task = jobTask;
-  closure = jobClosure;
-  shouldStop = jobShouldStop;
-  min = jobMin;
-  extent = jobExtent;
-  next.store(0, std::memory_order_relaxed);
-  stopped.store(false, std::memory_order_relaxed);
-  failure.store(~0ull, std::memory_order_relaxed);
-  gate.store(kOpen, std::memory_order_release);
-  epoch.fetch_add(1);
-  if (sleepers.load())
-    wakeAll(epoch);
-  insideTask = true;
-  takeTasks();
-  insideTask = false;
-  waitForWorkers();
-  const uint64_t first = failure.load();
-  if (first != ~0ull)
-    return int32_t(uint32_t(first));
-  return stopped.load() ? int32_t(kKernelCancelled) : 0;
+  lastEnd = __rdtsc();
+  // A single run may have been disturbed, and one that woke a worker is none of a warm pool.
+  uint64_t &known = isShared ? habit.shared : habit.alone;
+  const uint64_t ticks = lastEnd - begin;
+  if (woke && habit.runs <= kFirstRuns)
+    return status;
+  if (known == 0 || ticks < known)
+    known = ticks + 1;
+  else if (!woke)
+    known += (ticks - known) / 8;
+  return status;
 }
 
 } // namespace tessera::rt

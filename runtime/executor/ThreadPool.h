@@ -1,7 +1,9 @@
 // Threads that compute parallel loops. A launch wakes nobody when the workers still spin from the
 // last one, which is what makes it cheap; idle workers sleep. So does a caller whose workers take
 // long to come to an end: beside busy programs one may wait for a processor, and can have the
-// caller's.
+// caller's. Short jobs are measured, alone and shared, and go on as took less time: what it costs
+// to hand work over, and to fetch data that lies in the cache of another core, is a matter of
+// machines.
 #ifndef TESSERA_RUNTIME_EXECUTOR_THREADPOOL_H
 #define TESSERA_RUNTIME_EXECUTOR_THREADPOOL_H
 
@@ -32,13 +34,31 @@ public:
               uint8_t *closure, bool (*shouldStop)(const KernelContext *));
 
 private:
+  // What is known of a loop of some extent, in ticks of the processor's clock.
+  struct Habit {
+    KernelTask task = nullptr;
+    int32_t extent = 0;
+    uint32_t runs = 0;
+    uint64_t alone = 0, shared = 0; // 0: not measured
+    bool isLong() const { return shared > kLong; }
+    bool savesTime() const { return shared < alone - alone / 4; }
+  };
+
   static void *enter(void *self);
   void work();
   void takeTasks();
+  Habit &habitOf(KernelTask task, int32_t extent);
+  bool shouldShare(Habit &habit, uint64_t now);
+  int32_t runAlone(const KernelContext *context, KernelTask task, int32_t min, int32_t extent,
+                   uint8_t *closure, bool (*shouldStop)(const KernelContext *));
 
   void waitForWorkers();
 
   static constexpr uint32_t kOpen = 0x80000000u, kAwaited = 0x40000000u;
+  // Ticks: there are 2 to 4 in a nanosecond. Longer jobs are always shared. Waking a worker costs
+  // the caller kWake; what happened before a pause of kPause says nothing of what follows.
+  static constexpr uint64_t kLong = 150'000, kWake = 30'000, kPause = 300'000;
+  static constexpr uint32_t kHabits = 256, kTryAgain = 64, kFirstRuns = 3;
   const Allocator &allocator;
   pthread_t *handles = nullptr;
   uint32_t workers = 0, capacity = 0;
@@ -58,6 +78,10 @@ private:
   alignas(64) std::atomic<uint32_t> epoch{0}; // one more for every job, and for the end
   std::atomic<uint32_t> sleepers{0};
   std::atomic<bool> quit{false};
+
+  // Of the thread that calls run.
+  Habit habits[kHabits];
+  uint64_t lastEnd = 0, missed = 0; // ticks that sleeping workers would have saved since the pause
 };
 
 } // namespace tessera::rt

@@ -76,6 +76,36 @@ TEST(ThreadPool, idleThreadsWakeUpAgain) {
   }
 }
 
+// What others compute takes them long here, as it does where data has to come from another core.
+TEST(ThreadPool, shortLoopsThatGainNothingStayWithTheCaller) {
+  ThreadPool pool(systemAllocator());
+  EXPECT_OK(pool.start(2));
+  struct Job {
+    std::thread::id caller = std::this_thread::get_id();
+    std::atomic<int> others{0};
+  } job;
+  constexpr int kRounds = 400, kLast = 100;
+  for (int round = 0; round < kRounds; ++round) {
+    if (round == kRounds - kLast)
+      job.others = 0;
+    EXPECT_EQ(pool.run(
+                  nullptr,
+                  [](const KernelContext *, int32_t, uint8_t *closure) {
+                    auto *job = reinterpret_cast<Job *>(closure);
+                    const bool isCaller = std::this_thread::get_id() == job->caller;
+                    job->others += !isCaller;
+                    const auto end = std::chrono::steady_clock::now() +
+                                     std::chrono::microseconds(isCaller ? 2 : 15);
+                    while (std::chrono::steady_clock::now() < end)
+                      ;
+                    return int32_t(0);
+                  },
+                  0, 2, reinterpret_cast<uint8_t *>(&job), never),
+              0);
+  }
+  EXPECT_LT(job.others, kLast / 4);
+}
+
 TEST(ThreadPool, loopsInsideATaskRunSerially) {
   ThreadPool pool(systemAllocator());
   EXPECT_OK(pool.start(2));
