@@ -80,19 +80,21 @@ RegisterTile chooseRegisterTile(const Target &target, int64_t lanes, int64_t row
 
 CacheBlock chooseCacheBlock(const Target &target, RegisterTile tile, int64_t lanes,
                             int64_t elementBytes, int64_t rows, int64_t columns, int64_t depth) {
-  // Column panels stream from L3 through a block of rows. Measured on Zen 3 with a busy neighbour
-  // (1024 cubed): 18 rows reach 73 % of the peak, 30 rows 69 and 60 rows 63, as the rows' values
-  // pass from L1 rather than L2; fewer rows ask more of L3 than these bytes a cycle (two
-  // multiply-adds each).
-  constexpr int64_t kStreamBytesPerCycle = 4, kEdge = 128;
+  // A panel of columns lies in a quarter of L2, and comes from there for every tile of rows; so do
+  // the rows of a block, and the more they are, the fewer bytes come from L3 (1024 cubed on Zen 5,
+  // shares of the peak: 256 steps and 36 rows 88.3, 512 and 72 89.5, 1024 and 36 89.3, 1024 and 72
+  // 90.7; of vectors of 256 bits 256 and 18 88, 1024 and 36 90). Rows of unknown number may be few:
+  // half as many are left for each thread to have some.
+  constexpr int64_t kEdge = 128, kFewestSteps = 256, kMostSteps = 1024;
   // What all rows share of a thread's part of L3. Without it, products of 1536 and more read their
   // columns from memory for every block of rows (62 against 75 % of the peak at 2048 cubed).
   constexpr int64_t kGroupBytes = 2 << 20, kAssumedDepth = 1024;
   CacheBlock block;
   int64_t width = tile.vectors * lanes, panel = width * elementBytes;
-  block.depth =
-      std::clamp<int64_t>(llvm::bit_floor<uint64_t>(target.l1Bytes / 2 / panel), 256, 512);
-  block.rowTiles = llvm::divideCeil(2 * target.vectorBits / 8 / kStreamBytesPerCycle, tile.rows);
+  block.depth = std::clamp<int64_t>(llvm::bit_floor<uint64_t>(target.l2Bytes / 4 / panel),
+                                    kFewestSteps, kMostSteps);
+  const int64_t rowBytes = target.l2Bytes / (ShapedType::isDynamic(rows) ? 8 : 4);
+  block.rowTiles = llvm::divideCeil(rowBytes / (block.depth * elementBytes), tile.rows);
   block.columnTiles = std::max<int64_t>(1, kEdge / width);
   auto columnBlocks = [&] { return llvm::divideCeil(columns, block.columnTiles * width); };
   auto group = [&] {

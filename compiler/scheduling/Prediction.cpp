@@ -90,6 +90,26 @@ private:
                          [](Operation *user) { return isa<kernel::ReturnOp>(user); });
   }
 
+  /// A head computes a part of its stage's steps.
+  void shareWithHeads(Extents &extents) {
+    const auto pointsOf = [&](StringRef name) {
+      double points = 1;
+      for (const StageInfo &stage : info.stages)
+        if (std::optional<SmallVector<int64_t>> loops;
+            stage.name == name && (loops = extents.loopsOf(stage.op)))
+          for (int64_t extent : *loops)
+            points *= double(extent);
+      return points;
+    };
+    for (auto peeled : schedule.getBody().getOps<schedule::PeelReductionOp>()) {
+      const double head = pointsOf(peeled.getHead()), rest = pointsOf(peeled.getStage());
+      const double formedPoints = points_.lookup(peeled.getStage());
+      points_[peeled.getHead()] = formedPoints * head / std::max(1.0, head + rest);
+      points_[peeled.getStage()] = formedPoints * rest / std::max(1.0, head + rest);
+      stagesOfHeads[peeled.getHead()] = peeled.getStage();
+    }
+  }
+
   bool findLoops() {
     for (Operation &op : schedule.getBody().front()) {
       if (auto stage = dyn_cast<schedule::StageOp>(op))
@@ -99,6 +119,7 @@ private:
     }
     info = analyzeKernel(*copy);
     Extents extents(*copy, sizes);
+    shareWithHeads(extents);
     llvm::StringMap<StringRef> consumers;
     struct Costed {
       const StageInfo *stage;
@@ -247,23 +268,23 @@ private:
           llvm::formatv("{0:F1} of {1:F0} threads have work", mainCores, machine.threads).str());
     if (!main)
       return;
+    const StringRef headed = stagesOfHeads.lookup(main->name);
+    const StringRef name = headed.empty() ? StringRef(main->name) : headed;
     const double formedPoints = points_.lookup(main->name);
     if (formedPoints > 0)
       offer(mainCost.points / formedPoints,
-            llvm::formatv("stage '{0}' computes {1:F1} times its elements to fill tiles",
-                          main->name, mainCost.points / formedPoints)
+            llvm::formatv("stage '{0}' computes {1:F1} times its elements to fill tiles", name,
+                          mainCost.points / formedPoints)
                 .str());
     offer(mainCost.fullLanes / mainCost.lanes,
-          llvm::formatv("stage '{0}' computes {1:F0} of {2:F0} lanes of a vector", main->name,
+          llvm::formatv("stage '{0}' computes {1:F0} of {2:F0} lanes of a vector", name,
                         mainCost.lanes, mainCost.fullLanes)
               .str());
     const double operations = std::max(1e-9, mainCost.operations / mainCost.units * mainCost.step);
     if (mainCost.latency >= mainCost.loads)
-      offer(mainCost.latency / operations,
-            "sums of stage '" + main->name + "' wait for each other");
+      offer(mainCost.latency / operations, "sums of stage '" + name + "' wait for each other");
     else
-      offer(mainCost.loads / operations,
-            "stage '" + main->name + "' loads more than it computes with");
+      offer(mainCost.loads / operations, "stage '" + name + "' loads more than it computes with");
     if (main->flopsPerPoint > 0)
       offer(2 * mainCost.operations * mainCost.lanes / (mainCost.points * main->flopsPerPoint),
             "its operations are no multiply-adds, which the peak counts");
@@ -277,7 +298,8 @@ private:
   OwningOpRef<kernel::FuncOp> copy;
   KernelInfo info;
   llvm::StringMap<std::pair<Block *, Block *>> containers; ///< schedule.stage, schedule.update
-  llvm::StringMap<double> points_;                         ///< of the stages as they were formed
+  llvm::StringMap<StringRef> stagesOfHeads;
+  llvm::StringMap<double> points_; ///< of the stages as they were formed
   llvm::MapVector<StringRef, Output> outputs;
   const StageInfo *main = nullptr; ///< the stage that takes longest
   StageCost mainCost;

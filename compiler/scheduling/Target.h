@@ -31,6 +31,7 @@ struct Target {
     target.vectorRegisters = isV4 ? 32 : 16;
     // What most processors of that level have.
     target.l1Bytes = isV4 ? 48 << 10 : 32 << 10;
+    target.l2Bytes = isV4 ? 1 << 20 : 512 << 10;
     target.matrixTiles = level.ends_with("+amx");
     target.bf16Products = level.ends_with("+bf16") || target.matrixTiles;
     target.dotProducts = level.ends_with("+vnni") || target.bf16Products;

@@ -23,8 +23,8 @@ void ScheduleDialect::initialize() {
 
 bool isRestructuring(Operation *op) {
   return isa<PadToTileOp, PackOperandOp, CopyPackedOp, CopyWindowOp, WidenOperandOp,
-             GroupReductionOp, BlockReductionOp, FactorReductionOp, CacheWriteOp, ClampReadsOp,
-             ScratchOp>(op);
+             GroupReductionOp, BlockReductionOp, PeelReductionOp, FactorReductionOp, CacheWriteOp,
+             ClampReadsOp, ScratchOp>(op);
 }
 
 LogicalResult FuncOp::verifyRegions() {
@@ -113,6 +113,7 @@ LogicalResult WidenOperandOp::verify() {
   return emitOpError() << "expected a signless integer or a float type, found " << getType();
 }
 LogicalResult BlockReductionOp::verify() { return verifyNames(*this, getOuter(), getInner()); }
+LogicalResult PeelReductionOp::verify() { return verifyNames(*this, getOuter(), getInner()); }
 
 // (C1)
 static LogicalResult verifyPacking(Operation *op, ArrayRef<int64_t> positions,

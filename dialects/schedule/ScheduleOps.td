@@ -225,6 +225,28 @@ def Schedule_BlockReductionOp : Schedule_Restructure<"block_reduction"> {
   let hasVerifier = 1;
 }
 
+def Schedule_PeelReductionOp : Schedule_Restructure<"peel_reduction"> {
+  let summary = "Computes all but the last steps of a sum in a stage of its own";
+  let description = [{
+    Stage `head` does whole pieces of `factor` steps, loops `outer` and `inner`; the stage goes on from there with the
+    1 to `factor` steps that are left, so that it may keep its accumulators elsewhere: those of the head in a block of the cache, its
+    own in registers until they are stored as a result. The order of the steps stays; nothing is reassociated.
+
+    ```mlir
+    schedule.peel_reduction "acc" loop "k" by 512 into "ko", "ki" as "acc_head"
+    // acc[m, n] += f(m, n, k)   =>   acc_head[m, n] += f(m, n, 512 ko + ki), ko < (max(K, 1) - 1) / 512
+    //                                acc[m, n] = acc_head[m, n]; acc[m, n] += f(m, n, (max(K, 1) - 1) / 512 * 512 + k)
+    ```
+    - (C1) The factor is positive; outer and inner loop have different names.
+  }];
+  let arguments = (ins StrAttr:$stage, StrAttr:$loop, ConfinedAttr<I64Attr, [IntPositive]>:$factor,
+                   StrAttr:$outer, StrAttr:$inner, StrAttr:$head);
+  let assemblyFormat = [{
+    $stage `loop` $loop `by` $factor `into` $outer `,` $inner `as` $head attr-dict
+  }];
+  let hasVerifier = 1;
+}
+
 def Schedule_FactorReductionOp : Schedule_Restructure<"factor_reduction"> {
   let summary = "Multiplies by what a block of a sum shares once for the block";
   let description = [{

@@ -26,6 +26,7 @@ LogicalResult applyRestructuring(kernel::FuncOp kernel, Operation *directive) {
           .Case([&](schedule::WidenOperandOp op) { return widenOperand(kernel, op); })
           .Case([&](schedule::GroupReductionOp op) { return groupReduction(kernel, op); })
           .Case([&](schedule::BlockReductionOp op) { return blockReduction(kernel, op); })
+          .Case([&](schedule::PeelReductionOp op) { return peelReduction(kernel, op); })
           .Case([&](schedule::FactorReductionOp op) { return factorReduction(kernel, op); })
           .Case([&](schedule::CacheWriteOp op) { return cacheWrite(kernel, op); })
           .Case([&](schedule::ClampReadsOp op) { return clampReads(kernel, op); })

@@ -18,6 +18,7 @@ mlir::LogicalResult copyWindow(kernel::FuncOp kernel, schedule::CopyWindowOp dir
 mlir::LogicalResult widenOperand(kernel::FuncOp kernel, schedule::WidenOperandOp directive);
 mlir::LogicalResult groupReduction(kernel::FuncOp kernel, schedule::GroupReductionOp directive);
 mlir::LogicalResult blockReduction(kernel::FuncOp kernel, schedule::BlockReductionOp directive);
+mlir::LogicalResult peelReduction(kernel::FuncOp kernel, schedule::PeelReductionOp directive);
 mlir::LogicalResult factorReduction(kernel::FuncOp kernel, schedule::FactorReductionOp directive);
 /// Whether `factor` steps of the reduction `loop` share a factor: what factor_reduction wants.
 bool hasFactors(mlir::linalg::GenericOp stage, unsigned loop, int64_t factor);

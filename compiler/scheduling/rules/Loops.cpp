@@ -174,7 +174,8 @@ private:
       if (!u.empty())
         out.split(u + "_t", u + "_b", u + "_c", main.block.rowTiles);
       if (main.blocked) {
-        order.append({v + "_c", u + "_c"});
+        // The last piece of a tile's columns serves all rows of the block.
+        order.append(main.peels ? Names{u + "_c", v + "_c"} : Names{v + "_c", u + "_c"});
         at = v + "_b";
       } else {
         if (!u.empty())
@@ -202,33 +203,38 @@ private:
       out.unroll(v + "_i");
     share(out, tasks, at);
     for (const ReducerPlan &reducer : plan.reducers)
-      if (reducer.kind == ReducerPlan::Tile)
-        tile(reducer, at);
-      else
+      if (reducer.kind != ReducerPlan::Tile) {
         point(reducer, at);
+      } else if (reducer.head.empty()) {
+        tile(reducer, reducer.stage, at, reducer.blocked);
+      } else {
+        tile(reducer, reducer.head, at, true);
+        tile(reducer, reducer.stage, u + "_c", false);
+      }
   }
 
-  void tile(const ReducerPlan &reducer, const std::string &at) {
+  /// `name`: the stage of the reducer, or its head. Blocked: sums of all tiles of a cache block.
+  void tile(const ReducerPlan &reducer, const std::string &name, const std::string &at,
+            bool blocked) {
     std::string c = reducer.columns, r = reducer.rows;
-    StageWriter init = writer.stage(reducer.stage);
+    StageWriter init = writer.stage(name);
     init.computeAt(plan.stage, at);
-    if (!reducer
-             .blocked) // A block is too large for what Halide calls stack; codegen finds its place.
+    if (!blocked) // A block is too large for what Halide calls stack; codegen finds its place.
       init.storeOnStack();
     for (const std::string &dim : reducer.dims) {
       bool isTiled = dim == c || dim == r;
-      std::string name = isTiled ? dim + "_t" : dim;
-      if (isTiled && reducer.blocked)
-        init.boundStorage(name, dim == c ? reducer.block.columnTiles : reducer.block.rowTiles);
-      else if (dim == reducer.outerRows && reducer.blocked)
-        init.boundStorage(name, reducer.outerTile);
+      std::string loop = isTiled ? dim + "_t" : dim;
+      if (isTiled && blocked)
+        init.boundStorage(loop, dim == c ? reducer.block.columnTiles : reducer.block.rowTiles);
+      else if (dim == reducer.outerRows && blocked)
+        init.boundStorage(loop, reducer.outerTile);
       else
-        init.boundExtent(name, 1);
+        init.boundExtent(loop, 1);
     }
     if (!r.empty())
       init.boundExtent(r + "_i", reducer.rowTile);
     init.boundExtent(c + "_i", reducer.columnTile);
-    StageWriter update = writer.update(reducer.stage);
+    StageWriter update = writer.update(name);
     if (reducer.byMatrixTiles) {
       update.tileMultiply(r + "_t", c + "_t");
       return;
@@ -236,11 +242,12 @@ private:
     Names order{c + "_i"};
     if (!r.empty())
       order.push_back(r + "_i");
-    if (reducer.blocked) {
+    if (blocked) {
       Names loops(llvm::reverse(reducer.reductionLoops));
       if (reducer.splitPiece) {
         std::string k = loops.front();
-        update.split(k, k + "_o", k + "_i", reducer.block.depth);
+        if (reducer.head.empty())
+          update.split(k, k + "_o", k + "_i", reducer.block.depth);
         loops.front() = k + "_o";
         loops.insert(loops.begin(), k + "_i");
       }
@@ -284,7 +291,7 @@ private:
       update.atomic();
       update.vectorizeEven(reducer.grouped, reducer.group);
     }
-    if (!reducer.panel.empty() && reducer.blocked)
+    if (!reducer.panel.empty() && blocked)
       panel(reducer, c + "_t");
     for (StageWriter *stage : {&init, &update}) {
       stage->vectorizeEven(c + "_i", reducer.lanes);
@@ -522,12 +529,16 @@ private:
       innerWork *= piece;
     } else if (plan.continued) {
       // Several panels at once read pieces of rows (of 512 bytes) instead of single cache lines far
-      // apart.
-      constexpr int64_t kPieceBits = 512 * 8, kRows = 64;
+      // apart. Where a row of a panel fills lines of the cache, pieces are as long as pages, of few
+      // rows: what is read lies together, and lines are written as a whole (a product of 1024
+      // cubed on Zen 5: 90.8 % of the peak, with short pieces 88.7).
+      const int64_t rowBits = plan.extents[last] * plan.elementBits;
+      const bool fillsLines = rowBits >= 64 * 8;
+      const int64_t pieceBits = (fillsLines ? 4096 : 512) * 8, rows = fillsLines ? 4 : 64;
       std::string c = plan.loops[*plan.continued], row = plan.loops[last - 1];
-      int64_t panels = std::max<int64_t>(1, kPieceBits / (plan.extents[last] * plan.elementBits));
+      int64_t panels = std::max<int64_t>(1, pieceBits / rowBits);
       out.split(c, c + "_o", c + "_i", panels);
-      out.split(row, row + "_o", row + "_i", kRows);
+      out.split(row, row + "_o", row + "_i", rows);
       Names order{v, c + "_i", row + "_i"};
       for (size_t i = last; i-- > 0;)
         outer.push_back(i == *plan.continued || i == last - 1 ? plan.loops[i] + "_o"
@@ -535,7 +546,7 @@ private:
       order.append(outer);
       out.reorder(order);
       vectorizeInner(out, v, last);
-      innerWork *= panels * kRows;
+      innerWork *= panels * rows;
     } else {
       shareRows(last, innerWork, outer);
       if (plan.piece) {

@@ -60,6 +60,10 @@ struct ReducerPlan {
   bool blocked = false;        ///< accumulators of a cache block, the reduction in pieces
   bool walksRows = false;      ///< nothing is read twice: pieces of rows, several rows at a time
   CacheBlock block;
+  /// Of a blocked tile: the last piece is summed in registers, stage by stage, and stored as the
+  /// output; `head`, once there is one, has the sums of the others.
+  bool peels = false;
+  std::string head;
   unsigned pieceLoops = 0; ///< of a blocked tile: so many innermost reduction loops make a piece,
   bool splitPiece = true;  ///< or (of one loop) `block.depth` steps of it
   // Tile of short integers: so many steps of the innermost reduction are one instruction's, loop
@@ -224,6 +228,7 @@ private:
   mlir::LogicalResult factor(ReducerPlan &plan);
   mlir::FailureOr<ReducerPlan> planSums(const ReducerPlan &plan);
   mlir::LogicalResult blockRow(ReducerPlan &plan);
+  mlir::LogicalResult peel(ReducerPlan &plan);
   void planGroups(ReducerPlan &plan, const StageInfo &stage, unsigned columns);
   mlir::LogicalResult packGroups(const ReducerPlan &plan);
   bool planMatrixTiles(ReducerPlan &plan, const StageInfo &stage, unsigned columns);

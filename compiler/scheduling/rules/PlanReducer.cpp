@@ -270,6 +270,8 @@ void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned colum
     return;
   if (stage.isProduct && !plan.columnsSlide)
     planGroups(plan, stage, columns);
+  plan.peels = plan.blocked && plan.splitPiece && !plan.walksRows && plan.group == 1 &&
+               stage.kind == StageKind::Contraction && !findUnpacking(stage, columns);
   if (stage.kind == StageKind::Window && !plan.rows.empty() && !plan.columnsSlide) {
     if (outerRows)
       plan.outerRows = stage.loops[*outerRows];

@@ -70,8 +70,23 @@ void Planner::unify(MutableArrayRef<ReducerPlan> plans) {
   for (ReducerPlan &plan : plans)
     for (ReducerPlan &other : plans)
       if (plan.kind == ReducerPlan::Tile && other.kind == ReducerPlan::Tile &&
-          plan.host == other.host && !plan.blocked)
-        other.blocked = false;
+          plan.host == other.host) {
+        other.blocked &= plan.blocked;
+        other.peels &= plan.peels && plan.blocked;
+      }
+  // The sums of all blocks of an output lie on the stack at a time.
+  constexpr int64_t kMostSums = 64 << 10, kSumBytes = 4;
+  for (ReducerPlan &plan : plans) {
+    const auto isBeside = [&](const ReducerPlan &other) {
+      return other.kind == ReducerPlan::Tile && other.blocked && other.host == plan.host;
+    };
+    const int64_t most = kMostSums / std::max<int64_t>(1, llvm::count_if(plans, isBeside));
+    while (isBeside(plan) && plan.block.rowTiles > 1 &&
+           plan.block.rowTiles * plan.rowTile * plan.block.columnTiles * plan.columnTile *
+                   kSumBytes >
+               most)
+      --plan.block.rowTiles;
+  }
 }
 
 } // namespace tessera::scheduling

@@ -244,6 +244,26 @@ schedule.func @s for @k {
 
 // -----
 
+// A head of whole pieces leaves at least one step.
+kernel.func @k(%x: tensor<8xf32>) -> tensor<f32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<f32>
+  %init = linalg.fill {kernel.stage = "init"} ins(%zero : f32) outs(%e : tensor<f32>) -> tensor<f32>
+  %r = linalg.generic {indexing_maps = [affine_map<(k) -> (k)>, affine_map<(k) -> ()>], iterator_types = ["reduction"]}
+      ins(%x : tensor<8xf32>) outs(%init : tensor<f32>) attrs = {kernel.stage = "r", kernel.loops = ["k"]} {
+  ^bb0(%v: f32, %o: f32):
+    %s = arith.addf %o, %v : f32
+    linalg.yield %s : f32
+  } -> tensor<f32>
+  kernel.return %r : tensor<f32>
+}
+schedule.func @s for @k {
+  // expected-error @+1 {{loop 'k' has 8 steps; nothing is left for a head of pieces of 8}}
+  schedule.peel_reduction "r" loop "k" by 8 into "ko", "ki" as "h"
+}
+
+// -----
+
 // A block of two steps shares nothing: the factor changes with every step.
 kernel.func @k(%x: tensor<8xf32>, %y: tensor<8xf32>) -> tensor<f32> {
   %ew = tensor.empty() : tensor<8xf32>

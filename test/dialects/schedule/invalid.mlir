@@ -52,6 +52,13 @@ schedule.func @block_reduction_c1 for @k {
 
 // -----
 
+schedule.func @peel_reduction_c1 for @k {
+  // expected-error @+1 {{expected different names for the outer and the inner loop}}
+  schedule.peel_reduction "a" loop "k" by 8 into "o", "o" as "h"
+}
+
+// -----
+
 schedule.func @factor_reduction_c1 for @k {
   // expected-error @+1 {{expected different names for the outer and the inner loop}}
   schedule.factor_reduction "a" loop "k" by 8 into "k" as "p" sums "s"
