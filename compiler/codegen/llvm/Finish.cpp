@@ -10,6 +10,7 @@
 #include "compiler/codegen/llvm/ScaleFloats.h"
 #include "compiler/codegen/llvm/StackSlots.h"
 #include "compiler/codegen/llvm/StreamStores.h"
+#include "compiler/codegen/llvm/TransposeTiles.h"
 #include "runtime/base/KernelAbi.h"
 
 #include "llvm/Analysis/AssumptionCache.h"
@@ -395,6 +396,7 @@ static void optimise(Module &module, TargetMachine &machine, const KernelFunctio
       functions.invalidate(function, PreservedAnalyses::none());
   for (Function &function : module)
     if (!vectorizeLoops && !function.isDeclaration()) {
+      transposeTiles(function, functions);
       prefetchRows(function, functions);
       streamStores(function, functions);
       unrollInnerLoops(function, functions);

@@ -511,8 +511,9 @@ private:
       shareRows(last - 1, innerWork, outer);
     } else if (plan.transposed && *plan.transposed != last) {
       // Both the loop that is contiguous when writing and the one when reading stay in cache: tiles
-      // write lines of the cache, and read pieces of rows, which memory hands out faster.
-      constexpr int64_t kLineBits = 64 * 8, kPieceBits = 512 * 8;
+      // write lines of the cache, and read pieces of rows, one piece of as many rows as L2 holds
+      // after the other. (The tiles of a piece are turned in registers: TransposeTiles.cpp.)
+      constexpr int64_t kLineBits = 64 * 8, kPieceBits = 256 * 8, kRows = 256;
       std::string c = plan.loops[*plan.transposed];
       const int64_t edge = std::max<int64_t>(kLineBits / plan.elementBits, lanes());
       const int64_t piece = std::max<int64_t>(kPieceBits / plan.elementBits, edge);
@@ -520,13 +521,19 @@ private:
       out.split(c, c + "_o", c + "_i", piece);
       Names order{v + "_i", c + "_i", v + "_o"};
       outer.push_back(c + "_o");
+      if (ShapedType::isDynamic(plan.extents[last]) || plan.extents[last] > 2 * kRows) {
+        out.split(v + "_o", v + "_b", v + "_o", std::max<int64_t>(1, kRows / edge));
+        outer.push_back(v + "_b");
+      }
       for (size_t i = last; i-- > 0;)
         if (i != *plan.transposed)
           outer.push_back(plan.loops[i]);
       order.append(outer);
       out.reorder(order);
       out.vectorizeEven(v + "_i", lanes());
-      innerWork *= piece;
+      if (edge > lanes())
+        out.unroll(v + "_i");
+      innerWork = perPoint * piece * std::min<int64_t>(kRows, extentOr(last, kRows));
     } else if (plan.continued) {
       // Several panels at once read pieces of rows (of 512 bytes) instead of single cache lines far
       // apart. Where a row of a panel fills lines of the cache, pieces are as long as pages, of few
