@@ -68,7 +68,7 @@ struct StreamStages {
   /// those of one of them.
   int64_t getPaddedColumns(const StreamTile &tile) const {
     if (tile.columnWarps > 1)
-      return roundUp(columnExtent, 64 * tile.columnWarps);
+      return roundUp(columnExtent, (isMatrix ? 64 : 8 * perWord()) * tile.columnWarps);
     return tile.isGroup ? padLine(columnExtent)
                         : roundUp(columnExtent, isMatrix ? 16 : 8 * perWord());
   }

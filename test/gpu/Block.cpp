@@ -8,6 +8,23 @@ namespace tessera::ptx {
 
 static bool isOfGroup(Op op) { return op >= Op::Wgmma && op <= Op::WgmmaWait; }
 
+/// Where threads hand something on by the device's memory: atomics, or loops in kernels that share
+/// no other memory. Elsewhere each has elements of its own, and watching them takes time.
+static bool meetInGlobalMemory(const Program &program, const Kernel &kernel) {
+  const bool isShared =
+      std::any_of(program.variables.begin(), program.variables.end(),
+                  [](const Variable &variable) { return variable.space == Space::Shared; }) ||
+      program.sharedBytes;
+  for (size_t i = 0; i < kernel.code.size(); ++i) {
+    const Instruction &x = kernel.code[i];
+    if ((x.op == Op::Atom || x.op == Op::Red) && x.space != Space::Shared)
+      return true;
+    if (x.op == Op::Bra && x.target <= i && !isShared)
+      return true;
+  }
+  return false;
+}
+
 Block::Block(const Program &program, const Kernel &kernel, const Launch &launch,
              std::vector<uint8_t> &globals)
     : program(program), kernel(kernel), launch(launch), globals(globals),
@@ -15,9 +32,8 @@ Block::Block(const Program &program, const Kernel &kernel, const Launch &launch,
       groups((threads.size() + 127) / 128),
       shared((program.sharedBytes + 15) / 16 * 16 + launch.dynamicShared,
              uint32_t(threads.size())) {
-  for (const Instruction &x : kernel.code)
-    if ((x.op == Op::Atom || x.op == Op::Red) && x.space != Space::Shared && !global)
-      global = std::make_unique<GlobalMemory>();
+  if (meetInGlobalMemory(program, kernel))
+    global = std::make_unique<GlobalMemory>();
   for (Type type : kernel.registerTypes)
     masks.push_back(~uint64_t(0) >> (64 - 8 * getBytes(type)));
   for (size_t i = 0; i < threads.size(); ++i) {
@@ -71,8 +87,11 @@ bool Block::fail(const Thread &thread, const Instruction &x, const std::string &
            ")";
   };
   if (error.empty())
-    error = kernel.name + ", line " + std::to_string(x.line) + ", block " + triple(index) +
-            ", thread " + triple(thread.index) + ": " + message;
+    error = kernel.name + ", line " + std::to_string(x.line) +
+            (x.stage && x.stage <= program.stages.size()
+                 ? ", stage '" + program.stages[x.stage - 1] + "'"
+                 : "") +
+            ", block " + triple(index) + ", thread " + triple(thread.index) + ": " + message;
   return false;
 }
 

@@ -107,8 +107,23 @@ TEST(Divergence, AtBarriers) {
       "lane 16, which does not take part", 32);
 }
 
+// Lines say of which stage an instruction is.
+TEST(Text, FaultsNameTheStage) {
+  const std::string head = ".version 7.0\n.target sm_80\n.address_size 64\n",
+                    tail = "ret;\n}\n.section .debug_macinfo { }\n.file 1 \"first,second\"\n";
+  const auto faultOf = [&](const std::string &body) {
+    return run(parse(head + ".visible .entry k()\n{\n.reg .b32 %r<3>;\n" + body + tail), "k", {});
+  };
+  EXPECT_EQ(faultOf(".loc 1 2 0 // one\nadd.s32 %r1, %r2, 1;\n"),
+            "k, line 7, stage 'second', block (0, 0, 0), thread (0, 0, 0): register %r2 was never "
+            "written");
+  EXPECT_NE(faultOf(".loc 1 1 0\nmov.u32 %r0, 1;\n.loc 1 0 0\nadd.s32 %r1, %r2, 1;\n")
+                .find("k, line 9, block"),
+            std::string::npos);
+}
+
 // Between blocks nothing is ordered, between threads of a block only what barriers order; atomics
-// may meet. Looked for in kernels that have atomics.
+// may meet. Looked for in kernels that have atomics, or loops and no shared memory.
 TEST(Races, OnTheDevicesMemory) {
   const auto expect = [](const std::string &body, const std::string &expected) {
     const Program program = parse(makeKernel(body));

@@ -139,10 +139,23 @@ private:
                                    : Space::Const);
     } else if (word == ".file") {
       take();
-      take();
+      listStages(take());
+    } else if (word == ".section") {
+      while (!atEnd() && take() != "}")
+        ;
     } else {
       --next;
       fail("unknown directive '" + std::string(word) + "'");
+    }
+  }
+
+  /// "first,second": what lines of `.loc` count (compiler/codegen/nvgpu/StageLines.h).
+  void listStages(std::string_view quoted) {
+    std::string_view names = quoted.substr(1, quoted.size() - 2);
+    while (!names.empty()) {
+      const size_t end = std::min(names.find(','), names.size());
+      program.stages.emplace_back(names.substr(0, end));
+      names.remove_prefix(std::min(end + 1, names.size()));
     }
   }
 
@@ -241,6 +254,7 @@ private:
     branches.clear();
     locals.clear();
     kernel.name = take();
+    stage = 0;
     if (accept("(") && !accept(")")) {
       do {
         Variable param;
@@ -320,6 +334,10 @@ private:
       locals.push_back(local);
       expect(";");
     } else if (accept(".loc")) {
+      uint64_t file = 0, number = 0;
+      if (!this->number(file) || !this->number(number))
+        return;
+      stage = uint32_t(number);
       while (!atEnd() && tokens[next].line == tokens[next - 1].line)
         take();
     } else if (accept(".pragma")) {
@@ -362,6 +380,7 @@ private:
   void instruction() {
     Instruction x;
     x.line = line();
+    x.stage = stage;
     if (accept("@")) {
       x.guardNegated = accept("!");
       const auto found = registers.find(std::string(peek()));
@@ -523,6 +542,7 @@ private:
   std::vector<Token> tokens;
   size_t next = 0;
   Program program;
+  uint32_t stage = 0; ///< of what comes next
   bool isExtern = false, hasSecond = false;
   Operand second;
   Kernel kernel;

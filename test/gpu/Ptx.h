@@ -73,6 +73,7 @@ struct Instruction {
   bool guardNegated = false;
   uint32_t target = 0; ///< of a branch
   uint32_t line = 0;
+  uint32_t stage = 0; ///< its number in Program::stages, from 1 on; 0: of none
   uint32_t first = 0; ///< in Kernel::operands
   uint16_t operands = 0;
 };
@@ -99,6 +100,7 @@ struct Program {
   std::vector<Kernel> kernels;
   std::vector<Variable> variables; ///< of the module: shared, global, const
   std::vector<uint8_t> initial;    ///< of global and const variables
+  std::vector<std::string> stages; ///< of the kernel that this was compiled from
   uint64_t sharedBytes = 0;        ///< static ones; dynamic ones begin behind them
   std::string error;               ///< "line 3: ...", empty: none
 

@@ -86,11 +86,12 @@ expect("input 'x': 96 bytes of the memory of interpreter of PTX are needed, 1073
 expect(": the CUDA driver does not take its PTX: ptxas application ptx input, line 1; fatal   : it was told to refuse", gpu, FAKE_CUDA_JIT="0")
 
 # Of code for several architectures, the best that a device runs.
-several, newer = folder / "several.tsm", folder / "newer.tsm"
-for targets, output in (("cuda:sm_80,cuda:sm_90a", several), ("cuda:sm_80,cuda:sm_100a", newer)):
+several, newer, family = folder / "several.tsm", folder / "newer.tsm", folder / "family.tsm"
+for targets, output in (("cuda:sm_80,cuda:sm_90a", several), ("cuda:sm_80,cuda:sm_100a", newer), ("cuda:sm_80,cuda:sm_100f", family)):
     subprocess.run(["tessera-compile", folder / "steps.mlir", "--target", targets, "-o", output, "-q"], check=True)
 for module, capability, level in ((several, "80", "sm_80"), (several, "86", "sm_80"), (several, "90", "sm_90a"),
-                                  (several, "100", "sm_80"), (newer, "100", "sm_100a"), (newer, "90", "sm_80")):
+                                  (several, "100", "sm_80"), (newer, "100", "sm_100a"), (newer, "103", "sm_80"), (newer, "90", "sm_80"),
+                                  (family, "100", "sm_100f"), (family, "103", "sm_100f"), (family, "120", "sm_80"), (family, "90", "sm_80")):
     chosen = subprocess.run([sys.executable, "-c", "import sys, tessera; print(repr(tessera.load(sys.argv[1], device='cuda')))", module],
                             check=True, capture_output=True, text=True,
                             env=os.environ | {"FAKE_CUDA_CAPABILITY": capability, "FAKE_CUDA_VERSION": "13000"})

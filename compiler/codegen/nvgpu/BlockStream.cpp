@@ -18,7 +18,10 @@ LogicalResult GpuFunction::emitStream(schedule::GpuStreamOp directive) {
 
 LogicalResult BlockStream::emit() {
   outer = f.loops;
-  if (failed(read()) || failed(layOut()))
+  if (failed(read()))
+    return failure();
+  b.setLoc(f.lines.of(stage));
+  if (failed(layOut()))
     return failure();
   if (tile.isGroup) {
     if (failed(runGroups()))

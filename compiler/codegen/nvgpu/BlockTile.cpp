@@ -53,6 +53,7 @@ LogicalResult BlockTile::read() {
       stage ? kernel::matchProduct(stage) : std::optional<kernel::Product>();
   if (!found)
     return fail("is on a stage that sums no products for every element of its output");
+  b.setLoc(f.lines.of(stage));
   product = *found;
   sumType = product.combiner.op->getResult(0).getType();
   isGroup = directive.getUnit() == schedule::Unit::Wgmma;

@@ -100,6 +100,7 @@ FailureOr<Value> GpuFunction::loopExtent(linalg::GenericOp stage, unsigned loop)
 FailureOr<SmallVector<Value>> GpuFunction::elements(linalg::GenericOp stage, ArrayRef<Value> at) {
   if (auto shared = sharedValues.find(stage); shared != sharedValues.end())
     return shared->second;
+  InStage inside(*this, stage);
   SmallVector<Value> loops(stage.getNumLoops());
   AffineMap map = stage.getMatchingIndexingMap(stage.getDpsInitOperand(0));
   for (auto [expr, index] : llvm::zip_equal(map.getResults(), at)) {
@@ -270,7 +271,7 @@ FailureOr<Value> GpuFunction::scalar(linalg::GenericOp stage, Value value, Array
       return failure();
     auto extract = dyn_cast<tensor::ExtractOp>(producer);
     if (!extract) {
-      b.clone(*producer, known);
+      b.clone(*producer, known)->walk([&](Operation *op) { op->setLoc(b.getLoc()); });
       return known.lookup(value);
     }
     result = element(extract.getTensor(), llvm::map_to_vector(extract.getIndices(), [&](Value at) {
@@ -284,6 +285,7 @@ FailureOr<Value> GpuFunction::scalar(linalg::GenericOp stage, Value value, Array
 
 FailureOr<SmallVector<Value>> GpuFunction::body(linalg::GenericOp stage, ArrayRef<Value> loops,
                                                 ArrayRef<Value> values) {
+  InStage inside(*this, stage);
   IRMapping known;
   for (auto [argument, value] : llvm::zip(stage.getRegionOutputArgs(), values))
     known.map(argument, value);
@@ -298,6 +300,7 @@ FailureOr<SmallVector<Value>> GpuFunction::body(linalg::GenericOp stage, ArrayRe
 }
 
 LogicalResult GpuFunction::storeResults() {
+  InStage inside(*this, output);
   SmallVector<Value> at;
   AffineMap map = output.getMatchingIndexingMap(output.getDpsInitOperand(0));
   SmallVector<std::string> names = kernel::getLoopNames(output);

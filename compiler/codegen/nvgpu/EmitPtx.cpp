@@ -3,6 +3,7 @@
 
 #include "compiler/codegen/loops/Loops.h"
 #include "compiler/codegen/nvgpu/LoopLaunches.h"
+#include "compiler/codegen/nvgpu/StageLines.h"
 #include "dialects/schedule/CudaProcessor.h"
 
 #include "mlir/Conversion/Passes.h"
@@ -109,7 +110,7 @@ static FailureOr<std::unique_ptr<llvm::Module>> emitStages(kernel::FuncOp kernel
   passes.addPass(createConvertMathToLLVMPass());
   passes.addPass(createArithToLLVMConversionPass());
   passes.addPass(createReconcileUnrealizedCastsPass());
-  if (failed(passes.run(**module)))
+  if (failed(passes.run(**module)) || failed(StageLines(kernel).attach(**module)))
     return failure();
   std::unique_ptr<llvm::Module> code = translateModuleToLLVMIR(**module, context);
   if (!code)

@@ -6,6 +6,7 @@
 #ifndef TESSERA_COMPILER_CODEGEN_NVGPU_GPUFUNCTION_H
 #define TESSERA_COMPILER_CODEGEN_NVGPU_GPUFUNCTION_H
 
+#include "compiler/codegen/nvgpu/StageLines.h"
 #include "compiler/codegen/nvgpu/ToGpu.h"
 #include "dialects/kernel/SharedStages.h"
 
@@ -29,8 +30,8 @@ class GpuFunction {
 
 public:
   GpuFunction(kernel::FuncOp kernel, schedule::FuncOp schedule, LaunchRecord &launch)
-      : kernel(kernel), schedule(schedule), launch(launch),
-        b(kernel.getLoc(), kernel.getContext()) {}
+      : kernel(kernel), schedule(schedule), launch(launch), lines(kernel),
+        b(lines.of(nullptr), kernel.getContext()) {}
 
   mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>> run();
 
@@ -66,6 +67,21 @@ private:
     }
     /// Those that are neither taken nor placed: loops of a thread.
     llvm::SmallVector<std::string> serial() const;
+  };
+
+  /// While it lives, what is emitted belongs to the stage.
+  class InStage {
+  public:
+    InStage(GpuFunction &function, mlir::Operation *stage) : b(function.b), before(b.getLoc()) {
+      b.setLoc(function.lines.of(stage));
+    }
+    InStage(const InStage &) = delete;
+    InStage &operator=(const InStage &) = delete;
+    ~InStage() { b.setLoc(before); }
+
+  private:
+    mlir::ImplicitLocOpBuilder &b;
+    mlir::Location before;
   };
 
   mlir::LogicalResult fail(mlir::Operation *op, const llvm::Twine &why) {
@@ -145,6 +161,7 @@ private:
   kernel::FuncOp kernel;
   schedule::FuncOp schedule;
   LaunchRecord &launch;
+  const StageLines lines;
   mlir::ImplicitLocOpBuilder b;
   llvm::SetVector<mlir::linalg::GenericOp> outputs; ///< of the launch at hand
   mlir::linalg::GenericOp output;                   ///< the one at hand

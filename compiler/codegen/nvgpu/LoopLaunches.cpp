@@ -3,6 +3,7 @@
 
 #include "compiler/codegen/loops/Loops.h"
 #include "compiler/codegen/nvgpu/GpuFunction.h"
+#include "compiler/codegen/nvgpu/StageLines.h"
 #include "dialects/kernel/Atomic.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -440,6 +441,9 @@ void addEntry(llvm::Module &module, kernel::FuncOp kernel, const std::string &na
     llvm::append_range(arguments, given[type.isIndex() ? indices++ : tensors++]);
   for (unsigned result = kernel.getNumArguments(); result < given.size(); ++result)
     llvm::append_range(arguments, given[result]);
+  // What is inlined keeps its lines.
+  entry->setSubprogram(body->getSubprogram());
+  body->setSubprogram(nullptr);
   body->setLinkage(llvm::GlobalValue::InternalLinkage);
   body->addFnAttr(llvm::Attribute::AlwaysInline);
   b.CreateCall(body, arguments);
@@ -458,6 +462,11 @@ emitLoopLaunches(kernel::FuncOp kernel, llvm::LLVMContext &context, LaunchRecord
                                    "(--kernel-reserve-scratch makes one)";
   describeArguments(kernel, launch);
   ModuleOp module = *buffers->module;
+  const StageLines lines(kernel);
+  module.walk([&](linalg::LinalgOp stage) {
+    if (!kernel::getStageName(stage).empty())
+      lines.mark(stage);
+  });
   Cutter cutter(kernel, module.lookupSymbol<func::FuncOp>(kernel.getSymName()), launch);
   cutter.run();
   auto share = [&](Operation *stage) -> std::optional<loops::StageShare> {
@@ -471,6 +480,8 @@ emitLoopLaunches(kernel::FuncOp kernel, llvm::LLVMContext &context, LaunchRecord
   writePowersOfTwo(module);
   if (failed(loops::lowerToLLVM(module)))
     return kernel.emitOpError() << "cannot be lowered to LLVM";
+  if (failed(lines.attach(module)))
+    return failure();
   std::unique_ptr<llvm::Module> code = translateModuleToLLVMIR(module, context);
   if (!code)
     return kernel.emitOpError("cannot be written as LLVM IR for a CUDA device");

@@ -48,6 +48,7 @@ LogicalResult GpuFunction::computeShared(const kernel::SharedStage &shared,
   linalg::GenericOp stage = shared.stage;
   if (!update)
     return fail(stage, "is computed for a block without a schedule of its reduction");
+  InStage inside(*this, stage);
   // Where the block is.
   SmallVector<std::string> outerNames = kernel::getLoopNames(output);
   SmallVector<Value> at, indices(stage.getNumLoops());

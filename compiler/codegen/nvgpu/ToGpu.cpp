@@ -188,6 +188,7 @@ SmallVector<std::string> GpuFunction::Loops::serial() const {
 }
 
 LogicalResult GpuFunction::emitOutput() {
+  InStage own(*this, output);
   loops = Loops();
   sharedValues.clear();
   if (failed(readSchedule()))

@@ -15,8 +15,13 @@ using namespace mlir;
 
 namespace tessera::scheduling {
 
-/// What every device gives a block without being asked: more blocks beside each other hide more.
+/// What every device gives a block without being asked. More is asked for where more rows share
+/// keys then, not for more keys at a time: these take registers, and blocks beside each other hide
+/// more.
 static constexpr int64_t kSharedBytes = 48 << 10;
+static constexpr int64_t kMostAskedKeys = 32;
+/// With fewer rows than two warps have there is nothing that more memory would make tall.
+static constexpr int64_t kFewRows = 16;
 /// Bytes of columns whose sums the registers of a warp hold.
 static constexpr int64_t kColumnBytesOfWarp = 512;
 /// With so few rows, instructions of four warps multiply zeros most of the time.
@@ -31,12 +36,11 @@ static std::optional<Tile> chooseTile(const kernel::StreamStages &stream, const 
   // Few rows: warps along keys, so that many reads are under way.
   static constexpr Tile fewRows[] = {
       {32, 1, 1, 4}, {16, 1, 1, 4}, {16, 1, 1, 2}, {8, 1, 1, 4}, {8, 1, 1, 2}};
-  static constexpr Tile tiles[] = {{64, 4, 1}, {32, 4, 1}, {32, 2, 1}, {16, 2, 1},
-                                   {32, 1, 1}, {16, 1, 1}, {8, 1, 1}};
-  // More columns than a warp has registers for.
-  static constexpr Tile wideTiles[] = {{32, 4, 2}, {32, 2, 2}, {16, 2, 2},
-                                       {32, 1, 2}, {16, 1, 2}, {8, 1, 2}};
-  const int64_t columnsOfWarp = kColumnBytesOfWarp / stream.numberBytes();
+  static constexpr Tile tiles[] = {{64, 4}, {32, 4}, {16, 4}, {32, 2},
+                                   {16, 2}, {32, 1}, {16, 1}, {8, 1}};
+  // Code for f64 needs twice the registers for all else, too.
+  const int64_t columnsOfWarp =
+      kColumnBytesOfWarp / stream.numberBytes() / (stream.number.isF64() ? 2 : 1);
   int64_t rows = 1;
   if (stream.rows)
     rows = analyzeStage(stream.merge).extentOr(*stream.rows, kGpuExtent);
@@ -56,21 +60,27 @@ static std::optional<Tile> chooseTile(const kernel::StreamStages &stream, const 
   }
   auto fits = [&](const Tile &tile) {
     const bool isTooTall = tile.rowWarps > 1 && tile.rows() >= 2 * rows;
+    const bool isAsked = tile.keys <= kMostAskedKeys && rows > kFewRows;
     // By single elements 64 keys are more scores than a thread has registers for.
-    return !isTooTall && tile.keys <= (stream.isMatrix ? 64 : 128 / stream.numberBytes()) &&
+    return !isTooTall && tile.warps() <= 8 &&
+           tile.keys <= (stream.isMatrix ? 64 : 128 / stream.numberBytes()) &&
            tile.keys % (stream.isMatrix ? 16 : 8) == 0 &&
-           stream.getSharedBytes(tile) <= kSharedBytes;
+           stream.getSharedBytes(tile) <= (isAsked ? target.sharedBytes : kSharedBytes);
   };
-  // Two warps have twice as many. Code for f64 needs twice the registers for all else, too.
-  if (stream.columnExtent > (stream.number.isF64() ? columnsOfWarp / 2 : 2 * columnsOfWarp))
+  // Warps share columns that are more than one has registers for.
+  int64_t columnWarps = 1;
+  while (stream.columnExtent > columnWarps * columnsOfWarp)
+    columnWarps *= 2;
+  if (columnWarps > (stream.number.isF64() ? 4 : 2))
     return std::nullopt;
   SmallVector<Tile> candidates;
-  if (stream.columnExtent > columnsOfWarp)
-    candidates.append(std::begin(wideTiles), std::end(wideTiles));
-  else if (rows <= 16)
+  if (columnWarps == 1 && rows <= kFewRows)
     candidates.append(std::begin(fewRows), std::end(fewRows));
-  if (stream.columnExtent <= columnsOfWarp)
-    candidates.append(std::begin(tiles), std::end(tiles));
+  for (Tile tile : tiles) {
+    tile.columnWarps = columnWarps;
+    if (columnWarps == 1 || tile.keys <= kMostAskedKeys)
+      candidates.push_back(tile);
+  }
   const Tile *found = llvm::find_if(candidates, fits);
   return found == candidates.end() ? std::nullopt : std::optional(*found);
 }

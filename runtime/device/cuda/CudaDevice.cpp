@@ -338,14 +338,22 @@ int32_t launch(void *handle, const KernelContext *, void *queue, void *const *ar
   return kKernelOk;
 }
 
-// "sm_80" runs on every device from there on; "sm_90a" on that architecture alone.
+// "sm_80" runs on every device from there on; "sm_90a" on that architecture alone; "sm_100f" on
+// those of its family from there on, which have the same first number.
 bool hasFeature(void *device, const char *feature) {
   const Driver *driver = nullptr;
   if (!cuda::openDevice(numberOf(device), driver).ok() || std::strncmp(feature, "sm_", 3) != 0)
     return false;
   char *end = nullptr;
   const long wanted = std::strtol(feature + 3, &end, 10), here = driver->major * 10 + driver->minor;
-  return *end == 'a' ? wanted == here : wanted <= here;
+  if (*end && end[1])
+    return false;
+  switch (*end) {
+  case 0: return wanted <= here;
+  case 'a': return wanted == here;
+  case 'f': return wanted <= here && wanted / 10 == driver->major;
+  default: return false;
+  }
 }
 
 Status open(void *device) {

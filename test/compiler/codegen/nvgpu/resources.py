@@ -99,6 +99,8 @@ for depth in (64, 128, 256):
     for element in ("f32", "bf16", "tf32"):
         MODELS[f"attention {depth} {element}"] = attention(depth)
         MODELS[f"attention {depth} {element} mask"] = attention(depth, mask=True)
+for depth in (32, 64, 128):
+    MODELS[f"attention {depth} f64"] = attention(depth, element="f64")
 # Registers and bytes of shared memory, by ptxas 13.0; none where the launch asks for what it needs. Warps that copy leave registers to others: 168
 # for each of 384 threads are what a block of both begins with.
 EXPECTED = {
@@ -180,22 +182,28 @@ EXPECTED = {
     ("attention 128 bf16", "sm_90a"): (198, 36864),
     ("attention 128 bf16 mask", "sm_80"): (238, 49152),
     ("attention 128 bf16 mask", "sm_90a"): (201, 36864),
-    ("attention 128 tf32", "sm_80"): (255, 49152),
-    ("attention 128 tf32", "sm_90a"): (255, 49152),
-    ("attention 128 tf32 mask", "sm_80"): (255, 49152),
-    ("attention 128 tf32 mask", "sm_90a"): (255, 49152),
+    ("attention 128 tf32", "sm_80"): (239, 40960),
+    ("attention 128 tf32", "sm_90a"): (234, 40960),
+    ("attention 128 tf32 mask", "sm_80"): (235, 40960),
+    ("attention 128 tf32 mask", "sm_90a"): (238, 40960),
     ("attention 256 f32", "sm_80"): (240, 34304),
     ("attention 256 f32", "sm_90a"): (254, 34304),
     ("attention 256 f32 mask", "sm_80"): (244, 34304),
     ("attention 256 f32 mask", "sm_90a"): (254, 34304),
-    ("attention 256 bf16", "sm_80"): (217, 49152),
+    ("attention 256 bf16", "sm_80"): (213, 40960),
     ("attention 256 bf16", "sm_90a"): (211, 40960),
-    ("attention 256 bf16 mask", "sm_80"): (218, 49152),
+    ("attention 256 bf16 mask", "sm_80"): (213, 40960),
     ("attention 256 bf16 mask", "sm_90a"): (215, 40960),
     ("attention 256 tf32", "sm_80"): (254, 49152),
-    ("attention 256 tf32", "sm_90a"): (255, 49152),
+    ("attention 256 tf32", "sm_90a"): (252, 49152),
     ("attention 256 tf32 mask", "sm_80"): (254, 49152),
-    ("attention 256 tf32 mask", "sm_90a"): (255, 49152),
+    ("attention 256 tf32 mask", "sm_90a"): (252, 49152),
+    ("attention 32 f64", "sm_80"): (177, 47104),
+    ("attention 32 f64", "sm_90a"): (212, 47104),
+    ("attention 64 f64", "sm_80"): (192, 29696),
+    ("attention 64 f64", "sm_90a"): (183, 29696),
+    ("attention 128 f64", "sm_80"): (200, 38912),
+    ("attention 128 f64", "sm_90a"): (186, 38912),
     ("scatter of integers", "sm_80"): (24, 0),
     ("scatter of integers", "sm_90a"): (26, 0),
     ("chain of reductions", "sm_80"): (150, 24576),
@@ -217,7 +225,6 @@ def measure(job):
     """The most that a kernel of the model needs."""
     name, processor = job
     model, text = folder / f"{name}.mlir", folder / f"{name} {processor}.ptx"
-    model.write_text(MODELS[name])
     asked = next((kind for kind in ("tf32", "bf16") if kind in name.split() and (kind == "tf32" or name.startswith("attention"))), None)
     if ("e4m3" in name or "e5m2" in name) and "f16" not in name and not name.startswith("weights"):
         asked = "f8-sums"
@@ -232,13 +239,15 @@ def measure(job):
         assert done.returncode == 0, f"{job}: {done.stderr}"
         clean = done.stderr.count("0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads")
         assert clean == kernel.count(".entry"), f"{job}: {done.stderr}"
-        # It says so where it cannot keep instructions of four warps apart from what uses their registers.
-        assert "wgmma" not in done.stderr, f"{job}: {done.stderr}"
+        # It says so where it cannot keep instructions of four warps apart from what uses their registers, or ignores setmaxnreg.
+        assert not any(word in done.stderr for word in ("wgmma", "setmaxnreg", "warning")), f"{job}: {done.stderr}"
         registers = max([registers, *map(int, re.findall(r"Used (\d+) registers", done.stderr))])
         shared = max([shared, *map(int, re.findall(r"(\d+) bytes smem", done.stderr))])
     return job, (registers, shared)
 
 
+for name, text in MODELS.items():
+    (folder / f"{name}.mlir").write_text(text)
 with ThreadPoolExecutor(2) as pool:
     found = dict(pool.map(measure, [(name, processor) for name in MODELS for processor in (("sm_80", "sm_90a") if name.startswith("weights") or "e4m3" not in name and "e5m2" not in name else ("sm_80", "sm_89", "sm_90a"))]))
 if "--record" in sys.argv:
