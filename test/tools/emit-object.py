@@ -77,6 +77,26 @@ for compiler in ("clang-22 -std=c89", "gcc -std=c89", "g++"):
 undefined = {line.split()[-1] for line in run("nm", "-u", folder / "dense.o").stdout.splitlines()}
 assert undefined <= {"memcpy", "memmove", "memset"}, undefined
 
+# In a root that holds nothing else: the object in a program that is linked statically, the library beside the C library.
+compiled(dense, "--emit", "library", "--dim", "B=2", "-o", folder / "libdense.so", "--no-cache")
+(folder / "plain.c").write_text(re.sub(r"static int is_trapped;.*?(?=int main)", "", PROGRAM, flags=re.DOTALL).replace("is_trapped = 1;", "")
+                                .replace("is_trapped = 0;", ""))
+compiler = "clang-22" if shutil.which("clang-22") else "gcc"
+for name, options in (("static", ["-static", "dense.o"]), ("shared", ["-L.", "-ldense", "-Wl,-rpath,/"])):
+    root = folder / f"root-{name}"
+    root.mkdir()
+    subprocess.run([compiler, "plain.c", "-o", root / "main", *options], cwd=folder, check=True)
+    if name == "shared":
+        shutil.copy(folder / "libdense.so", root)
+        for path in re.findall(r"(/\S+) \(0x", run("ldd", root / "main", env=os.environ | {"LD_LIBRARY_PATH": str(folder)}).stdout):
+            if not Path(path).is_relative_to(folder):
+                target = root / path.lstrip("/")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, target)
+    command = ["chroot", root, "/main"]
+    alone = run(*(command if os.geteuid() == 0 else ["unshare", "-r", *command]))
+    assert alone.stdout.split("[") == [expected.strip() + " ", "0]\n"], (name, alone)
+
 # Two compilations give the same bytes, and a module gives what its model does.
 compiled(dense, "-o", folder / "dense.tsm")
 first = (folder / "dense.o").read_bytes(), (folder / "dense.h").read_bytes()
