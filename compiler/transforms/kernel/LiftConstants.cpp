@@ -211,7 +211,7 @@ struct KernelLiftConstants : transforms::impl::KernelLiftConstantsBase<KernelLif
     numbers.clear();
     llvm::StringMap<SmallVector<kernel::FuncOp>> classes;
     for (auto kernel : getOperation().getOps<kernel::FuncOp>())
-      if (!kernel.isSequential())
+      if (!kernel.isSequential() && !findConstants(kernel).empty())
         classes[hashForAnyNumbers(kernel)].push_back(kernel);
     for (const auto &entry : classes)
       if (entry.getValue().size() > 1)
