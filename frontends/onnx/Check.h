@@ -21,6 +21,8 @@ constexpr size_t kMaxInlinedBytes = size_t(1) << 28;
 /// that one operator makes.
 constexpr size_t kMaxUnrolledNodes = size_t(1) << 16;
 constexpr size_t kMaxSequence = size_t(1) << 12;
+/// Each becomes a symbol of the function; a module takes fewer.
+constexpr size_t kMaxDataExtents = size_t(1) << 11;
 
 /// Nesting of subgraphs, and names that nothing later could hold. Everything behind it may recurse.
 mlir::LogicalResult checkNesting(const ::onnx::ModelProto &model, mlir::Location loc);

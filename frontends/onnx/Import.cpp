@@ -356,7 +356,15 @@ LogicalResult Importer::importMain(const ::onnx::GraphProto &graph, ModuleOp lib
 DimAttr Importer::bindDim(Node &node, Value scalar, StringRef what,
                           std::optional<int64_t> highest) {
   MLIRContext *context = module.getContext();
-  std::string symbol = function.getFreshSymbol("data");
+  if (dataExtents == kMaxDataExtents) {
+    misfit = "more than " + std::to_string(kMaxDataExtents) +
+             " extents depend on data (kMaxDataExtents)";
+    return node.dim(1);
+  }
+  // Those before it are taken: the search begins behind them.
+  std::string symbol = function.getFreshSymbol(
+      dataExtents ? "data_" + std::to_string(dataExtents - 1) : std::string("data"));
+  ++dataExtents;
   function.setRange(symbol, graph::RangeAttr::get(context, 0, highest));
   std::string message =
       "node '" + node.proto.name() + "' (" + node.proto.op_type() + "): " + what.str();

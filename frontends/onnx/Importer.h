@@ -282,6 +282,7 @@ private:
   unsigned depth = 0;
   size_t unrolledNodes = 0;
   llvm::DenseMap<std::pair<Value, int64_t>, DimAttr> boundElements;
+  size_t dataExtents = 0; ///< that became symbols
 };
 
 /// Null when the domain has no such operator, or is not known.

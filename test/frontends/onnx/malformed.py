@@ -187,6 +187,8 @@ CASES = {
     "too-wide": (model([n("MatMulIntegerToFloat", ["x"] * 4, ["y"], name="q", domain="com.microsoft")], inputs=[("x", (11,))]), "node 'q' (com.microsoft.MatMulIntegerToFloat): "),
     "shape-of-many": (model([n("Reshape", ["x", "s"], ["y"], name="q")], inputs=["x", ("s", (1 << 62,), TensorProto.INT64)]),
                       "takes a list of 4611686018427387904 extents, more than 4096 (kMaxSequence)"),
+    "data-extents": (model([n("Reshape", ["x", "s"], ["y"], name="q")], inputs=["x", ("s", (4096,), TensorProto.INT64)]),
+                     "node 'q' (Reshape): more than 2048 extents depend on data (kMaxDataExtents)"),
     "slices-of-many": (model([n("Slice", ["x", "s", "s"], ["y"], name="q")], inputs=["x", ("s", (1 << 62,), TensorProto.INT64)]),
                        "slices more axes than its input has"),
     "turned-columns": (model([n("RotaryEmbedding", ["x", "c", "c"], ["y"], name="q", rotary_embedding_dim=65536)], opset=23,
