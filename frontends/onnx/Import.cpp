@@ -114,7 +114,7 @@ LogicalResult Importer::importNode(const ::onnx::NodeProto &proto, OpBuilder &bu
     moves |= isMoved && found;
     node.inputs.push_back(value);
   }
-  while (!node.inputs.empty() && !node.inputs.back())
+  while (!custom && !node.inputs.empty() && !node.inputs.back())
     node.inputs.pop_back(); // Empty names at the end stand for nothing.
   // The specification's required inputs: every operator but these reads its first one.
   static const llvm::StringSet<> withoutInput = {

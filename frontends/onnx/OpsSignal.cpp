@@ -90,7 +90,8 @@ static FailureOr<Value> transform(Node &node, Value x, int64_t axis, const Trans
   dims[axis] = outputs;
   dims.back() = node.dim(toReal ? 1 : 2);
   std::string equation = letters + "," + letters[axis] + letters.back() + "yz->" + result;
-  return node.create<graph::ContractOp>(type.withDims(dims), equation, x, matrix, TypeAttr());
+  return node.create<graph::ContractOp>(node.typeOf(dims, type.getElementType()), equation, x,
+                                        matrix, TypeAttr());
 }
 
 static LogicalResult importDft(Node &node) {

@@ -115,10 +115,10 @@ TEST(Text, FaultsNameTheStage) {
     return run(parse(head + ".visible .entry k()\n{\n.reg .b32 %r<3>;\n" + body + tail), "k", {});
   };
   EXPECT_EQ(faultOf(".loc 1 2 0 // one\nadd.s32 %r1, %r2, 1;\n"),
-            "k, line 7, stage 'second', block (0, 0, 0), thread (0, 0, 0): register %r2 was never "
+            "k, line 8, stage 'second', block (0, 0, 0), thread (0, 0, 0): register %r2 was never "
             "written");
   EXPECT_NE(faultOf(".loc 1 1 0\nmov.u32 %r0, 1;\n.loc 1 0 0\nadd.s32 %r1, %r2, 1;\n")
-                .find("k, line 9, block"),
+                .find("k, line 10, block"),
             std::string::npos);
 }
 

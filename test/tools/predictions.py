@@ -51,9 +51,11 @@ def measured_and_predicted(*options):
     (variant,) = data["report"]["variants"]
     found = {}
     for kernel in variant["kernels"]:
-        predicted, launched = kernel["predicted"], measured[kernel["name"]]
+        predicted, launched = kernel["predicted"], measured.get(kernel["name"])
         assert predicted["bound"] in ("arithmetic", "memory", "launch"), predicted
         assert 0 < predicted["roof_seconds"] <= predicted["seconds"], predicted
+        if not launched:  # In the branch for longer rows, which is not taken.
+            continue
         found[kernel["name"]] = (predicted["seconds"], launched["best_seconds"] / launched["launches"])
     return found
 
