@@ -218,6 +218,8 @@ static FailureOr<Value> placesOfLargest(Node &node, const Window &window,
   graph::TensorType type = node.type(0);
   MLIRContext *context = node.getBuilder().getContext();
   int64_t rank = type.rank(), taps = 1;
+  if (window.kernel.empty())
+    return node.error("asks for places in windows that have no axis");
   for (int64_t extent : window.kernel)
     if (llvm::MulOverflow(taps, extent, taps) || taps > kMaxWindow)
       return node.error("asks for places in windows of more than " + Twine(kMaxWindow) +

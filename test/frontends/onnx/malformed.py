@@ -191,6 +191,9 @@ CASES = {
                      "node 'q' (Reshape): more than 2048 extents depend on data (kMaxDataExtents)"),
     "no-frequencies": (model([n("DFT", ["x"], ["y"], name="q", inverse=1, onesided=1)], opset=17, inputs=[("x", (2, 0, 2))]),
                        "node 'q' (DFT): has a tensor with an extent of -2"),
+    "no-window": (changed(lambda m: m.graph.node[0].CopyFrom(n("MaxPool", ["x"], ["y", "i"], name="q")) or m.graph.node[0].attribute.append(
+        helper.make_attribute("kernel_shape", [], attr_type=7)) or m.graph.input[0].CopyFrom(value("x", (2, 3)))),
+                  "asks for places in windows that have no axis"),
     "absent-in-a-list": (model([n("Einsum", ["x", "", "x"], ["y"], name="q", equation="i,i,i->i")]),
                          "node 'q' (Einsum): input 1 is absent, one of a list in which none may be"),
     "slices-of-many": (model([n("Slice", ["x", "s", "s"], ["y"], name="q")], inputs=["x", ("s", (1 << 62,), TensorProto.INT64)]),
