@@ -415,8 +415,13 @@ LogicalResult Mover::run(LogicalResult (*import)(Node &)) {
     return failure();
   if (node.proto.op_type() == "Shape" || node.proto.op_type() == "Size")
     return success();
-  for (Value &output : node.outputs)
+  for (Value &output : node.outputs) {
+    if (isStack(output))
+      return node.error(
+          "gives " + describeStructure(output) +
+          " strings, whose number is not known when compiling, which is not supported");
     output = withStrings(output);
+  }
   return success();
 }
 
