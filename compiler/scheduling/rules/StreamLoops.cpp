@@ -104,6 +104,15 @@ private:
       out.parallel(outer.front());
   }
 
+  /// Whether no block of rows is shorter than the others.
+  bool hasWholeBlocks() const {
+    for (auto [loop, host] : llvm::zip_equal(stream.loops, stream.hostLoops))
+      for (auto [name, extent] : llvm::zip_equal(plan.loops, plan.extents))
+        if (loop == stream.rows && name == host)
+          return !ShapedType::isDynamic(extent) && extent > 0 && extent % stream.rowBlock == 0;
+    return false;
+  }
+
   void writeMerge() {
     StageWriter init = writer.stage(stream.stage);
     if (at.empty())
@@ -112,7 +121,7 @@ private:
       init.computeAt(stream.host, at);
     init.storeInRegisters();
     for (auto [loop, bound] : llvm::zip_equal(stream.loops, stream.bounds))
-      if (loop == stream.rows) // The last block has fewer.
+      if (loop == stream.rows && !hasWholeBlocks()) // The last block has fewer.
         init.boundStorage(loop, bound);
       else
         init.boundExtent(loop, bound);
@@ -139,7 +148,8 @@ private:
       return;
     const std::string &last = stream.loops.back();
     if (last == stream.rows) {
-      vectorize({&init}, last, stream.rowBlock, stream.rowBlock, stream.lanes);
+      // The start is left to LLVM: in vectors, the rows of a last block have no bound that Halide
+      // can prove.
       vectorize({&update}, last + "_i", stream.rowStep, stream.rowStep, stream.lanes);
     } else if (!stream.isShared.back()) {
       vectorize({&init, &update}, last, stream.bounds.back(), stream.bounds.back(), stream.lanes);

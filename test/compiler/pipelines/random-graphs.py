@@ -3,6 +3,10 @@
 # 5000` goes on elsewhere and leaves what fails in FOLDER, cut down.
 # RUN: python3 %s %t --count 30 | FileCheck %s
 # CHECK: 0 of 30 failed
+# Streams whose rows are the last axis of the result:
+# RUN: python3 %s %t --seed 4100 --count 1 | FileCheck %s --check-prefix=ONE
+# RUN: python3 %s %t --seed 4139 --count 1 | FileCheck %s --check-prefix=ONE
+# ONE: 0 of 1 failed
 import argparse
 import os
 import random
