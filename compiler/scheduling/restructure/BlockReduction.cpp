@@ -22,12 +22,9 @@ LogicalResult blockReduction(kernel::FuncOp kernel, schedule::BlockReductionOp d
   if (failed(found) || failed(expectFree(kernel, directive, directive.getPartial())))
     return failure();
   linalg::GenericOp stage = *found;
-  FailureOr<unsigned> loop = lookupLoop(stage, directive, directive.getLoop());
+  FailureOr<unsigned> loop = lookupReduction(stage, directive, directive.getLoop());
   if (failed(loop))
     return failure();
-  if (stage.getIteratorTypesArray()[*loop] != utils::IteratorType::reduction)
-    return directive.emitOpError()
-           << "needs a reduction loop; '" << directive.getLoop() << "' is parallel";
   SmallVector<Combiner> combiners;
   for (unsigned result = 0; result < stage.getNumResults(); ++result) {
     std::optional<Combiner> combiner = matchCombiner(stage, result);

@@ -293,13 +293,10 @@ LogicalResult factorReduction(kernel::FuncOp kernel, schedule::FactorReductionOp
       failed(expectFree(kernel, directive, directive.getSums())))
     return failure();
   linalg::GenericOp stage = *found;
-  FailureOr<unsigned> number = lookupLoop(stage, directive, directive.getLoop());
+  FailureOr<unsigned> number = lookupReduction(stage, directive, directive.getLoop());
   if (failed(number))
     return failure();
   unsigned loop = *number, inner = stage.getNumLoops();
-  if (stage.getIteratorTypesArray()[loop] != utils::IteratorType::reduction)
-    return directive.emitOpError()
-           << "needs a reduction loop; '" << directive.getLoop() << "' is parallel";
   int64_t factor = directive.getFactor();
   OpBuilder builder(stage);
   OpFoldResult extent = extentOfLoop(builder, stage, loop);

@@ -77,13 +77,10 @@ LogicalResult groupReduction(kernel::FuncOp kernel, schedule::GroupReductionOp d
   if (failed(found))
     return failure();
   linalg::GenericOp stage = *found;
-  FailureOr<unsigned> number = lookupLoop(stage, directive, directive.getLoop());
+  FailureOr<unsigned> number = lookupReduction(stage, directive, directive.getLoop());
   if (failed(number))
     return failure();
   unsigned loop = *number, inner = stage.getNumLoops();
-  if (stage.getIteratorTypesArray()[loop] != utils::IteratorType::reduction)
-    return directive.emitOpError()
-           << "needs a reduction loop; '" << directive.getLoop() << "' is parallel";
   int64_t factor = directive.getFactor();
   Location loc = stage.getLoc();
   OpBuilder builder(stage);

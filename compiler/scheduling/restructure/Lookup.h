@@ -31,6 +31,16 @@ inline mlir::FailureOr<unsigned> lookupLoop(mlir::linalg::GenericOp stage,
                                   << kernel::getStageName(stage) << "', which has " << known;
 }
 
+/// The same of a loop that has to be a reduction.
+inline mlir::FailureOr<unsigned> lookupReduction(mlir::linalg::GenericOp stage,
+                                                 mlir::Operation *directive, llvm::StringRef name) {
+  mlir::FailureOr<unsigned> loop = lookupLoop(stage, directive, name);
+  if (mlir::succeeded(loop) &&
+      stage.getIteratorTypesArray()[*loop] != mlir::utils::IteratorType::reduction)
+    return directive->emitOpError() << "needs a reduction loop; '" << name << "' is parallel";
+  return loop;
+}
+
 /// A new stage must not take the name of another.
 inline mlir::LogicalResult expectFree(kernel::FuncOp kernel, mlir::Operation *directive,
                                       llvm::StringRef name) {

@@ -19,12 +19,9 @@ LogicalResult peelReduction(kernel::FuncOp kernel, schedule::PeelReductionOp dir
   if (failed(found) || failed(expectFree(kernel, directive, directive.getHead())))
     return failure();
   linalg::GenericOp stage = *found;
-  FailureOr<unsigned> loop = lookupLoop(stage, directive, directive.getLoop());
+  FailureOr<unsigned> loop = lookupReduction(stage, directive, directive.getLoop());
   if (failed(loop))
     return failure();
-  if (stage.getIteratorTypesArray()[*loop] != utils::IteratorType::reduction)
-    return directive.emitOpError()
-           << "needs a reduction loop; '" << directive.getLoop() << "' is parallel";
   Location loc = stage.getLoc();
   OpBuilder builder(stage);
   const int64_t factor = directive.getFactor();
