@@ -112,7 +112,12 @@ LogicalResult WidenOperandOp::verify() {
     return success();
   return emitOpError() << "expected a signless integer or a float type, found " << getType();
 }
-LogicalResult BlockReductionOp::verify() { return verifyNames(*this, getOuter(), getInner()); }
+LogicalResult BlockReductionOp::verify() {
+  // (C2)
+  if (getContiguous() && getRuns())
+    return emitOpError() << "expected contiguous parts or runs, found both";
+  return verifyNames(*this, getOuter(), getInner()); // (C1)
+}
 LogicalResult PeelReductionOp::verify() { return verifyNames(*this, getOuter(), getInner()); }
 
 // (C1)

@@ -214,13 +214,24 @@ def Schedule_BlockReductionOp : Schedule_Restructure<"block_reduction"> {
     // sum[m] += x[m, k]   =>   sum_part[ki, m] += x[m, ki * (K / 4) + ko]
     //                          sum[m]          += sum_part[ki, m]
     ```
+    `runs`: each run of `factor` elements has an accumulator, so that there are more of them the longer the extent is. The
+    outer loop is the first dimension of the partial stage, and its iterations may run side by side.
+
+    ```mlir
+    schedule.block_reduction "sum" loop "k" by 128 into "ko", "ki" as "sum_part" runs
+    // sum[n] += x[k, n]   =>   sum_part[ko, n] += x[128 ko + ki, n]   for ko < K / 128
+    //                          sum_merge[n]    += sum_part[ko, n]
+    //                          sum[n] = sum_merge[n]; sum[n] += x[K / 128 * 128 + kt, n]
+    ```
     - (C1) The factor is positive; outer and inner loop have different names.
+    - (C2) Parts are contiguous or runs, not both.
   }];
   let arguments = (ins StrAttr:$stage, StrAttr:$loop, ConfinedAttr<I64Attr, [IntPositive]>:$factor,
-                   StrAttr:$outer, StrAttr:$inner, StrAttr:$partial, UnitAttr:$contiguous);
+                   StrAttr:$outer, StrAttr:$inner, StrAttr:$partial, UnitAttr:$contiguous,
+                   UnitAttr:$runs);
   let assemblyFormat = [{
     $stage `loop` $loop `by` $factor `into` $outer `,` $inner `as` $partial
-    (`contiguous` $contiguous^)? attr-dict
+    (`contiguous` $contiguous^)? (`runs` $runs^)? attr-dict
   }];
   let hasVerifier = 1;
 }

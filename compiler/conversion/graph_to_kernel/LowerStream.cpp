@@ -39,11 +39,36 @@ static constexpr int64_t kBlock = 256, kPiece = 32;
 /// Where nothing but the elements is kept of a block, sums across vectors and rescaling are what
 /// costs.
 static constexpr int64_t kPlainBlock = 2048;
+/// Blocks that a mask cuts are computed as a whole (causal, 1024 positions of 64 numbers on a Zen
+/// 5: 71 % of the rate of a product, with blocks of 256 67 %; without a mask 85 and 88 %).
+static constexpr int64_t kMaskedBlock = 128;
 
 static int64_t sizeOfBlocks(graph::StreamOp op) {
   bool isProduct =
       op.getLift().walk([](graph::ContractOp) { return WalkResult::interrupt(); }).wasInterrupted();
   return isProduct ? kBlock : kPlainBlock;
+}
+
+/// Whether elements are selected by comparing positions, or other integers, which may leave out
+/// blocks.
+static bool isMasked(graph::StreamOp op) {
+  return op.getLift()
+      .walk([](graph::SelectOp select) {
+        SmallVector<Value> conditions{select->getOperand(0)};
+        while (!conditions.empty()) {
+          Operation *condition = conditions.pop_back_val().getDefiningOp();
+          if (!condition)
+            continue;
+          if (isa<graph::CompareOp>(condition) &&
+              llvm::cast<graph::TensorType>(condition->getOperand(0).getType())
+                  .getElementType()
+                  .isInteger())
+            return WalkResult::interrupt();
+          llvm::append_range(conditions, condition->getOperands());
+        }
+        return WalkResult::advance();
+      })
+      .wasInterrupted();
 }
 
 /// The split form: tasks that keep a machine busy, rows that make one of them, and blocks that are
@@ -456,6 +481,9 @@ std::optional<MaskedBlocks> StreamLowering::findMasks(Level level) {
 /// As few blocks as the largest size allows, all of the same size: a short axis is one short block.
 void StreamLowering::cutIntoBlocks(DimAttr extent) {
   int64_t most = sizeOfBlocks(op);
+  const DimAttr rows = getStreamRows(op);
+  if (rows && rows != graph::getDim(op.getContext(), 1) && isMasked(op))
+    most = std::min(most, kMaskedBlock);
   DimExpr one = DimExpr::constant(op.getContext(), 1);
   DimExpr count = DimExpr::max(DimExpr(extent).ceilDiv(most), one);
   DimExpr pieces = DimExpr::max(DimExpr(extent).ceilDiv(count).ceilDiv(kPiece), one);

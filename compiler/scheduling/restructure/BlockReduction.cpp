@@ -1,8 +1,9 @@
 //===- BlockReduction.cpp - Several accumulators side by side
 //-----------------------------------===//
-// 1. The partial stage: loop k becomes `outer`, with the new parallel loop `inner`, which is the
-//    last dimension of its result (of contiguous parts: the first); it starts from the identity and
-//    covers whole blocks only.
+// 1. The partial stage: loop k becomes `outer`, with the new loop `inner`. One of them is parallel
+//    and tells the accumulator: `inner`, the last dimension of its result (of contiguous parts: the
+//    first), or of runs `outer`, the first. It starts from the identity and covers whole blocks
+//    only.
 // 2. The merge combines the accumulators, starting from the initial values of the stage.
 // 3. The stage itself goes on from there with what is left of the extent, unless nothing is.
 // Reassociates: needs a combiner that is known to be associative and commutative.
@@ -48,6 +49,7 @@ LogicalResult blockReduction(kernel::FuncOp kernel, schedule::BlockReductionOp d
   if (isContiguous && (!constant || *constant % factor != 0))
     return directive.emitOpError() << "needs a constant extent that is a multiple of " << factor
                                    << " for contiguous parts of '" << directive.getLoop() << "'";
+  const bool areRuns = directive.getRuns(), isFirst = isContiguous || areRuns;
   AffineMap outputMap = stage.getMatchingIndexingMap(stage.getDpsInitOperand(0));
   AffineExpr k = builder.getAffineDimExpr(*loop);
   SmallVector<OpFoldResult> extents;
@@ -69,18 +71,21 @@ LogicalResult blockReduction(kernel::FuncOp kernel, schedule::BlockReductionOp d
     return expand(inside, loc, whole, at);
   };
   partial.iterators.push_back(utils::IteratorType::parallel);
+  if (areRuns)
+    std::swap(partial.iterators[*loop], partial.iterators[inner]);
   partial.loops[*loop] = directive.getOuter().str();
   partial.loops.push_back(directive.getInner().str());
   partial.name = directive.getPartial().str();
   SmallVector<AffineExpr> place(outputMap.getResults());
-  place.insert(isContiguous ? place.begin() : place.end(), innerExpr);
+  place.insert(isFirst ? place.begin() : place.end(), areRuns ? k : innerExpr);
   partial.outputMap = AffineMap::get(numLoops + 1, 0, place, context);
   for (auto [number, init] : llvm::enumerate(partial.inits)) {
     auto type = cast<RankedTensorType>(init.getType());
     SmallVector<OpFoldResult> shape;
     for (int64_t d = 0; d < type.getRank(); ++d)
       shape.push_back(extentOfDim(builder, init, d));
-    shape.insert(isContiguous ? shape.begin() : shape.end(), builder.getIndexAttr(factor));
+    shape.insert(isFirst ? shape.begin() : shape.end(),
+                 areRuns ? blocks : builder.getIndexAttr(factor));
     Value identity = arith::ConstantOp::create(builder, loc, combiners[number].identity);
     auto fill =
         linalg::FillOp::create(builder, loc, ValueRange{identity},
@@ -94,7 +99,7 @@ LogicalResult blockReduction(kernel::FuncOp kernel, schedule::BlockReductionOp d
   unsigned rank = outputMap.getNumResults();
   bool hasTail = !isMultiple(extent, factor);
   AffineMap parts = builder.getMultiDimIdentityMap(rank + 1);
-  if (isContiguous) {
+  if (isFirst) {
     SmallVector<AffineExpr> moved(parts.getResults());
     std::rotate(moved.begin(), moved.end() - 1, moved.end());
     parts = AffineMap::get(rank + 1, 0, moved, context);
@@ -116,7 +121,7 @@ LogicalResult blockReduction(kernel::FuncOp kernel, schedule::BlockReductionOp d
   SmallVector<StringRef> mergeLoops;
   for (AffineExpr expr : outputMap.getResults())
     mergeLoops.push_back(names[cast<AffineDimExpr>(expr).getPosition()]);
-  mergeLoops.push_back(directive.getInner());
+  mergeLoops.push_back(areRuns ? directive.getOuter() : directive.getInner());
   kernel::setStage(merge,
                    hasTail ? freshStageName(kernel, directive.getStage().str() + "_merge")
                            : directive.getStage().str(),

@@ -197,6 +197,7 @@ private:
   mlir::LogicalResult keepInMemory(const std::string &stage);
   mlir::LogicalResult materializePrologues();
   mlir::LogicalResult separateResults();
+  mlir::LogicalResult splitRuns(llvm::SmallVectorImpl<std::string> &reducers);
 
   /// The host of a reducing stage and the loops of the host for its dimensions, or nothing when
   /// it cannot be computed inside of one output point by point.

@@ -127,6 +127,29 @@ static int64_t mostVectors(const Target &target) {
   return std::clamp<int64_t>(target.l1Bytes / 2 / (kFewSteps * target.vectorBits / 8), 1, 8);
 }
 
+/// Reduces elements of which each is read once: windows may not overlap.
+static bool reducesApart(const StageInfo &stage) {
+  if (stage.kind != StageKind::DepthwiseWindow || stage.isProduct)
+    return stage.kind == StageKind::Reduction;
+  return llvm::all_of(stage.reads, [&](const Access &read) {
+    return llvm::all_of(read.dims, [&](const IndexForm &form) {
+      if (!form.linear || !form.loops.anyCommon(stage.reductionLoops) || form.loops.count() == 1)
+        return form.linear;
+      int64_t window = 0, step = std::numeric_limits<int64_t>::max();
+      for (unsigned loop : form.loops.set_bits()) {
+        const int64_t by = form.coefficients[loop], extent = stage.extents[loop];
+        if (!stage.reductionLoops.test(loop))
+          step = std::min(step, by);
+        else if (ShapedType::isDynamic(extent) || by < 0)
+          return false;
+        else
+          window += by * (extent - 1);
+      }
+      return step > window;
+    });
+  });
+}
+
 /// A product of one row with a matrix that lies there row by row, and that nobody packs.
 bool Planner::readsOnce(const StageInfo &stage, unsigned columns) {
   return stage.kind == StageKind::Contraction && llvm::all_of(stage.reads, [&](const Access &read) {
@@ -139,11 +162,13 @@ bool Planner::readsOnce(const StageInfo &stage, unsigned columns) {
 /// there are rows, for each few columns again. Products read lines of several rows at a time (a row
 /// times 8192 x 6144: 13.9 ms on Zen 5, so 5.3; with 2 rows 6.9, with 8 rows 6.6, and in pieces of
 /// 1024 columns 5.7), other sums one row after the other, as they lie in memory (columns of 1024 x
-/// 512: 27 us, with 8 rows 35).
+/// 512: 27 us, with 8 rows 35), and long pieces of them (4096 x 4096 on a Zen 4: half of each row
+/// 12 GB/s, whole rows 27).
 void Planner::walkRows(ReducerPlan &plan, int64_t vectors, int64_t depth, int64_t columns) {
-  constexpr int64_t kPieceBytes = 8192, kProductRows = 4, kFewRows = 16;
+  constexpr int64_t kPieceBytes = 8192, kWholeRowBytes = 16384, kProductRows = 4, kFewRows = 16;
   const bool isProduct = plan.stageKind == StageKind::Contraction;
-  plan.block.columnTiles = std::max<int64_t>(1, kPieceBytes / (vectors * target.vectorBits / 8));
+  const int64_t piece = isProduct ? kPieceBytes : kWholeRowBytes;
+  plan.block.columnTiles = std::max<int64_t>(1, piece / (vectors * target.vectorBits / 8));
   plan.block.depth = kProductRows;
   plan.block.groupedBlocks = 0;
   plan.pieceLoops = isProduct ? 1 : 0;
@@ -206,7 +231,7 @@ void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned colum
   // Four vectors hide the latency of their sums behind what unpacks them.
   std::optional<int64_t> unpackedRows = findUnpackedRows(stage, columns);
   plan.walksRows = !rows && plan.reductionLoops.size() == 1 && !unpackedRows &&
-                   (stage.kind == StageKind::Reduction || readsOnce(stage, columns));
+                   (reducesApart(stage) || readsOnce(stage, columns));
   if (plan.walksRows && stage.kind == StageKind::Contraction)
     tile.vectors = target.vectorRegisters / 2;
   if (unpackedRows)

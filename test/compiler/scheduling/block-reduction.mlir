@@ -93,3 +93,29 @@ kernel.func @parts(%x: tensor<4x64xf32>) -> tensor<4xf32> {
 schedule.func @parts_s for @parts {
   schedule.block_reduction "sum" loop "k" by 4 into "ko", "ki" as "sum_part" contiguous
 }
+
+// Runs: one accumulator for each, the first dimension; what is merged are the runs.
+// CHECK-LABEL: kernel.func @runs(
+// CHECK: linalg.generic
+// CHECK-SAME: iterator_types = ["parallel", "parallel", "reduction"]
+// CHECK-SAME: kernel.loops = ["ko", "n", "ki"], kernel.stage = "sum_part"
+// CHECK: linalg.generic
+// CHECK-SAME: iterator_types = ["parallel", "reduction"]
+// CHECK-SAME: kernel.loops = ["n", "ko"], kernel.stage = "sum_merge"
+// CHECK: linalg.generic
+// CHECK-SAME: kernel.loops = ["k", "n"], kernel.stage = "sum"
+kernel.func @runs(%x: tensor<?x?xf32>, %K: index, %N: index) -> tensor<?xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty(%N) : tensor<?xf32>
+  %init = linalg.fill {kernel.stage = "init"} ins(%zero : f32) outs(%e : tensor<?xf32>) -> tensor<?xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(k, n) -> (k, n)>, affine_map<(k, n) -> (n)>], iterator_types = ["reduction", "parallel"]}
+      ins(%x : tensor<?x?xf32>) outs(%init : tensor<?xf32>) attrs = {kernel.stage = "sum", kernel.loops = ["k", "n"]} {
+  ^bb0(%v: f32, %o: f32):
+    %s = arith.addf %o, %v : f32
+    linalg.yield %s : f32
+  } -> tensor<?xf32>
+  kernel.return %r : tensor<?xf32>
+}
+schedule.func @runs_s for @runs {
+  schedule.block_reduction "sum" loop "k" by 128 into "ko", "ki" as "sum_part" runs
+}

@@ -52,6 +52,13 @@ schedule.func @block_reduction_c1 for @k {
 
 // -----
 
+schedule.func @block_reduction_c2 for @k {
+  // expected-error @+1 {{expected contiguous parts or runs, found both}}
+  schedule.block_reduction "a" loop "k" by 8 into "o", "i" as "p" contiguous runs
+}
+
+// -----
+
 schedule.func @peel_reduction_c1 for @k {
   // expected-error @+1 {{expected different names for the outer and the inner loop}}
   schedule.peel_reduction "a" loop "k" by 8 into "o", "o" as "h"

@@ -16,6 +16,8 @@ schedule.func @dense_s for @dense {
   schedule.group_reduction "acc" loop "k" by 2 as "kg"
   // CHECK: schedule.block_reduction "acc" loop "k" by 32 into "ko", "ki" as "part"
   schedule.block_reduction "acc" loop "k" by 32 into "ko", "ki" as "part"
+  // CHECK: schedule.block_reduction "acc" loop "k" by 128 into "ro", "ri" as "sums" runs
+  schedule.block_reduction "acc" loop "k" by 128 into "ro", "ri" as "sums" runs
   // CHECK: schedule.peel_reduction "acc" loop "k" by 512 into "ko", "ki" as "acc_head"
   schedule.peel_reduction "acc" loop "k" by 512 into "ko", "ki" as "acc_head"
   // CHECK: schedule.factor_reduction "acc" loop "k" by 32 into "kf" as "unit" sums "xs"
