@@ -169,6 +169,7 @@ llvm::ArrayRef<Operator> mlTreeOperators();
 /// com.microsoft
 llvm::ArrayRef<Operator> microsoftOperators();
 llvm::ArrayRef<Operator> microsoftAttentionOperators();
+llvm::ArrayRef<Operator> microsoftCacheOperators();
 llvm::ArrayRef<Operator> microsoftQuantizeOperators();
 llvm::ArrayRef<Operator> microsoftStringOperators();
 /// ai.onnx.preview
@@ -179,6 +180,16 @@ llvm::ArrayRef<Operator> trainingOperators();
 /// The first output of an operator of the default domain, with the attributes of this node;
 /// products of integers are in their own type.
 mlir::FailureOr<Value> importAs(Node &node, llvm::StringRef name, llvm::ArrayRef<Value> inputs);
+
+/// Angles by which pairs of columns are turned: tables [batch, rows, columns / 2], or of rank 2
+/// with a row for each position ([batch, rows] of them).
+struct Rotation {
+  Value cosines, sines, positions;
+  DimAttr columns; ///< the first ones, which are turned; null: all
+  bool isInterleaved = false, hasHeadsLast = false;
+};
+/// x is [batch, heads, rows, width], or [batch, rows, heads, width].
+FailureOr<Value> turnPairs(Node &node, Value x, const Rotation &by);
 
 /// The type itself, f32 for narrower ones: what sums and elementary functions are computed in.
 mlir::Type atLeastF32(mlir::Type type);

@@ -158,44 +158,36 @@ static LogicalResult importLinearAttention(Node &node) {
 // Around attention
 //===----------------------------------------------------------------------===//
 
-/// Pairs of columns are turned by the angle of their position.
-static LogicalResult importRotaryEmbedding(Node &node) {
-  if (failed(node.needInputs(3)))
-    return failure();
-  Type element = node.type(0).getElementType(), wide = atLeastF32(element);
-  Value x = node.convert(node.input(0), wide);
-  SmallVector<int64_t> places{0, 2, 3}; // of [batch, rows, half] in x
-  if (node.type(0).rank() == 3) {
-    FailureOr<Value> apart = node.splitHeads(x, node.getInt("num_heads", 0));
-    if (failed(apart))
-      return failure();
-    x = *apart;
-    places = {0, 1, 3};
-  }
-  graph::TensorType type = graph::getTensorType(x);
+FailureOr<Value> tessera::onnx::turnPairs(Node &node, Value given, const Rotation &by) {
+  Type element = graph::getTensorType(given).getElementType(), wide = atLeastF32(element);
+  graph::TensorType type = graph::getTensorType(given);
   if (type.rank() != 4)
     return node.error("needs an input of rank 3 or 4");
-  DimExpr width = type.getDim(3), turned = width;
-  if (int64_t own = node.getInt("rotary_embedding_dim", 0))
-    turned = node.dim(own);
+  Value x = node.convert(given, wide);
+  // Of [batch, rows, half] in x.
+  SmallVector<int64_t> places =
+      by.hasHeadsLast ? SmallVector<int64_t>{0, 1, 3} : SmallVector<int64_t>{0, 2, 3};
+  DimExpr width = type.getDim(3), turned = by.columns ? DimExpr(by.columns) : width;
   DimExpr half = graph::divideExactly(turned, node.dim(2));
   if (!half)
     return node.error("turns an odd number of columns, " + turned.get().str());
   DimList angles{type.getDim(places[0]), type.getDim(places[1]), half.get()}, each(type.getDims());
   each[3] = half;
+  int64_t rank = by.positions ? 2 : 3;
+  for (Value table : {by.cosines, by.sines})
+    if (graph::getTensorType(table).rank() != rank)
+      return node.error("has tables of rank " + Twine(graph::getTensorType(table).rank()) +
+                        ", expected " +
+                        (by.positions ? "2 with positions" : "3 without positions"));
   auto factor = [&](Value table) -> Value {
     table = node.convert(table, wide);
-    if (node.input(3))
-      table = node.create<graph::GatherOp>(table, node.input(3), 0);
+    if (by.positions)
+      table = node.create<graph::GatherOp>(table, by.positions, 0);
     return node.broadcast(node.broadcastTo(table, angles), places, each);
   };
-  if (graph::getTensorType(node.input(1)).rank() != (node.input(3) ? 2 : 3))
-    return node.error("has tables of rank " + Twine(node.type(1).rank()) + ", expected " +
-                      (node.input(3) ? "2 with positions" : "3 without positions"));
-  Value cosine = factor(node.input(1)), sine = factor(node.input(2));
-  bool interleaved = node.getInt("interleaved", 0);
+  Value cosine = factor(by.cosines), sine = factor(by.sines);
   Value part = node.cut(x, 3, node.dim(0), turned), first, second;
-  if (interleaved) {
+  if (by.isInterleaved) {
     first = node.cut(part, 3, node.dim(0), half, 2);
     second = node.cut(part, 3, node.dim(1), half, 2);
   } else {
@@ -204,7 +196,7 @@ static LogicalResult importRotaryEmbedding(Node &node) {
   }
   Value real = node.sub(node.mul(cosine, first), node.mul(sine, second));
   Value imaginary = node.add(node.mul(sine, first), node.mul(cosine, second));
-  if (interleaved) {
+  if (by.isInterleaved) {
     DimList pair(each), joined(each);
     pair.push_back(node.dim(1));
     joined[3] = turned;
@@ -217,8 +209,28 @@ static LogicalResult importRotaryEmbedding(Node &node) {
     Value rest = node.cut(x, 3, turned, width - turned);
     part = node.concat({part, rest}, 3);
   }
-  part = node.reshape(part, node.type(0).getDims());
-  node.setOutput(node.convert(part, element));
+  return node.convert(part, element);
+}
+
+static LogicalResult importRotaryEmbedding(Node &node) {
+  if (failed(node.needInputs(3)))
+    return failure();
+  Value x = node.input(0);
+  bool hasHeadsLast = node.type(0).rank() == 3;
+  if (hasHeadsLast) {
+    FailureOr<Value> apart = node.splitHeads(x, node.getInt("num_heads", 0));
+    if (failed(apart))
+      return failure();
+    x = *apart;
+  }
+  int64_t columns = node.getInt("rotary_embedding_dim", 0);
+  FailureOr<Value> turned = turnPairs(node, x,
+                                      {node.input(1), node.input(2), node.input(3),
+                                       columns ? node.dim(columns) : DimAttr(),
+                                       node.getInt("interleaved", 0) != 0, hasHeadsLast});
+  if (failed(turned))
+    return failure();
+  node.setOutput(node.reshape(*turned, node.type(0).getDims()));
   return success();
 }
 

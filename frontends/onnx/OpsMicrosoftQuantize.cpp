@@ -6,7 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "frontends/onnx/Importer.h"
+#include "frontends/onnx/DataShapes.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -244,15 +244,15 @@ static Value unpackBits(Node &node, Value bytes, int64_t bits) {
 
 /// A times a matrix [N, K] whose rows are blocks of numbers of 2, 4 or 8 bits, each with a scale.
 /// Inputs: A, bytes [N, blocks, bytes of a block], scales, zero points (packed as the matrix is, or
-/// floats; the middle of the range without), group of each column, bias.
+/// floats; the middle of the range without), block of each column (else they stand in order), bias.
 static LogicalResult importMatMulNBits(Node &node) {
   const int64_t bits = node.getInt("bits", 4), size = node.getInt("block_size", 0);
   const int64_t columns = node.getInt("K", 0), rows = node.getInt("N", 0);
   (void)node.getInt("accuracy_level", 0); // How exact onnxruntime is at least.
   if (failed(node.needInputs(3)))
     return failure();
-  if (node.input(4))
-    return node.error("has input 4 (g_idx), the group of each column, which is not supported");
+  if (node.getInt("weight_prepacked", 0))
+    return node.error("has weight_prepacked: a matrix in the order that one GPU wants");
   if ((bits != 2 && bits != 4 && bits != 8) || size < 16 || size > 1024 ||
       !llvm::isPowerOf2_64(uint64_t(size)) || columns < 1 || rows < 1 || columns > INT32_MAX ||
       rows > INT32_MAX)
@@ -264,15 +264,33 @@ static LogicalResult importMatMulNBits(Node &node) {
   const int64_t blocks = llvm::divideCeil(columns, size);
   Type element = node.type(0).getElementType();
   const DimList blocked{node.dim(rows), node.dim(blocks), node.dim(size)};
-  // One number for each block, which may be stored flat.
-  auto spread = [&](Value x) {
-    return node.broadcastTo(
-        node.reshape(node.convert(x, element), {node.dim(rows), node.dim(blocks), node.dim(1)}),
-        blocked);
+  Value block = node.input(4);
+  if (block) {
+    if (node.type(4).rank() != 1 || !isInteger(node.type(4).getElementType()))
+      return node.error("needs g_idx of rank 1, the block of each column");
+    DimAttr given = node.type(4).getDim(0);
+    block = given.getConstant() == blocks * size
+                ? node.cut(block, 0, node.dim(0), node.dim(columns))
+                : node.reshape(block, {node.dim(columns)});
+  }
+  // One number for each block, which may be stored flat, at the columns.
+  auto spread = [&](Value x) -> Value {
+    x = node.convert(x, element);
+    if (block)
+      return node.create<graph::GatherOp>(node.reshape(x, {node.dim(rows), node.dim(blocks)}),
+                                          block, 1);
+    return node.broadcastTo(node.reshape(x, {node.dim(rows), node.dim(blocks), node.dim(1)}),
+                            blocked);
+  };
+  auto flat = [&](Value x) {
+    x = node.reshape(x, {node.dim(rows), node.dim(blocks * size)});
+    return node.cut(x, 1, node.dim(0), node.dim(columns));
   };
   Value bytes =
       node.reshape(node.input(1), {node.dim(rows), node.dim(blocks), node.dim(size * bits / 8)});
   Value weight = node.convert(unpackBits(node, bytes, bits), element);
+  if (block)
+    weight = flat(weight);
   if (Value zero = node.input(3)) {
     if (graph::getTensorType(zero).getElementType().isInteger(8)) {
       zero = node.reshape(zero, {node.dim(rows), node.dim(llvm::divideCeil(blocks * bits, 8))});
@@ -283,14 +301,101 @@ static LogicalResult importMatMulNBits(Node &node) {
     weight = node.sub(weight, node.fillLike(weight, double(1 << (bits - 1))));
   }
   weight = node.mul(weight, spread(node.input(2)));
-  weight = node.cut(node.reshape(weight, {node.dim(rows), node.dim(blocks * size)}), 1, node.dim(0),
-                    node.dim(columns));
+  if (!block)
+    weight = flat(weight);
   FailureOr<Value> y = importAs(node, "MatMul", {node.input(0), node.transpose(weight, {1, 0})});
   if (failed(y))
     return failure();
   node.setOutput(node.input(5) ? node.add(*y, node.broadcastTo(node.input(5),
                                                                graph::getTensorType(*y).getDims()))
                                : *y);
+  return success();
+}
+
+/// Slices of a quantized table: numbers whose blocks along one axis have scales and zero points of
+/// their own. Only what is gathered becomes floats. Inputs: table, indices, scales, zero points.
+static LogicalResult importGatherBlockQuantized(Node &node) {
+  if (failed(node.needInputs(3)))
+    return failure();
+  Value data = node.input(0), indices = node.input(1), scales = node.input(2);
+  const graph::TensorType type = node.type(0), index = node.type(1);
+  const int64_t rank = type.rank();
+  int64_t gathered = node.getInt("gather_axis", 0), quantized = node.getInt("quantize_axis", 1);
+  if (failed(node.normalizeAxis(gathered, rank)) || failed(node.normalizeAxis(quantized, rank)))
+    return failure();
+  const bool isFloat = llvm::isa<FloatType>(type.getElementType());
+  const bool isPacked = type.getElementType().isUnsignedInteger(8);
+  const int64_t bits = isPacked ? node.getInt("bits", 4) : 8;
+  int64_t size = node.getInt("block_size", 128);
+  if (size == 0 && isFloat)
+    size = type.getDim(quantized).getConstant().value_or(0);
+  else if (size < 16 || size > (1 << 30) || !llvm::isPowerOf2_64(uint64_t(size)))
+    return node.error("has block_size = " + Twine(size) + ", expected a power of two from 16 on");
+  if (bits != 2 && bits != 4 && bits != 8)
+    return node.error("has bits = " + Twine(bits) + ", expected 2, 4 or 8");
+  if (isPacked && bits < 8 && (gathered == rank - 1 || gathered == quantized))
+    return node.error("gathers along axis " + Twine(gathered) +
+                      ", within bytes or blocks of packed numbers, which is not supported");
+  if (node.type(2).rank() != rank || (node.input(3) && node.type(3).rank() != rank))
+    return node.error("needs scales and zero points of the table's rank, " + Twine(rank));
+  // What the axis has in front of an index that is gathered is behind it by the index's rank.
+  const int64_t shift = index.rank() - 1;
+  const bool sameAxis = gathered == quantized;
+  const int64_t axis = quantized > gathered ? quantized + shift : quantized;
+  const DimAttr length = type.getDim(gathered);
+  Value place = node.convert(indices, node.si64());
+  Value count = node.broadcast(ShapeScalars(node).number(length), {}, index.getDims());
+  Value zero = node.fillLike(place, 0);
+  place =
+      node.choose(node.compare(graph::CompareKind::lt, place, zero), node.add(place, count), place);
+  Value isInside = node.create<graph::AndOp>(node.compare(graph::CompareKind::ge, place, zero),
+                                             node.compare(graph::CompareKind::lt, place, count));
+  Value blockOf = place;
+  if (sameAxis)
+    blockOf = node.div(node.max(place, 0.0), node.fillLike(place, double(size)));
+  auto take = [&](Value x, Value where) -> Value {
+    return node.create<graph::GatherOp>(x, node.max(where, 0.0), gathered);
+  };
+  Type element = graph::getTensorType(scales).getElementType();
+  Value x = node.convert(unpackBits(node, take(data, place), bits), element);
+  const DimList dims(graph::getTensorType(x).getDims());
+  // One number for each block, where the numbers of the block are.
+  auto spread = [&](Value part) {
+    part = node.convert(part, element);
+    DimList own(graph::getTensorType(part).getDims());
+    if (!sameAxis && own[axis].getConstant() != 1) {
+      DimList apart(own), each(own);
+      apart.insert(apart.begin() + axis + 1, node.dim(1));
+      each.insert(each.begin() + axis + 1, node.dim(size));
+      own[axis] = node.known(DimExpr(own[axis]) * size);
+      part = node.reshape(node.broadcastTo(node.reshape(part, apart), each), own);
+      if (own[axis] != dims[axis])
+        part = node.cut(part, axis, node.dim(0), dims[axis]);
+    }
+    return node.broadcastTo(part, dims);
+  };
+  // A scale for the whole axis that is gathered stands for each index.
+  auto takeBlocks = [&](Value part) {
+    if (graph::getTensorType(part).getDim(gathered).getConstant() != 1 ||
+        length.getConstant() == 1 || sameAxis)
+      return take(part, blockOf);
+    return take(part, node.fillLike(place, 0));
+  };
+  if (Value given = node.input(3)) {
+    Value own = takeBlocks(given);
+    if (isPacked && bits < 8) {
+      own = unpackBits(node, own, bits);
+      DimList blocks(graph::getTensorType(takeBlocks(scales)).getDims());
+      own = node.cut(own, graph::getTensorType(own).rank() - 1, node.dim(0), blocks.back());
+    }
+    x = node.sub(x, spread(own));
+  } else if (isPacked) {
+    x = node.sub(x, node.fillLike(x, double(1 << (bits - 1))));
+  }
+  x = node.mul(x, spread(takeBlocks(scales)));
+  // What is outside of the table is 0.
+  SmallVector<int64_t> places = llvm::to_vector(llvm::seq(gathered, gathered + index.rank()));
+  node.setOutput(node.choose(node.broadcast(isInside, places, dims), x, node.fillLike(x, 0)));
   return success();
 }
 
@@ -350,6 +455,7 @@ ArrayRef<Operator> tessera::onnx::microsoftQuantizeOperators() {
       {"DequantizeLinear", 1, importDequantizeLinear},
       {"DynamicQuantizeLSTM", 1, importDynamicQuantizeLstm},
       {"DynamicQuantizeMatMul", 1, importDynamicQuantizeMatMul},
+      {"GatherBlockQuantized", 1, importGatherBlockQuantized},
       {"MatMulIntegerToFloat", 1, importMatMulIntegerToFloat},
       {"MatMulNBits", 1, importMatMulNBits},
       {"NhwcMaxPool", 1, importNhwcMaxPool},

@@ -3,6 +3,7 @@
 # CHECK: passed
 import sys
 
+import ml_dtypes
 import numpy as np
 from onnx import helper
 
@@ -182,6 +183,56 @@ def few_bits(folder):
             m.check(i0=f32(n, s, columns))
 
 
+def pack(numbers, bits):
+    """Along the last axis into bytes, the lowest first; what lacks is 0."""
+    count = 8 // bits
+    padded = np.pad(numbers, [(0, 0)] * (numbers.ndim - 1) + [(0, -numbers.shape[-1] % count)])
+    return sum(padded[..., i::count] << (bits * i) for i in range(count)).astype(np.uint8)
+
+
+def blocks_in_any_order(folder):
+    """g_idx: the block of each column. onnxruntime reads no zero points in bytes then, which the specification does not say: those are
+    compared with floats of the same value."""
+    columns, size, rows = 64, 16, 6
+    numbers, scales = rng.integers(0, 16, (rows, columns)), f32(rows, columns // size, scale=0.1)
+    order = rng.permutation(np.arange(columns) // size).astype(I32)
+    zeros = rng.integers(0, 16, (rows, columns // size))
+    constants = [("i1", pack(numbers, 4).reshape(rows, -1, size // 2)), ("i2", scales), ("i4", order)]
+    made = {}
+    for name, zero in (("none", []), ("floats", [("i3", zeros.astype(F))]), ("bytes", [("i3", pack(zeros, 4))])):
+        made[name] = model(folder, f"nbits_order_{name}", "MatMulNBits", [("i0", F, ["N", columns])], [("y", F, None)], [*constants, *zero],
+                           K=columns, N=rows, bits=4, block_size=size)
+    for n in (1, 5):
+        x = f32(n, columns)
+        made["none"].check(i0=x)
+        same = made["floats"].check(i0=x)
+        np.testing.assert_array_equal(made["bytes"].run({"i0": x})["y"], same["y"])
+
+
+def tables(folder):
+    """Rows of a quantized table, and what lies outside of it."""
+    def gather(name, kind, numbers, scales, zeros=None, **attributes):
+        constants = [("i0", kind(numbers)), ("i2", scales), *([] if zeros is None else [("i3", kind(zeros))])]
+        m = model(folder, f"table_{name}", "GatherBlockQuantized", [("i1", I64, ["N", "S"])], [("y", F, None)], constants, **attributes)
+        count = numbers.shape[attributes["gather_axis"]]
+        m.check(i1=rng.integers(-count, count, (2, 5)))
+        m.check(i1=np.array([[0, count - 1, -count, count, -count - 1]]))
+
+    for bits in (2, 4, 8):
+        numbers, zeros = (rng.integers(0, 1 << bits, (10, n)) for n in (48, 3))
+        for name, zero in (("plain", None), ("zeros", zeros)):
+            gather(f"{bits}_{name}", lambda x: pack(x, bits), numbers, f32(10, 3), zero, bits=bits, block_size=16, quantize_axis=1, gather_axis=0)
+    for kind, low in ((ml_dtypes.int4, -8), (ml_dtypes.uint4, 0)):
+        for along, axis, dims in ((1, 0, (10, 40)), (0, 1, (33, 20)), (1, 1, (3, 40)), (2, 0, (10, 3, 40)), (0, 0, (33, 20))):
+            blocks = [-(-d // 16) if i == along else d for i, d in enumerate(dims)]
+            for name, zero in [("zeros", rng.integers(low, low + 16, blocks)), ("plain", None)][:1 + (low < 0)]:
+                gather(f"{kind.__name__}_{along}{axis}{len(dims)}_{name}", lambda x: x.astype(kind), rng.integers(low, low + 16, dims), f32(*blocks), zero,
+                       block_size=16, quantize_axis=along, gather_axis=axis)
+    for dims, block in (((10, 32), 16), ((1, 1), 0)):  # scales of their own, one for all
+        gather(f"floats_{block}", lambda x: x.astype(ml_dtypes.float8_e4m3fn), f32(10, 32), f32(dims[0], -(-32 // block) if block else 1),
+               block_size=block, quantize_axis=1, gather_axis=0)
+
+
 def quantized_products(folder):
     b, zero = u8(12, 6), np.array(131, np.uint8)
     m = model(folder, "to_float", "MatMulIntegerToFloat", [("i0", np.uint8, ["N", 12]), ("i2", F, [])], [("y", F, None)],
@@ -201,6 +252,6 @@ def quantized_products(folder):
 
 
 folder = sys.argv[1]
-for part in (fused, activations, norms, attention, quantized, channels_last, few_bits, quantized_products):
+for part in (fused, activations, norms, attention, quantized, channels_last, few_bits, blocks_in_any_order, tables, quantized_products):
     part(folder)
 print("passed")
