@@ -51,8 +51,8 @@ static SmallVector<ArrayRef<Operator>> tablesOf(StringRef domain) {
     return {mlFeatureOperators(), mlLabelOperators(), mlLinearOperators(), mlMapOperators(),
             mlTreeOperators()};
   if (domain == "com.microsoft")
-    return {microsoftOperators(), microsoftAttentionOperators(), microsoftCacheOperators(),
-            microsoftQuantizeOperators(), microsoftStringOperators()};
+    return {microsoftOperators(),      microsoftAttentionOperators(), microsoftCacheOperators(),
+            microsoftModelOperators(), microsoftQuantizeOperators(),  microsoftStringOperators()};
   if (domain == "ai.onnx.preview")
     return {previewOperators()};
   if (domain == "ai.onnx.preview.training")

@@ -170,6 +170,7 @@ llvm::ArrayRef<Operator> mlTreeOperators();
 llvm::ArrayRef<Operator> microsoftOperators();
 llvm::ArrayRef<Operator> microsoftAttentionOperators();
 llvm::ArrayRef<Operator> microsoftCacheOperators();
+llvm::ArrayRef<Operator> microsoftModelOperators();
 llvm::ArrayRef<Operator> microsoftQuantizeOperators();
 llvm::ArrayRef<Operator> microsoftStringOperators();
 /// ai.onnx.preview

@@ -68,28 +68,6 @@ private:
 };
 } // namespace
 
-/// An extent that the branches give differently: chosen by an if of its own, before.
-static FailureOr<DimAttr> chooseExtent(Node &node, Value condition, DimAttr whenTrue,
-                                       DimAttr whenFalse, graph::IfOp branches, size_t result) {
-  BindingHoister hoister(branches, branches->getParentOfType<graph::FuncOp>());
-  if (!hoister.hoist(whenTrue) || !hoister.hoist(whenFalse))
-    return node.error(
-        "output " + Twine(result) +
-        " has an extent that depends on data inside of a branch, which is not supported");
-  if (whenTrue == whenFalse)
-    return whenTrue;
-  auto scalar = graph::TensorType::getScalar(node.si64());
-  auto choice = graph::IfOp::create(node.getBuilder(), node.getLoc(), TypeRange(scalar), condition);
-  for (auto [region, dim] : {std::pair(&choice.getThenRegion(), whenTrue),
-                             std::pair(&choice.getElseRegion(), whenFalse)}) {
-    OpBuilder inner = OpBuilder::atBlockEnd(&region->emplaceBlock());
-    Value value = graph::DimValueOp::create(inner, node.getLoc(), dim);
-    graph::YieldOp::create(inner, node.getLoc(), value);
-  }
-  return ShapeScalars(node).bind(choice.getResult(0),
-                                 "an extent of output " + std::to_string(result));
-}
-
 /// Whether `condition` asks if an extent equals a number.
 static bool asksForExtent(Value condition) {
   Operation *op = condition.getDefiningOp();
@@ -137,31 +115,48 @@ static FailureOr<Value> asStack(Node &node, graph::GraphBuilder b, Value sequenc
   return makeStack(b.getBuilder(), node.getLoc(), *all);
 }
 
-static LogicalResult importIf(Node &node) {
-  const ::onnx::AttributeProto *thenBranch = node.attribute("then_branch");
-  const ::onnx::AttributeProto *elseBranch = node.attribute("else_branch");
-  OpBuilder &builder = node.getBuilder();
-  if (isStructure(node.input(0)))
-    return node.error("asks " + describeStructure(node.input(0)) + ", expected a bool");
-  Value condition = node.reshape(node.input(0), {});
-  // A condition that follows from extents is decided now.
-  if (DimAttr known = graph::getShapeScalar(condition); known && known.isConstant()) {
-    SmallVector<Value> results;
-    if (failed(node.importer.importSubgraph((known.getValue() ? thenBranch : elseBranch)->g(),
-                                            builder, {}, results)))
-      return failure();
-    for (Value result : results)
-      node.setOutput(result);
-    return success();
+namespace {
+/// Both branches in blocks of their own, which tell the types; then the `if` that has them.
+class IfImporter {
+public:
+  explicit IfImporter(Node &node) : node(node), noted(node.importer.notes()) {}
+  LogicalResult run();
+
+private:
+  /// An extent of output `number` that depends on data inside of a branch.
+  struct OpenExtent {
+    size_t number, axis;
+  };
+
+  const ::onnx::GraphProto &branch(bool isThen) {
+    return node.attribute(isThen ? "then_branch" : "else_branch")->g();
   }
-  // Both branches go into blocks of their own, which tell the types.
-  auto op = graph::IfOp::create(builder, node.getLoc(), TypeRange(), condition);
-  SmallVector<SmallVector<Value>> results(2);
+  LogicalResult importBranches();
+  LogicalResult chooseTypes();
+  LogicalResult measure();
+  DimAttr chooseExtent(DimAttr whenTrue, DimAttr whenFalse, size_t number);
+  bool takeSqueezed();
+  void setOutputs();
+
+  Node &node;
+  const Importer::Notes noted;
+  Value condition;
+  graph::IfOp op;                          ///< without types
+  SmallVector<SmallVector<Value>> results; ///< of both branches, tensor by tensor
+  SmallVector<Value> likes;                ///< what they are put together to
+  SmallVector<graph::TensorType> types;
+  SmallVector<OpenExtent> open;
+};
+} // namespace
+
+LogicalResult IfImporter::importBranches() {
+  OpBuilder &builder = node.getBuilder();
+  op = graph::IfOp::create(builder, node.getLoc(), TypeRange(), condition);
+  results.assign(2, {});
   Region *regions[] = {&op.getThenRegion(), &op.getElseRegion()};
-  const ::onnx::AttributeProto *branches[] = {thenBranch, elseBranch};
-  for (auto [region, branch, values] : llvm::zip(regions, branches, results)) {
+  for (auto [number, region, values] : llvm::enumerate(regions, results)) {
     OpBuilder inner = OpBuilder::atBlockEnd(&region->emplaceBlock());
-    if (failed(node.importer.importSubgraph(branch->g(), inner, {}, values)))
+    if (failed(node.importer.importSubgraph(branch(number == 0), inner, {}, values)))
       return failure();
   }
   if (results[0].size() != results[1].size())
@@ -181,7 +176,7 @@ static LogicalResult importIf(Node &node) {
     std::tie(x, y) = std::pair(*left, *right);
   }
   // Structures are chosen tensor by tensor.
-  SmallVector<Value> likes = results[0];
+  likes = results[0];
   for (auto [number, pair] : llvm::enumerate(llvm::zip(results[0], results[1])))
     if (auto [a, b] = pair; !haveSameStructure(a, b))
       return node.error("its branches give " + describeStructure(a) + " and " +
@@ -193,7 +188,6 @@ static LogicalResult importIf(Node &node) {
       flatten(value, tensors);
     values = tensors;
   }
-  SmallVector<Type> types;
   auto alignRanks = [&](Value &x, Value &y, OpBuilder inner) {
     // Operators broadcast one element alike whatever its rank: it gets the higher one.
     DimList ones(std::max(graph::getTensorType(x).rank(), graph::getTensorType(y).rank()),
@@ -206,52 +200,145 @@ static LogicalResult importIf(Node &node) {
     alignRanks(x, y, OpBuilder::atBlockEnd(&regions[0]->front()));
     alignRanks(y, x, OpBuilder::atBlockEnd(&regions[1]->front()));
   }
+  return success();
+}
+
+/// An extent that the branches give differently: chosen by an if of its own, before. Null when it
+/// depends on data inside of a branch.
+DimAttr IfImporter::chooseExtent(DimAttr whenTrue, DimAttr whenFalse, size_t number) {
+  BindingHoister hoister(op, op->getParentOfType<graph::FuncOp>());
+  if (!hoister.hoist(whenTrue) || !hoister.hoist(whenFalse))
+    return {};
+  auto scalar = graph::TensorType::getScalar(node.si64());
+  auto choice = graph::IfOp::create(node.getBuilder(), node.getLoc(), TypeRange(scalar), condition);
+  for (auto [region, dim] : {std::pair(&choice.getThenRegion(), whenTrue),
+                             std::pair(&choice.getElseRegion(), whenFalse)}) {
+    OpBuilder inner = OpBuilder::atBlockEnd(&region->emplaceBlock());
+    Value value = graph::DimValueOp::create(inner, node.getLoc(), dim);
+    graph::YieldOp::create(inner, node.getLoc(), value);
+  }
+  return ShapeScalars(node).bind(choice.getResult(0),
+                                 "an extent of output " + std::to_string(number));
+}
+
+LogicalResult IfImporter::chooseTypes() {
   for (auto [number, pair] : llvm::enumerate(llvm::zip(results[0], results[1]))) {
     graph::TensorType a = graph::getTensorType(std::get<0>(pair)),
                       b = graph::getTensorType(std::get<1>(pair));
-    // if extent == 1 then squeeze(x) else x: a rank that depends on an extent. Who reads it expects
-    // one rank, and that is the smaller one; a model that runs with another extent ends with an
-    // error, as the squeezing does when it is written without the if.
-    if (asksForExtent(condition) && results[0].size() == 1 &&
-        dropsOpenAxis(results[0][0], graph::getTensorType(results[1][0]))) {
-      op->getBlock()->getOperations().splice(op->getIterator(),
-                                             op.getThenRegion().front().getOperations());
-      op.erase();
-      node.setOutput(results[0][0]);
-      return success();
-    }
     if (a.getElementType() != b.getElementType() || a.rank() != b.rank())
       return node.error("its branches give output " + Twine(number) +
                         " of different types or ranks");
-    DimList dims;
-    for (auto [x, y] : llvm::zip(a.getDims(), b.getDims())) {
-      FailureOr<DimAttr> dim = x;
-      if (x != y)
-        dim = chooseExtent(node, condition, x, y, op, number);
-      if (failed(dim))
-        return failure();
-      dims.push_back(*dim);
+    DimList dims(a.getDims());
+    for (auto [axis, dim, other] : llvm::enumerate(dims, b.getDims())) {
+      if (dim == other)
+        continue;
+      DimAttr chosen = chooseExtent(dim, other, number);
+      if (!chosen)
+        open.push_back({number, axis});
+      else
+        dim = chosen;
     }
     types.push_back(a.withDims(dims));
   }
-  auto typed = graph::IfOp::create(builder, node.getLoc(), types, condition);
+  return success();
+}
+
+/// Extents that depend on data inside of a branch: an `if` of its own computes them alone, before,
+/// and the branches are imported once more.
+LogicalResult IfImporter::measure() {
+  OpBuilder &builder = node.getBuilder();
+  Region *regions[] = {&op.getThenRegion(), &op.getElseRegion()};
+  if (drawsNumbers(regions[0]->front()) || drawsNumbers(regions[1]->front()))
+    return node.error("draws random numbers in a branch, of which output " +
+                      Twine(open.front().number) +
+                      " has an extent that depends on data: it would draw twice");
+  SmallVector<Type> scalars(open.size(), graph::TensorType::getScalar(node.si64()));
+  auto measured = graph::IfOp::create(builder, node.getLoc(), scalars, condition);
+  for (auto [region, values] : llvm::zip(regions, results)) {
+    OpBuilder inner = OpBuilder::atBlockEnd(&region->front());
+    SmallVector<Value> extents;
+    for (OpenExtent which : open)
+      extents.push_back(graph::DimValueOp::create(
+          inner, node.getLoc(),
+          node.known(graph::getTensorType(values[which.number]).getDim(which.axis))));
+    graph::YieldOp::create(inner, node.getLoc(), extents);
+  }
+  measured.getThenRegion().takeBody(op.getThenRegion());
+  measured.getElseRegion().takeBody(op.getElseRegion());
+  op.erase();
+  node.importer.restore(noted);
+  for (auto [which, extent] : llvm::zip(open, measured->getResults())) {
+    DimList dims(types[which.number].getDims());
+    dims[which.axis] =
+        ShapeScalars(node).bind(extent, "an extent of output " + std::to_string(which.number));
+    types[which.number] = types[which.number].withDims(dims);
+  }
+  for (bool isThen : {true, false})
+    if (failed(node.importer.countRepeated(node, branch(isThen))))
+      return failure();
+  return importBranches();
+}
+
+/// if extent == 1 then squeeze(x) else x: a rank that depends on an extent. Who reads it expects
+/// one rank, and that is the smaller one; a model that runs with another extent ends with an
+/// error, as the squeezing does when it is written without the if.
+bool IfImporter::takeSqueezed() {
+  if (!asksForExtent(condition) || results[0].size() != 1 ||
+      !dropsOpenAxis(results[0][0], graph::getTensorType(results[1][0])))
+    return false;
+  op->getBlock()->getOperations().splice(op->getIterator(),
+                                         op.getThenRegion().front().getOperations());
+  op.erase();
+  node.setOutput(results[0][0]);
+  return true;
+}
+
+void IfImporter::setOutputs() {
+  OpBuilder &builder = node.getBuilder();
+  auto typed = graph::IfOp::create(builder, node.getLoc(),
+                                   SmallVector<Type>(types.begin(), types.end()), condition);
   typed.getThenRegion().takeBody(op.getThenRegion());
   typed.getElseRegion().takeBody(op.getElseRegion());
   op.erase();
-  Region *typedRegions[] = {&typed.getThenRegion(), &typed.getElseRegion()};
-  for (auto [region, values] : llvm::zip(typedRegions, results)) {
+  Region *regions[] = {&typed.getThenRegion(), &typed.getElseRegion()};
+  for (auto [region, values] : llvm::zip(regions, results)) {
     OpBuilder inner = OpBuilder::atBlockEnd(&region->front());
     graph::GraphBuilder b = node.at(inner);
     for (auto [value, type] : llvm::zip(values, types))
-      value = b.reshape(value, llvm::cast<graph::TensorType>(type).getDims());
+      value = b.reshape(value, type.getDims());
     graph::YieldOp::create(inner, node.getLoc(), values);
   }
   SmallVector<Value> chosen(typed.getResults());
   ArrayRef<Value> left(chosen);
   for (Value like : likes)
     node.setOutput(rebuild(builder, node.getLoc(), like, left));
+}
+
+LogicalResult IfImporter::run() {
+  if (isStructure(node.input(0)))
+    return node.error("asks " + describeStructure(node.input(0)) + ", expected a bool");
+  condition = node.reshape(node.input(0), {});
+  // A condition that follows from extents is decided now.
+  if (DimAttr known = graph::getShapeScalar(condition); known && known.isConstant()) {
+    SmallVector<Value> taken;
+    if (failed(node.importer.importSubgraph(branch(known.getValue() != 0), node.getBuilder(), {},
+                                            taken)))
+      return failure();
+    for (Value result : taken)
+      node.setOutput(result);
+    return success();
+  }
+  if (failed(importBranches()))
+    return failure();
+  if (takeSqueezed())
+    return success();
+  if (failed(chooseTypes()) || (!open.empty() && failed(measure())))
+    return failure();
+  setOutputs();
   return success();
 }
+
+static LogicalResult importIf(Node &node) { return IfImporter(node).run(); }
 
 ArrayRef<Operator> tessera::onnx::branchOperators() {
   static const Operator table[] = {{"If", 1, importIf, true}};

@@ -57,10 +57,17 @@ static LogicalResult setActivated(Node &node, Value x, ArrayRef<double> paramete
   return success();
 }
 
-static LogicalResult importFusedConv(Node &node) {
-  FailureOr<Value> sum = importAs(node, "Conv", {node.input(0), node.input(1), node.input(2)});
+/// `kIsLast`: pictures have their channels last; weights are as ever.
+template <bool kIsLast> static LogicalResult importFusedConv(Node &node) {
+  if (failed(node.needInputs(2)))
+    return failure();
+  bool isMoved = kIsLast && node.type(0).rank() > 2;
+  Value x = isMoved ? node.moveAxis(node.input(0), node.type(0).rank() - 1, 1) : node.input(0);
+  FailureOr<Value> sum = importAs(node, "Conv", {x, node.input(1), node.input(2)});
   if (failed(sum))
     return failure();
+  if (isMoved)
+    sum = node.moveAxis(*sum, 1, node.type(0).rank() - 1);
   SmallVector<double> parameters;
   if (const ::onnx::AttributeProto *given = node.attribute("activation_params"))
     parameters.append(given->floats().begin(), given->floats().end());
@@ -82,17 +89,17 @@ static LogicalResult importFusedGemm(Node &node) {
 // Products and sums
 //===----------------------------------------------------------------------===//
 
-/// alpha * A B, of which each may be transposed.
+/// alpha * A B, of which each may be transposed; its first axis may be behind those of the batch.
 static LogicalResult importFusedMatMul(Node &node) {
   if (failed(node.needInputs(2)))
     return failure();
   SmallVector<Value> operands;
   for (size_t i = 0; i < 2; ++i) {
     std::string name = i ? "B" : "A";
-    if (node.getInt("transBatch" + name, 0))
-      return node.error("moves the batch of " + Twine(name) + ", which is not supported");
     Value x = node.input(i);
     int64_t rank = node.type(i).rank();
+    if (node.getInt("transBatch" + name, 0) && rank > 2)
+      x = node.moveAxis(x, 0, rank - 2);
     if (node.getInt("trans" + name, 0) && rank > 1) {
       SmallVector<int64_t> order = llvm::to_vector(llvm::seq<int64_t>(0, rank));
       std::swap(order[rank - 2], order[rank - 1]);
@@ -167,26 +174,45 @@ template <bool kIsCentred> static LogicalResult importSkipNormalization(Node &no
   return success();
 }
 
-/// The norm of the sum of rows of three tables: words, positions, segments.
-static LogicalResult importEmbedNormalization(Node &node) {
-  Value ids = node.input(0), segments = node.input(1), words = node.input(2);
-  Value places = node.input(3), parts = node.input(4), scale = node.input(5);
-  if (!words || !places || !scale || node.type(0).rank() != 2 || node.type(2).rank() != 2 ||
-      node.type(3).rank() != 2)
+/// What was read of a quantized table, with the scale and zero point that are inputs.
+static Value toFloat(Node &node, Value x, size_t scale, size_t zero) {
+  auto scalar = [&](size_t i) { return node.input(i) ? node.reshape(node.input(i), {}) : Value(); };
+  Type element = node.type(scale).getElementType();
+  return node.create<graph::DequantizeOp>(graph::getTensorType(x).withElementType(element), x,
+                                          scalar(scale), scalar(zero), IntegerAttr(),
+                                          IntegerAttr());
+}
+
+/// The norm of the sum of rows of three tables: words, positions, segments. `kIsQuantized`: tables,
+/// scale and shift are, and there are no positions of the model's own.
+template <bool kIsQuantized> static LogicalResult importEmbedNormalization(Node &node) {
+  Value ids = node.input(0), segments = node.input(1), parts = node.input(4);
+  if (!node.input(2) || !node.input(3) || !node.input(5) || node.type(0).rank() != 2 ||
+      node.type(2).rank() != 2 || node.type(3).rank() != 2)
     return node.error("needs ids of [batch, positions], two tables, and a scale");
-  Value sum = node.create<graph::GatherOp>(words, ids, 0);
+  if (kIsQuantized &&
+      (!node.input(8) || !node.input(9) || !node.input(11) ||
+       bool(node.input(6)) != bool(node.input(12)) || bool(parts) != bool(node.input(10))))
+    return node.error("lacks the scale of a quantized table");
+  auto number = [&](Value x, size_t place) {
+    return kIsQuantized ? toFloat(node, x, 8 + place, 13 + place) : x;
+  };
+  auto read = [&](size_t table, Value which, size_t place) {
+    return number(node.create<graph::GatherOp>(node.input(table), which, 0), place);
+  };
+  Value sum = read(2, ids, 0);
   ArrayRef<DimAttr> dims = graph::getTensorType(sum).getDims();
-  Value positions;
-  if (node.input(8)) {
-    Value own = node.broadcastTo(node.input(8), dims.take_front(2));
-    positions = node.create<graph::GatherOp>(places, own, 0);
+  Value own = kIsQuantized ? Value() : node.input(8);
+  if (own) {
+    sum = node.add(sum, read(3, node.broadcastTo(own, dims.take_front(2)), 1));
   } else {
-    positions = node.broadcast(node.cut(places, 0, node.dim(0), dims[1]), {1, 2}, dims);
+    Value first = node.cut(node.input(3), 0, node.dim(0), dims[1]);
+    sum = node.add(sum, node.broadcast(number(first, 1), {1, 2}, dims));
   }
-  sum = node.add(sum, positions);
   if (segments && parts)
-    sum = node.add(sum, node.create<graph::GatherOp>(parts, segments, 0));
-  node.setOutput(normalize(node, sum, scale, node.input(6), true));
+    sum = node.add(sum, read(4, segments, 2));
+  Value shift = node.input(6) ? number(node.input(6), 4) : Value();
+  node.setOutput(normalize(node, sum, number(node.input(5), 3), shift, true));
   if (node.proto.output_size() > 1) {
     // How many positions of a sample count.
     Type si32 = IntegerType::get(node.getBuilder().getContext(), 32, IntegerType::Signed);
@@ -202,12 +228,14 @@ static LogicalResult importEmbedNormalization(Node &node) {
 ArrayRef<Operator> tessera::onnx::microsoftOperators() {
   static const Operator table[] = {
       {"BiasGelu", 1, importBiasGelu<false>},
-      {"EmbedLayerNormalization", 1, importEmbedNormalization},
+      {"EmbedLayerNormalization", 1, importEmbedNormalization<false>},
       {"FastGelu", 1, importBiasGelu<true>},
-      {"FusedConv", 1, importFusedConv},
+      {"FusedConv", 1, importFusedConv<false>},
       {"FusedGemm", 1, importFusedGemm},
       {"FusedMatMul", 1, importFusedMatMul},
       {"Gelu", 1, importBiasGelu<false>},
+      {"NhwcFusedConv", 1, importFusedConv<true>},
+      {"QEmbedLayerNormalization", 1, importEmbedNormalization<true>},
       {"QuickGelu", 1, importQuickGelu},
       {"SkipLayerNormalization", 1, importSkipNormalization<true>},
       {"SkipSimplifiedLayerNormalization", 1, importSkipNormalization<false>},

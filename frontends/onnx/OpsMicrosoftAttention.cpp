@@ -21,10 +21,15 @@ class MicrosoftAttention {
 public:
   explicit MicrosoftAttention(Node &node) : node(node), heads(node.getInt("num_heads", 0)) {}
   LogicalResult runAttention(Value product);
-  LogicalResult runMultiHead();
+  /// Where inputs stand that not all operators have at one place.
+  struct Places {
+    size_t bias, mask, scoreBias, past;
+  };
+  LogicalResult runMultiHead(const Places &places);
 
 private:
   FailureOr<Value> apart(Value x);
+  LogicalResult unpack();
   Value addPart(Value x, Value bias, DimAttr first);
   LogicalResult addPast(Value keysBefore, Value valuesBefore);
   LogicalResult hideKeys(Value &scores, Value mask, bool isPadding);
@@ -34,6 +39,7 @@ private:
   Node &node;
   int64_t heads;
   Value q, k, v;
+  Value weights; ///< of [batch, heads, queries, keys], once they are known
   DimAttr batch, queries, keys;
 };
 } // namespace
@@ -70,7 +76,7 @@ LogicalResult MicrosoftAttention::addPast(Value keysBefore, Value valuesBefore) 
 }
 
 /// Adds mask_filter_value where the mask hides a key. `isPadding`: a mask of rank 1 is the number
-/// of keys of each sample.
+/// of keys of each sample, or where each one's keys end and then where they begin.
 LogicalResult MicrosoftAttention::hideKeys(Value &scores, Value mask, bool isPadding) {
   graph::TensorType type = graph::getTensorType(scores);
   ArrayRef<DimAttr> dims = type.getDims();
@@ -78,8 +84,18 @@ LogicalResult MicrosoftAttention::hideKeys(Value &scores, Value mask, bool isPad
     graph::TensorType given = graph::getTensorType(mask);
     Value isSeen;
     if (given.rank() == 1 && isPadding) {
-      Value length = node.convert(node.reshape(mask, {batch}), node.si64());
-      isSeen = node.compare(CompareKind::lt, node.iota(dims, 3), node.broadcast(length, {0}, dims));
+      Value key = node.iota(dims, 3), numbers = node.convert(mask, node.si64());
+      auto each = [&](Value value) {
+        return node.broadcast(node.reshape(value, {batch}), {0}, dims);
+      };
+      DimExpr parts = graph::divideExactly(given.getDim(0), batch);
+      if (parts && parts.get().getConstant() == 2) {
+        isSeen = node.create<graph::AndOp>(
+            node.compare(CompareKind::lt, key, each(node.cut(numbers, 0, node.dim(0), batch))),
+            node.compare(CompareKind::ge, key, each(node.cut(numbers, 0, batch, batch))));
+      } else {
+        isSeen = node.compare(CompareKind::lt, key, each(numbers));
+      }
     } else if (given.rank() == 2 || given.rank() == 3) {
       DimList own{batch, keys};
       SmallVector<int64_t> places{0, 3};
@@ -134,10 +150,10 @@ LogicalResult MicrosoftAttention::attend(Value mask, bool isPadding, Value bias)
   if (failed(hideKeys(scores, mask, isPadding)))
     return failure();
   addBias(scores, bias ? node.convert(bias, wide) : bias);
-  Value p = node.create<graph::SoftmaxOp>(scores.getType(), scores, 3);
+  weights = node.create<graph::SoftmaxOp>(scores.getType(), scores, 3);
   graph::TensorType result = query.withDims({batch, query.getDim(1), queries, value.getDim(3)});
-  Value y = node.create<graph::ContractOp>(result, "bhst,bhtd->bhsd",
-                                           node.convert(p, query.getElementType()), v, TypeAttr());
+  Value y = node.create<graph::ContractOp>(
+      result, "bhst,bhtd->bhsd", node.convert(weights, query.getElementType()), v, TypeAttr());
   DimExpr columns = DimExpr(query.getDim(1)) * value.getDim(3);
   if (!columns)
     return node.error("its extents overflow");
@@ -194,19 +210,37 @@ LogicalResult MicrosoftAttention::runAttention(Value product) {
   return success();
 }
 
-/// Inputs: queries, keys, values, bias, mask, bias of the scores, past keys, past values.
-LogicalResult MicrosoftAttention::runMultiHead() {
+/// Queries, keys and values, or the last two, in one tensor [batch, rows, heads, 3 or 2, width].
+LogicalResult MicrosoftAttention::unpack() {
+  bool hasQueries = k && graph::getTensorType(k).rank() == 5;
+  Value packed = hasQueries ? k : q;
+  graph::TensorType type = graph::getTensorType(packed);
+  int64_t count = hasQueries ? 2 : 3;
+  if (v || (k && !hasQueries) || type.rank() != 5 || type.getDim(3).getConstant() != count)
+    return node.error("needs queries, keys and values");
+  auto part = [&](int64_t place) {
+    return node.transpose(node.dropAxis(packed, 3, place), {0, 2, 1, 3});
+  };
+  if (!hasQueries)
+    q = part(0);
+  k = part(count - 2);
+  v = part(count - 1);
+  return success();
+}
+
+/// Inputs: queries, keys, values, and what stands at `places`; past values stand behind past keys.
+LogicalResult MicrosoftAttention::runMultiHead(const Places &places) {
   q = node.input(0);
   k = node.input(1);
   v = node.input(2);
-  if (!k || !v)
-    return node.error("needs queries, keys and values");
-  if (Value bias = node.input(3)) {
+  if (!q || ((!k || !v) && failed(unpack())))
+    return q ? failure() : node.error("needs queries, keys and values");
+  if (Value bias = node.input(places.bias)) {
     DimExpr first = node.dim(0);
     for (Value *part : {&q, &k, &v}) {
       graph::TensorType type = graph::getTensorType(*part);
-      if (type.rank() != 3)
-        return node.error("has a bias for keys that have none, which is not supported");
+      if (type.rank() != 3) // Keys and values of an earlier call have had theirs.
+        continue;
       *part = addPart(*part, bias, first);
       first = first + type.getDim(2);
     }
@@ -217,15 +251,17 @@ LogicalResult MicrosoftAttention::runMultiHead() {
       return failure();
     *part = *own;
   }
-  if (failed(addPast(node.input(6), node.input(7))))
+  if (failed(addPast(node.input(places.past), node.input(places.past + 1))))
     return failure();
   Value presentKeys = k, presentValues = v;
-  if (failed(attend(node.input(4), true, node.input(5))))
+  if (failed(attend(node.input(places.mask), true, node.input(places.scoreBias))))
     return failure();
   if (node.proto.output_size() > 1)
     node.setOutput(presentKeys);
   if (node.proto.output_size() > 2)
     node.setOutput(presentValues);
+  if (node.proto.output_size() > 3)
+    node.setOutput(weights);
   return success();
 }
 
@@ -242,7 +278,21 @@ static LogicalResult importAttention(Node &node) {
 }
 
 static LogicalResult importMultiHeadAttention(Node &node) {
-  return MicrosoftAttention(node).runMultiHead();
+  if (node.input(8) || node.input(9))
+    return node.error("has past_sequence_length or cache_indirection: a cache that calls share is "
+                      "not supported, expected one that grows");
+  return MicrosoftAttention(node).runMultiHead(
+      {/*bias=*/3, /*mask=*/4, /*scoreBias=*/5, /*past=*/6});
+}
+
+/// The same for one query, with its inputs in another order.
+static LogicalResult importDecoderAttention(Node &node) {
+  bool isCross = node.input(1) && node.type(1).rank() == 4; // keys that are never added to
+  if (node.input(9) || (!isCross && (node.getInt("past_present_share_buffer", 0) || node.input(7))))
+    return node.error("shares its cache (past_present_share_buffer), which is not supported, "
+                      "expected one that grows");
+  return MicrosoftAttention(node).runMultiHead(
+      {/*bias=*/10, /*mask=*/3, /*scoreBias=*/4, /*past=*/5});
 }
 
 /// Quantized input and weights: x, weights, bias, their scales, mask, their zero points, past.
@@ -301,6 +351,7 @@ static LogicalResult importRotaryEmbedding(Node &node) {
 ArrayRef<Operator> tessera::onnx::microsoftAttentionOperators() {
   static const Operator table[] = {
       {"Attention", 1, importAttention},
+      {"DecoderMaskedMultiHeadAttention", 1, importDecoderAttention},
       {"MultiHeadAttention", 1, importMultiHeadAttention},
       {"QAttention", 1, importQAttention},
       {"RotaryEmbedding", 1, importRotaryEmbedding},

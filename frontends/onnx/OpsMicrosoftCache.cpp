@@ -1,5 +1,4 @@
-//===- OpsMicrosoftCache.cpp - Attention over a cache of keys and values, as decoders have it
-//-----===//
+//===- OpsMicrosoftCache.cpp - Attention over a cache of keys and values -------------------===//
 //
 // GroupQueryAttention of com.microsoft: each sample has a number of keys of its own in a cache that
 // may be longer; the new ones stand behind those.
@@ -82,21 +81,22 @@ LogicalResult GroupQueryAttention::readHeads() {
   groups = heads / kept;
   if (!node.input(0) || node.type(0).rank() != 3 || bool(node.input(1)) != bool(node.input(2)))
     return node.error("needs queries of rank 3, with keys and values or all in one");
-  Value parts[3] = {node.input(0), node.input(1), node.input(2)};
+  const int64_t counts[] = {heads, kept, kept};
+  Value parts[] = {node.input(0), node.input(1), node.input(2)};
   if (!node.input(1)) {
     DimExpr one = graph::divideExactly(node.type(0).getDim(2), node.dim(heads + 2 * kept));
     if (!one)
       return node.error("has " + node.type(0).getDim(2).str() + " columns for " +
                         Twine(heads + 2 * kept) + " heads of queries, keys and values");
     DimExpr first = node.dim(0);
-    for (auto [part, count] : llvm::zip(parts, ArrayRef<int64_t>{heads, kept, kept})) {
+    for (auto [part, count] : llvm::zip(parts, counts)) {
       part = node.cut(node.input(0), 2, first, one * count);
       first = first + one * count;
     }
   }
   element = node.type(0).getElementType();
   Value *into[] = {&q, &k, &v};
-  for (auto [x, part, count] : llvm::zip(into, parts, ArrayRef<int64_t>{heads, kept, kept})) {
+  for (auto [x, part, count] : llvm::zip(into, parts, counts)) {
     FailureOr<Value> apart = node.splitHeads(part, count);
     if (failed(apart))
       return failure();

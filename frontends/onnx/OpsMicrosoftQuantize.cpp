@@ -119,6 +119,20 @@ static LogicalResult importNhwcMaxPool(Node &node) {
   return success();
 }
 
+/// Convolutions whose pictures and weights have their channels last.
+static LogicalResult importNhwcConv(Node &node) {
+  if (failed(node.needInputs(2)))
+    return failure();
+  SmallVector<Value> inputs(node.inputs);
+  if (node.type(1).rank() > 2)
+    inputs[1] = node.moveAxis(inputs[1], node.type(1).rank() - 1, 1);
+  FailureOr<Value> y = importChannelsLast(node, "Conv", inputs, true);
+  if (failed(y))
+    return failure();
+  node.setOutput(*y);
+  return success();
+}
+
 /// Inputs: scale and zero point of the result, then the parts.
 static LogicalResult importQConcat(Node &node) {
   SmallVector<Value> parts;
@@ -458,6 +472,7 @@ ArrayRef<Operator> tessera::onnx::microsoftQuantizeOperators() {
       {"GatherBlockQuantized", 1, importGatherBlockQuantized},
       {"MatMulIntegerToFloat", 1, importMatMulIntegerToFloat},
       {"MatMulNBits", 1, importMatMulNBits},
+      {"NhwcConv", 1, importNhwcConv},
       {"NhwcMaxPool", 1, importNhwcMaxPool},
       {"QGemm", 1, importQGemm},
       {"QLinearAdd", 1, importQAdd},

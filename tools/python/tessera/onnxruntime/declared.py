@@ -31,6 +31,15 @@ TYPE_NAMES = {"f64": "double", "f32": "float", "f16": "float16", "bf16": "bfloat
               "u4": "uint4", "i2": "int2", "u2": "uint2", "string": "string"}
 
 
+def type_name(number):
+    """What the element type with that number in onnx.proto is called, or None."""
+    return _TYPES.get(number, (None,))[0]
+
+
+def type_number(name):
+    return _NUMBERS.get(name, 0)
+
+
 def numpy_type(kind):
     """NumPy's type of what is called "tensor(NAME)", or None."""
     name = kind.removeprefix("tensor(").rstrip(")")

@@ -2,8 +2,10 @@
 
 import enum
 
+from .capi.onnxruntime_pybind11_state import ModelLoadCanceled
 from .capi.onnxruntime_pybind11_state import NotImplemented as Unsupported
 from .capi.onnxruntime_pybind11_state import raised
+from .refused import refuse
 
 
 class GraphOptimizationLevel(enum.IntEnum):
@@ -24,6 +26,7 @@ class ExecutionMode(enum.IntEnum):
 class ExecutionOrder(enum.IntEnum):
     DEFAULT = 0
     PRIORITY_BASED = 1
+    MEMORY_EFFICIENT = 2
 
 
 class _Options:
@@ -60,7 +63,7 @@ class SessionOptions(_Options):
 
     def __init__(self):
         super().__init__()
-        self._dims = {}
+        self._dims, self._providers, self._is_cancelled = {}, [], False
 
     def add_free_dimension_override_by_name(self, dim_name, dim_value):
         """The model is compiled for this value of a symbolic extent."""
@@ -72,11 +75,52 @@ class SessionOptions(_Options):
 
     get_session_config_entry = _Options._get_entry
 
+    def add_free_dimension_override_by_denotation(self, dim_denotation, dim_value):
+        raise raised(Unsupported, "UNSUPPORTED", f"add_free_dimension_override_by_denotation: '{dim_denotation}' is the kind of an axis, which is "
+                     "not looked at; name the extent (add_free_dimension_override_by_name)")
+
+    def add_initializer(self, name, ortvalue):
+        refuse("add_initializer", f"the weights of '{name}' are taken from the model's own files")
+
+    def add_external_initializers(self, names, ortvalues):
+        refuse("add_external_initializers", "weights are taken from the model's own files")
+
+    def add_external_initializers_from_files_in_memory(self, file_names, buffers, lengths):
+        refuse("add_external_initializers_from_files_in_memory", "a model that is bytes holds its weights; give the path of the model else")
+
+    def add_provider(self, provider_name, provider_options):
+        """The CPU's is there anyway; others are not available, which a warning says."""
+        self._providers.append(provider_name)
+
+    def add_provider_for_devices(self, ep_devices, provider_options):
+        self._providers += [device.ep_name for device in ep_devices]
+
+    def has_providers(self):
+        return bool(self._providers)
+
+    def set_provider_selection_policy(self, policy):
+        """There is one provider."""
+
+    def set_provider_selection_policy_delegate(self, delegate):
+        """There is one provider."""
+
+    def set_ep_context_data_read_func(self, read_func):
+        refuse("set_ep_context_data_read_func", "there are no other providers whose compiled parts a model could hold")
+
+    def clear_ep_context_data_read_func(self):
+        """None was set."""
+
+    def set_load_cancellation_flag(self, is_cancelled):
+        """Sessions are not made then."""
+        self._is_cancelled = bool(is_cancelled)
+
     def register_custom_ops_library(self, path):
         raise raised(Unsupported, "UNSUPPORTED", f"the operators of '{path}' are machine code for onnxruntime, which "
                      "Tessera cannot run; describe them in the textual IR")
 
     def _check(self):
+        if self._is_cancelled:
+            raise raised(ModelLoadCanceled, "CANCELLED", "the session was not made: SessionOptions.set_load_cancellation_flag")
         if self.optimized_model_filepath:
             raise raised(Unsupported, "UNSUPPORTED", "optimized_model_filepath: there is no optimized ONNX model; "
                          "tessera-compile MODEL -o MODULE.tsm keeps what was compiled")
@@ -106,3 +150,6 @@ class RunOptions(_Options):
         self._entries[key] = value
 
     get_run_config_entry = _Options._get_entry
+
+    def add_active_adapter(self, adapter):
+        refuse("add_active_adapter", "adapters (LoRA) are not supported; merge their weights into the model")

@@ -10,10 +10,12 @@ import numpy as np
 import tessera
 
 from . import declared
-from .binding import IOBinding, OrtValue
+from .binding import IOBinding, OrtSequence, OrtValue
 from .capi.onnxruntime_pybind11_state import Fail, InvalidArgument, NoSuchFile, raised, translated
 from .capi.onnxruntime_pybind11_state import NotImplemented as Unsupported
+from .devices import OrtEpDevice, cpu_memory
 from .options import SessionOptions
+from .refused import refuse
 
 _CPU = "CPUExecutionProvider"
 
@@ -105,7 +107,7 @@ class InferenceSession:
             raise TypeError("sess_options: expected tessera.onnxruntime.SessionOptions, found "
                             f"{type(self._options).__module__}.{type(self._options).__name__}")
         self._options._check()
-        self._warn_of_others(providers)
+        self._warn_of_others([*(providers or ()), *self._options._providers])
         isFile = not isinstance(path_or_bytes, bytes)
         if isFile and not os.path.isfile(path_or_bytes):
             raise raised(NoSuchFile, "FILE_ERROR", f"Load model from {os.fspath(path_or_bytes)} failed: "
@@ -158,6 +160,42 @@ class InferenceSession:
     def set_providers(self, providers=None, provider_options=None):
         self._warn_of_others(providers)
 
+    def get_input_memory_infos(self):
+        return [cpu_memory() for _ in self._inputs]
+
+    def get_output_memory_infos(self):
+        return [cpu_memory() for _ in self._outputs]
+
+    def get_input_epdevices(self):
+        return [OrtEpDevice() for _ in self._inputs]
+
+    def get_provider_graph_assignment_info(self):
+        refuse("get_provider_graph_assignment_info", "there is one provider, which runs everything; tessera-dump MODULE lists kernels and nodes")
+
+    def create_ortvalue_from_shape_and_type(self, shape, element_type, device_type, device_id=0, vendor_id=-1):
+        return OrtValue.ortvalue_from_shape_and_type(shape, element_type, device_type, device_id, vendor_id)
+
+    def end_profiling(self):
+        """The name of no file: `enable_profiling` was refused when the session was made."""
+        return ""
+
+    def get_profiling_start_time_ns(self):
+        return 0
+
+    def get_tuning_results(self):
+        """None: tessera-tune keeps what it finds beside the model."""
+        return []
+
+    def set_tuning_results(self, results, *, error_on_invalid=False):
+        if results:
+            refuse("set_tuning_results", "they are of other kernels; tessera-tune keeps what it finds beside the model")
+
+    def set_ep_dynamic_options(self, options):
+        """There is one provider, without such options."""
+
+    def release_captured_graph(self, graph_annotation_id=0):
+        """Nothing was captured."""
+
     def disable_fallback(self):
         """There is one provider."""
 
@@ -180,7 +218,22 @@ class InferenceSession:
 
     def run_with_ort_values(self, output_names, input_dict_ort_values, run_options=None):
         feed = {name: value.numpy() for name, value in input_dict_ort_values.items()}
-        return [OrtValue(array) for array in self.run(output_names, feed, run_options)]
+        names = self._names(output_names)
+        return [self._value(name, array) for name, array in zip(names, self.run(names, feed, run_options))]
+
+    def run_with_ortvaluevector(self, run_options, feed_names, feeds, fetch_names, fetches, fetch_devices):
+        """The results become elements of `fetches`, in the memory of those that it has already."""
+        feed = {name: value.numpy() for name, value in zip(feed_names, feeds, strict=True)}
+        targets = {name: value.numpy() for name, value in zip(fetch_names, fetches)}
+        names = self._names(fetch_names)
+        results = self._run(names, self._feed(feed), targets, run_options)
+        fetches[:] = [self._value(name, array) for name, array in zip(names, results)]
+
+    def _value(self, name, result):
+        if isinstance(result, list):
+            return OrtSequence(result, next(output.type for output in self._outputs if output.name == name))
+        kind = next(output.type for output in self._outputs if output.name == name).removeprefix("tensor(").rstrip(")")
+        return OrtValue(result, kind=None if declared.numpy_type(f"tensor({kind})") or kind == "string" else kind)
 
     def io_binding(self):
         return IOBinding(self)

@@ -31,6 +31,38 @@ class RuntimeException(Error):
     """A run that failed."""
 
 
+class ModelLoadCanceled(Error):
+    """A session that was not made because the program said so."""
+
+
+class NotFound(Error):
+    """Of onnxruntime; never raised here, as the next ones are not."""
+
+
+class NoModel(Error):
+    """A session without a model."""
+
+
+class ModelLoaded(Error):
+    """A session that has a model already."""
+
+
+class ModelRequiresCompilation(Error):
+    """A model for another provider's compiler."""
+
+
+class EPFail(Error):
+    """A provider that failed."""
+
+
+class EngineError(Error):
+    """An engine that failed."""
+
+
+class DeviceReset(Error):
+    """A device that was lost."""
+
+
 _BY_CODE = {
     "FILE_ERROR": NoSuchFile, "NOT_A_MODEL": InvalidProtobuf, "INVALID_MODEL": InvalidGraph,
     "UNSUPPORTED": NotImplemented, "CODEGEN_FAILED": Fail, "INTERNAL": Fail,
