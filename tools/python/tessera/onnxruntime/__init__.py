@@ -13,13 +13,13 @@ from tessera import __version__
 
 from . import capi
 from .binding import IOBinding, OrtValue, copy_tensors
-from .compiling import ModelCompiler, OrtCompileApiFlags
+from .compiling import ModelCompiler, ModelPackageWriteMode, OrtCompileApiFlags
 from .devices import (OrtAllocatorType, OrtArenaCfg, OrtDevice, OrtDeviceMemoryType, OrtDeviceVendorId, OrtEpDevice,
                       OrtExecutionProviderDevicePolicy, OrtHardwareDevice, OrtHardwareDeviceType, OrtMemoryInfo, OrtMemoryInfoDeviceType,
                       OrtMemType, OrtSparseFormat, OrtSyncStream)
 from .options import ExecutionMode, ExecutionOrder, GraphOptimizationLevel, RunOptions, SessionOptions
 from .refused import (AdapterFormat, LoraAdapter, ModelPackage, ModelPackageComponentContext, ModelPackageContext, ModelPackageOptions,
-                      ModelPackageWriteMode, OrtEpAssignedNode, OrtEpAssignedSubgraph, OrtEpContextData, OrtEpContextDataBuffer,
+                      OrtEpAssignedNode, OrtEpAssignedSubgraph, OrtEpContextData, OrtEpContextDataBuffer,
                       OrtExternalInitializerInfo, SparseTensor, register_execution_provider_library, unregister_execution_provider_library)
 from .session import InferenceSession, ModelMetadata, NodeArg
 
@@ -72,7 +72,7 @@ def set_default_logger_verbosity(verbosity):
     """Nothing is logged."""
 
 
-def set_default_logger_callback(callback):
+def set_default_logger_callback(callback, severity=2):
     """Nothing is logged."""
 
 

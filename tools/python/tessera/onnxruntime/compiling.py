@@ -17,6 +17,13 @@ class OrtCompileApiFlags(enum.IntEnum):
     ERROR_IF_OUTPUT_FILE_EXISTS = 2
 
 
+class ModelPackageWriteMode(enum.IntEnum):
+    """Of packages, which are refused (`refused.py`)."""
+
+    PRESERVE = 0
+    DENSE = 1
+
+
 class ModelCompiler:
     """Of what onnxruntime takes, weights in a file of their own and levels of optimization have no meaning for a module."""
 

@@ -104,7 +104,7 @@ class SessionOptions(_Options):
     def set_provider_selection_policy_delegate(self, delegate):
         """There is one provider."""
 
-    def set_ep_context_data_read_func(self, read_func):
+    def set_ep_context_data_read_func(self, read_func, max_data_size=0):
         refuse("set_ep_context_data_read_func", "there are no other providers whose compiled parts a model could hold")
 
     def clear_ep_context_data_read_func(self):

@@ -36,7 +36,6 @@ ModelPackageContext = _class("ModelPackageContext", _PACKAGES, (
     "get_component_count", "get_component_names", "get_schema_version", "get_variant_count", "get_variant_ep_name", "get_variant_names",
     "resolve_string_ref", "select_component"))
 ModelPackageOptions = _class("ModelPackageOptions", _PACKAGES)
-ModelPackageWriteMode = _class("ModelPackageWriteMode", _PACKAGES, ("PRESERVE", "DENSE"))
 OrtEpAssignedNode = _class("OrtEpAssignedNode", _CONTEXT, ("domain", "name", "op_type"))
 OrtEpAssignedSubgraph = _class("OrtEpAssignedSubgraph", _CONTEXT, ("ep_name", "get_nodes"))
 OrtEpContextData = _class("OrtEpContextData", _CONTEXT, ("read", "size"))
