@@ -4,6 +4,7 @@
 #include <cstring>
 #include <immintrin.h>
 #include <linux/futex.h>
+#include <new>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -32,32 +33,40 @@ ThreadPool::~ThreadPool() {
   epoch.fetch_add(1);
   wakeAll(epoch);
   for (uint32_t i = 0; i < workers; ++i)
-    pthread_join(handles[i], nullptr);
+    pthread_join(handles[i].thread, nullptr);
   if (handles)
-    allocator.release(allocator.user, handles, capacity * sizeof(pthread_t), alignof(pthread_t));
+    allocator.release(allocator.user, handles, capacity * sizeof(Worker), alignof(Worker));
+  if (shares)
+    allocator.release(allocator.user, shares, (capacity + 1) * sizeof(Share), alignof(Share));
 }
 
 Status ThreadPool::start(uint32_t threads) {
   if (threads <= 1)
     return {};
   capacity = threads - 1;
-  handles = static_cast<pthread_t *>(
-      allocator.allocate(allocator.user, capacity * sizeof(pthread_t), alignof(pthread_t)));
-  if (!handles)
+  handles = static_cast<Worker *>(
+      allocator.allocate(allocator.user, capacity * sizeof(Worker), alignof(Worker)));
+  shares = static_cast<Share *>(
+      allocator.allocate(allocator.user, threads * sizeof(Share), alignof(Share)));
+  if (!handles || !shares)
     return Status::outOfMemory();
-  for (; workers < capacity; ++workers)
-    if (const int error = pthread_create(&handles[workers], nullptr, enter, this))
+  for (uint32_t i = 0; i < threads; ++i)
+    new (&shares[i]) Share;
+  for (; workers < capacity; ++workers) {
+    Worker &worker = *new (&handles[workers]) Worker{this, {}, workers + 1};
+    if (const int error = pthread_create(&worker.thread, nullptr, enter, &worker))
       return Status::error(Code::SystemError, "cannot start thread %u of %u: %s", workers + 2,
                            threads, std::strerror(error));
+  }
   return {};
 }
 
-void *ThreadPool::enter(void *self) {
-  static_cast<ThreadPool *>(self)->work();
+void *ThreadPool::enter(void *worker) {
+  static_cast<Worker *>(worker)->pool->work(static_cast<Worker *>(worker)->number);
   return nullptr;
 }
 
-void ThreadPool::work() {
+void ThreadPool::work(uint32_t number) {
   insideTask = true; // A parallel loop inside a task runs serially.
   uint32_t seen = 0;
   while (!quit.load(std::memory_order_acquire)) {
@@ -78,23 +87,41 @@ void ThreadPool::work() {
       ;
     if (!(state & kOpen))
       continue; // Too late: the others are done.
-    takeTasks();
+    takeTasks(number);
     if (gate.fetch_sub(1, std::memory_order_release) == (kAwaited | 1))
       wakeAll(gate);
   }
 }
 
-void ThreadPool::takeTasks() {
+void ThreadPool::divide() {
+  const int64_t number = threads();
+  for (int64_t i = 0; i < number; ++i) {
+    shares[i].next.store(int32_t(extent * i / number), std::memory_order_relaxed);
+    shares[i].end = int32_t(extent * (i + 1) / number);
+  }
+}
+
+void ThreadPool::takeTasks(uint32_t number) {
+  const uint32_t count = threads();
+  for (uint32_t i = 0; i < count; ++i)
+    if (!takeShare(shares[(number + i) % count]))
+      return;
+}
+
+// Until nothing is left of it; false once the job is to stop.
+bool ThreadPool::takeShare(Share &share) {
   for (;;) {
-    const int32_t i = next.fetch_add(1, std::memory_order_relaxed);
-    // Past the end, also after very many threads each took one more.
-    if (uint32_t(i) >= uint32_t(extent))
-      return;
+    // A look first: who finds nothing must not take the cache line from who works.
+    if (share.next.load(std::memory_order_relaxed) >= share.end)
+      return true;
+    const int32_t i = share.next.fetch_add(1, std::memory_order_relaxed);
+    if (i >= share.end)
+      return true;
     if (stopped.load(std::memory_order_relaxed))
-      return;
+      return false;
     if (shouldStop(context)) {
       stopped.store(true, std::memory_order_relaxed);
-      return;
+      return false;
     }
     const int32_t status = task(context, min + i, closure);
     if (status == 0)
@@ -190,7 +217,7 @@ int32_t ThreadPool::run(const KernelContext *jobContext, KernelTask jobTask, int
     shouldStop = jobShouldStop;
     min = jobMin;
     extent = jobExtent;
-    next.store(0, std::memory_order_relaxed);
+    divide();
     stopped.store(false, std::memory_order_relaxed);
     failure.store(~0ull, std::memory_order_relaxed);
     gate.store(kOpen, std::memory_order_release);
@@ -198,7 +225,7 @@ int32_t ThreadPool::run(const KernelContext *jobContext, KernelTask jobTask, int
     if (sleepers.load())
       wakeAll(epoch);
     insideTask = true;
-    takeTasks();
+    takeTasks(0);
     insideTask = false;
     waitForWorkers();
     const uint64_t first = failure.load();

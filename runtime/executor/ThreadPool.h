@@ -44,9 +44,23 @@ private:
     bool savesTime() const { return shared < alone - alone / 4; }
   };
 
-  static void *enter(void *self);
-  void work();
-  void takeTasks();
+  // The tasks that a thread begins with: what it computed of one job, and has in its caches, is
+  // what it reads in the next one. Who is done goes on with what the others left.
+  struct alignas(64) Share {
+    std::atomic<int32_t> next{0};
+    int32_t end = 0;
+  };
+  struct Worker {
+    ThreadPool *pool = nullptr;
+    pthread_t thread{};
+    uint32_t number = 0; // the thread that calls run is 0
+  };
+
+  static void *enter(void *worker);
+  void work(uint32_t number);
+  void divide();
+  void takeTasks(uint32_t number);
+  bool takeShare(Share &share);
   Habit &habitOf(KernelTask task, int32_t extent);
   bool shouldShare(Habit &habit, uint64_t now);
   int32_t runAlone(const KernelContext *context, KernelTask task, int32_t min, int32_t extent,
@@ -60,7 +74,8 @@ private:
   static constexpr uint64_t kLong = 150'000, kWake = 30'000, kPause = 300'000;
   static constexpr uint32_t kHabits = 256, kTryAgain = 64, kFirstRuns = 3;
   const Allocator &allocator;
-  pthread_t *handles = nullptr;
+  Worker *handles = nullptr;
+  Share *shares = nullptr; // of each thread
   uint32_t workers = 0, capacity = 0;
 
   // The job. Written only while the gate is closed and nobody is inside.
@@ -70,9 +85,8 @@ private:
   bool (*shouldStop)(const KernelContext *) = nullptr;
   int32_t min = 0, extent = 0;
 
-  alignas(64) std::atomic<int32_t> next{0};
-  std::atomic<bool> stopped{false};     // by shouldStop
-  std::atomic<uint64_t> failure{~0ull}; // index << 32 | status of the first failing task
+  alignas(64) std::atomic<bool> stopped{false}; // by shouldStop
+  std::atomic<uint64_t> failure{~0ull};         // index << 32 | status of the first failing task
   // kOpen | workers inside; kAwaited: the caller sleeps until none is.
   alignas(64) std::atomic<uint32_t> gate{0};
   alignas(64) std::atomic<uint32_t> epoch{0}; // one more for every job, and for the end
