@@ -49,28 +49,6 @@ static int64_t sizeOfBlocks(graph::StreamOp op) {
   return isProduct ? kBlock : kPlainBlock;
 }
 
-/// Whether elements are selected by comparing positions, or other integers, which may leave out
-/// blocks.
-static bool isMasked(graph::StreamOp op) {
-  return op.getLift()
-      .walk([](graph::SelectOp select) {
-        SmallVector<Value> conditions{select->getOperand(0)};
-        while (!conditions.empty()) {
-          Operation *condition = conditions.pop_back_val().getDefiningOp();
-          if (!condition)
-            continue;
-          if (isa<graph::CompareOp>(condition) &&
-              llvm::cast<graph::TensorType>(condition->getOperand(0).getType())
-                  .getElementType()
-                  .isInteger())
-            return WalkResult::interrupt();
-          llvm::append_range(conditions, condition->getOperands());
-        }
-        return WalkResult::advance();
-      })
-      .wasInterrupted();
-}
-
 /// The split form: tasks that keep a machine busy, rows that make one of them, and blocks that are
 /// worth a state of their own. How many parts there are must not depend on the number of threads,
 /// or results would.
@@ -482,7 +460,7 @@ std::optional<MaskedBlocks> StreamLowering::findMasks(Level level) {
 void StreamLowering::cutIntoBlocks(DimAttr extent) {
   int64_t most = sizeOfBlocks(op);
   const DimAttr rows = getStreamRows(op);
-  if (rows && rows != graph::getDim(op.getContext(), 1) && isMasked(op))
+  if (rows && rows != graph::getDim(op.getContext(), 1) && mayLeaveOutBlocks(op))
     most = std::min(most, kMaskedBlock);
   DimExpr one = DimExpr::constant(op.getContext(), 1);
   DimExpr count = DimExpr::max(DimExpr(extent).ceilDiv(most), one);

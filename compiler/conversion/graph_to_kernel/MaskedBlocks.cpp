@@ -26,6 +26,41 @@ static bool isInside(Value value, linalg::GenericOp stage) {
 }
 
 //===----------------------------------------------------------------------===//
+// Before there are blocks
+//===----------------------------------------------------------------------===//
+
+static bool isInfinite(Value value) {
+  while (auto broadcast = value.getDefiningOp<graph::BroadcastOp>())
+    value = broadcast->getOperand(0);
+  auto constant = value.getDefiningOp<graph::ConstantOp>();
+  auto dense = constant ? llvm::dyn_cast<DenseElementsAttr>(constant.getValue()) : nullptr;
+  return dense && dense.isSplat() && llvm::isa<FloatType>(dense.getElementType()) &&
+         dense.getSplatValue<APFloat>().isInfinity();
+}
+
+bool tessera::lower::mayLeaveOutBlocks(graph::StreamOp op) {
+  const auto result = op.getLift().walk([](graph::SelectOp select) {
+    if (!isInfinite(select->getOperand(1)) && !isInfinite(select->getOperand(2)))
+      return WalkResult::advance();
+    SmallVector<Value> conditions{select->getOperand(0)};
+    llvm::SmallDenseSet<Operation *> seen;
+    while (!conditions.empty()) {
+      Operation *condition = conditions.pop_back_val().getDefiningOp();
+      if (!condition || !seen.insert(condition).second)
+        continue;
+      if (isa<graph::CompareOp>(condition) &&
+          llvm::cast<graph::TensorType>(condition->getOperand(0).getType())
+              .getElementType()
+              .isInteger())
+        return WalkResult::interrupt();
+      llvm::append_range(conditions, condition->getOperands());
+    }
+    return WalkResult::advance();
+  });
+  return result.wasInterrupted();
+}
+
+//===----------------------------------------------------------------------===//
 // Constants behind a mask that is false
 //===----------------------------------------------------------------------===//
 

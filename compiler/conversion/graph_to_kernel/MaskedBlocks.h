@@ -18,6 +18,10 @@
 
 namespace tessera::lower {
 
+/// Whether what comparing integers, such as positions, leaves out in a lift becomes infinite: then
+/// whole blocks may be left out. That they are is found once they are lifted.
+bool mayLeaveOutBlocks(graph::StreamOp op);
+
 class MaskedBlocks {
 public:
   /// The lifted states of one block each, and what is neutral for them.

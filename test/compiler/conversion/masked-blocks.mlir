@@ -1,8 +1,10 @@
 // Blocks of keys that a mask leaves out are not merged, so that they need not be computed.
 // RUN: tessera-opt %s --split-input-file --graph-decompose --canonicalize --cse --graph-form-streams --canonicalize --graph-form-kernels --verify-each=numeric | FileCheck %s
 
-// The first key of a block against the query.
+// The first key of a block against the query. Blocks have up to 4 pieces of 32 keys.
 // CHECK-LABEL: kernel.func @k0_stream(
+// CHECK: %[[MOST:.*]] = arith.constant 4 : index
+// CHECK: arith.minsi %{{.*}}, %[[MOST]] : index
 // CHECK: kernel.skips, kernel.stage = "merge"
 // CHECK: %[[BLOCK:.*]] = linalg.index 3 : index
 // CHECK: %[[ROW:.*]] = linalg.index 1 : index
@@ -28,6 +30,7 @@ graph.func @causal(%q: !graph.tensor<[H, M, 64], f32> {graph.name = "q"}, %k: !g
 
 // A row without any key has equal weights when masked scores are finite: nothing is neutral then.
 // CHECK-LABEL: kernel.func @k0_stream(
+// CHECK: arith.constant 8 : index
 // CHECK-NOT: kernel.skips
 graph.func @finite(%q: !graph.tensor<[H, M, 64], f32> {graph.name = "q"}, %k: !graph.tensor<[H, K, 64], f32> {graph.name = "k"},
                  %v: !graph.tensor<[H, K, 64], f32> {graph.name = "v"}) -> (!graph.tensor<[H, M, 64], f32> {graph.name = "o"})
