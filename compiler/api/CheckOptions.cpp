@@ -43,10 +43,13 @@ std::string tessera::findTargets(const std::vector<std::string> &targets,
              std::to_string(kOldestCudaDevice);
     levels.push_back(level);
   }
-  // The best comes first: levels of the processor as CpuLevels.h has them, sm_100a before sm_90a.
+  // The best comes first: levels of the processor as CpuLevels.h has them, then code for one
+  // architecture (sm_100a), for a family (sm_100f) and for all later ones, each with the newest
+  // first.
   auto rank = [](llvm::StringRef level) {
     const codegen::CpuLevel *found = codegen::findCpuLevel(std::string_view(level));
-    return (found ? found : std::end(codegen::kCpuLevels)) - codegen::kCpuLevels;
+    const long cpu = (found ? found : std::end(codegen::kCpuLevels)) - codegen::kCpuLevels;
+    return std::pair(cpu, found || level.ends_with("a") ? 0 : level.ends_with("f") ? 1 : 2);
   };
   llvm::sort(levels, [&](llvm::StringRef a, llvm::StringRef b) {
     return rank(a) != rank(b) ? rank(a) < rank(b) : a.compare_numeric(b) > 0;

@@ -69,10 +69,12 @@ struct Device {
   // such number on any machine.
   const Device *(*numbered)(uint32_t number) = nullptr;
   void *state = nullptr; // the device's own, as in its memory's table
+  // What it is, for messages: "NVIDIA H100 80GB HBM3, sm_90". Null: nothing to say.
+  void (*describe)(void *state, char *text, size_t bytes) = nullptr;
 };
 
 // Raised when a field is added to Device or DeviceMemory.
-constexpr uint32_t kDeviceAbi = 6;
+constexpr uint32_t kDeviceAbi = 7;
 
 const Device &cpuDevice();
 // Runs programs, checks everything, launches nothing.

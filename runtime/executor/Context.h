@@ -192,6 +192,7 @@ private:
   Status checkBound(const Function &function, const FunctionState &state, uint32_t buffer) const;
   Status beginWrite(const Function &function, FunctionState &state, uint32_t buffer,
                     bool isComplete);
+  Status beginDownloads(uint32_t functionIndex);
   Status deliverOutputs(uint32_t functionIndex, FunctionState &state);
   Status transfer(uint32_t functionIndex, FunctionState &state, uint32_t index);
   Status await(const Function &function, FunctionState &state, uint32_t buffer);

@@ -57,9 +57,15 @@ Status Context::transfer(uint32_t functionIndex, FunctionState &state, uint32_t 
       TESSERA_TRY(memory.submit());
       TESSERA_TRY(memory.begin(lane));
     }
+    // The host may be held up by its own copy until all launches are done.
+    if (!isUpload)
+      TESSERA_TRY(beginDownloads(functionIndex));
     TESSERA_TRY(note(lane, first));
-    TESSERA_TRY(isUpload ? memory.upload(end, begin, bytes, lane)
-                         : memory.download(end, begin, bytes));
+    // A copy that has to wait finds what kernels did wrong.
+    if (Status status =
+            isUpload ? memory.upload(end, begin, bytes, lane) : memory.download(end, begin, bytes);
+        !status.ok())
+      return settle(std::move(status));
     TESSERA_TRY(note(lane, last));
     if (lane == Lane::Up) {
       Arrival &arrival = state.arrivals[function.buffers[x.dst].root];
@@ -93,6 +99,32 @@ Status Context::awaitUploads() {
   return settle(memory.waitFor(lastUpload));
 }
 
+// Those that were put off until all launches before them were submitted.
+Status Context::beginDownloads(uint32_t functionIndex) {
+  if (deferredCount)
+    TESSERA_TRY(memory.submit());
+  // Those of the main lane may hold up the host: they come behind the others.
+  for (size_t i = 0; i < 2 * deferredCount; ++i) {
+    const Deferred &each = deferred[i % deferredCount];
+    if (each.isBeside != (i < deferredCount))
+      continue;
+    const int64_t start = recordCapacity ? monotonicNanoseconds() : 0;
+    uint32_t first = 0, last = 0;
+    const Lane lane = each.isBeside ? Lane::Down : Lane::Main;
+    if (each.isBeside) {
+      TESSERA_TRY(memory.begin(lane));
+      TESSERA_TRY(memory.after(lane, each.mark));
+    }
+    TESSERA_TRY(note(lane, first));
+    TESSERA_TRY(memory.download(each.to, each.from, each.bytes, lane));
+    TESSERA_TRY(note(lane, last));
+    record(RecordKind::Download, functionIndex, each.instruction, -1, start, -1,
+           int64_t(each.bytes), lane, first);
+  }
+  deferredCount = 0;
+  return {};
+}
+
 // What the host has computed and the caller wants on the device; downloads beside launches; then
 // waits, unless all outputs stay there and are ready when the queue has passed.
 Status Context::deliverOutputs(uint32_t functionIndex, FunctionState &state) {
@@ -116,23 +148,7 @@ Status Context::deliverOutputs(uint32_t functionIndex, FunctionState &state) {
       TESSERA_TRY(memory.mark(Lane::Main, lastUpload));
     hasUploaded = true;
   }
-  if (deferredCount)
-    TESSERA_TRY(memory.submit());
-  for (size_t i = 0; i < deferredCount; ++i) {
-    const Deferred &each = deferred[i];
-    const int64_t start = recordCapacity ? monotonicNanoseconds() : 0;
-    uint32_t first = 0, last = 0;
-    const Lane lane = each.isBeside ? Lane::Down : Lane::Main;
-    if (each.isBeside) {
-      TESSERA_TRY(memory.begin(lane));
-      TESSERA_TRY(memory.after(lane, each.mark));
-    }
-    TESSERA_TRY(note(lane, first));
-    TESSERA_TRY(memory.download(each.to, each.from, each.bytes, lane));
-    TESSERA_TRY(note(lane, last));
-    record(RecordKind::Download, functionIndex, each.instruction, -1, start, -1,
-           int64_t(each.bytes), lane, first);
-  }
+  TESSERA_TRY(beginDownloads(functionIndex));
   if (!allStay || !memory.hasMarks() || isTiming)
     return memory.wait(); // Also what wrote no output.
   TESSERA_TRY(memory.submit());

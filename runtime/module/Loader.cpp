@@ -233,9 +233,13 @@ Status Module::chooseVariant(const char *level) {
     return Status::error(Code::UnsupportedCpu,
                          "the module has no code for device '%s', it has some for '%s'",
                          device->name, variants.empty() ? "" : variants[0].family);
-  return Status::error(Code::UnsupportedCpu,
-                       "this %s cannot run the module: %s; compile the model for this machine",
-                       device->hasFeature ? "device" : "CPU", missing);
+  char what[128] = "";
+  if (device->describe)
+    device->describe(device->state, what, sizeof(what));
+  return Status::error(
+      Code::UnsupportedCpu,
+      "this %s%s%s%s cannot run the module: %s; compile the model for this machine",
+      device->hasFeature ? "device" : "CPU", *what ? " (" : "", what, *what ? ")" : "", missing);
 }
 
 // What each host operator of the active variant is called by. A device that computes nothing needs
@@ -344,12 +348,18 @@ Status Module::load(const LoadOptions &options) {
   TESSERA_TRY(checkSegments(header.metadataOffset + header.metadataBytes, options.verifyAll));
   for (Constant &constant : constants)
     constant.data = file + segments[constant.segment].offset + constant.offset;
+  // Another device may still run it.
+  const auto offer = [&](Status status) {
+    return status.ok() ? Status()
+                       : std::move(status).at(hasFamily("cpu")
+                                                  ? "device '%s' (the module also runs on 'cpu')"
+                                                  : "device '%s'",
+                                              device->name);
+  };
   if (device->open)
-    if (Status status = device->open(device->state); !status.ok())
-      return std::move(status).at(hasFamily("cpu") ? "device '%s' (the module also runs on 'cpu')"
-                                                   : "device '%s'",
-                                  device->name);
-  TESSERA_TRY(chooseVariant(options.variant));
+    TESSERA_TRY(offer(device->open(device->state)));
+  Status chosen = chooseVariant(options.variant);
+  TESSERA_TRY(device->hasFeature ? offer(std::move(chosen)) : std::move(chosen));
   if (device->memory) {
     if (version < kOldestDeviceVersion)
       return Status::error(

@@ -2,17 +2,18 @@
 //
 // Its devices are interpreters of PTX, so that the runtime's device "cuda" runs without a GPU. As
 // with a GPU, addresses mean nothing to the host, memory is limited and belongs to one device,
-// nothing is done before somebody waits (copies from the host read what is there then), and what
-// goes wrong in a kernel appears there. Streams that do not block are in no order with others but
-// what events say; events have a time for which copies take as long as bytes take, beside kernels.
-// What the machine is like:
+// nothing is done before somebody waits (copies from the host's page-locked memory read what is
+// there then; those of other memory are done at once, as is all that they wait for), and what goes
+// wrong in a kernel appears there. Streams that do not block are in no order with others but what
+// events say; events have a time for which copies take as long as bytes take, beside kernels. What
+// the machine is like:
 //   FAKE_CUDA_VERSION (12040), FAKE_CUDA_DEVICES (1), FAKE_CUDA_CAPABILITY (80),
 //   FAKE_CUDA_FAIL (0; the number of a launch whose kernel fails),
 //   FAKE_CUDA_MEMORY (bytes of a device; 1 GB), FAKE_CUDA_GRAPHS, FAKE_CUDA_MAPS (1; 0: it makes
 //   none), FAKE_CUDA_EAGER (0; 1: streams that do not block work at once, as early as they may),
 //   FAKE_CUDA_JIT (1; 0: it refuses all PTX), FAKE_CUDA_REFUSE (0; the number of a launch that it
-//   does not take), FAKE_CUDA_FULL (0; the number of an allocation for which there is no room,
-//   whatever is free)
+//   does not take), FAKE_CUDA_HOST_MEMORY (1; 0: none is page-locked), FAKE_CUDA_FULL (0; the
+//   number of an allocation for which there is no room, whatever is free)
 // fakeCudaCalls("cuLaunchKernel") tells how often that was called.
 //
 //===----------------------------------------------------------------------===//
@@ -80,7 +81,8 @@ struct Machine {
   int number = 0;
   std::map<DevicePtr, size_t> allocations;
   size_t used = 0;
-  bool hasFailed = false; ///< a kernel; stays so, as with a GPU
+  std::map<const uint8_t *, size_t> pageLocked; ///< memory of the host
+  bool hasFailed = false;                       ///< a kernel; stays so, as with a GPU
   long launches = 0;
   StreamRecord main; ///< the default stream, and those of the caller, which are in order with it
   std::set<StreamRecord *> others;
@@ -95,10 +97,13 @@ std::recursive_mutex &mutex() {
   return *made;
 }
 
+/// The host has waited so long for copies that take time here alone.
+double waited = 0;
+
 double now() {
-  return std::chrono::duration<double, std::nano>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
+  return waited + std::chrono::duration<double, std::nano>(
+                      std::chrono::steady_clock::now().time_since_epoch())
+                      .count();
 }
 
 uint8_t *onHost(DevicePtr address) { return reinterpret_cast<uint8_t *>(address - kBias); }
@@ -159,6 +164,23 @@ void ask(StreamRecord *given, std::function<void()> work, double cost = 0) {
   stream.items.push_back({Item::Work, std::move(work), now(), cost, nullptr, 0});
   if (&stream != &current->main && setting("FAKE_CUDA_EAGER", 0))
     catchUp(*current, stream);
+}
+
+bool isPageLocked(const void *memory, size_t bytes) {
+  const auto *begin = static_cast<const uint8_t *>(memory);
+  auto after = current->pageLocked.upper_bound(begin);
+  if (after == current->pageLocked.begin())
+    return false;
+  --after;
+  return begin + bytes <= after->first + after->second;
+}
+
+/// A copy of ordinary memory of the host: the caller gets on when it is done ("CUDA Driver API",
+/// "API synchronization behavior").
+void finish(StreamRecord *given) {
+  StreamRecord &stream = streamOf(given);
+  catchUp(*current, stream);
+  waited += std::max(0.0, stream.clock - now());
 }
 
 /// A microsecond, and 10 GB/s.
@@ -350,6 +372,44 @@ EXPORT cuMemFree_v2(DevicePtr address) {
   return 0;
 }
 
+EXPORT cuMemHostAlloc(void **memory, size_t bytes, unsigned) {
+  std::lock_guard lock(mutex());
+  ++calls[__func__];
+  if (const Result result = state())
+    return result;
+  if (!setting("FAKE_CUDA_HOST_MEMORY", 1))
+    return rt::cuda::kOutOfMemory;
+  *memory = std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
+  std::memset(*memory, 0xA5, bytes);
+  current->pageLocked[static_cast<uint8_t *>(*memory)] = bytes;
+  return 0;
+}
+EXPORT cuMemFreeHost(void *memory) {
+  std::lock_guard lock(mutex());
+  catchUpAll(*current);
+  if (!current->pageLocked.erase(static_cast<uint8_t *>(memory)))
+    return kInvalidValue;
+  std::free(memory);
+  return 0;
+}
+EXPORT cuPointerGetAttribute(void *value, int attribute, DevicePtr address) {
+  std::lock_guard lock(mutex());
+  if (attribute != rt::cuda::kMemoryTypeAttribute ||
+      !isPageLocked(reinterpret_cast<void *>(uintptr_t(address)), 1))
+    return kInvalidValue;
+  *static_cast<unsigned *>(value) = rt::cuda::kHostMemoryType;
+  return 0;
+}
+/// Takes what it takes here.
+EXPORT cuLaunchHostFunc(StreamRecord *stream, void (*function)(void *), void *data) {
+  std::lock_guard lock(mutex());
+  ++calls[__func__];
+  if (const Result result = state())
+    return result;
+  ask(stream, [=] { function(data); });
+  return 0;
+}
+
 EXPORT cuMemcpyHtoDAsync_v2(DevicePtr to, const void *from, size_t bytes, StreamRecord *stream) {
   std::lock_guard lock(mutex());
   ++calls[__func__];
@@ -358,7 +418,9 @@ EXPORT cuMemcpyHtoDAsync_v2(DevicePtr to, const void *from, size_t bytes, Stream
   if (!isInside(to, bytes))
     return kInvalidValue;
   ask(stream, [=] { std::memcpy(onHost(to), from, bytes); }, costOf(bytes));
-  return 0;
+  if (!isPageLocked(from, bytes))
+    finish(stream);
+  return state();
 }
 EXPORT cuMemcpyDtoHAsync_v2(void *to, DevicePtr from, size_t bytes, StreamRecord *stream) {
   std::lock_guard lock(mutex());
@@ -368,7 +430,9 @@ EXPORT cuMemcpyDtoHAsync_v2(void *to, DevicePtr from, size_t bytes, StreamRecord
   if (!isInside(from, bytes))
     return kInvalidValue;
   ask(stream, [=] { std::memcpy(to, onHost(from), bytes); }, costOf(bytes));
-  return 0;
+  if (!isPageLocked(to, bytes))
+    finish(stream);
+  return state();
 }
 EXPORT cuMemcpyDtoDAsync_v2(DevicePtr to, DevicePtr from, size_t bytes, StreamRecord *stream) {
   std::lock_guard lock(mutex());

@@ -3,6 +3,7 @@
 # RUN: python3 %s %builddir/lib/test/libfake_cuda_driver.so %t
 # RUN: env FAKE_CUDA_EAGER=1 python3 %s %builddir/lib/test/libfake_cuda_driver.so %t
 """Arguments: the driver, a folder."""
+import ctypes
 import json
 import os
 import subprocess
@@ -65,6 +66,44 @@ assert set(timed) == {("upload", 1), ("download", 2)} and len(kernels) >= 3, eve
 for what, (begin, end) in timed.items():
     assert end > begin and any(first < end and begin < last for first, last in kernels), (what, begin, end, kernels)
 assert timed["download", 2][0] >= kernels[0][1] - 1, (timed, kernels)  # Not before it was computed.
+
+# Copies of ordinary memory hold up the host in a driver; through memory that is page-locked they do not: the rest of a run is submitted beside them.
+# Nothing but a lack of such memory makes a difference to the numbers.
+wide = f"""
+graph.func @main(%x: {T} {{graph.name = "x"}}, %v: {T} {{graph.name = "v"}}, %w: {T} {{graph.name = "w"}})
+    -> ({T} {{graph.name = "first"}}, {T} {{graph.name = "second"}}, {T} {{graph.name = "late"}}) {{
+  %0 = graph.cumulative sum %x, axis = 0 : {T}
+  %1 = graph.mul %0, %v : {T}
+  %2 = graph.cumulative max %1, axis = 0 : {T}
+  %3 = graph.mul %2, %w : {T}
+  %4 = graph.cumulative sum %3, axis = 0 : {T}
+  graph.return %0, %2, %4 : {T}, {T}, {T}
+}}"""
+host, gpu, program = load("wide", wide)
+counted = ctypes.CDLL(sys.argv[1]).fakeCudaCalls
+before = counted(b"cuLaunchHostFunc"), counted(b"cuMemHostAlloc")
+for extent in (300000, 20000, 3):  # More than one piece, one, and what goes in order.
+    compare(host, gpu, {name: (rng.standard_normal(extent) / 1000).astype(np.float32) for name in "xvw"}, 1e-3)
+assert counted(b"cuLaunchHostFunc") >= before[0] + 6 and counted(b"cuMemHostAlloc") == before[1] + 2, program
+
+
+def beside(**settings):
+    """What each copy beside kernels shares with them of its time, by the device's clock."""
+    subprocess.run(["tessera-run", folder / "wide.tsm", "--device", "cuda", "--profile", folder / "trace.json", "-q",
+                    *(f"--input={name}=@{folder / 'x.npy'}" for name in "xvw")], check=True, stdout=subprocess.DEVNULL, env=os.environ | settings)
+    events = json.loads((folder / "trace.json").read_text())["traceEvents"]
+    launches = [(event["ts"], event["ts"] + event["dur"]) for event in events if event.get("cat") == "launch"]
+    copies = [(event["cat"], event["ts"], event["ts"] + event["dur"]) for event in events if event["ph"] == "X" and event["tid"]]
+    assert len(copies) == 4, events
+    return [(what, any(first < end and begin < last for first, last in launches)) for what, begin, end in copies]
+
+
+assert all(isBeside for _, isBeside in beside()), beside()
+# Without it the second download begins when the first is done, for which the host has waited, behind all kernels or not; numbers are the same.
+assert len(beside(FAKE_CUDA_HOST_MEMORY="0")) == 4
+os.environ["FAKE_CUDA_HOST_MEMORY"] = "0"
+compare(host, tessera.load(folder / "wide.tsm", device="cuda"), {name: (rng.standard_normal(20000) / 1000).astype(np.float32) for name in "xvw"}, 1e-3)
+del os.environ["FAKE_CUDA_HOST_MEMORY"]
 
 # What only the host looks at does not go to the device and back: a loop's length, a condition.
 host, gpu, program = load("loop", f"""

@@ -5,7 +5,7 @@
 # CHECK: sort: right
 # CHECK: tile_f16: right
 # CHECK: stream_f16: right
-# CHECK: copies: kernels {{.*}} ms; upload of 0 MB {{.*}}; upload of 0 MB beside {{.*}} % beside kernels; download of 0 MB {{.*}}; download of 0 MB beside {{.*}} 100 % beside kernels
+# CHECK: copies: kernels {{.*}} ms; upload of 0 MB {{.*}}; upload of 0 MB beside {{.*}} % beside kernels; download of 0 MB beside {{.*}} 100 % beside kernels; download of 0 MB {{.*}}
 # CHECK: softmax_4096: not timed: PyTorch finds no GPU
 # CHECK: 4 right, 0 wrong; the lines for test/gpu/RESULTS.md are in
 """prepare FOLDER [--build BUILD] [--only NAME,...] [--kinds KIND,...]: needs the built tools.

@@ -101,6 +101,8 @@ Status toDevice(void *device, void *queue, void *to, const void *from, uint64_t 
   return with(device, [&](const Driver &driver) {
     cuda::StreamRecord *stream;
     TESSERA_TRY(flush(driver, queue, stream));
+    if (auto *own = static_cast<Queue *>(queue); own && own->ownsStream)
+      return own->staging.upload(driver, stream, toPtr(to), from, bytes);
     return driver.check(driver.copyToDevice(toPtr(to), from, bytes, stream),
                         "a copy to the device");
   });
@@ -109,6 +111,8 @@ Status toHost(void *device, void *queue, void *to, const void *from, uint64_t by
   return with(device, [&](const Driver &driver) {
     cuda::StreamRecord *stream;
     TESSERA_TRY(flush(driver, queue, stream));
+    if (auto *own = static_cast<Queue *>(queue); own && own->ownsStream)
+      return own->staging.download(driver, stream, to, toPtr(from), bytes);
     return driver.check(driver.copyToHost(to, toPtr(from), bytes, stream),
                         "a copy from the device");
   });
@@ -164,8 +168,11 @@ void releaseQueue(void *device, void *queue) {
   auto *own = static_cast<Queue *>(queue);
   (void)with(device, [&](const Driver &driver) -> Status {
     own->release(&driver);
-    if (own->ownsStream)
+    if (own->ownsStream) {
+      (void)driver.streamSynchronize(own->stream);
+      own->staging.release(driver);
       (void)driver.streamDestroy(own->stream);
+    }
     return {};
   });
   own->release(nullptr);
@@ -361,6 +368,14 @@ Status open(void *device) {
   return cuda::openDevice(numberOf(device), driver);
 }
 
+void describe(void *device, char *text, size_t bytes) {
+  const Driver *driver = nullptr;
+  if (bytes && !cuda::openDevice(numberOf(device), driver).ok())
+    *text = 0;
+  else if (bytes)
+    std::snprintf(text, bytes, "%s, sm_%d", driver->deviceName, driver->major * 10 + driver->minor);
+}
+
 const Device *numbered(uint32_t number);
 
 // The tables of one number, which differ in it alone.
@@ -374,7 +389,7 @@ struct Tables {
                mark,     elapsed, releaseMark, makeQueue, setStream, releaseQueue, submit,
                makeSide, after,   waitFor,     available, nullptr},
         device{name,    "cuda",     false, launch,   prepare, releaseKernel,
-               &memory, hasFeature, open,  numbered, nullptr} {
+               &memory, hasFeature, open,  numbered, nullptr, describe} {
     std::snprintf(name, sizeof(name), number ? "cuda:%u" : "cuda", number);
     memory.device = device.state = reinterpret_cast<void *>(uintptr_t(number));
   }

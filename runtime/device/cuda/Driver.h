@@ -52,8 +52,10 @@ struct FillShape {
 };
 
 constexpr int kAttributeMajor = 75, kAttributeMinor = 76; // of a device: its compute capability
-constexpr unsigned kNonBlocking = 1;      // of a stream: in no order with the default one
-constexpr int kMaxDynamicSharedBytes = 8; // of a function
+constexpr unsigned kNonBlocking = 1; // of a stream: in no order with the default one
+constexpr unsigned kNoTiming = 2;    // of an event
+constexpr int kMemoryTypeAttribute = 2, kHostMemoryType = 1; // of an address
+constexpr int kMaxDynamicSharedBytes = 8;                    // of a function
 constexpr int kJitErrorLog = 5, kJitErrorLogBytes = 6;       // options of cuModuleLoadDataEx
 void *const kParameterPointer = reinterpret_cast<void *>(1); // of cuLaunchKernel's `extra`
 void *const kParameterSize = reinterpret_cast<void *>(2);
@@ -82,6 +84,10 @@ void *const kParameterSize = reinterpret_cast<void *>(2);
   X(memGetInfo, "cuMemGetInfo_v2", (size_t *, size_t *))                                           \
   X(memAlloc, "cuMemAlloc_v2", (DevicePtr *, size_t))                                              \
   X(memFree, "cuMemFree_v2", (DevicePtr))                                                          \
+  X(memHostAlloc, "cuMemHostAlloc", (void **, size_t, unsigned))                                   \
+  X(memFreeHost, "cuMemFreeHost", (void *))                                                        \
+  X(pointerGetAttribute, "cuPointerGetAttribute", (void *, int, DevicePtr))                        \
+  X(launchHostFunc, "cuLaunchHostFunc", (StreamRecord *, void (*)(void *), void *))                \
   X(copyToDevice, "cuMemcpyHtoDAsync_v2", (DevicePtr, const void *, size_t, StreamRecord *))       \
   X(copyToHost, "cuMemcpyDtoHAsync_v2", (void *, DevicePtr, size_t, StreamRecord *))               \
   X(copyOnDevice, "cuMemcpyDtoDAsync_v2", (DevicePtr, DevicePtr, size_t, StreamRecord *))          \

@@ -8,6 +8,7 @@
 #include "runtime/base/Allocator.h"
 #include "runtime/device/Launch.h"
 #include "runtime/device/cuda/Driver.h"
+#include "runtime/device/cuda/Staging.h"
 
 namespace tessera::rt::cuda {
 
@@ -49,6 +50,7 @@ public:
 
   StreamRecord *stream = nullptr;
   bool ownsStream = false;
+  Staging staging; // of a queue beside the others
 
 private:
   struct Graph {
