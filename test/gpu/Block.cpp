@@ -71,6 +71,8 @@ bool Block::run(const uint32_t (&at)[3]) {
         return false;
     }
     if (!any) {
+      for (uint32_t w = 0; w * 32 < threads.size(); ++w)
+        noteMet(w);
       for (const auto &[place, barrier] : barriers)
         for (const BulkCopy &copy : barrier.copies)
           return fail(threads[copy.thread], *copy.x, "nobody waits for this bulk copy");
@@ -309,6 +311,8 @@ bool Block::meetWarp(uint32_t w, bool &any) {
       if (uint32_t(theirs) != uint32_t(mask) && uint32_t(theirs) != 0xffffffff)
         return fail(lanes[other], x, "threads of one instruction have different masks");
     }
+    if (mask == uint32_t((uint64_t(1) << count) - 1))
+      noteMet(w);
     if (!warp(lanes, x, uint32_t(mask)))
       return false;
     for (uint32_t other = 0; other < count; ++other)
@@ -333,6 +337,8 @@ bool Block::meetGroup(uint32_t group, bool &any) {
   };
   if (!isOfGroup(kernel.code[own->next].op) || !std::all_of(own, own + 128, isHere))
     return true;
+  for (uint32_t w = 0; w < 4; ++w)
+    noteMet(group * 4 + w);
   if (!warpGroup(group, kernel.code[own->next]))
     return false;
   for (Thread *thread = own; thread != own + 128; ++thread) {
@@ -379,6 +385,9 @@ bool Block::meetBarrier(bool &any) {
       continue;
     shared.blockBarrier();
     any = true;
+    for (size_t i : arrived)
+      if (i % 32 == 0)
+        noteMet(uint32_t(i / 32));
     for (size_t i : arrived) {
       threads[i].state = Thread::Running;
       ++threads[i].next;
@@ -421,6 +430,20 @@ uint64_t getMostShared(std::string_view processor) {
   return (number >= 90 && number < 120 ? 227 : isSmall ? 99 : 163) << 10;
 }
 
+/// Of the module's variables those that the kernel names.
+static uint64_t countShared(const Program &program, const Kernel &kernel) {
+  uint64_t bytes = 0;
+  for (const Variable &variable : program.variables)
+    if (variable.space == Space::Shared &&
+        std::any_of(kernel.operands.begin(), kernel.operands.end(), [&](const Operand &operand) {
+          return operand.kind == Operand::Immediate && operand.reg == 1 + uint32_t(Space::Shared) &&
+                 operand.value >= variable.offset &&
+                 operand.value < variable.offset + variable.size;
+        }))
+      bytes += variable.size;
+  return bytes;
+}
+
 std::string run(const Program &program, std::string_view name, const Launch &launch) {
   if (!program.error.empty())
     return program.error;
@@ -441,12 +464,12 @@ std::string run(const Program &program, std::string_view name, const Launch &lau
   }
   if (count > 1024)
     return who + "a block of " + std::to_string(count) + " threads has more than 1024";
-  const uint64_t shared = program.sharedBytes + launch.dynamicShared;
+  const uint64_t fixed = countShared(program, *kernel), shared = fixed + launch.dynamicShared;
   if (const uint64_t most = getMostShared(program.target); shared > most)
     return who + "a block of " + std::to_string(shared) + " bytes of shared memory, which has " +
            std::to_string(most) + " on " + program.target;
-  if (program.sharedBytes > 48 << 10)
-    return who + "a block of " + std::to_string(program.sharedBytes) +
+  if (fixed > 48 << 10)
+    return who + "a block of " + std::to_string(fixed) +
            " bytes of static shared memory, which may have 49152";
   if (launch.params.size() != kernel->paramBytes)
     return who + "the kernel takes " + std::to_string(kernel->paramBytes) +

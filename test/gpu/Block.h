@@ -12,6 +12,7 @@
 #include "test/gpu/Machine.h"
 #include "test/gpu/SharedMemory.h"
 #include "test/gpu/TensorMap.h"
+#include "test/gpu/Traffic.h"
 
 #include <array>
 #include <map>
@@ -116,6 +117,12 @@ private:
   // Memory.cpp
   uint8_t *resolve(Thread &thread, const Instruction &x, Space space, uint64_t address,
                    uint64_t bytes, uint64_t align, Access access);
+  void note(const Thread &thread, const Instruction &x, Space space, uint64_t address,
+            uint64_t bytes, Access access);
+  void noteMet(uint32_t warp) {
+    if (launch.traffic)
+      launch.traffic->meet(warp);
+  }
   bool load(Thread &thread, const Instruction &x);
   bool store(Thread &thread, const Instruction &x);
   bool atomic(Thread &thread, const Instruction &x);

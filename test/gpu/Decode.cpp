@@ -250,6 +250,7 @@ bool modifier(const Row &row, std::string_view part, Instruction &x, std::vector
     return has('s');
   if (part == "uni")
     return has('u');
+  x.isStrong |= part == "relaxed" || part == "acquire";
   return has('O') && std::find(std::begin(kOrders), std::end(kOrders), part) != std::end(kOrders);
 }
 

@@ -183,7 +183,7 @@ TEST(Launches, Impossible) {
   EXPECT_EQ(getMostShared("sm_90a"), 227u << 10);
   EXPECT_EQ(getMostShared("sm_120"), 99u << 10);
   launch.dynamicShared = 0;
-  const Program fixed = parse(makeKernel("", ".shared .align 4 .b8 s[50000];"));
+  const Program fixed = parse(makeKernel("mov.u32 %r1, s;", ".shared .align 4 .b8 s[50000];"));
   EXPECT_NE(run(fixed, "k", launch).find("static shared memory, which may have 49152"),
             std::string::npos);
   expectFault("$L:\nbra $L;", "an endless loop?");

@@ -3,16 +3,19 @@
 // Takes modules for CUDA devices. A kernel may access its arguments, each exactly as large as its
 // tensor. Addresses are such that a host which uses one faults; new memory holds rubbish.
 // TESSERA_PTX_WITHOUT=bar.sync leaves out instructions that begin so, in all kernels: a test sees
-// that they are missed.
+// that they are missed. TESSERA_PTX_TRAFFIC=FILE appends what each launch asks of memory
+// (Traffic.h), as lines of JSON.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/device/Device.h"
 #include "runtime/device/Launch.h"
 #include "test/gpu/Machine.h"
 #include "test/gpu/TensorMap.h"
+#include "test/gpu/Traffic.h"
 
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <string>
 #include <string_view>
 
@@ -129,8 +132,13 @@ int32_t launch(void *handle, const rt::KernelContext *, void *, void *const *arg
     request.dynamicShared = kernel.launch(i).sharedBytes;
     std::memcpy(request.grid, grid.grid, sizeof grid.grid);
     std::memcpy(request.block, grid.block, sizeof grid.block);
-    if (const std::string message = run(loaded.program, kernel.name(i), request);
-        !message.empty()) {
+    Traffic traffic;
+    const char *file = std::getenv("TESSERA_PTX_TRAFFIC");
+    request.traffic = file ? &traffic : nullptr;
+    const std::string message = run(loaded.program, kernel.name(i), request);
+    if (file)
+      std::ofstream(file, std::ios::app) << traffic.print(loaded.program, kernel.name(i));
+    if (!message.empty()) {
       error = rt::Status::error(rt::Code::KernelFailed, "%s", message.c_str());
       return 0;
     }

@@ -21,6 +21,7 @@ struct Launch {
   std::vector<Region> memory;
   uint64_t limit = uint64_t(1) << 32; ///< instructions, of all threads
   uint64_t *boxes = nullptr;          ///< if asked for, counts bulk copies
+  class Traffic *traffic = nullptr;   ///< if asked for, counts what warps ask of memory
 };
 
 /// The most shared memory that a block may have on a processor ("sm_80").

@@ -67,6 +67,11 @@ uint8_t *Block::resolve(Thread &thread, const Instruction &x, Space space, uint6
   default: break;
   }
   const auto covers = [&](uint64_t base, uint64_t size) {
+    // Atomics of small elements are those of the words around them, which all memory has.
+    if (const uint64_t rest = base % 4; access == Access::Atomic) {
+      base -= rest;
+      size = (size + rest + 3) / 4 * 4;
+    }
     return address >= base && address - base <= size && bytes <= size - (address - base);
   };
   if (covers(reinterpret_cast<uintptr_t>(globals.data()), globals.size()))
@@ -112,6 +117,22 @@ uint8_t *Block::resolve(Thread &thread, const Instruction &x, Space space, uint6
   return reinterpret_cast<uint8_t *>(uintptr_t(address - memory[found].bias));
 }
 
+/// For who asks how much memory has to do.
+void Block::note(const Thread &thread, const Instruction &x, Space space, uint64_t address,
+                 uint64_t bytes, Access access) {
+  if (!launch.traffic || space == Space::Local || space == Space::Param || space == Space::Const ||
+      (space == Space::Generic && address >= kLocalWindow))
+    return;
+  const bool isShared =
+      space == Space::Shared || (space == Space::Generic && address >= kSharedWindow);
+  const Traffic::Kind kind =
+      isShared                 ? access == Access::Read ? Traffic::SharedLoad : Traffic::SharedStore
+      : access == Access::Read ? Traffic::GlobalLoad
+      : access == Access::Write ? Traffic::GlobalStore
+                                : Traffic::GlobalAtomic;
+  launch.traffic->note(thread.number, x, kind, address, bytes);
+}
+
 bool Block::load(Thread &thread, const Instruction &x) {
   Operands o = operandsOf(x);
   const unsigned bytes = getBytes(x.type);
@@ -119,9 +140,11 @@ bool Block::load(Thread &thread, const Instruction &x) {
   if (!read(thread, x, o[x.vector], address))
     return false;
   const uint64_t total = uint64_t(bytes) * x.vector;
-  const uint8_t *from = resolve(thread, x, x.space, address, total, total, Access::Read);
+  const uint8_t *from = resolve(thread, x, x.space, address, total, total,
+                                x.isStrong ? Access::Atomic : Access::Read);
   if (!from)
     return false;
+  note(thread, x, x.space, address, total, Access::Read);
   for (unsigned i = 0; i < x.vector; ++i) {
     uint64_t value = 0;
     std::memcpy(&value, from + i * bytes, bytes);
@@ -142,6 +165,7 @@ bool Block::store(Thread &thread, const Instruction &x) {
   uint8_t *to = resolve(thread, x, x.space, address, total, total, Access::Write);
   if (!to)
     return false;
+  note(thread, x, x.space, address, total, Access::Write);
   if (x.space == Space::Param || x.space == Space::Const)
     return fail(thread, x, "parameters and constants may only be read");
   for (unsigned i = 0; i < x.vector; ++i) {
@@ -166,6 +190,7 @@ bool Block::atomic(Thread &thread, const Instruction &x) {
   uint8_t *at = resolve(thread, x, x.space, address, bytes, bytes, Access::Atomic);
   if (!at)
     return false;
+  note(thread, x, x.space, address, bytes, Access::Atomic);
   std::memcpy(&old, at, bytes);
   uint64_t result = 0;
   const auto extend = [&](uint64_t v) {
@@ -227,6 +252,9 @@ bool Block::beginCopy(Thread &thread, const Instruction &x) {
   if (!resolve(thread, x, Space::Shared, to, bytes, bytes, Access::Write))
     return false;
   shared.beginArrival(to, bytes);
+  note(thread, x, Space::Shared, to, bytes, Access::Write);
+  if (given)
+    note(thread, x, Space::Global, from, given, Access::Read);
   thread.copies.push_back({to, from, uint32_t(bytes), uint32_t(given), thread.group, x.line});
   return true;
 }

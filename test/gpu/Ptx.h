@@ -66,6 +66,7 @@ struct Instruction {
   Mode mode = Mode::None, combine = Mode::None;
   bool ftz = false, sat = false, nan = false, relu = false, approx = false, toInteger = false;
   bool clamp = false, trans = false, aligned = false, toSpace = false, wrap = false;
+  bool isStrong = false;            ///< a load that may meet atomics
   uint8_t vector = 1;               ///< elements of a load or store; registers of ldmatrix
   uint8_t counts[4] = {1, 1, 1, 1}; ///< registers of each operand
   uint16_t n = 0, k = 0;            ///< of wgmma, or of a tensor; of mma and wgmma
