@@ -378,8 +378,35 @@ class Schedule_WidthDirective<string mnemonic, string text> : Schedule_Directive
 def Schedule_ParallelOp : Schedule_LoopDirective<"parallel", "Runs the iterations of a loop on several threads">;
 def Schedule_GpuBlocksOp : Schedule_LoopDirective<"gpu_blocks",
     "Runs the iterations of a loop on the blocks of a grid: x first, then y, z">;
-def Schedule_GpuThreadsOp : Schedule_LoopDirective<"gpu_threads",
-    "Runs the iterations of a loop on the threads of a block: x first, then y, z">;
+def Schedule_GpuThreadsOp : Schedule_Directive<"gpu_threads"> {
+  let summary = "Runs the iterations of a loop on the threads of a block";
+  let description = [{
+    Along `axis` (0: x), by default the next one of this stage. Threads of a stage's update are threads of its output, too:
+    the reductions of an output by rows share the axis of its elements; with an axis that no loop of the output has, each element has
+    threads of its own that reduce together.
+  }];
+  let arguments = (ins StrAttr:$loop, OptionalAttr<ConfinedAttr<I64Attr, [IntNonNegative, IntMaxValue<2>]>>:$axis);
+  let assemblyFormat = "$loop (`axis` $axis^)? attr-dict";
+}
+def Schedule_GpuTurnOp : Schedule_Directive<"gpu_turn"> {
+  let summary = "Reads what lies along a loop of the output by squares in shared memory";
+  let description = [{
+    Tensors whose last index is `loop`, which is not the last of the result, are read by neighbouring threads along it, and
+    taken from shared memory along the result. `rows` and `columns` are loops of equal extent that splits made, the former of the
+    loops of the result behind `loop`, and the first axis of threads; the latter, of `loop`, is split again, into a loop of each thread and the second axis.
+
+    ```mlir
+    schedule.split "a" into "row_tile", "row" by 32
+    schedule.split "c" into "column_tile", "column" by 32
+    schedule.split "column" into "turn", "line" by 8
+    schedule.gpu_threads "row" axis 0
+    schedule.gpu_threads "line" axis 1
+    schedule.gpu_turn "c" rows "row" columns "column"
+    ```
+  }];
+  let arguments = (ins StrAttr:$loop, StrAttr:$rows, StrAttr:$columns);
+  let assemblyFormat = "$loop `rows` $rows `columns` $columns attr-dict";
+}
 def Schedule_Unit : I32EnumAttr<"Unit", "What multiplies", [
     I32EnumAttrCase<"Fma", 0, "fma">,
     I32EnumAttrCase<"Mma", 1, "mma">,

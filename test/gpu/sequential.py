@@ -105,10 +105,12 @@ for element, kind in NUMPY.items():
         compare(f"cumulative-{axis}-{element}", cumulative_model(element, axis),
                 [{"x": numbers(rng, shape, kind)} for shape in ((300, 4, 3), (2, 0, 3), (1, 9, 3))], ["sum", "before"])
 
-# Sums, minima and maxima of integers: all updates at once, by atomics; all others in their order, as sums of floats have another result in every order.
+# Sums, minima and maxima of integers: all updates at once, by atomics (of 8 and 16 bits: of the words around them, whose other elements are updated at
+# the same time; the last word of a tensor may end behind it); all others in their order, as sums of floats have another result in every order.
 ATOMIC = {"si32": ("add.u32", "min.s32", "max.s32"), "ui32": ("add.u32", "min.u32", "max.u32"), "si64": ("add.u64", "min.s64", "max.s64"),
-          "ui64": ("add.u64", "min.u64", "max.u64"), "f32": (), "f64": (), "f16": (), "si8": (), "ui16": ()}
-INTEGERS = {"si32": np.int32, "ui32": np.uint32, "si64": np.int64, "ui64": np.uint64}
+          "ui64": ("add.u64", "min.u64", "max.u64"), "f32": (), "f64": (), "f16": (),
+          **dict.fromkeys(("si8", "ui8", "si16", "ui16"), ("atom.relaxed.gpu.cas.b32",))}
+INTEGERS = {"si32": np.int32, "ui32": np.uint32, "si64": np.int64, "ui64": np.uint64, "si8": np.int8, "ui8": np.uint8, "si16": np.int16, "ui16": np.uint16}
 for element, instructions in ATOMIC.items():
     model = folder / "atomics.mlir"
     model.write_text(scatter_model(element, "B, N, 3", "B, K, 3", 1))
@@ -118,7 +120,7 @@ for element, instructions in ATOMIC.items():
 for element, kind in INTEGERS.items():
     big = np.iinfo(kind)
     cases = [{"x": rng.integers(0, 9, (2, extent, 3)).astype(kind), "i": rng.integers(-extent - 2, extent + 2, 300),
-              "u": rng.integers(big.min, big.max, (2, 300, 3), dtype=kind, endpoint=True)} for extent in (1, 7, 400)]
+              "u": rng.integers(big.min, big.max, (2, 300, 3), dtype=kind, endpoint=True)} for extent in (1, 7, 401)]
     compare(f"scatter-atomic-{element}", scatter_model(element, "B, N, 3", "B, K, 3", 1), cases, SCATTERS, "sm_90a")
 compare("scatter-one", scatter_model("si32", "N", "", 0).replace("[K]", "[]"),
         [{"x": np.arange(5, dtype=np.int32), "i": np.array(index), "u": np.array(7, np.int32)} for index in (2, -1, 5)], SCATTERS)

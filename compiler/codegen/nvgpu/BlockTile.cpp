@@ -258,7 +258,7 @@ LogicalResult BlockTile::layOut() {
   if (isGroup && (warpColumns > 256 || stepBytes % 1024 != 0 || left.lines % 8 != 0))
     return fail("needs tiles of 256 columns at most for four warps, in lines of 128 bytes");
   // Rows of sums are so far apart that the lanes of a warp write to different banks.
-  pitch = warpColumns + 8;
+  pitch = isMatrix && warpColumns == kNarrowColumns ? warpColumns : warpColumns + 8;
   const int64_t sumBytes = sumType.getIntOrFloatBitWidth() / 8;
   int64_t bytes = std::max(stepBytes * int64_t(directive.getStages()),
                            rowWarps * columnWarps * passRows * pitch * sumBytes);
@@ -457,7 +457,7 @@ LogicalResult BlockTile::storeElements(Value firstRow, Value first) {
         f.loops.positions[directive.getColumns()] = index(add(warpColumn, column));
         Value isInside = f.place();
         return f.guard(isInside, {}, [&](Values) -> FailureOr<Values> {
-          Value byte = add(first, mul(add(mul(row, pitch), column), sumBytes));
+          Value byte = add(first, mul(sumPlace(row, column), sumBytes));
           f.sharedValues[stage] = {LLVM::LoadOp::create(b, sumType, shared(byte))};
           const GpuFunction::Loops found = f.loops;
           for (auto &[output, names] : outputs) {

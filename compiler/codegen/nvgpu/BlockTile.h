@@ -15,6 +15,9 @@
 
 namespace tessera::nvgpu {
 
+/// Columns of a warp of which 32 lanes take two rows at a time.
+constexpr int64_t kNarrowColumns = 16;
+
 class BlockTile : SharedTile {
 public:
   BlockTile(GpuFunction &function, schedule::GpuTileOp directive)
@@ -119,6 +122,8 @@ private:
 
   /// Writes the sums of `passRows` rows of the warp's tile to its memory.
   void writeSums(int64_t pass, Value first);
+  /// Where the sum of a row and column of a pass lies there, in elements.
+  Value sumPlace(Value row, Value column);
 
   schedule::GpuTileOp directive;
   mlir::linalg::GenericOp stage;

@@ -20,15 +20,20 @@ Value GpuFunction::address(const Memory &memory, Type element, ArrayRef<Value> a
                              ArrayRef<LLVM::GEPArg>{number});
 }
 
+/// What was loaded as the element that it stands for.
+Value GpuFunction::asElement(Value loaded, Type type) {
+  if (!type.isInteger(1))
+    return loaded;
+  Value zero = arith::ConstantOp::create(b, b.getI8IntegerAttr(0));
+  return arith::CmpIOp::create(b, arith::CmpIPredicate::ne, loaded, zero);
+}
+
 /// The element of a tensor at these indices.
 FailureOr<Value> GpuFunction::element(Value tensor, ArrayRef<Value> at) {
   Type type = cast<RankedTensorType>(tensor.getType()).getElementType();
   if (auto memory = arguments.find(tensor); memory != arguments.end()) {
-    Value loaded = LLVM::LoadOp::create(b, stored(type), address(memory->second, type, at));
-    if (!type.isInteger(1))
-      return loaded;
-    Value zero = arith::ConstantOp::create(b, b.getI8IntegerAttr(0));
-    return Value(arith::CmpIOp::create(b, arith::CmpIPredicate::ne, loaded, zero));
+    return asElement(LLVM::LoadOp::create(b, stored(type), address(memory->second, type, at)),
+                     type);
   }
   if (auto fill = tensor.getDefiningOp<linalg::FillOp>())
     return scalars.lookupOrDefault(fill.getInputs()[0]);
@@ -232,6 +237,9 @@ Value GpuFunction::i64Constant(int64_t value) {
 FailureOr<Value> GpuFunction::read(OpOperand &operand, ArrayRef<Value> loops) {
   if (!isa<RankedTensorType>(operand.get().getType()))
     return scalars.lookupOrDefault(operand.get());
+  if (auto found = turned.find(&operand); found != turned.end())
+    return asElement(LLVM::LoadOp::create(b, stored(found->second.element), found->second.address),
+                     found->second.element);
   auto stage = cast<linalg::GenericOp>(operand.getOwner());
   AffineMap map = stage.getMatchingIndexingMap(&operand);
   for (auto [number, position] : llvm::enumerate(loops))

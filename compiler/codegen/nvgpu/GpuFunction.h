@@ -59,6 +59,7 @@ private:
     llvm::SmallVector<mlir::Operation *> applied;
     unsigned blockAxes = 0, threadAxes = 0;
     int64_t threads = 0;       // of the last gpu_threads, when known
+    unsigned threadAxis = 0;   // its axis
     bool decidesLaunch = true; // of an output: its extents make the grid
 
     void add(llvm::StringRef name, LoopExtent extent) {
@@ -109,6 +110,7 @@ private:
 
   // Elements.cpp: what a stage yields.
   Value address(const Memory &memory, mlir::Type element, llvm::ArrayRef<Value> at);
+  Value asElement(Value loaded, mlir::Type type);
   mlir::FailureOr<Value> element(Value tensor, llvm::ArrayRef<Value> at);
   mlir::FailureOr<Value> constantElement(mlir::arith::ConstantOp constant,
                                          llvm::ArrayRef<Value> at);
@@ -141,11 +143,24 @@ private:
                                 llvm::function_ref<mlir::FailureOr<Values>(Values)> then);
 
   // SharedStages.cpp: what the threads of a block compute together.
+  /// Where every element reduces by threads of its own: whether it does, and all of that.
+  bool reducesTogether();
+  mlir::LogicalResult emitTogether();
   mlir::LogicalResult computeSharedStages();
   mlir::LogicalResult computeShared(const kernel::SharedStage &shared, schedule::UpdateOp update);
-  mlir::FailureOr<Value> combineThreads(Value value,
-                                        llvm::function_ref<Value(Value, Value)> combine);
-  Value sharedMemory(mlir::Type element);
+  using Combine = llvm::function_ref<Value(Value, Value)>;
+  Value combineThreads(Value value, Combine combine);
+  Value combineLanes(Value value, int64_t lanes, Combine combine);
+  Value shuffle(Value value, int64_t by);
+  Value sharedMemory(mlir::Type element, int64_t count);
+
+  // TurnedReads.cpp: what is read across the result.
+  struct Turned {
+    mlir::LLVM::GlobalOp memory;
+    mlir::Type element;
+    Value address; ///< of the element at hand
+  };
+  mlir::LogicalResult emitTurned(schedule::GpuTurnOp directive);
 
   // BlockTile.cpp: contractions by tiles.
   schedule::GpuTileOp findTile();
@@ -170,9 +185,12 @@ private:
   llvm::DenseMap<Value, Memory> arguments;
   llvm::SmallVector<Memory> results;
   Loops loops;
+  unsigned combinedAxis = 0;                              ///< of the threads that reduced last
   llvm::DenseMap<mlir::Operation *, Values> sharedValues; ///< of stages, the same for a block
-  llvm::DenseMap<mlir::Type, mlir::LLVM::GlobalOp> sharedMemories;
+  llvm::DenseMap<std::pair<mlir::Type, int64_t>, mlir::LLVM::GlobalOp> sharedMemories;
   llvm::DenseMap<mlir::Attribute, mlir::LLVM::GlobalOp> tables;
+  llvm::DenseMap<mlir::OpOperand *, Turned> turned; ///< of the output at hand
+  unsigned numTurned = 0;
 };
 
 template <typename Directive> Directive GpuFunction::findInside() {

@@ -17,6 +17,7 @@
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/InstIterator.h"
+#include "llvm/Transforms/Utils/LowerAtomic.h"
 
 using namespace mlir;
 
@@ -370,6 +371,54 @@ void relaxAtomics(llvm::Module &module) {
       }
 }
 
+/// Devices have atomics of words: an element of 8 or 16 bits is put into the word around it, which
+/// takes the place of what it was computed from, unless somebody else has changed that. Neighbours
+/// stay as they are. (LLVM would begin with a load that is none of an atomic.)
+void widenAtomics(llvm::Module &module) {
+  SmallVector<llvm::AtomicRMWInst *> narrow;
+  for (llvm::Function &function : module)
+    for (llvm::Instruction &instruction : llvm::instructions(function))
+      if (auto *atomic = llvm::dyn_cast<llvm::AtomicRMWInst>(&instruction);
+          atomic && atomic->getType()->getIntegerBitWidth() < 32)
+        narrow.push_back(atomic);
+  for (llvm::AtomicRMWInst *atomic : narrow) {
+    llvm::IRBuilder<> b(atomic);
+    const llvm::AtomicOrdering order = atomic->getOrdering();
+    const llvm::SyncScope::ID scope = atomic->getSyncScopeID();
+    const unsigned bits = atomic->getType()->getIntegerBitWidth();
+    llvm::Value *pointer = atomic->getPointerOperand();
+    llvm::Value *address = b.CreatePtrToInt(pointer, b.getInt64Ty());
+    llvm::Value *word =
+        b.CreateIntrinsic(llvm::Intrinsic::ptrmask, {pointer->getType(), b.getInt64Ty()},
+                          {pointer, b.getInt64(~uint64_t(3))});
+    llvm::Value *shift =
+        b.CreateTrunc(b.CreateShl(b.CreateAnd(address, uint64_t(3)), 3), b.getInt32Ty());
+    llvm::Value *mask = b.CreateShl(b.getInt32((1u << bits) - 1), shift);
+    llvm::LoadInst *first = b.CreateAlignedLoad(b.getInt32Ty(), word, llvm::Align(4));
+    first->setAtomic(order, scope);
+    llvm::BasicBlock *before = atomic->getParent(),
+                     *after = before->splitBasicBlock(atomic->getIterator()),
+                     *loop =
+                         llvm::BasicBlock::Create(b.getContext(), "", before->getParent(), after);
+    before->getTerminator()->setSuccessor(0, loop);
+    b.SetInsertPoint(loop);
+    llvm::PHINode *old = b.CreatePHI(b.getInt32Ty(), 2);
+    llvm::Value *element = b.CreateTrunc(b.CreateLShr(old, shift), atomic->getType());
+    element =
+        llvm::buildAtomicRMWValue(atomic->getOperation(), b, element, atomic->getValOperand());
+    llvm::Value *changed = b.CreateOr(b.CreateAnd(old, b.CreateNot(mask)),
+                                      b.CreateShl(b.CreateZExt(element, b.getInt32Ty()), shift));
+    llvm::Value *pair =
+        b.CreateAtomicCmpXchg(word, old, changed, llvm::Align(4), order, order, scope);
+    old->addIncoming(first, before);
+    old->addIncoming(b.CreateExtractValue(pair, 0), loop);
+    b.CreateCondBr(b.CreateExtractValue(pair, 1), after, loop);
+    b.SetInsertPoint(atomic);
+    atomic->replaceAllUsesWith(b.CreateTrunc(b.CreateLShr(old, shift), atomic->getType()));
+    atomic->eraseFromParent();
+  }
+}
+
 /// Tensors of the kernel, scalars, results: the order of parameters.
 SmallVector<Type> orderedTypes(kernel::FuncOp kernel) {
   SmallVector<Type> types;
@@ -487,6 +536,7 @@ emitLoopLaunches(kernel::FuncOp kernel, llvm::LLVMContext &context, LaunchRecord
     return kernel.emitOpError("cannot be written as LLVM IR for a CUDA device");
   loops::moveAsIntegers(*code);
   relaxAtomics(*code);
+  widenAtomics(*code);
   for (const std::string &name : launch.names)
     addEntry(*code, kernel, name);
   return std::move(code);

@@ -1,8 +1,9 @@
 //===- SharedStages.cpp - What the threads of a block compute together ----------------------===//
 //
-// A stage that is computed at the blocks of its consumer: each thread reduces a part, then the
-// parts are combined in shared memory, pairs of halves after halves. The number of threads is
-// fixed, and with it the order of a sum.
+// A stage that is computed at the blocks of its consumer, or a result whose elements have threads
+// of their own: each thread reduces a part, then the parts are combined, those of a warp by
+// shuffles, those of warps in shared memory. The number of threads is fixed, and with it the order
+// of a sum.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/codegen/nvgpu/GpuFunction.h"
@@ -15,18 +16,83 @@ using namespace mlir;
 
 namespace tessera::nvgpu {
 
-LogicalResult GpuFunction::computeSharedStages() {
+static constexpr int64_t kLanes = 32, kMostWarps = 32;
+
+/// The stages that are computed at the blocks of the output, and how they reduce.
+static llvm::StringMap<schedule::UpdateOp> findUpdates(schedule::FuncOp schedule,
+                                                       linalg::GenericOp output) {
   llvm::StringMap<schedule::UpdateOp> updates;
-  llvm::StringSet<> isComputedAt;
-  if (schedule)
-    for (Operation &op : schedule.getBody().front()) {
-      if (auto update = dyn_cast<schedule::UpdateOp>(op))
-        updates[update.getStage()] = update;
-      else if (auto stage = dyn_cast<schedule::StageOp>(op))
-        for (auto at : stage.getBody().front().getOps<schedule::ComputeAtOp>())
-          if (at.getConsumer() == kernel::getStageName(output))
-            isComputedAt.insert(stage.getStage());
+  if (!schedule)
+    return updates;
+  llvm::StringSet<> isInside;
+  const StringRef own = kernel::getStageName(output);
+  isInside.insert(own);
+  for (auto stage : schedule.getBody().front().getOps<schedule::StageOp>())
+    for (auto at : stage.getBody().front().getOps<schedule::ComputeAtOp>())
+      if (at.getConsumer() == own) {
+        isInside.insert(stage.getStage());
+        updates[stage.getStage()];
+      }
+  for (auto update : schedule.getBody().front().getOps<schedule::UpdateOp>())
+    if (isInside.contains(update.getStage()))
+      updates[update.getStage()] = update;
+  return updates;
+}
+
+/// Threads reduce, and no loop of the output is left to one thread.
+bool GpuFunction::reducesTogether() {
+  return loops.serial().empty() &&
+         llvm::any_of(findUpdates(schedule, output), [](const auto &entry) {
+           schedule::UpdateOp update = entry.second;
+           return update && !update.getBody().front().getOps<schedule::GpuThreadsOp>().empty();
+         });
+}
+
+/// Threads of elements behind the end reduce with the last one, as they meet the others.
+LogicalResult GpuFunction::emitTogether() {
+  const bool areBlocks = loops.threadAxes == 0;
+  Value inside = place(/*clamp=*/!areBlocks);
+  auto compute = [&]() -> LogicalResult {
+    const llvm::StringMap<schedule::UpdateOp> updates = findUpdates(schedule, output);
+    if (failed(computeSharedStages()))
+      return failure();
+    const Loops own = loops;
+    if (output.getNumReductionLoops()) {
+      AffineMap map = output.getMatchingIndexingMap(output.getDpsInitOperand(0));
+      kernel::SharedStage whole{output, llvm::map_to_vector(map.getResults(), [](AffineExpr expr) {
+                                  return cast<AffineDimExpr>(expr).getPosition();
+                                })};
+      if (failed(computeShared(whole, updates.lookup(kernel::getStageName(output)))))
+        return failure();
     }
+    loops = own;
+    // All have the result, one stores it.
+    Value thread = special(/*isThread=*/true, combinedAxis);
+    Value isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, thread,
+                                          arith::ConstantIndexOp::create(b, 0));
+    if (!areBlocks)
+      isFirst = arith::AndIOp::create(b, isFirst, inside);
+    return success(succeeded(guard(isFirst, {}, [&](Values) -> FailureOr<Values> {
+      if (failed(storeResults()))
+        return failure();
+      return Values();
+    })));
+  };
+  if (!areBlocks)
+    return compute();
+  return success(succeeded(guard(inside, {}, [&](Values) -> FailureOr<Values> {
+    if (failed(compute()))
+      return failure();
+    return Values();
+  })));
+}
+
+LogicalResult GpuFunction::computeSharedStages() {
+  llvm::StringMap<schedule::UpdateOp> updates = findUpdates(schedule, output);
+  llvm::StringSet<> isComputedAt;
+  for (const auto &entry : updates)
+    if (entry.first() != kernel::getStageName(output))
+      isComputedAt.insert(entry.first());
   const Loops outer = loops;
   for (const kernel::SharedStage &shared : kernel::findSharedStages(output)) {
     StringRef name = kernel::getStageName(shared.stage);
@@ -77,6 +143,13 @@ LogicalResult GpuFunction::computeShared(const kernel::SharedStage &shared,
       return failure();
   if (loops.threads < 1 || (loops.threads & (loops.threads - 1)) != 0)
     return fail(stage, "is not reduced by a number of threads that is a power of two");
+  combinedAxis = loops.threadAxis;
+  // Where no loop of the output has this axis, its extent is decided here.
+  if (uint32_t &extent = launch.launches.back().extents[3 + loops.threadAxis];
+      extent == rt::kNoStep) {
+    launch.steps.push_back({rt::DeviceStepKind::Number, uint32_t(loops.threads), 0});
+    extent = uint32_t(launch.steps.size() - 1);
+  }
 
   FailureOr<Values> first = firstValues(stage, at);
   if (failed(first))
@@ -85,7 +158,7 @@ LogicalResult GpuFunction::computeShared(const kernel::SharedStage &shared,
   for (unsigned i = 0; i < stage.getNumDpsInits(); ++i)
     combiners.push_back(*kernel::matchCombiner(stage, i));
   // The first thread begins with what the stage adds to, the others with what changes nothing.
-  Value thread = special(/*isThread=*/true, 0);
+  Value thread = special(/*isThread=*/true, combinedAxis);
   Value isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, thread,
                                         arith::ConstantIndexOp::create(b, 0));
   Values begin;
@@ -104,22 +177,19 @@ LogicalResult GpuFunction::computeShared(const kernel::SharedStage &shared,
     return failure();
   Values &results = sharedValues[stage];
   for (auto [part, combiner] : llvm::zip_equal(*parts, combiners)) {
-    FailureOr<Value> whole = combineThreads(
-        part, [&](Value x, Value y) { return combiner.combine(b, b.getLoc(), x, y); });
-    if (failed(whole))
-      return failure();
-    results.push_back(*whole);
+    results.push_back(combineThreads(
+        part, [&](Value x, Value y) { return combiner.combine(b, b.getLoc(), x, y); }));
   }
   return success();
 }
 
-/// Room for an element of every thread.
-Value GpuFunction::sharedMemory(Type element) {
-  LLVM::GlobalOp &global = sharedMemories[element];
+/// Room for so many elements, which several stages use one after the other.
+Value GpuFunction::sharedMemory(Type element, int64_t count) {
+  LLVM::GlobalOp &global = sharedMemories[{element, count}];
   if (!global) {
     OpBuilder::InsertionGuard restore(b);
     b.setInsertionPoint(function);
-    auto type = LLVM::LLVMArrayType::get(stored(element), unsigned(loops.threads));
+    auto type = LLVM::LLVMArrayType::get(stored(element), unsigned(count));
     global = LLVM::GlobalOp::create(b, type, /*isConstant=*/false, LLVM::Linkage::Internal,
                                     "parts" + std::to_string(sharedMemories.size()), Attribute(),
                                     /*alignment=*/8, kShared);
@@ -127,39 +197,90 @@ Value GpuFunction::sharedMemory(Type element) {
   return LLVM::AddressOfOp::create(b, global);
 }
 
-/// The value of the whole block, for every thread.
-FailureOr<Value> GpuFunction::combineThreads(Value value,
-                                             llvm::function_ref<Value(Value, Value)> combine) {
+/// The value of the lane whose number differs in these bits.
+Value GpuFunction::shuffle(Value value, int64_t by) {
+  const Type type = value.getType(), i32 = b.getI32Type();
+  const unsigned bits = type.getIntOrFloatBitWidth();
+  auto constant = [&](int32_t number) {
+    return arith::ConstantOp::create(b, b.getI32IntegerAttr(number));
+  };
+  auto exchange = [&](Value word) -> Value {
+    return NVVM::ShflOp::create(b, i32, constant(-1), word, constant(int32_t(by)), constant(31),
+                                NVVM::ShflKind::bfly, UnitAttr());
+  };
+  const Type whole = b.getIntegerType(bits);
+  if (type != whole)
+    value = arith::BitcastOp::create(b, whole, value);
+  if (bits < 32) {
+    Value other = exchange(arith::ExtUIOp::create(b, i32, value));
+    value = arith::TruncIOp::create(b, whole, other);
+  } else if (bits == 32) {
+    value = exchange(value);
+  } else {
+    Value shift = arith::ConstantOp::create(b, b.getIntegerAttr(whole, 32));
+    Value low = exchange(arith::TruncIOp::create(b, i32, value));
+    Value high = exchange(
+        arith::TruncIOp::create(b, i32, arith::ShRUIOp::create(b, value, shift).getResult()));
+    value = arith::OrIOp::create(
+        b, arith::ExtUIOp::create(b, whole, low),
+        arith::ShLIOp::create(b, arith::ExtUIOp::create(b, whole, high), shift));
+  }
+  return type == whole ? value : Value(arith::BitcastOp::create(b, type, value));
+}
+
+/// Of lanes side by side, for each of them.
+Value GpuFunction::combineLanes(Value value, int64_t lanes, Combine combine) {
+  for (int64_t by = 1; by < lanes; by *= 2)
+    value = combine(value, shuffle(value, by));
+  return value;
+}
+
+/// The value of all threads along the axis at hand, for every thread. Along x lanes meet first, and
+/// then warps; along others every thread adds up what lies in its column.
+Value GpuFunction::combineThreads(Value value, Combine combine) {
   Type type = value.getType();
-  Value memory = sharedMemory(type);
-  Value thread = arith::IndexCastOp::create(b, b.getI64Type(), special(/*isThread=*/true, 0));
-  auto at = [&](Value number) -> Value {
+  const bool isAlongX = combinedAxis == 0;
+  const int64_t lanes = isAlongX ? std::min<int64_t>(loops.threads, kLanes) : 1;
+  const int64_t parts = loops.threads / lanes;
+  value = combineLanes(value, lanes, combine);
+  if (parts == 1)
+    return value;
+  // Beside each other are the warps of a block, or a row of columns for each part.
+  const int64_t width = isAlongX ? 1 : kLanes;
+  Value memory = sharedMemory(type, isAlongX ? kMostWarps : parts * width);
+  auto number = [&](unsigned axis) -> Value {
+    return arith::IndexCastOp::create(b, b.getI64Type(), special(/*isThread=*/true, axis));
+  };
+  auto at = [&](Value place) -> Value {
     return LLVM::GEPOp::create(b, memory.getType(), stored(type), memory,
-                               ArrayRef<LLVM::GEPArg>{number});
+                               ArrayRef<LLVM::GEPArg>{place});
   };
-  auto load = [&](Value number) -> Value {
-    Value loaded = LLVM::LoadOp::create(b, stored(type), at(number));
-    return type.isInteger(1) ? Value(arith::TruncIOp::create(b, type, loaded)) : loaded;
-  };
-  auto store = [&](Value number, Value element) {
-    if (type.isInteger(1))
-      element = arith::ExtUIOp::create(b, b.getI8Type(), element);
-    LLVM::StoreOp::create(b, element, at(number));
-  };
-  store(thread, value);
-  NVVM::Barrier0Op::create(b);
-  for (int64_t half = loops.threads / 2; half >= 1; half /= 2) {
-    Value isLower = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, thread, i64Constant(half));
-    FailureOr<Values> done = guard(isLower, {}, [&](Values) -> FailureOr<Values> {
-      Value other = arith::AddIOp::create(b, thread, i64Constant(half));
-      store(thread, combine(load(thread), load(other)));
+  Value column =
+      isAlongX ? Value(arith::MulIOp::create(b, number(1), i64Constant(parts))) : number(0);
+  Value own = isAlongX ? Value(arith::DivUIOp::create(b, number(0), i64Constant(kLanes)))
+                       : number(combinedAxis);
+  Value place = arith::AddIOp::create(b, arith::MulIOp::create(b, own, i64Constant(width)), column);
+  Value element =
+      type.isInteger(1) ? Value(arith::ExtUIOp::create(b, b.getI8Type(), value)) : value;
+  if (isAlongX) { // All lanes of a warp have the same value.
+    Value lane = arith::RemUIOp::create(b, number(0), i64Constant(kLanes));
+    Value isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, lane, i64Constant(0));
+    (void)guard(isFirst, {}, [&](Values) -> FailureOr<Values> {
+      LLVM::StoreOp::create(b, element, at(place));
       return Values();
     });
-    if (failed(done))
-      return failure();
-    NVVM::Barrier0Op::create(b);
+  } else {
+    LLVM::StoreOp::create(b, element, at(place));
   }
-  Value whole = load(i64Constant(0));
+  NVVM::Barrier0Op::create(b);
+  Value whole;
+  for (int64_t part = 0; part < parts; ++part) {
+    Value loaded = LLVM::LoadOp::create(
+        b, stored(type), at(arith::AddIOp::create(b, i64Constant(part * width), column)));
+    if (type.isInteger(1))
+      loaded = arith::TruncIOp::create(b, type, loaded);
+    whole = part ? combine(whole, loaded) : loaded;
+  }
   // The memory serves the next stage: nobody may write before all have read.
   NVVM::Barrier0Op::create(b);
   return whole;

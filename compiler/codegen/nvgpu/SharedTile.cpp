@@ -36,10 +36,12 @@ Value SharedTile::shared(Value byte) {
                              ArrayRef<LLVM::GEPArg>{byte});
 }
 
-Value SharedTile::slot(int64_t chunks, Value line, Value chunk) {
+Value SharedTile::slot(int64_t chunks, Value line, Value chunk, bool isByPairs) {
   // 128 bytes pass all banks once. Places are changed within a power of two of chunks.
   const int64_t width = std::min<int64_t>(chunks & -chunks, 8), perPass = 8 / width;
   Value turn = rem(div(line, perPass), width);
+  if (isByPairs) // The bits turned by one: the next line is two chunks away.
+    turn = add(rem(mul(turn, 2), width), div(mul(turn, 2), width));
   Value moved = arith::XOrIOp::create(b, chunk, turn);
   return mul(add(mul(line, chunks), moved), 16);
 }

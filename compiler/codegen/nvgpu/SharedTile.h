@@ -27,7 +27,8 @@ protected:
   void allocate(const llvm::Twine &name, int64_t bytes, int64_t count, unsigned alignment = 128);
   /// The byte of a chunk of 16 bytes in lines of so many. Chunks of a line change places from line
   /// to line, so that eight lines of one chunk, or a whole line, lie in different banks.
-  Value slot(int64_t chunks, Value line, Value chunk);
+  /// `isByPairs`: so that four lines of two chunks do.
+  Value slot(int64_t chunks, Value line, Value chunk, bool isByPairs = false);
   /// The same for chunk `low` (0 or 1) + `chunk` (even) of line `line` + `lines` (a multiple of 8),
   /// as few different bytes and constants behind them: for all of a lane that takes few registers.
   Value slotBehind(int64_t chunks, Value line, Value low, int64_t chunk, int64_t lines);

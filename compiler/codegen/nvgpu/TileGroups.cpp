@@ -28,8 +28,11 @@ StringRef BlockTile::nameOf(const Factor &factor) {
 }
 
 Value BlockTile::slot(const Factor &factor, Value line, Value chunk) {
-  return isGroup ? groupSlot(layoutOf(factor), line, chunk)
-                 : SharedTile::slot(factor.chunks, line, chunk);
+  if (isGroup)
+    return groupSlot(layoutOf(factor), line, chunk);
+  // Words across the depth are loaded from four lines (TileMultiply.cpp, loadWords).
+  const bool isByPairs = isMatrix && factor.element.isF32() && !factor.alongDepth;
+  return SharedTile::slot(factor.chunks, line, chunk, isByPairs);
 }
 
 /// Begins the products of a step: for every 64 rows of the four warps, and every two chunks of the

@@ -167,6 +167,14 @@ FailureOr<SmallVector<Value>> BlockTile::multiplyElements(Value buffer, Values s
   return sums;
 }
 
+/// Where two rows are a warp's, they have different banks as they are, and rows that are written
+/// together by changing places of 8 columns.
+Value BlockTile::sumPlace(Value row, Value column) {
+  if (pitch == kNarrowColumns)
+    column = arith::XOrIOp::create(b, column, mul(rem(div(row, 2), 2), kNarrowColumns / 2));
+  return add(mul(row, pitch), column);
+}
+
 /// Of 16 rows a lane has, for every 8 columns, two neighbours in row lane / 4 and two in row 8 +
 /// lane / 4 (section 9.7.14.5.8); of rows by single elements, `vector` rows of vectors.
 void BlockTile::writeSums(int64_t pass, Value first) {
@@ -176,7 +184,7 @@ void BlockTile::writeSums(int64_t pass, Value first) {
     Value all = LLVM::PoisonOp::create(b, type);
     for (auto [number, value] : llvm::enumerate(values))
       all = LLVM::InsertElementOp::create(b, all, value, i32(int64_t(number)));
-    Value byte = add(first, mul(add(mul(row, pitch), column), bytes));
+    Value byte = add(first, mul(sumPlace(row, column), bytes));
     LLVM::StoreOp::create(b, all, shared(byte), unsigned(bytes * int64_t(values.size())));
   };
   ArrayRef<Value> all = sums;

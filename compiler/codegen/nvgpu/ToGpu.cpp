@@ -199,6 +199,11 @@ LogicalResult GpuFunction::emitOutput() {
       return failure();
     return Values();
   };
+  for (Operation *directive : loops.applied)
+    if (auto turn = dyn_cast<schedule::GpuTurnOp>(directive))
+      return emitTurned(turn);
+  if (reducesTogether())
+    return emitTogether();
   // With loops of a thread this is the place of its block: whole blocks go on or leave.
   Value inside = place();
   return guard(inside, {}, [&](Values) -> FailureOr<Values> {
@@ -266,25 +271,29 @@ LogicalResult GpuFunction::apply(Operation *directive) {
     loops.add(fuse.getFused(), {arith::MulIOp::create(b, inner->value, outer->value),
                                 addStep(rt::DeviceStepKind::Multiply, inner->step, outer->step)});
   } else if (isa<schedule::GpuBlocksOp, schedule::GpuThreadsOp>(directive)) {
-    bool isThread = isa<schedule::GpuThreadsOp>(directive);
-    StringRef loop = isThread ? cast<schedule::GpuThreadsOp>(directive).getLoop()
-                              : cast<schedule::GpuBlocksOp>(directive).getLoop();
+    auto thread = dyn_cast<schedule::GpuThreadsOp>(directive);
+    const bool isThread = bool(thread);
+    StringRef loop = thread ? thread.getLoop() : cast<schedule::GpuBlocksOp>(directive).getLoop();
     FailureOr<LoopExtent> extent = take(loop);
-    unsigned &axis = isThread ? loops.threadAxes : loops.blockAxes;
+    unsigned &axes = isThread ? loops.threadAxes : loops.blockAxes;
     if (failed(extent))
       return failure();
-    if (axis == 3)
+    if (axes == 3)
       return directive->emitOpError()
              << "is the fourth of its kind; a grid and a block have three axes";
+    const unsigned axis = thread && thread.getAxis() ? unsigned(*thread.getAxis()) : axes;
+    ++axes;
     if (loops.decidesLaunch) {
       uint32_t &size = launch.launches.back().extents[axis + (isThread ? 3 : 0)];
       size =
           size == rt::kNoStep ? extent->step : addStep(rt::DeviceStepKind::Max, size, extent->step);
     }
-    if (isThread)
+    if (isThread) {
       loops.threads = loops.widths.lookup(loop);
-    loops.positions[loop] = special(isThread, axis++);
-  } else {
+      loops.threadAxis = axis;
+    }
+    loops.positions[loop] = special(isThread, axis);
+  } else if (!isa<schedule::GpuTurnOp>(directive)) {
     return fail(directive, "is no split, fuse, gpu_blocks or gpu_threads");
   }
   loops.applied.push_back(directive);
@@ -341,8 +350,9 @@ Value GpuFunction::place(bool clamp) {
       positions[fuse.getOuter()] = arith::DivUIOp::create(b, positions[fuse.getFused()], size);
     } else if (auto blocks = dyn_cast<schedule::GpuBlocksOp>(directive)) {
       bound(blocks.getLoop());
-    } else {
-      bound(cast<schedule::GpuThreadsOp>(directive).getLoop());
+    } else if (auto threads = dyn_cast<schedule::GpuThreadsOp>(directive);
+               threads && positions.count(threads.getLoop())) {
+      bound(threads.getLoop());
     }
   }
   return inside;

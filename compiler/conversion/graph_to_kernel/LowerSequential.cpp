@@ -155,11 +155,11 @@ static DimExpr scatterParts(ArrayRef<DimAttr> dims, int64_t axis) {
   return DimExpr::max(one, DimExpr::min(dims[axis], many.ceilDiv(DimExpr::max(rows, one))));
 }
 
-/// Whether updates of one place may come in any order, and a GPU has an atomic operation for them.
-/// Sums of floats have another result in every order, and minima and maxima of them a NaN or a
-/// sign.
+/// Whether updates of one place may come in any order, and a GPU has an atomic operation for them
+/// (for 8 and 16 bits: one that replaces the word around them). Sums of floats have another result
+/// in every order, and minima and maxima of them a NaN or a sign.
 static bool hasAtomicUpdate(graph::ScatterKind kind, Type builtin) {
-  return (builtin.isInteger(32) || builtin.isInteger(64)) &&
+  return builtin.isInteger() && builtin.getIntOrFloatBitWidth() >= 8 &&
          llvm::is_contained(
              {graph::ScatterKind::add, graph::ScatterKind::min, graph::ScatterKind::max}, kind);
 }

@@ -2,6 +2,7 @@
 #include "compiler/scheduling/rules/Plan.h"
 
 #include "dialects/kernel/SharedStages.h"
+#include "dialects/kernel/TurnedReads.h"
 
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
@@ -30,6 +31,52 @@ static void writeElements(ScheduleWriter &writer, linalg::GenericOp stage) {
   out.split(out.fuseAll(loops, "element"), "block", "thread", kThreads);
   out.gpuBlocks("block");
   out.gpuThreads("thread");
+}
+
+/// A square of what is read along one loop and written along others (TurnedReads.h): by 32 x 8
+/// threads.
+static constexpr int64_t kSquare = 32, kLines = 8;
+/// Fewer would leave most of a square empty.
+static constexpr int64_t kLeastSide = 8;
+
+static bool writeTurned(ScheduleWriter &writer, linalg::GenericOp output, const Roots &roots) {
+  if (!findReductions(output, roots).empty())
+    return false;
+  SmallVector<kernel::TurnedRead> reads = kernel::findTurnedReads(output, [&](Value tensor) {
+    auto stage = tensor.getDefiningOp<linalg::GenericOp>();
+    return isa<BlockArgument>(tensor) || (stage && roots.contains(stage));
+  });
+  const StageInfo info = analyzeStage(output);
+  const AffineMap map = output.getMatchingIndexingMap(output.getDpsInitOperand(0));
+  for (const kernel::TurnedRead &read : reads) {
+    SmallVector<std::string> before, behind;
+    int64_t extent = 1;
+    bool isBehind = false;
+    for (AffineExpr expr : map.getResults()) {
+      const unsigned loop = cast<AffineDimExpr>(expr).getPosition();
+      if (loop == read.loop) {
+        isBehind = true;
+        continue;
+      }
+      (isBehind ? behind : before).push_back(info.loops[loop]);
+      if (isBehind)
+        extent *= std::min<int64_t>(info.extentOr(loop, kGpuExtent), 1 << 20);
+    }
+    if (extent < kLeastSide || info.extentOr(read.loop, kGpuExtent) < kLeastSide)
+      continue;
+    StageWriter out = writer.stage(info.name);
+    const std::string along = info.loops[read.loop];
+    out.split(out.fuseAll(behind, "behind"), "row_tile", "row", kSquare);
+    out.split(along, "column_tile", "column", kSquare);
+    out.split("column", "turn", "line", kLines);
+    out.gpuThreads("row", 0);
+    out.gpuThreads("line", 1);
+    before.append({"column_tile", "row_tile"});
+    out.gpuBlocks(out.fuseAll(before, "block"));
+    out.gpuTurn(along, "row", "column");
+    return true;
+  }
+  return false;
 }
 
 namespace {
@@ -155,7 +202,8 @@ static Roots findRoots(ArrayRef<Operation *> outputs, const Roots &known) {
   for (Operation *op : outputs) {
     auto output = cast<linalg::GenericOp>(op);
     llvm::SetVector<linalg::GenericOp> reductions = findReductions(output, known);
-    if (reductions.size() < 2 || countSteps(output, known) <= kManySteps)
+    if (reductions.size() < 2 || countSteps(output, known) <= kManySteps ||
+        isGpuReduction(output, known))
       continue;
     llvm::SmallPtrSet<Operation *, 8> shared;
     if (std::optional<Rows> rows = findRows(output, known))
@@ -177,7 +225,10 @@ static void writeLaunch(ScheduleWriter &writer, ArrayRef<Operation *> outputs, c
     return;
   SharedStages shared;
   for (Operation *op : outputs)
-    if (auto stage = cast<linalg::GenericOp>(op); !writeRows(writer, stage, shared, roots))
+    if (auto stage = cast<linalg::GenericOp>(op);
+        !writeRows(writer, stage, shared, roots) &&
+        !writeGpuReduction(writer, stage, roots, outputs.size() == 1) &&
+        (outputs.size() != 1 || !writeTurned(writer, stage, roots)))
       writeElements(writer, stage);
   shared.write(writer);
 }
@@ -196,6 +247,10 @@ LogicalResult writeGpuLoops(ScheduleWriter &writer, kernel::FuncOp kernel, const
   if (outputs.empty())
     return success();
   FailureOr<std::string> parts = splitGpuSum(writer, kernel, outputs.getArrayRef(), target);
+  if (failed(parts))
+    return failure();
+  if (parts->empty())
+    parts = splitGpuReduction(writer, kernel, outputs.getArrayRef());
   if (failed(parts))
     return failure();
   outputs = findOutputs(kernel);

@@ -306,6 +306,17 @@ constexpr int64_t kGpuExtent = 1024;
 bool writeGpuTile(ScheduleWriter &writer, llvm::ArrayRef<mlir::Operation *> outputs,
                   const Roots &roots, const GpuTarget &target);
 
+/// For a GPU: an output whose elements are reductions, or follow from reductions of their own:
+/// threads reduce together. `isAlone`: there are no other outputs in the launch. False: none of
+/// these, or it would not pay.
+bool writeGpuReduction(ScheduleWriter &writer, mlir::linalg::GenericOp output, const Roots &roots,
+                       bool isAlone);
+/// Where known extents leave few blocks, cuts such a reduction into parts, as splitGpuSum does.
+mlir::FailureOr<std::string> splitGpuReduction(ScheduleWriter &writer, kernel::FuncOp kernel,
+                                               llvm::ArrayRef<mlir::Operation *> outputs);
+/// Whether that is possible, and one launch with it.
+bool isGpuReduction(mlir::linalg::GenericOp output, const Roots &roots);
+
 /// For a GPU: cuts the sum of products that all outputs follow from into parts, where its tiles
 /// would be few. Gives the stage of the parts, which wants a launch of its own; "": nothing is cut.
 mlir::FailureOr<std::string> splitGpuSum(ScheduleWriter &writer, kernel::FuncOp kernel,

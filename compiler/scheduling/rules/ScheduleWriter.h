@@ -64,7 +64,14 @@ public:
   }
   void parallel(const std::string &loop) { schedule::ParallelOp::create(builder, loc, loop); }
   void gpuBlocks(const std::string &loop) { schedule::GpuBlocksOp::create(builder, loc, loop); }
-  void gpuThreads(const std::string &loop) { schedule::GpuThreadsOp::create(builder, loc, loop); }
+  /// `axis`: none, the next one of the stage.
+  void gpuThreads(const std::string &loop, std::optional<int64_t> axis = {}) {
+    schedule::GpuThreadsOp::create(builder, loc, loop,
+                                   axis ? builder.getI64IntegerAttr(*axis) : mlir::IntegerAttr());
+  }
+  void gpuTurn(const std::string &loop, const std::string &rows, const std::string &columns) {
+    schedule::GpuTurnOp::create(builder, loc, loop, rows, columns);
+  }
   void gpuTile(const std::string &rows, const std::string &columns, const std::string &depth,
                int64_t rowWarps, int64_t columnWarps, int64_t stages, schedule::Unit unit,
                bool byteFloats, bool copyWarps, bool bulk) {

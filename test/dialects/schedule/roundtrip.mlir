@@ -66,6 +66,12 @@ schedule.func @dense_s for @dense {
     schedule.prefetch 1 loop "k" ahead 4
     // CHECK: schedule.in_order "n"
     schedule.in_order "n"
+    // CHECK: schedule.gpu_threads "m"
+    schedule.gpu_threads "m"
+    // CHECK: schedule.gpu_threads "m" axis 1
+    schedule.gpu_threads "m" axis 1
+    // CHECK: schedule.gpu_turn "n" rows "row" columns "column"
+    schedule.gpu_turn "n" rows "row" columns "column"
     // CHECK: schedule.gpu_tile "m", "n", "k" warps 2, 4 stages 3 by mma
     schedule.gpu_tile "m", "n", "k" warps 2, 4 stages 3 by mma
     // CHECK: schedule.gpu_tile "m", "n", "k" warps 8, 1 stages 4 by wgmma

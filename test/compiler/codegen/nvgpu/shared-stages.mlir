@@ -16,7 +16,9 @@
 // SCHEDULE-NOT: compute_at
 
 // CHECK: .entry
-// CHECK: .shared .align 8 .b8 {{.*}}[1024]
+// A word for each warp: lanes meet by shuffles.
+// CHECK: .shared .align 8 .b8 {{.*}}[128]
+// CHECK: shfl.sync.bfly
 // CHECK: st.shared
 // CHECK: bar.sync
 // CHECK: ld.shared
