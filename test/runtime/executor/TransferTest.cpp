@@ -234,7 +234,7 @@ TEST(Transfers, largeOnesGoBesideLaunches) {
   expectRight(kFarSides, 50000);
   EXPECT_EQ(far.log,
             (std::vector<std::string>{"up", "launch", "mark", "up beside", "mark beside", "after",
-                                      "launch", "down", "after beside", "down beside",
+                                      "launch", "after beside", "down beside", "down",
                                       "mark beside", "after", "mark beside", "after", "wait"}));
 }
 
@@ -290,8 +290,8 @@ TEST(Transfers, haveTheDevicesTimes) {
                                                              {RecordKind::Launch, Lane::Main},
                                                              {RecordKind::Upload, Lane::Up},
                                                              {RecordKind::Launch, Lane::Main},
-                                                             {RecordKind::Download, Lane::Main},
-                                                             {RecordKind::Download, Lane::Down}}));
+                                                             {RecordKind::Download, Lane::Down},
+                                                             {RecordKind::Download, Lane::Main}}));
 }
 
 // Until version 4 a program said nothing of copies.
