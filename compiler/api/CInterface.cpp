@@ -80,6 +80,8 @@ std::string convert(const tessera_compile_options *given, tessera::CompileOption
     to.quantize = from.quantize;
   if (from.precision)
     to.precision = from.precision;
+  if (from.convolution)
+    to.convolution = from.convolution;
   if (from.operators_file)
     to.operators = from.operators_file;
   if (from.records_file)

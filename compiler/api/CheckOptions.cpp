@@ -5,6 +5,7 @@
 #include "compiler/api/Suggest.h"
 #include "compiler/codegen/KernelImage.h"
 #include "compiler/module/ModuleWriter.h"
+#include "compiler/pipelines/Pipelines.h"
 #include "dialects/kernel/Kernel.h"
 
 #include "llvm/ADT/StringExtras.h"
@@ -86,6 +87,21 @@ std::string tessera::checkPrecision(const std::string &precision,
     if (precision == "f16" && !hasF16(level))
       return "--precision f16: " + level +
              " has no instructions that convert f16 (F16C, from x86-64-v3 on); bf16 needs none";
+  return "";
+}
+
+std::string tessera::checkConvolution(const std::string &form, llvm::ArrayRef<std::string> levels) {
+  if (!form.empty() && !llvm::is_contained(getConvolutionForms(), form)) {
+    std::vector<std::string> known;
+    for (llvm::StringRef row : getConvolutionForms())
+      known.push_back(row.str());
+    return suggest("unknown --convolution '" + form + "'", form, known);
+  }
+  if (llvm::StringRef(form).starts_with("winograd") && !levels.empty() &&
+      llvm::all_of(levels, [](llvm::StringRef level) { return isCudaDevice(level); }))
+    return "--convolution " + form +
+           " is for processors, and the targets are GPUs only: leave it out, or "
+           "add a target such as host";
   return "";
 }
 

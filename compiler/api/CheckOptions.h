@@ -22,6 +22,9 @@ std::string findQuantization(const std::string &name, const QuantizationMode *&m
 /// Whether a value of --precision is known, and every level has what it needs.
 std::string checkPrecision(const std::string &precision, llvm::ArrayRef<std::string> levels);
 
+/// The same of --convolution.
+std::string checkConvolution(const std::string &form, llvm::ArrayRef<std::string> levels);
+
 /// Emits an error for each kernel that computes in a type for which the level has no instructions.
 mlir::LogicalResult checkElementTypes(mlir::ModuleOp kernels, llvm::StringRef level);
 

@@ -133,6 +133,7 @@ LogicalResult Compilation::checkPassNames() {
     addQuantizationPasses(passes, *quantization, nullptr);
   if (!options.precision.empty())
     addPrecisionPasses(passes, options.precision);
+  addConvolutionPasses(passes, options.convolution, "");
   addKernelPasses(passes);
   addSchedulePasses(passes, "");
   addLoweringPasses(passes);
@@ -172,10 +173,20 @@ LogicalResult Compilation::makeFamily(Family &family) {
     return failure();
   if (quantization && !quantization->weightFormat.empty() && failed(quantize(family)))
     return failure();
-  if (options.precision.empty())
+  if (!options.precision.empty() &&
+      failed(runPasses(
+          *family.module,
+          [&](OpPassManager &passes) { addPrecisionPasses(passes, options.precision); },
+          /*keepValues=*/false)))
+    return failure();
+  if (family.isGpu)
     return success();
+  auto level = llvm::find_if_not(result.targets, [](StringRef name) { return isForGpu(name); });
   return runPasses(
-      *family.module, [&](OpPassManager &passes) { addPrecisionPasses(passes, options.precision); },
+      *family.module,
+      [&](OpPassManager &passes) {
+        addConvolutionPasses(passes, options.convolution, *level, options.report);
+      },
       /*keepValues=*/false);
 }
 
@@ -274,7 +285,8 @@ LogicalResult Compilation::steps(std::optional<StringRef> bytes) {
   begin("checking the options", 0, CompileCode::InvalidOption);
   for (const std::string &problem : {findTargets(options.targets, result.targets),
                                      findQuantization(options.quantize, quantization),
-                                     checkPrecision(options.precision, result.targets)})
+                                     checkPrecision(options.precision, result.targets),
+                                     checkConvolution(options.convolution, result.targets)})
     if (!problem.empty())
       return fail(problem);
   if (failed(checkPassNames()))

@@ -70,6 +70,10 @@ struct CompileOptions {
   /// "bf16" or "f16": operands of contractions and convolutions are rounded to it; sums keep their
   /// type. "": nothing is.
   std::string precision;
+  /// "winograd": convolutions of 3x3 by products of matrices where an estimate says that this is
+  /// faster ("winograd-always": wherever it is possible), for CPUs; results are rounded otherwise.
+  /// "" or "direct": as they are.
+  std::string convolution;
   bool report = false; ///< fills CompileResult::report
   /// A file with functions in the textual IR for operators of an ONNX model: @"com.example.Gate".
   std::string operators;

@@ -33,7 +33,7 @@ extern "C" {
 #endif
 
 /* Raised when something here is added; nothing is ever removed or changed. */
-#define TESSERA_COMPILER_API_VERSION 12
+#define TESSERA_COMPILER_API_VERSION 13
 
 typedef int32_t tessera_compile_code;
 enum {
@@ -170,6 +170,11 @@ typedef struct tessera_compile_options {
    * A file that cannot be read, or whose records do not fit their kernels, is an error. NULL: none.
    */
   const char *records_file;
+  /* Since version 13. "winograd": convolutions of 3x3 in f32 by products of matrices, F(2x2, 3x3),
+   * where an estimate says that this is faster ("winograd-always": wherever it is possible), on
+   * processors. Results are rounded otherwise, and an
+   * infinity makes NaN of results near it. NULL or "direct": as they are. */
+  const char *convolution;
 } tessera_compile_options;
 
 typedef struct tessera_compilation tessera_compilation;

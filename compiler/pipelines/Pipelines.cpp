@@ -4,6 +4,7 @@
 #include "compiler/codegen/loops/Loops.h"
 #include "compiler/conversion/graph_to_kernel/GraphToKernel.h"
 #include "compiler/conversion/kernel_to_program/KernelToProgram.h"
+#include "compiler/scheduling/Machine.h"
 #include "compiler/scheduling/Passes.h"
 #include "compiler/scheduling/Target.h"
 #include "compiler/transforms/graph/Passes.h"
@@ -53,6 +54,35 @@ void tessera::addStreamPasses(mlir::OpPassManager &passes, bool forGpu, bool exp
   streams.longRows = !forGpu;
   streams.explain = explain;
   passes.addPass(transforms::createGraphFormStreams(streams));
+  passes.addPass(mlir::createCanonicalizerPass());
+}
+
+llvm::ArrayRef<llvm::StringRef> tessera::getConvolutionForms() {
+  static constexpr llvm::StringRef kForms[] = {"direct", "winograd", "winograd-always"};
+  return kForms;
+}
+
+void tessera::addConvolutionPasses(mlir::OpPassManager &passes, llvm::StringRef form,
+                                   llvm::StringRef level, bool explain) {
+  if (!form.starts_with("winograd"))
+    return;
+  // By the description of the level, not by the machine that compiles: equal inputs give equal
+  // modules.
+  const scheduling::Target target = scheduling::Target::ofLevel(level);
+  const scheduling::Machine machine;
+  const double flops =
+      machine.flopsPerCore * double(target.vectorBits) / double(machine.vectorBits);
+  transforms::GraphWinogradConvOptions options;
+  options.flopsPerL2Byte = flops / machine.l2Rate;
+  options.flopsPerL3Byte = flops / machine.l3Rate;
+  options.flopsPerMemoryByte = flops / machine.memoryRate;
+  options.l2Bytes = double(target.l2Bytes);
+  options.l3Bytes = machine.l3Bytes;
+  options.always = form == "winograd-always";
+  options.explain = explain;
+  passes.addPass(transforms::createGraphWinogradConv(options));
+  // Filters that are constant.
+  passes.addPass(transforms::createGraphFoldConstants());
   passes.addPass(mlir::createCanonicalizerPass());
 }
 

@@ -16,6 +16,12 @@ void addGraphPasses(mlir::OpPassManager &passes);
 /// faster with their scores in memory. `explain`, here and below: remarks say what was decided, and
 /// why.
 void addStreamPasses(mlir::OpPassManager &passes, bool forGpu = false, bool explain = false);
+/// Values of --convolution: how convolutions are computed; "direct" is what they are without it.
+llvm::ArrayRef<llvm::StringRef> getConvolutionForms();
+/// Behind everything that rounds operands, for CPUs, of which `level` is the best. Results are
+/// rounded otherwise.
+void addConvolutionPasses(mlir::OpPassManager &passes, llvm::StringRef form, llvm::StringRef level,
+                          bool explain = false);
 /// To launches and kernels: what is computed together. The same for every variant of a device
 /// family.
 void addKernelPasses(mlir::OpPassManager &passes, bool forGpu = false, bool explain = false);

@@ -1,10 +1,12 @@
-"""Convolutions of ResNet-50 and MobileNet, one thread: a share of what the machine allows, beside onnxruntime and openvino."""
+"""Convolutions of ResNet-50 and MobileNet, one thread: a share of what the machine allows, beside onnxruntime and openvino; those of
+3x3 by --convolution=winograd, too, with one and two threads."""
 
 import json
 import subprocess
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
+from measuring import plural
 from peers import onnxruntime_session
 
 import tessera
@@ -73,6 +75,32 @@ def machine_rates(module, shape, folder):
     return machine["flops_per_core"], machine["bytes_per_second"]
 
 
+def tessera_run(module, x, threads):
+    """Everybody writes into memory that is there: pages of new arrays would cost as much as a small layer."""
+    context = module.context(threads=threads)
+    [(name, y)] = context.run({"x": x}).items()
+    return name, y, lambda: context.run({"x": x}, outputs={name: y})
+
+
+def onnxruntime_run(text, x, name, y, threads):
+    session = onnxruntime_session(text, threads)
+    binding = session.io_binding()
+    for bind, array_name, array in ((binding.bind_input, "x", x), (binding.bind_output, name, y)):
+        bind(array_name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+    return lambda: session.run_with_iobinding(binding)
+
+
+def bench_tiles(table, seconds, in_turns, title, text, x):
+    """The option --convolution=winograd beside the direct form and onnxruntime."""
+    modules = [tessera.compile(text), tessera.compile(text, convolution="winograd")]
+    for threads in (1, 2):
+        outputs = [tessera_run(module, x, threads) for module in modules]
+        name, y, _ = outputs[0]
+        direct, tiles, peer = in_turns([run for *_, run in outputs] + [onnxruntime_run(text, x, name, y, threads)], seconds, of=min)
+        table.add(f"convolution {title} by --convolution=winograd, {plural(threads)}", peer / tiles, "times faster",
+                  f"{tiles * 1e6:.0f} us, direct {direct * 1e6:.0f} us, onnxruntime {peer * 1e6:.0f} us", least=1)
+
+
 def bench_convolutions(table, seconds, folder, in_turns, openvino_model):
     for title, shape in SHAPES.items():
         text = model(shape)
@@ -80,14 +108,8 @@ def bench_convolutions(table, seconds, folder, in_turns, openvino_model):
         path.write_bytes(text)
         module = tessera.compile(text)
         x = np.random.default_rng(1).standard_normal((1, shape[0], shape[1], shape[1])).astype(np.float32)
-        context = module.context(threads=1)
-        session = onnxruntime_session(text, 1)
-        # Everybody writes into memory that is there: pages of new arrays would cost as much as a small layer.
-        [(name, y)] = context.run({"x": x}).items()
-        binding = session.io_binding()
-        for bind, array_name, array in ((binding.bind_input, "x", x), (binding.bind_output, name, y)):
-            bind(array_name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
-        runs = [lambda: context.run({"x": x}, outputs={name: y}), lambda: session.run_with_iobinding(binding)]
+        name, y, run = tessera_run(module, x, 1)
+        runs = [run, onnxruntime_run(text, x, name, y, 1)]
         openvino = openvino_model(path, {"x": x}, 1)
         if openvino:
             runs.append(lambda: openvino({"x": x}, share_inputs=True, share_outputs=True))
@@ -99,3 +121,5 @@ def bench_convolutions(table, seconds, folder, in_turns, openvino_model):
         note = ", ".join(f"{name} {time * 1e6:.0f} us" for name, time in zip(names, times))
         table.add(f"convolution {title}", least / times[0] * 100, "% of roofline", note, least=80)
         table.add("the same, against the best peer", min(times[1:]) / times[0], "times faster", least=1)
+        if title.startswith("3x3"):
+            bench_tiles(table, seconds, in_turns, title, text, x)

@@ -41,6 +41,7 @@ std::string compileModel(const std::string &path, const OpenOptions &options,
   compile.dim_count = uint32_t(dims.size());
   compile.quantize = options.quantize.empty() ? nullptr : options.quantize.c_str();
   compile.precision = options.precision.empty() ? nullptr : options.precision.c_str();
+  compile.convolution = options.convolution.empty() ? nullptr : options.convolution.c_str();
   compile.operators_file = options.operators.empty() ? nullptr : options.operators.c_str();
   const FoundRecords records = findRecords(path);
   if (!records.note.empty() && !options.isQuiet)
@@ -84,6 +85,9 @@ std::string openModule(const std::string &path, const OpenOptions &options, Modu
              "' were stored when it was compiled";
     if (!options.precision.empty())
       return "--precision is for models; that of the module '" + path +
+             "' was chosen when it was compiled";
+    if (!options.convolution.empty())
+      return "--convolution is for models; that of the module '" + path +
              "' was chosen when it was compiled";
     if (!options.operators.empty())
       return "--ops is for models; the operators of the module '" + path +

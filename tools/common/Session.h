@@ -28,6 +28,7 @@ struct OpenOptions {
   std::string quantize;                // how weights are stored; models only
   bool isQuiet = false;                // no progress
   std::string precision;               // what operands of products are rounded to; models only
+  std::string convolution;             // how convolutions are computed; models only
   std::string operators;               // file of functions for operators; models only
 };
 

@@ -229,6 +229,8 @@ std::unique_ptr<Module> compileModel(const CompileArguments &arguments) {
   const std::string cache = optionalPath(arguments.cache);
   const std::string quantize = arguments.quantize.is_none() ? "" : textOf(arguments.quantize);
   const std::string precision = arguments.precision.is_none() ? "" : textOf(arguments.precision);
+  const std::string convolution =
+      arguments.convolution.is_none() ? "" : textOf(arguments.convolution);
   tessera_compile_options options{};
   options.size = sizeof(options);
   options.jobs = arguments.jobs;
@@ -240,6 +242,7 @@ std::unique_ptr<Module> compileModel(const CompileArguments &arguments) {
   options.cache_folder = arguments.cache.is_none() ? nullptr : cache.c_str();
   options.quantize = quantize.empty() ? nullptr : quantize.c_str();
   options.precision = precision.empty() ? nullptr : precision.c_str();
+  options.convolution = convolution.empty() ? nullptr : convolution.c_str();
   const std::string operators = optionalPath(arguments.operators);
   options.operators_file = operators.empty() ? nullptr : operators.c_str();
   const Samples samples(arguments.calibration);

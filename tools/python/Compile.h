@@ -16,6 +16,7 @@ struct CompileArguments {
   nb::handle progress;    // None, or a function
   nb::handle quantize;    // None, or how weights are stored, or int8
   nb::handle precision;   // None, or what operands of products are rounded to
+  nb::handle convolution; // None, or how convolutions are computed
   nb::handle calibration; // None, or a sequence of mappings from inputs to arrays
   nb::handle maxError;    // None, or a number
   nb::handle method;      // None, or how ranges are chosen

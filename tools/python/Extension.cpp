@@ -164,24 +164,26 @@ NB_MODULE(_tessera, m) {
       "compile",
       [](nb::object model, nb::object target, nb::object dims, nb::object schedule,
          nb::object cache, nb::object folder, nb::object progress, nb::object quantize,
-         nb::object precision, nb::object calibration, nb::object maxError, nb::object method,
-         nb::object ops, bool weightsPerTensor, uint32_t jobs, uint32_t threads) {
+         nb::object precision, nb::object convolution, nb::object calibration, nb::object maxError,
+         nb::object method, nb::object ops, bool weightsPerTensor, uint32_t jobs,
+         uint32_t threads) {
         return compileModel({model, target, dims, schedule, cache, folder, progress, quantize,
-                             precision, calibration, maxError, method, ops, weightsPerTensor, jobs,
-                             threads});
+                             precision, convolution, calibration, maxError, method, ops,
+                             weightsPerTensor, jobs, threads});
       },
       "model"_a, nb::kw_only(), "target"_a = nb::none(), "dims"_a = nb::none(),
       "schedule"_a = nb::none(), "cache"_a = nb::none(), "folder"_a = nb::none(),
       "progress"_a = nb::none(), "quantize"_a = nb::none(), "precision"_a = nb::none(),
-      "calibration"_a = nb::none(), "max_error"_a = nb::none(), "calibration_method"_a = nb::none(),
-      "ops"_a = nb::none(), "weights_per_tensor"_a = false, "jobs"_a = 0, "threads"_a = 0,
+      "convolution"_a = nb::none(), "calibration"_a = nb::none(), "max_error"_a = nb::none(),
+      "calibration_method"_a = nb::none(), "ops"_a = nb::none(), "weights_per_tensor"_a = false,
+      "jobs"_a = 0, "threads"_a = 0,
       nb::sig(
           "def compile(model: str | os.PathLike[str] | bytes, *, target: str | "
           "collections.abc.Sequence[str] | None = None, dims: collections.abc.Mapping[str, int] | "
           "None = None, schedule: str | os.PathLike[str] | None = None, cache: str | "
           "os.PathLike[str] | None = None, folder: str | os.PathLike[str] | None = None, progress: "
           "collections.abc.Callable[[str, float], object] | None = None, quantize: str | None = "
-          "None, precision: str | None = None, calibration: "
+          "None, precision: str | None = None, convolution: str | None = None, calibration: "
           "collections.abc.Iterable[collections.abc.Mapping[str, typing.Any]] | "
           "None = None, max_error: float | None = None, calibration_method: str | None "
           "= None, ops: str | os.PathLike[str] | None = None, weights_per_tensor: bool = False, "
@@ -205,6 +207,9 @@ NB_MODULE(_tessera, m) {
       "\"percentile=99.9\",\n\"entropy\"), weights_per_tensor gives a weight one scale instead of "
       "one for each output. What\ncame of it stands in the module's report. precision: \"bf16\" or "
       "\"f16\" rounds the operands of products to it. "
+      "convolution:\n\"winograd\" computes those of 3x3 by products of matrices where an estimate "
+      "says "
+      "that this is faster\n(results are rounded otherwise). "
       "ops: a\nfile of functions in the textual IR for operators of an ONNX model, named as they "
       "are: "
       "graph.func @\"com.example.Gate\"(...). jobs: "

@@ -32,7 +32,7 @@ An error says the name of the limit; frontends/README.md lists them all.
 
 struct Options {
   std::string model, output, emit = "module", schedule, cache, verifyEach, quantize, precision,
-                             operators;
+                             convolution, operators;
   std::string calibration, calibrationMethod, page, records;
   std::optional<double> maxError, requireRoofline;
   bool weightsPerTensor = false;
@@ -83,6 +83,12 @@ void describe(CommandLine &line, Options &options) {
           "bf16 or f16: contractions and convolutions multiply operands rounded to it; tf32: GPUs "
           "may do so; sums and everything else keep their types. f8-sums: GPUs may sum products of "
           "8-bit floats as their instructions do, with some 14 bits")
+      ->group(line.more);
+  line.add_option(
+          "--convolution", options.convolution,
+          "direct (default); or winograd: those of 3x3 in f32 by products of matrices where "
+          "an estimate says that this is faster (winograd-always: wherever it is possible), on "
+          "processors. Results are rounded otherwise, and an infinity makes NaN of results near it")
       ->group(line.more);
   line.add_option("--calibration", options.calibration,
                   "folder of samples for --quantize int8: NAME.npy for each input, or a folder of "
@@ -276,6 +282,7 @@ std::string checkModuleOptions(const Options &options) {
   for (const auto &[name, isGiven] :
        {std::pair("--quantize", !options.quantize.empty()),
         std::pair("--precision", !options.precision.empty()),
+        std::pair("--convolution", !options.convolution.empty()),
         std::pair("--calibration", !options.calibration.empty()),
         std::pair("--schedule", !options.schedule.empty()),
         std::pair("--dim", !options.dims.empty() && options.emit == "exe")})
@@ -376,6 +383,7 @@ int run(const Options &options) {
   compile.verify_numerically = !options.verifyEach.empty();
   compile.quantize = options.quantize.empty() ? nullptr : options.quantize.c_str();
   compile.precision = options.precision.empty() ? nullptr : options.precision.c_str();
+  compile.convolution = options.convolution.empty() ? nullptr : options.convolution.c_str();
   compile.operators_file = options.operators.empty() ? nullptr : options.operators.c_str();
   tessera_calibration calibration{};
   calibration.size = sizeof(calibration);

@@ -37,6 +37,9 @@ void describe(CommandLine &line, Options &options) {
   line.add_option("--precision", options.open.precision,
                   "bf16 or f16: products of a model multiply operands rounded to it")
       ->group(line.more);
+  line.add_option("--convolution", options.open.convolution,
+                  "direct, or winograd where that is faster: see tessera-compile --help-all")
+      ->group(line.more);
   line.add_option("--ops", options.open.operators,
                   "functions in the textual IR for operators of an ONNX model: "
                   "graph.func @\"com.example.Gate\"")
@@ -63,6 +66,8 @@ std::string run(Options &options) {
   if (options.reference) {
     if (run.json || !run.profile.empty() || run.timeout)
       return "--reference gives no --json, --profile or --timeout: leave them out";
+    if (!options.open.convolution.empty())
+      return "--reference computes convolutions as the model has them: leave --convolution out";
     return runReference({options.model, run.inputs, run.outputs, options.open.dims,
                          options.open.quantize, options.open.precision, options.open.operators,
                          run.repeat, run.elements});

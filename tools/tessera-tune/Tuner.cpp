@@ -83,6 +83,7 @@ std::string Tuner::compile(const std::map<std::string, Chosen> &given, Loaded &l
   compile.dim_count = uint32_t(dims.size());
   compile.quantize = options.quantize.empty() ? nullptr : options.quantize.c_str();
   compile.precision = options.precision.empty() ? nullptr : options.precision.c_str();
+  compile.convolution = options.convolution.empty() ? nullptr : options.convolution.c_str();
   compile.operators_file = options.operators.empty() ? nullptr : options.operators.c_str();
   compile.records_file = path.c_str();
   compile.report = report != nullptr;

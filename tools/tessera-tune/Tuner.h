@@ -12,7 +12,7 @@
 namespace tessera::tools {
 
 struct TuneOptions {
-  std::string model, output, target, quantize, precision, operators;
+  std::string model, output, target, quantize, precision, convolution, operators;
   std::map<std::string, int64_t> dims;
   std::vector<std::string> inputs;
   double budget = 60; // seconds, compiling included

@@ -77,6 +77,8 @@ int main(int argc, char **argv) {
   line.add_option("--quantize", options.quantize, "as tessera-compile takes it")->group(line.more);
   line.add_option("--precision", options.precision, "as tessera-compile takes it")
       ->group(line.more);
+  line.add_option("--convolution", options.convolution, "as tessera-compile takes it")
+      ->group(line.more);
   line.add_option("--ops", options.operators, "as tessera-compile takes it")->group(line.more);
   line.add_flag("-q,--quiet", options.isQuiet, "no progress, no summary")->group(line.more);
   if (const std::optional<int> status = line.parseArguments())

@@ -417,7 +417,7 @@ struct GraphFormKernels : tessera::impl::GraphFormKernelsBase<GraphFormKernels> 
         return WalkResult::advance();
       });
       for (Block *block : blocks) {
-        for (auto &group : formGroups(*block, bound, explain, !gpu)) {
+        for (auto &group : formGroups(*block, bound, explain, !gpu, gpu)) {
           if (!gpu && group.size() == 1 && placeResults(group.front(), builder, makeName))
             continue;
           std::optional<ShortRows> rows = gpu ? std::nullopt : needsShortRows(group);
@@ -444,7 +444,7 @@ struct GraphFormKernels : tessera::impl::GraphFormKernelsBase<GraphFormKernels> 
     if (failed(outline(shortRows, {false, "", rows})))
       return failure();
     Block *block = longRows.front()->getBlock();
-    for (auto &part : formGroups(*block, bound, explain, false))
+    for (auto &part : formGroups(*block, bound, explain, false, false))
       if (failed(outline(part, {})))
         return failure();
     eraseUnused(*block);

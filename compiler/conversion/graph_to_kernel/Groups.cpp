@@ -7,6 +7,8 @@
 #include "mlir/Transforms/RegionUtils.h"
 #include "llvm/ADT/SetVector.h"
 
+#include <cmath>
+
 using namespace mlir;
 using namespace tessera;
 using graph::DimExpr;
@@ -44,13 +46,15 @@ SmallVector<Value> tessera::getInputs(Operation *op) {
 namespace {
 class Partition {
 public:
-  Partition(Block &block, const BoundSymbols &bound, bool explain, bool takesRowsForShort)
-      : block(block), bound(bound), explain(explain), takesRowsForShort(takesRowsForShort) {}
+  Partition(Block &block, const BoundSymbols &bound, bool explain, bool takesRowsForShort,
+            bool forGpu)
+      : block(block), bound(bound), explain(explain), takesRowsForShort(takesRowsForShort),
+        forGpu(forGpu) {}
   std::vector<SmallVector<Operation *>> run();
 
 private:
   using Group = unsigned;
-  static constexpr size_t kMaxGroupOps = 64;
+  static constexpr size_t kMaxGroupOps = 64, kMaxGroupReads = 2 * kMaxGroupOps;
 
   bool isMember(Operation *op) const { return groupOf.count(op); }
   void start(Operation *op);
@@ -64,6 +68,7 @@ private:
   }
   bool joinsRows(const RowDomain &rows, Operation *consumer) const;
   StringRef whyApart(Group producers, Operation *consumer) const;
+  bool isWrittenOut(Group group, graph::ConcatOp concat) const;
   bool repeatsCost(Group a, Group b) const;
   bool mayShare(Group a, Group b) const;
   void addSiblings(Operation *op, llvm::SetVector<Group> &candidates) const;
@@ -77,7 +82,7 @@ private:
   Block &block;
   const BoundSymbols &bound;
   const bool explain; ///< remarks say why groups stay apart
-  const bool takesRowsForShort;
+  const bool takesRowsForShort, forGpu;
   DenseMap<Operation *, Group> groupOf;
   DenseMap<Operation *, unsigned> segmentOf;
   std::vector<SmallVector<Operation *>> groups;
@@ -242,6 +247,18 @@ static bool movesLastAxis(Operation *op) {
          transpose.getPerm().back() != int64_t(transpose.getPerm().size()) - 1;
 }
 
+/// Whether an op only reads elsewhere. A kernel is not bounded by the number of those.
+static bool onlyReads(Operation *op) {
+  return llvm::isa<graph::SliceOp, graph::ResizeOp, graph::TransposeOp, graph::BroadcastOp>(op);
+}
+
+/// Nearest neighbours of a grid that is stretched by whole numbers.
+static bool stretches(Operation *op) {
+  auto resize = llvm::dyn_cast<graph::ResizeOp>(op);
+  return resize && resize.getMode() == graph::ResizeMode::nearest && resize.getScales() &&
+         llvm::all_of(*resize.getScales(), [](double s) { return s == std::floor(s); });
+}
+
 static bool isArithmetic(Operation *op) {
   return op->hasTrait<graph::Elementwise>() && !llvm::isa<graph::ConvertOp>(op);
 }
@@ -307,13 +324,29 @@ static bool widens(Operation *op) {
   return llvm::isa<graph::ConvertOp>(op) && bits(op->getResult(0)) > bits(op->getOperand(0));
 }
 
+/// Whether one group computes all that is concatenated, piece by piece of one element: the loop
+/// over pieces is written out (nothing is chosen), and what several of them read is read once.
+bool Partition::isWrittenOut(Group group, graph::ConcatOp concat) const {
+  constexpr size_t kMostPieces = 16;
+  return !forGpu && concat.getInputs().size() > 1 && concat.getInputs().size() <= kMostPieces &&
+         !hasAnchor(group) && !contains(group, FusionClass::Unpack) &&
+         concat.getAxis() + 1 < graph::getTensorType(concat.getResult()).rank() &&
+         llvm::all_of(concat.getInputs(), [&](Value piece) {
+           Operation *producer = piece.getDefiningOp();
+           return producer && isMember(producer) && groupOf.lookup(producer) == group &&
+                  graph::getTensorType(piece).getDim(concat.getAxis()).getConstant() == 1;
+         });
+}
+
 /// Why a consumer saves no memory traffic by joining the group it reads from; "": it does.
 StringRef Partition::whyApart(Group group, Operation *consumer) const {
   ArrayRef<Operation *> members = groups[group];
   FusionClass consumerClass = classOf(consumer);
   if (consumerClass == FusionClass::Sequential || contains(group, FusionClass::Sequential))
     return "what runs step after step is a kernel of its own";
-  if (members.size() >= kMaxGroupOps)
+  if (size_t(llvm::count_if(members, [](Operation *op) { return !onlyReads(op); })) >=
+          kMaxGroupOps ||
+      members.size() >= kMaxGroupReads)
     return "a kernel has at most 64 ops";
   bool onlyUnpacks = llvm::all_of(
       members, [](Operation *member) { return classOf(member) == FusionClass::Unpack; });
@@ -352,8 +385,14 @@ StringRef Partition::whyApart(Group group, Operation *consumer) const {
       return "windows overlap: their elements would be computed several times";
     return onlyReader ? "" : kReadByOthers;
   }
-  if (llvm::isa<graph::ConcatOp>(consumer))
+  if (auto concat = llvm::dyn_cast<graph::ConcatOp>(consumer);
+      concat && !isWrittenOut(group, concat))
     return "every element would choose between all that is concatenated";
+  // Several elements side by side are computed from the same ones: only maps of their own places
+  // leave that so.
+  if (llvm::count_if(members, stretches) > 1 &&
+      !(consumer->hasTrait<graph::Elementwise>() && dimsOf(consumer) == dimsOf(members.back())))
+    return "elements side by side are computed together, at their places";
   if (hasAnchor(group)) {
     // Epilogues: every element of the anchor is computed once and used at its place.
     bool atItsPlace = llvm::all_of(members, [&](Operation *member) {
@@ -513,6 +552,7 @@ std::vector<SmallVector<Operation *>> Partition::run() {
 }
 
 std::vector<SmallVector<Operation *>> tessera::formGroups(Block &block, const BoundSymbols &bound,
-                                                          bool explain, bool takesRowsForShort) {
-  return Partition(block, bound, explain, takesRowsForShort).run();
+                                                          bool explain, bool takesRowsForShort,
+                                                          bool forGpu) {
+  return Partition(block, bound, explain, takesRowsForShort, forGpu).run();
 }

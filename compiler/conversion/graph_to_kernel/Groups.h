@@ -28,8 +28,11 @@ llvm::SmallVector<mlir::Operation *> predecessorsOf(mlir::Operation *op, const B
 /// and comes back. Ops of a group are in program order, groups in the order of their first op.
 /// `explain`: remarks say why an op does not share the kernel of what it reads.
 /// `takesRowsForShort`: groups may need rows of unknown length to be short (needsShortRows).
-std::vector<llvm::SmallVector<mlir::Operation *>>
-formGroups(mlir::Block &block, const BoundSymbols &bound, bool explain, bool takesRowsForShort);
+/// `forGpu`: an element has a thread of its own, and loops over pieces are not written out.
+std::vector<llvm::SmallVector<mlir::Operation *>> formGroups(mlir::Block &block,
+                                                             const BoundSymbols &bound,
+                                                             bool explain, bool takesRowsForShort,
+                                                             bool forGpu);
 
 } // namespace tessera
 

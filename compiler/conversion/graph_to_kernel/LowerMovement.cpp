@@ -201,7 +201,9 @@ static Tensors lowerConcat(graph::ConcatOp op, KernelEmitter &emitter) {
         Value chosen;
         for (size_t k = 0; k < sources.size(); ++k) {
           SmallVector<Value> at(i);
-          at[axis] = clampIndex(b, subIndex(b, i[axis], begins[k]), zero, lasts[k]);
+          at[axis] = dimsOf(op.getInputs()[k])[axis].getConstant() == 1
+                         ? zero
+                         : clampIndex(b, subIndex(b, i[axis], begins[k]), zero, lasts[k]);
           Value element = extract(b, sources[k], at);
           Value before = k == 0 ? Value() : isBelow(b, i[axis], begins[k]);
           chosen = k == 0 ? element : Value(arith::SelectOp::create(b, before, chosen, element));

@@ -265,6 +265,19 @@ SmallVector<Tap> AxisSampler::sample(Value y, Value extent, Value last, Value re
   return {};
 }
 
+/// The whole number by which an axis is stretched where an element of the result is that of its
+/// index divided by it: nearest neighbours from the border, rounded down.
+static std::optional<int64_t> dividesIndex(graph::ResizeOp op, size_t number) {
+  auto scales = op.getScales();
+  if (op.getMode() != graph::ResizeMode::nearest || !scales ||
+      op.getCoordinates() != graph::CoordinateMode::asymmetric ||
+      op.getRounding() != graph::NearestMode::floor)
+    return std::nullopt;
+  double scale = (*scales)[number];
+  auto whole = int64_t(std::clamp(scale, 1.0, 64.0));
+  return scale == double(whole) ? std::optional(whole) : std::nullopt;
+}
+
 static Tensors lowerResize(graph::ResizeOp op, KernelEmitter &emitter) {
   ArrayRef<DimAttr> from = dimsOf(op.getX()), to = dimsOf(op.getResult());
   SmallVector<Value> extents, lasts, resultExtents;
@@ -280,6 +293,13 @@ static Tensors lowerResize(graph::ResizeOp op, KernelEmitter &emitter) {
       "resize", to, getKernelElementType(element), [&](BodyBuilder &b, ValueRange i) {
         SmallVector<SmallVector<Tap>> taps;
         for (auto [k, axis] : llvm::enumerate(op.getAxes())) {
+          if (std::optional<int64_t> whole = dividesIndex(op, k)) {
+            Value at = arith::DivUIOp::create(b, i[axis], index(b, *whole));
+            if (!graph::isKnownLessEqual(to[axis], (DimExpr(from[axis]) * *whole).get()))
+              at = arith::MinSIOp::create(b, at, lasts[k]);
+            taps.push_back({{at, Value()}});
+            continue;
+          }
           std::optional<double> scale;
           if (auto scales = op.getScales())
             scale = (*scales)[k];

@@ -473,8 +473,10 @@ private:
   void map() {
     if (plan.loops.empty())
       return;
-    StageWriter out = writer.stage(plan.stage);
     size_t rank = plan.loops.size(), last = rank - 1;
+    if (!plan.turns.empty() && (!plan.transposed || *plan.transposed == last))
+      return writeTurns(writer, plan, target, worthThreads());
+    StageWriter out = writer.stage(plan.stage);
     double perPoint = plan.workPerPoint;
     if (rank == 1) {
       std::string loop = plan.loops[0];

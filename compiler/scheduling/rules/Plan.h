@@ -149,6 +149,13 @@ struct KeptRow {
   double work = 0;                      ///< of a point
 };
 
+/// A loop of an output (by position, never the last one) whose iterations do different things in
+/// turn, after so many again the first.
+struct Turn {
+  unsigned loop;
+  int64_t period;
+};
+
 struct OutputPlan {
   std::string stage;
   llvm::SmallVector<std::string> loops; ///< outermost first, in the order of the result
@@ -169,6 +176,7 @@ struct OutputPlan {
   /// Along the last loop elements come from one place for so many steps, then from another: what
   /// was put side by side. 0: not so.
   int64_t piece = 0;
+  llvm::SmallVector<Turn> turns;
 };
 
 /// A stage that unpacks a constant argument: it reads nothing else, and each of its dimensions but
@@ -270,6 +278,13 @@ std::optional<int64_t> packedDim(const Access &read, unsigned loop);
 /// Pieces of equal length that a loop of a map runs through, each from another place (a
 /// concatenation compares its index with constants); 0: there are none, or too many.
 int64_t pieceOf(const StageInfo &stage, unsigned loop);
+
+/// Loops of a map that run through pieces of one element, or whose index is divided by a small
+/// number.
+llvm::SmallVector<Turn> turnsOf(const StageInfo &stage);
+/// Of a map with turns; `worthThreads`: on several threads.
+void writeTurns(ScheduleWriter &writer, const OutputPlan &plan, const Target &target,
+                bool worthThreads);
 
 /// Notes arguments of which a stage reads `elements` elements in each step of a loop, every one of
 /// them once.

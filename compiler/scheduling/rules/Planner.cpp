@@ -554,6 +554,7 @@ FailureOr<std::vector<OutputPlan>> Planner::run() {
     if (auto last = stage.innermostOutputLoop()) {
       output.isContinued = isContinued(stage, *last) && !isPlaced(stage);
       output.piece = pieceOf(stage, *last);
+      output.turns = turnsOf(stage);
       for (const Access &read : stage.reads) {
         if (!read.dependsOn(*last))
           continue;

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/reference/graph/Evaluation.h"
 #include "compiler/transforms/graph/Passes.h"
+#include "dialects/graph/Folding.h"
 #include "dialects/graph/WeightStore.h"
 
 #include "mlir/Interfaces/SideEffectInterfaces.h"
@@ -91,7 +92,7 @@ std::optional<SmallVector<graph::ConstantOp>> GraphFoldConstants::getConstants(O
       return std::nullopt;
     resultBytes += *bytes;
   }
-  bool mayGrow = placed && !llvm::isa<graph::BroadcastOp>(op);
+  bool mayGrow = op->hasAttr(graph::kFoldAttr) || (placed && !llvm::isa<graph::BroadcastOp>(op));
   if (resultBytes > storedBytes && resultBytes > kSmallBytes && !mayGrow)
     return std::nullopt;
   return constants;

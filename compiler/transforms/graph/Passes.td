@@ -276,6 +276,34 @@ def GraphQuantizeWeights : Pass<"graph-quantize-weights", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numStored", "stored", "Weights in the format">];
 }
 
+def GraphWinogradConv : Pass<"graph-winograd-conv", "::mlir::ModuleOp"> {
+  let summary = "Computes 3x3 convolutions by products of 16 matrices where that is faster";
+  let description = [{
+    Tiles of 2x2 results, F(2x2, 3x3) of Lavin and Gray (arXiv:1509.09308): 16 multiplications instead of 36.
+    ```mlir
+    %y = graph.conv %x, %w, strides = [1, 1], ..., layout = "NHWC,OIHW->NHWC" : [N, 2 * H + 2, 2 * W + 2, C], [K, C, 3, 3]
+    // =>
+    %v = graph.concat (16 sums of slices of %x with steps of 2) axis = 0 : [16, N, H, W, C]
+    %u = graph.contract "pt,gkct->pgck" (a constant), %w : [16, 1, C, K]
+    %m = graph.contract "pmc,pck->pmk" %v, %u : [16, N * H * W, K]
+    %y = graph.select (places that are even), (sums of nearest neighbours in %m), (others)
+    ```
+    Of f32, with steps of 1 and without dilations; odd extents have a last tile of which a part is
+    dropped. Left are groups of one channel, and what an estimate says is not faster so. Results are rounded otherwise, and an infinity makes NaN of
+    results near it that do not depend on it.
+  }];
+  let options = [
+    Option<"always", "always", "bool", "false", "Whatever the estimate says">,
+    Option<"flopsPerL2Byte", "flops-per-l2-byte", "double", "1.0",
+           "Operations of f32 in the time in which a byte comes from the second cache">,
+    Option<"flopsPerL3Byte", "flops-per-l3-byte", "double", "2.0", "The same from the last one">,
+    Option<"flopsPerMemoryByte", "flops-per-memory-byte", "double", "5.0", "The same from memory">,
+    Option<"l2Bytes", "l2-bytes", "double", "524288", "Size of the second cache">,
+    Option<"l3Bytes", "l3-bytes", "double", "16777216", "Size of the last cache">,
+    Option<"explain", "explain", "bool", "false", "Say of every convolution what was decided, and why">];
+  let statistics = [Statistic<"numTiled", "tiled", "Convolutions that are products of matrices now">];
+}
+
 def GraphExplicitPadding : Pass<"graph-explicit-padding", "::mlir::ModuleOp"> {
   let summary = "Turns the padding of convolutions and windows into graph.pad";
   let description = [{
@@ -293,7 +321,7 @@ def GraphFoldConstants : Pass<"graph-fold-constants", "::mlir::ModuleOp"> {
     A tensor without elements is a constant, whatever computes it.
 
     A result that would take more memory than the constants it comes from stays an op (a broadcast, a
-    conversion to a longer type), unless it is small. Long results are derived weights; weights that nothing
+    conversion to a longer type), unless it is small or marked (`graph.fold`). Long results are derived weights; weights that nothing
     uses any more are released.
   }];
   let options = [
