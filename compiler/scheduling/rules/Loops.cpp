@@ -12,10 +12,6 @@ namespace tessera::scheduling {
 /// 19 of 40 GB/s on Zen 5, 31 with 2048 bytes, 40 with these.
 static constexpr int64_t kPrefetchBytes = 8192;
 
-/// The same for filters of windows, which wait behind more multiply-adds: 3x3 of 512 channels on
-/// 7x7 took 4.9 ms instead of 4.0 (four layers), with 6 KB 4.05.
-static constexpr int64_t kFilterPrefetchBytes = 24 << 10;
-
 /// Where there are rows for so many tasks, a task has so many: it asks for its next row while it
 /// reads one (PrefetchRows.cpp).
 static constexpr int64_t kManyTasks = 16, kRowsOfATask = 4;
@@ -282,7 +278,7 @@ private:
     }
     if (reducer.filterArgument >= 0 && reducer.group == 1)
       update.prefetch(reducer.filterArgument, order[r.empty() ? 1 : 2],
-                      std::max<int64_t>(1, kFilterPrefetchBytes * target.lanes(32) /
+                      std::max<int64_t>(1, reducer.filterAhead * target.lanes(32) /
                                                (reducer.columnTile * target.vectorBits / 8)));
     if (reducer.group > 1)
       order.insert(order.begin(), reducer.grouped);

@@ -55,7 +55,8 @@ struct ReducerPlan {
   /// too; "": none.
   std::string outerRows;
   int64_t outerTile = 1;
-  int64_t filterArgument = -1; ///< of a window whose filter comes from beyond L2
+  int64_t filterArgument = -1; ///< a filter, or a weight for few rows, that comes from beyond L2
+  int64_t filterAhead = 0;     ///< bytes of it that are asked for ahead
   bool columnsSlide = false;   ///< a window moves along the columns (else they are channels)
   bool blocked = false;        ///< accumulators of a cache block, the reduction in pieces
   bool walksRows = false;      ///< nothing is read twice: pieces of rows, several rows at a time
@@ -94,6 +95,10 @@ struct ReducerPlan {
 
 /// Operations that make a task worth handing to another thread (some ten microseconds).
 inline constexpr int64_t kTaskWork = 32768;
+
+/// How far ahead filters of windows are asked for: they wait behind many multiply-adds. 3x3 of 512
+/// channels on 7x7 took 4.9 ms instead of 4.0 (four layers), with 6 KB 4.05.
+inline constexpr int64_t kFilterPrefetchBytes = 24 << 10;
 
 /// What Halide places on the stack by itself. Larger buffers get there as "registers", but for
 /// these it wants to bound every extent itself, and does not always find as good a bound as is

@@ -89,6 +89,7 @@ private:
     bool isOpen = false; ///< that is not known: the last tile reads its last element again
   };
   bool readAxis(size_t number, Axis &axis);
+  void spreadPlanes();
   Value zero() { return b.scalar(element(), 0); }
   Type element() { return op.getType().getElementType(); }
   DimAttr dim(int64_t value) { return graph::getDim(op.getContext(), value); }
@@ -122,6 +123,27 @@ bool Winograd::readAxis(size_t number, Axis &axis) {
   return true;
 }
 
+/// The 16 matrices are written side by side. Where they begin a multiple of the bytes of a way of
+/// the first cache apart (the same on all x86 processors that this is compiled for), their lines
+/// meet in one set (64 channels, Zen 5: on 56 places 111 us, on 58 places 42, on 54 places 35):
+/// then there is one row or column of tiles more, which nobody reads.
+void Winograd::spreadPlanes() {
+  constexpr int64_t kWayBytes = 4096, kFloat = 4;
+  auto meet = [&](int64_t rows, int64_t columns) {
+    std::optional<int64_t> pictures = batch.getConstant();
+    return pictures && *pictures * rows * columns * inputs * kFloat % kWayBytes == 0;
+  };
+  std::optional<int64_t> rows = height.tiles.get().getConstant(),
+                         columns = width.tiles.get().getConstant();
+  if (!rows || !columns || height.isOpen || width.isOpen || !meet(*rows, *columns))
+    return;
+  Axis &axis = *rows < *columns ? width : height;
+  if (meet(*rows + (&axis == &height), *columns + (&axis == &width)))
+    return;
+  axis.tiles = axis.tiles + 1;
+  axis.missing = axis.missing + kTile;
+}
+
 std::string Winograd::check() {
   graph::TensorType x = graph::getTensorType(op.getX()),
                     weight = graph::getTensorType(op.getWeight());
@@ -145,6 +167,7 @@ std::string Winograd::check() {
   batch = x.getDim(layout.xBatch);
   if (!readAxis(0, height) || !readAxis(1, width))
     return "its extents are not representable";
+  spreadPlanes();
   return "";
 }
 
