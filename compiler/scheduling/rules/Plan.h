@@ -210,6 +210,7 @@ private:
   mlir::LogicalResult keepInMemory(const std::string &stage);
   mlir::LogicalResult materializePrologues();
   mlir::LogicalResult separateResults();
+  /// (2) Once results are separate (Runs.cpp); `reducers` gets the stages that it makes.
   mlir::LogicalResult splitRuns(llvm::SmallVectorImpl<std::string> &reducers);
 
   /// The host of a reducing stage and the loops of the host for its dimensions, or nothing when
