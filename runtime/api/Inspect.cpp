@@ -140,6 +140,7 @@ uint32_t tessera_variant_count(const tessera_module *module) {
   return uint32_t(unwrap(module).variants.size);
 }
 uint32_t tessera_active_variant(const tessera_module *module) { return unwrap(module).active; }
+const char *tessera_module_note(const tessera_module *module) { return unwrap(module).note; }
 
 tessera_code tessera_get_variant(const tessera_module *module, uint32_t variant,
                                  tessera_variant_info *info) {

@@ -41,7 +41,7 @@ extern "C" {
 #endif
 
 /* Raised when something here is added; nothing is ever removed or changed. */
-#define TESSERA_API_VERSION 6
+#define TESSERA_API_VERSION 7
 #define TESSERA_MAX_RANK 16
 
 typedef struct tessera_module tessera_module;
@@ -423,6 +423,9 @@ TESSERA_API const char *tessera_module_compiler(const tessera_module *module);
 TESSERA_API uint64_t tessera_module_bytes(const tessera_module *module); /* of the file */
 TESSERA_API uint32_t tessera_variant_count(const tessera_module *module);
 TESSERA_API uint32_t tessera_active_variant(const tessera_module *module);
+/* Since version 7. Variants that fit the device better than the active one, and why they were not
+ * chosen: a driver that is older than their code. Empty where there are none. */
+TESSERA_API const char *tessera_module_note(const tessera_module *module);
 TESSERA_API tessera_code tessera_get_variant(const tessera_module *module, uint32_t variant,
                                              tessera_variant_info *info);
 TESSERA_API const char *tessera_variant_feature(const tessera_module *module, uint32_t variant,

@@ -29,13 +29,38 @@ bool isZero(const uint8_t *data, uint64_t size) {
 
 uint64_t chunkCount(uint64_t size) { return (size + kChunkBytes - 1) / kChunkBytes; }
 
+// A text of several parts; what does not fit is left out.
+class Parts {
+public:
+  void add(const char *separator, const char *part) {
+    const int size = std::snprintf(text + used, sizeof(text) - used, "%s%s", separator, part);
+    used = size < 0                             ? used
+           : used + size_t(size) < sizeof(text) ? used + size_t(size)
+                                                : sizeof(text) - 1;
+  }
+  bool empty() const { return !used; }
+  const char *c_str() const { return text; }
+
+private:
+  char text[1024] = "";
+  size_t used = 0;
+};
+
+const char *kindOf(const Device &device) { return device.hasFeature ? "device" : "CPU"; }
+
+// " (NVIDIA H100, sm_90)", or nothing.
+void describeDevice(const Device &device, char *text, size_t bytes) {
+  char what[128] = "";
+  if (device.describe)
+    device.describe(device.state, what, sizeof(what));
+  std::snprintf(text, bytes, *what ? " (%s)" : "", what);
+}
+
 } // namespace
 
 Module::~Module() {
-  if (device && device->release && variants.size)
-    for (Kernel &kernel : variants[active].kernels)
-      if (kernel.function)
-        device->release(kernel.function);
+  if (device && variants.size)
+    releaseKernels();
   if (deviceConstants)
     deviceMemory->release(deviceMemory->device, deviceConstants);
   if (code)
@@ -187,21 +212,14 @@ bool Module::hasFamily(const char *family) const {
   return false;
 }
 
-Status Module::chooseVariant(const char *level) {
-  char missing[512] = "";
-  size_t used = 0;
-  const auto note = [&](const char *separator, const char *text) {
-    const int size = std::snprintf(missing + used, sizeof(missing) - used, "%s%s", separator, text);
-    used = size < 0                                ? used
-           : used + size_t(size) < sizeof(missing) ? used + size_t(size)
-                                                   : sizeof(missing) - 1;
-  };
+Status Module::chooseVariant(const char *level, uint32_t first) {
+  Parts missing;
   bool found = false;
   // A device that takes all takes what this machine is most likely to have.
   const char *family = device->family               ? device->family
                        : !level && hasFamily("cpu") ? "cpu"
                                                     : nullptr;
-  for (size_t i = 0; i < variants.size; ++i) {
+  for (size_t i = first; i < variants.size; ++i) {
     const Variant &variant = variants[i];
     if ((family && std::strcmp(variant.family, family) != 0) ||
         (level && std::strcmp(variant.level, level) != 0))
@@ -210,10 +228,8 @@ Status Module::chooseVariant(const char *level) {
     for (const char *feature : variant.features)
       if (device->hasFeature ? !device->hasFeature(device->state, feature)
                              : device->runsCode && !hasCpuFeature(feature)) {
-        note(fits ? (used ? "; " : "") : " ", fits ? variant.level : "");
-        if (fits)
-          note(" needs ", "");
-        note("", feature);
+        missing.add(fits ? (missing.empty() ? "" : "; ") : " ", fits ? variant.level : "");
+        missing.add(fits ? " needs " : "", feature);
         fits = false;
       }
     found = true;
@@ -233,13 +249,54 @@ Status Module::chooseVariant(const char *level) {
     return Status::error(Code::UnsupportedCpu,
                          "the module has no code for device '%s', it has some for '%s'",
                          device->name, variants.empty() ? "" : variants[0].family);
-  char what[128] = "";
-  if (device->describe)
-    device->describe(device->state, what, sizeof(what));
-  return Status::error(
-      Code::UnsupportedCpu,
-      "this %s%s%s%s cannot run the module: %s; compile the model for this machine",
-      device->hasFeature ? "device" : "CPU", *what ? " (" : "", what, *what ? ")" : "", missing);
+  char what[160];
+  describeDevice(*device, what, sizeof(what));
+  return Status::error(Code::UnsupportedCpu,
+                       "this %s%s cannot run the module: %s; compile the model for this machine",
+                       kindOf(*device), what, missing.c_str());
+}
+
+// Code that fits a device may be newer than the software that makes it ready; then the next that
+// fits is tried. What was refused becomes a note, or an error where nothing is left.
+Status Module::chooseAndPrepare(const char *level) {
+  Parts refused;
+  for (uint32_t first = 0;; first = active + 1) {
+    Status chosen = chooseVariant(level, first);
+    if (!chosen.ok() && refused.empty())
+      return chosen;
+    if (!chosen.ok()) {
+      char what[160];
+      describeDevice(*device, what, sizeof(what));
+      return Status::error(Code::UnsupportedCpu, "this %s%s takes none of the module's code: %s",
+                           kindOf(*device), what, refused.c_str());
+    }
+    Status made = makeExecutable();
+    if (made.ok())
+      break;
+    if (!device->prepare || made.code() != Code::UnsupportedCpu)
+      return made;
+    releaseKernels();
+    refused.add(refused.empty() ? "" : "; ", variant().level);
+    refused.add(": ", made.message());
+  }
+  if (refused.empty())
+    return {};
+  refused.add("; it runs ", variant().level);
+  const size_t bytes = std::strlen(refused.c_str()) + 1;
+  auto *text = static_cast<char *>(arena.bytes(bytes, 1));
+  if (!text)
+    return Status::outOfMemory();
+  std::memcpy(text, refused.c_str(), bytes);
+  note = text;
+  return {};
+}
+
+void Module::releaseKernels() {
+  for (Kernel &kernel : variants[active].kernels)
+    if (device->release && kernel.function && !kernel.host) {
+      device->release(kernel.function);
+      kernel.function = nullptr;
+    }
 }
 
 // What each host operator of the active variant is called by. A device that computes nothing needs
@@ -358,7 +415,7 @@ Status Module::load(const LoadOptions &options) {
   };
   if (device->open)
     TESSERA_TRY(offer(device->open(device->state)));
-  Status chosen = chooseVariant(options.variant);
+  Status chosen = chooseAndPrepare(options.variant);
   TESSERA_TRY(device->hasFeature ? offer(std::move(chosen)) : std::move(chosen));
   if (device->memory) {
     if (version < kOldestDeviceVersion)
@@ -372,8 +429,7 @@ Status Module::load(const LoadOptions &options) {
       TESSERA_TRY(verifySpaces(function, variant().kernels));
   }
   TESSERA_TRY(findHostFunctions(options.openHost));
-  TESSERA_TRY(uploadConstants());
-  return makeExecutable();
+  return uploadConstants();
 }
 
 Result<Module *> Module::finishLoad(Module *module, const LoadOptions &options) {

@@ -46,7 +46,8 @@ public:
   Span<Constant> constants;
   Span<Variable> variables;
   Span<Variant> variants;
-  uint32_t active = 0; // index of the chosen variant
+  uint32_t active = 0;   // index of the chosen variant
+  const char *note = ""; // variants that fit better, and why they were not chosen
 
   const Variant &variant() const { return variants[active]; }
 
@@ -59,9 +60,11 @@ private:
   Status decode(const uint8_t *metadata, uint64_t size); // Decode.cpp
   Status checkSegments(uint64_t metadataEnd, bool verifyAll);
   bool hasFamily(const char *family) const;
-  Status chooseVariant(const char *level);
+  Status chooseVariant(const char *level, uint32_t first);
+  Status chooseAndPrepare(const char *level);
   Status findHostFunctions(HostOpener openHost);
   Status makeExecutable();
+  void releaseKernels();
   Status uploadConstants();
 
   std::atomic<uint32_t> references{1};

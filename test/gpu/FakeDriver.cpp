@@ -11,9 +11,11 @@
 //   FAKE_CUDA_FAIL (0; the number of a launch whose kernel fails),
 //   FAKE_CUDA_MEMORY (bytes of a device; 1 GB), FAKE_CUDA_GRAPHS, FAKE_CUDA_MAPS (1; 0: it makes
 //   none), FAKE_CUDA_EAGER (0; 1: streams that do not block work at once, as early as they may),
-//   FAKE_CUDA_JIT (1; 0: it refuses all PTX), FAKE_CUDA_REFUSE (0; the number of a launch that it
-//   does not take), FAKE_CUDA_HOST_MEMORY (1; 0: none is page-locked), FAKE_CUDA_FULL (0; the
-//   number of an allocation for which there is no room, whatever is free)
+//   FAKE_CUDA_JIT (1; 0: it refuses all PTX), FAKE_CUDA_NO_BINARY (the target of PTX that it makes
+//   no code of: "sm_90a"), FAKE_CUDA_REFUSE (0; the number of a launch that it does not take),
+//   FAKE_CUDA_HOST_MEMORY (1; 0: none is page-locked), FAKE_CUDA_FULL (0; the number of an
+//   allocation for which there is no room, whatever is free)
+// It refuses PTX that is newer than its version.
 // fakeCudaCalls("cuLaunchKernel") tells how often that was called.
 //
 //===----------------------------------------------------------------------===//
@@ -463,16 +465,18 @@ EXPORT cuModuleLoadDataEx(ModuleRecord **module, const void *text, unsigned coun
   std::lock_guard lock(mutex());
   auto made = std::make_unique<ModuleRecord>();
   made->text = static_cast<const char *>(text);
-  // CUDA 11.4 reads PTX up to version 7.4, 12.0 up to 8.0.
   int major = 0, minor = 0;
   const size_t at = made->text.find(".version ");
   if (at == std::string::npos ||
       std::sscanf(made->text.c_str() + at, ".version %d.%d", &major, &minor) != 2)
     return rt::cuda::kInvalidPtx;
   const long driver = setting("FAKE_CUDA_VERSION", 12040);
-  if ((major + 4) * 1000 + minor * 10 > driver)
+  if (rt::cuda::cudaOfPtx(major, minor) > driver)
     return rt::cuda::kUnsupportedPtxVersion;
   made->program = ptx::parse(made->text);
+  if (const char *refused = std::getenv("FAKE_CUDA_NO_BINARY");
+      refused && made->text.find(std::string(".target ") + refused + "\n") != std::string::npos)
+    return rt::cuda::kNoBinaryForGpu;
   if (!setting("FAKE_CUDA_JIT", 1))
     made->program.error = "ptxas application ptx input, line 1; fatal   : it was told to refuse";
   if (!made->program.error.empty()) {

@@ -83,13 +83,7 @@ expect("y: f64[4x3] min", gpu, FAKE_CUDA_CAPABILITY="90")
 expect("function 'main' needs 672 bytes of the memory of device 'cuda' (inputs 104, outputs 120, between kernels 448), 44 of 100 are free", gpu,
        FAKE_CUDA_MEMORY="100")
 expect("input 'x': 96 bytes of the memory of interpreter of PTX are needed, 1073741320 of 1073741824 are free", gpu, FAKE_CUDA_FULL="5")
-expect(": the CUDA driver does not take its PTX: ptxas application ptx input, line 1; fatal   : it was told to refuse", gpu, FAKE_CUDA_JIT="0")
-
-# What a device runs of code for several architectures is chosen in variants.py.
-several = folder / "several.tsm"
-subprocess.run(["tessera-compile", folder / "steps.mlir", "--target", "cuda:sm_80,cuda:sm_90a", "-o", several, "-q"], check=True)
-# Code for a newer architecture is written in PTX that an old driver does not know.
-expect("the CUDA driver, for CUDA 11.4, is too old for its PTX", several, FAKE_CUDA_VERSION="11040", FAKE_CUDA_CAPABILITY="90")
+expect("the CUDA driver, for CUDA 12.4, does not take its PTX 7.0 for sm_80: ptxas application ptx input, line 1; fatal   : it was told to refuse", gpu, FAKE_CUDA_JIT="0")
 
 # What fails in a kernel appears where somebody asks next: all that ran until then, or where each is waited for the one, with the model's own name.
 failed = run(gpu, "cuda", FAKE_CUDA_FAIL="2")

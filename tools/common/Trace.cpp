@@ -86,9 +86,10 @@ std::string traceJson(const tessera_module *module, const tessera_context *conte
     event["args"] = args;
     events.push_back(event);
   }
-  return dump({{"traceEvents", events},
-               {"displayTimeUnit", "ns"},
-               {"otherData", {{"dropped_records", tessera_profile_dropped(context)}}}});
+  nlohmann::json other = {{"dropped_records", tessera_profile_dropped(context)}};
+  if (const char *note = tessera_module_note(module); *note)
+    other["note"] = note;
+  return dump({{"traceEvents", events}, {"displayTimeUnit", "ns"}, {"otherData", other}});
 }
 
 } // namespace tessera::tools

@@ -156,6 +156,12 @@ NB_MODULE(_tessera, m) {
           "alone, why it was left) and\naccuracy (of each output, on the samples); with packed "
           "weights: weights.")
       .def_prop_ro(
+          "note",
+          [](Module &self) { return std::string(tessera_module_note(self.module->module.get())); },
+          nb::sig("def note(self) -> str"),
+          "Code of the module that fits the device better than what it runs, and why that was not "
+          "chosen\n(a driver that is too old); mostly empty.")
+      .def_prop_ro(
           "functions", [](Module &self) { return self.module->functions(); },
           nb::sig("def functions(self) -> list[str]"))
       .def("__repr__", [](Module &self) { return self.module->repr(); });

@@ -57,6 +57,9 @@ std::string runModule(const std::string &tool, const std::string &model, tessera
       std::fprintf(stderr, "%s: input '%s' was not given, it is generated\n", tool.c_str(),
                    input.name.c_str());
 
+  if (const char *note = tessera_module_note(module); *note && !options.isQuiet)
+    std::fprintf(stderr, "%s: %s\n", tool.c_str(), note);
+
   tessera_error *error = nullptr;
   if (!options.profile.empty() && tessera_profile_start(context.get(), 1 << 16, &error))
     return take(error);

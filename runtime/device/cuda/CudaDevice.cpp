@@ -251,19 +251,39 @@ struct Loaded {
   cuda::FunctionRecord *functions[kMaxDeviceLaunches];
 };
 
+// Why the driver does not make code of it; another text of the kernel, older and for older
+// processors, may be what it takes (UnsupportedCpu).
+Status refusal(const Driver &driver, const char *text, cuda::Result result, const char *log) {
+  int major = 0, minor = 0;
+  char processor[16] = "this device";
+  const char *version = std::strstr(text, ".version "), *target = std::strstr(text, ".target ");
+  if (version)
+    (void)std::sscanf(version, ".version %d.%d", &major, &minor);
+  if (target)
+    (void)std::sscanf(target, ".target %15[a-z0-9_]", processor);
+  const int needed = cuda::cudaOfPtx(major, minor);
+  if (result == cuda::kUnsupportedPtxVersion)
+    return Status::error(Code::UnsupportedCpu,
+                         "the CUDA driver, for CUDA %d.%d, is too old for its PTX %d.%d, which "
+                         "needs one for CUDA %d.%d",
+                         driver.version / 1000, driver.version % 1000 / 10, major, minor,
+                         needed / 1000, needed % 1000 / 10);
+  return Status::error(Code::UnsupportedCpu,
+                       "the CUDA driver, for CUDA %d.%d, does not take its PTX %d.%d for %s%s%s",
+                       driver.version / 1000, driver.version % 1000 / 10, major, minor, processor,
+                       *log ? ": " : "", log);
+}
+
 Status loadText(const Driver &driver, Loaded &loaded) {
   char log[1024] = "";
   int options[] = {cuda::kJitErrorLog, cuda::kJitErrorLogBytes};
   void *values[] = {log, reinterpret_cast<void *>(sizeof(log))};
   const cuda::Result result =
       driver.moduleLoadData(&loaded.module, loaded.kernel.text, 2, options, values);
-  if (result == cuda::kUnsupportedPtxVersion)
-    return Status::error(Code::SystemError,
-                         "the CUDA driver, for CUDA %d.%d, is too old for its PTX",
-                         driver.version / 1000, driver.version % 1000 / 10);
   log[sizeof(log) - 1] = 0;
-  if (result == cuda::kInvalidPtx && *log)
-    return Status::error(Code::Malformed, "the CUDA driver does not take its PTX: %s", log);
+  if (result == cuda::kUnsupportedPtxVersion || result == cuda::kInvalidPtx ||
+      result == cuda::kNoBinaryForGpu)
+    return refusal(driver, loaded.kernel.text, result, log);
   TESSERA_TRY(driver.check(result, "loading PTX"));
   for (uint32_t i = 0; i < loaded.kernel.header.launches; ++i) {
     TESSERA_TRY(driver.check(

@@ -11,8 +11,8 @@
 namespace tessera::rt::cuda {
 
 using Result = int32_t;
-constexpr Result kSuccess = 0, kOutOfMemory = 2, kNoDevice = 100, kInvalidPtx = 218,
-                 kUnsupportedPtxVersion = 222;
+constexpr Result kSuccess = 0, kOutOfMemory = 2, kNoDevice = 100, kNoBinaryForGpu = 209,
+                 kInvalidPtx = 218, kUnsupportedPtxVersion = 222;
 using DevicePtr = unsigned long long;
 struct ContextRecord;
 struct ModuleRecord;
@@ -157,6 +157,12 @@ struct Driver {
   // An error of the driver as a status: "cuMemAlloc: ...".
   Status check(Result result, const char *what) const;
 };
+
+// The first CUDA, as in Driver::version, whose driver reads PTX of a version ("PTX ISA", release
+// notes): each has a version of its own, but for 12.6.
+constexpr int cudaOfPtx(int major, int minor) {
+  return (major + 4) * 1000 + (major == 8 && minor >= 6 ? minor + 1 : minor) * 10;
+}
 
 // While it lives, calls of this thread go to the device. A context that was current before is so
 // afterwards: what the caller does on another device goes on there.
