@@ -42,8 +42,9 @@ void WeightStore::addFile(llvm::StringRef name, std::unique_ptr<llvm::MemoryBuff
   files[name] = std::move(buffer);
 }
 
-/// Opens a file below a folder without following a link, whatever happens to the folder meanwhile.
-/// -1 and errno. Kernels before 5.6 have no openat2: then part by part.
+/// Opens a file below a folder, whatever happens to the folder meanwhile. Links are followed while
+/// they stay below it. -1 and errno. Kernels before 5.6 have no openat2: then part by part, and no
+/// link is followed.
 static int openBeneath(int folder, llvm::StringRef name) {
   // O_NONBLOCK: opening a pipe must not wait for its writer.
   constexpr int kFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
@@ -51,7 +52,7 @@ static int openBeneath(int folder, llvm::StringRef name) {
 #ifdef SYS_openat2
   open_how how{};
   how.flags = kFlags;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
   int fd = int(::syscall(SYS_openat2, folder, path.c_str(), &how, sizeof(how)));
   if (fd >= 0 || (errno != ENOSYS && errno != EPERM))
     return fd;
@@ -88,9 +89,10 @@ llvm::Expected<llvm::MemoryBuffer *> WeightStore::openFile(llvm::StringRef name)
   int error = errno;
   ::close(root);
   if (fd < 0 && (error == ELOOP || error == EXDEV || error == ENOTDIR))
-    return fail("weight file '" + name +
-                "' is reached through a link, which is not followed; put the "
-                "file itself beside the model");
+    return fail(
+        "weight file '" + name +
+        "' is reached through a link that leaves the model's folder, which is not followed; "
+        "put the file itself beside the model");
   if (fd < 0)
     return fail("weight file '" + name + "' cannot be read: " + std::strerror(error));
   auto close = llvm::scope_exit([&] { ::close(fd); });

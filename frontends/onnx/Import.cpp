@@ -184,129 +184,6 @@ LogicalResult Importer::importInitializers(const ::onnx::GraphProto &graph, OpBu
   return success();
 }
 
-/// Of an argument or a result.
-static DictionaryAttr attributesOf(OpBuilder &builder, const std::string &name, bool areStrings) {
-  NamedAttrList own;
-  own.set("graph.name", builder.getStringAttr(name));
-  if (areStrings)
-    own.set("graph.strings", builder.getUnitAttr());
-  return own.getDictionary(builder.getContext());
-}
-
-LogicalResult Importer::importInputs(const ::onnx::GraphProto &graph) {
-  MLIRContext *context = module.getContext();
-  llvm::StringSet<> initialized;
-  for (const ::onnx::TensorProto &tensor : graph.initializer())
-    initialized.insert(tensor.name());
-  SmallVector<Type> types;
-  struct Argument {
-    std::string name;
-    bool areStrings, areKeys, isStack; // isStack: a sequence
-  };
-  SmallVector<Argument> inputs;
-  NamedAttrList symbols;
-  llvm::StringSet<> known;
-  auto any = graph::RangeAttr::get(context, 0, std::nullopt);
-  auto symbolFor = [&](std::string name) {
-    if (known.insert(name).second)
-      symbols.append(name, any);
-    return DimExpr::symbol(context, name);
-  };
-  auto addInput = [&](const std::string &name, int64_t kind, DimList dims, bool areKeys = false,
-                      bool isStack = false) {
-    bool areStrings = kind == ::onnx::TensorProto::STRING;
-    if (areStrings)
-      dims.push_back(symbolFor(name + "_bytes"));
-    types.push_back(graph::TensorType::get(
-        dims, areStrings ? Type(IntegerType::get(context, 8, IntegerType::Unsigned))
-                         : getElementType(context, kind)));
-    inputs.push_back({name, areStrings, areKeys, isStack});
-  };
-  auto isKnown = [&](int64_t kind) {
-    return kind == ::onnx::TensorProto::STRING || getElementType(context, kind);
-  };
-  for (const ::onnx::ValueInfoProto &input : graph.input()) {
-    if (initialized.count(input.name()))
-      continue;
-    // A sequence is one tensor of all elements, which have one shape.
-    const ::onnx::TypeProto &element = input.type().sequence_type().elem_type();
-    const bool isStack = input.type().has_sequence_type() && element.has_tensor_type() &&
-                         element.tensor_type().has_shape() &&
-                         element.tensor_type().elem_type() != ::onnx::TensorProto::STRING;
-    if (!isStack && (input.type().has_sequence_type() || input.type().has_optional_type()))
-      return module.emitError("input ")
-             << quoted(input.name())
-             << " is an optional value or a sequence, of which no shape of elements is said, so "
-                "what "
-                "it holds is not known: make its tensors inputs and put them together "
-                "(SequenceConstruct, Optional)";
-    if (input.type().has_map_type()) {
-      // Two lists. Values are scalars, whatever shape is written.
-      const ::onnx::TypeProto_Map &map = input.type().map_type();
-      int64_t value = map.value_type().tensor_type().elem_type();
-      Type key = getElementType(context, map.key_type());
-      bool isKey = map.key_type() == ::onnx::TensorProto::STRING ||
-                   (llvm::isa_and_nonnull<IntegerType>(key) && key.getIntOrFloatBitWidth() >= 8);
-      if (!map.value_type().has_tensor_type() || !isKey || !isKnown(value))
-        return module.emitError("input ")
-               << quoted(input.name()) << " is a map of keys or values that are not supported";
-      DimList dims{symbolFor(input.name() + "_entries")};
-      addInput(input.name() + "/keys", map.key_type(), dims, true);
-      addInput(input.name() + "/values", value, dims);
-      continue;
-    }
-    const ::onnx::TypeProto_Tensor &tensor =
-        isStack ? element.tensor_type() : input.type().tensor_type();
-    if ((!isStack && !input.type().has_tensor_type()) || !isKnown(tensor.elem_type()) ||
-        !tensor.has_shape())
-      return module.emitError("input ")
-             << quoted(input.name()) << " is no tensor of a known element type and rank";
-    DimList dims;
-    if (isStack)
-      dims.push_back(symbolFor(input.name() + "_length"));
-    for (const auto &[i, extent] : llvm::enumerate(tensor.shape().dim())) {
-      // Converters write "?" and negative numbers for extents that they know nothing of.
-      bool isNamed =
-          extent.has_dim_param() && !extent.dim_param().empty() && extent.dim_param() != "?";
-      if (isNamed)
-        dims.push_back(symbolFor(extent.dim_param()));
-      else if (extent.has_dim_value() && extent.dim_value() >= 0)
-        dims.push_back(graph::getDim(context, extent.dim_value()));
-      else
-        dims.push_back(symbolFor(input.name() + "_" + std::to_string(i)));
-    }
-    addInput(input.name(), tensor.elem_type(), dims, false, isStack);
-  }
-  OpBuilder builder(module.getBodyRegion());
-  function =
-      graph::FuncOp::create(builder, module.getLoc(), "main", builder.getFunctionType(types, {}),
-                            symbols.getDictionary(context));
-  // All at once: an attribute of all arguments that is made again for each takes a square of
-  // memory.
-  SmallVector<Attribute> attributes;
-  for (const Argument &input : inputs)
-    attributes.push_back(attributesOf(builder, input.name, input.areStrings));
-  function.setAllArgAttrs(attributes);
-  OpBuilder inBody = OpBuilder::atBlockEnd(&function.getBody().front());
-  auto valueOf = [&](size_t i) {
-    Value value = function.getBody().getArgument(unsigned(i));
-    return inputs[i].areStrings ? makeStrings(inBody, module.getLoc(), value) : value;
-  };
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    StringRef name = inputs[i].name;
-    Value value = valueOf(i);
-    if (inputs[i].isStack)
-      value = makeStack(inBody, module.getLoc(), value);
-    if (inputs[i].areKeys) {
-      name.consume_back("/keys");
-      value = makeMap(inBody, module.getLoc(), value, valueOf(++i));
-    }
-    if (failed(define(name, value, module.getLoc())))
-      return failure();
-  }
-  return success();
-}
-
 LogicalResult Importer::importMain(const ::onnx::GraphProto &graph, ModuleOp library) {
   // What operators are missing is said first. Functions of the user are operators, too, but stand
   // behind the model's own function.
@@ -324,20 +201,22 @@ LogicalResult Importer::importMain(const ::onnx::GraphProto &graph, ModuleOp lib
   SmallVector<Value> results;
   SmallVector<DictionaryAttr> attributes;
   // Element i of a sequence is called name/i, the lists of a map name/keys and name/values; an
-  // empty optional value gives nothing, and a sequence of open length is one tensor.
+  // empty optional value gives nothing, and a sequence of open length is one tensor, or the values
+  // of all elements and name/shapes.
   std::function<void(Value, const std::string &, bool)> addResult =
       [&](Value value, const std::string &name, bool areStrings) {
         if (isStructure(value)) {
           for (auto [i, content] : llvm::enumerate(contentsOf(value)))
             addResult(content,
-                      isSequence(value) ? name + "/" + std::to_string(i)
-                      : isMap(value)    ? name + (i ? "/values" : "/keys")
-                                        : name,
+                      isSequence(value)      ? name + "/" + std::to_string(i)
+                      : isMap(value)         ? name + (i ? "/values" : "/keys")
+                      : isRagged(value) && i ? name + "/shapes"
+                                             : name,
                       isStrings(value));
           return;
         }
         results.push_back(value);
-        attributes.push_back(attributesOf(builder, name, areStrings));
+        attributes.push_back(attributesOfValue(builder, name, areStrings));
       };
   for (const ::onnx::ValueInfoProto &output : graph.output()) {
     Value value = values.lookup(output.name());

@@ -258,6 +258,7 @@ public:
   }
 
 private:
+  Value checkedRagged(llvm::StringRef name, mlir::OpBuilder &builder, Value ragged);
   LogicalResult importInputs(const ::onnx::GraphProto &graph);
   LogicalResult importInitializers(const ::onnx::GraphProto &graph, mlir::OpBuilder &builder);
   LogicalResult importNodes(const ::onnx::GraphProto &graph, mlir::OpBuilder &builder);
@@ -297,6 +298,9 @@ private:
   size_t dataExtents = 0; ///< that became symbols
 };
 
+/// Of an argument or a result of the function.
+mlir::DictionaryAttr attributesOfValue(mlir::OpBuilder &builder, llvm::StringRef name,
+                                       bool areStrings);
 /// Null when the domain has no such operator, or is not known.
 const Operator *findOperator(llvm::StringRef domain, llvm::StringRef name);
 bool isKnownDomain(llvm::StringRef domain);

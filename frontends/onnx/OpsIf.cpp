@@ -1,6 +1,7 @@
 //===- OpsIf.cpp - If ---------------------------------------------------------------------===//
 
-#include "frontends/onnx/Stacks.h"
+#include "frontends/onnx/OpenSequences.h"
+#include "frontends/onnx/Strings.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -91,28 +92,33 @@ static bool dropsOpenAxis(Value x, graph::TensorType whole) {
   return false;
 }
 
-/// A sequence of known length as a stack, at the end of its branch; `other` is what the other
-/// branch gives, and tells what the elements of an empty one are.
-static FailureOr<Value> asStack(Node &node, graph::GraphBuilder b, Value sequence, Value other) {
-  if (isStack(sequence))
-    return sequence;
-  SmallVector<Value> elements(contentsOf(sequence));
-  FailureOr<Value> all = failure();
-  if (!elements.empty()) {
-    all = stackOf(node, b, elements);
-  } else if (isStack(other) || !isStructure(contentsOf(other).front())) {
-    graph::TensorType type = graph::getTensorType(contentsOf(other).front());
-    DimList dims{node.dim(0)};
-    for (DimAttr dim : type.getDims().drop_front(isStack(other)))
-      dims.push_back(dim.isConstant() ? dim : node.dim(0));
-    all = b.fill(type.withDims(dims), 0);
-  } else {
-    return node.error("chooses between an empty sequence and " + describeStructure(other) +
-                      " of which an element is " + describeStructure(contentsOf(other).front()));
+/// The elements of a sequence, or of none, as a sequence of open length at the end of its branch;
+/// `other` is what the other branch, in a block of its own, gives: it tells what the elements of an
+/// empty one are.
+static FailureOr<OpenSequence> openBranch(Node &inside, ArrayRef<Value> parts,
+                                          ArrayRef<Value> other, Block &otherBlock) {
+  if (!parts.empty())
+    return openSequenceOf(inside, parts);
+  Value like = other.front();
+  if (isStructure(like) && !isStrings(like) && !isOpenSequence(like))
+    return inside.error("chooses between an empty sequence and one of which an element is " +
+                        describeStructure(like));
+  OpenSequence empty;
+  SmallVector<Value> tensors;
+  flatten(like, tensors);
+  graph::TensorType type = graph::getTensorType(tensors.front());
+  empty.areStrings = isStrings(like) || (isOpenSequence(like) && takeApart(like).areStrings);
+  empty.dims = isOpenSequence(like) ? takeApart(like).dims
+                                    : DimList(type.getDims().drop_back(empty.areStrings));
+  DimList dims{inside.dim(0)};
+  for (DimAttr &dim : empty.dims) {
+    dim = dim && !dependsOnBody(dim, otherBlock) ? dim : inside.dim(0);
+    dims.push_back(dim);
   }
-  if (failed(all))
-    return failure();
-  return makeStack(b.getBuilder(), node.getLoc(), *all);
+  if (empty.areStrings)
+    dims.push_back(inside.dim(0));
+  empty.values = inside.fill(type.withDims(dims), 0);
+  return empty;
 }
 
 namespace {
@@ -132,6 +138,7 @@ private:
     return node.attribute(isThen ? "then_branch" : "else_branch")->g();
   }
   LogicalResult importBranches();
+  LogicalResult alignSequences(size_t number, Value &x, Value &y);
   LogicalResult chooseTypes();
   LogicalResult measure();
   DimAttr chooseExtent(DimAttr whenTrue, DimAttr whenFalse, size_t number);
@@ -144,10 +151,69 @@ private:
   graph::IfOp op;                          ///< without types
   SmallVector<SmallVector<Value>> results; ///< of both branches, tensor by tensor
   SmallVector<Value> likes;                ///< what they are put together to
+  SmallVector<SmallVector<Value>> grown;   ///< what a sequence that a loop makes longer had before
   SmallVector<graph::TensorType> types;
   SmallVector<OpenExtent> open;
 };
 } // namespace
+
+/// Sequences of different lengths have a length that depends on data. Of those that a loop makes
+/// longer the branches give what they add.
+LogicalResult IfImporter::alignSequences(size_t number, Value &x, Value &y) {
+  auto isAnySequence = [](Value value) { return isSequence(value) || isOpenSequence(value); };
+  auto partsOf = [](Value value) {
+    return isOpenSequence(value) ? SmallVector<Value>{value} : llvm::to_vector(contentsOf(value));
+  };
+  SmallVector<Value> left, right;
+  if (isGrowing(x) && isGrowing(y) && contentsOf(x).front() == contentsOf(y).front()) {
+    // What was added before is in both.
+    left = partsOf(x);
+    right = partsOf(y);
+    size_t same = 0;
+    while (same < std::min(left.size(), right.size()) && left[same] == right[same])
+      grown[number].push_back(left[same++]);
+    left.erase(left.begin(), left.begin() + same);
+    right.erase(right.begin(), right.begin() + same);
+    if (left.empty() && right.empty()) {
+      x = y = makeSequence(node.getBuilder(), node.getLoc(), {});
+      return success();
+    }
+  } else if (haveSameStructure(x, y) || !isAnySequence(x) || !isAnySequence(y)) {
+    return success();
+  } else {
+    left = partsOf(x);
+    right = partsOf(y);
+  }
+  OpBuilder inThen = OpBuilder::atBlockEnd(&op.getThenRegion().front()),
+            inElse = OpBuilder::atBlockEnd(&op.getElseRegion().front());
+  Node thenNode(node.importer, inThen, node.getLoc(), node.proto, node.opset),
+      elseNode(node.importer, inElse, node.getLoc(), node.proto, node.opset);
+  FailureOr<OpenSequence> a = openBranch(thenNode, left, right, *inElse.getInsertionBlock()),
+                          b = openBranch(elseNode, right, left, *inThen.getInsertionBlock());
+  if (failed(a) || failed(b))
+    return failure();
+  if (a->dims.size() != b->dims.size() || a->areStrings != b->areStrings)
+    return node.error("its branches give sequences of elements of different ranks or types as "
+                      "output " +
+                      Twine(number));
+  if (a->areStrings) {
+    DimAttr width = node.known(DimExpr::max(a->valueDims(0).back(), b->valueDims(0).back()));
+    a->values = widen(thenNode, a->values, width);
+    b->values = widen(elseNode, b->values, width);
+  }
+  if (a->shapes || b->shapes) {
+    DimList common = commonDims(a->dims, b->dims);
+    for (DimAttr &dim : common)
+      if (dim && (dependsOnBody(dim, op.getThenRegion().front()) ||
+                  dependsOnBody(dim, op.getElseRegion().front())))
+        dim = {};
+    a = asRagged(thenNode, *a, common);
+    b = asRagged(elseNode, *b, common);
+  }
+  x = putTogether(thenNode, *a);
+  y = putTogether(elseNode, *b);
+  return success();
+}
 
 LogicalResult IfImporter::importBranches() {
   OpBuilder &builder = node.getBuilder();
@@ -162,19 +228,10 @@ LogicalResult IfImporter::importBranches() {
   if (results[0].size() != results[1].size())
     return node.error("its branches give " + Twine(results[0].size()) + " and " +
                       Twine(results[1].size()) + " outputs");
-  // Sequences of different lengths have a length that depends on data.
-  auto isAnySequence = [](Value value) { return isSequence(value) || isStack(value); };
-  for (auto [x, y] : llvm::zip(results[0], results[1])) {
-    if (haveSameStructure(x, y) || !isAnySequence(x) || !isAnySequence(y))
-      continue;
-    OpBuilder inThen = OpBuilder::atBlockEnd(&regions[0]->front()),
-              inElse = OpBuilder::atBlockEnd(&regions[1]->front());
-    FailureOr<Value> left = asStack(node, node.at(inThen), x, y),
-                     right = asStack(node, node.at(inElse), y, x);
-    if (failed(left) || failed(right))
+  grown.assign(results[0].size(), {});
+  for (auto [number, pair] : llvm::enumerate(llvm::zip(results[0], results[1])))
+    if (failed(alignSequences(number, std::get<0>(pair), std::get<1>(pair))))
       return failure();
-    std::tie(x, y) = std::pair(*left, *right);
-  }
   // Structures are chosen tensor by tensor.
   likes = results[0];
   for (auto [number, pair] : llvm::enumerate(llvm::zip(results[0], results[1])))
@@ -283,7 +340,7 @@ LogicalResult IfImporter::measure() {
 /// one rank, and that is the smaller one; a model that runs with another extent ends with an
 /// error, as the squeezing does when it is written without the if.
 bool IfImporter::takeSqueezed() {
-  if (!asksForExtent(condition) || results[0].size() != 1 ||
+  if (!asksForExtent(condition) || likes.size() != 1 || isStructure(likes[0]) ||
       !dropsOpenAxis(results[0][0], graph::getTensorType(results[1][0])))
     return false;
   op->getBlock()->getOperations().splice(op->getIterator(),
@@ -310,8 +367,15 @@ void IfImporter::setOutputs() {
   }
   SmallVector<Value> chosen(typed.getResults());
   ArrayRef<Value> left(chosen);
-  for (Value like : likes)
-    node.setOutput(rebuild(builder, node.getLoc(), like, left));
+  for (auto [like, before] : llvm::zip(likes, grown)) {
+    Value result = rebuild(builder, node.getLoc(), like, left);
+    if (!before.empty()) {
+      if (isOpenSequence(result))
+        before.push_back(result);
+      result = makeGrowing(builder, node.getLoc(), before);
+    }
+    node.setOutput(result);
+  }
 }
 
 LogicalResult IfImporter::run() {

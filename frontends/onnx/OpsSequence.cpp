@@ -1,6 +1,6 @@
 //===- OpsSequence.cpp - Operators on sequences and optional values ---------------------------===//
 
-#include "frontends/onnx/Stacks.h"
+#include "frontends/onnx/OpenSequences.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -35,8 +35,6 @@ static LogicalResult elementsOf(Node &node, size_t i, SmallVectorImpl<Value> &el
 
 /// A place that is known when compiling; negative ones count from the end.
 static LogicalResult readPosition(Node &node, DimAttr given, int64_t count, int64_t &position) {
-  if (!given.isConstant())
-    return node.error("has the position " + given.str() + ", which is not known when compiling");
   position = given.getValue();
   if (position < -count || position >= count)
     return node.error("asks for position " + Twine(position) + " of " + Twine(count) + " elements");
@@ -49,6 +47,17 @@ static FailureOr<DimAttr> knownPosition(Node &node, size_t i) {
   if (isStructure(node.input(i)) || node.type(i).getElementCount() != 1)
     return node.error("needs one number as its position");
   return graph::getShapeScalar(node.input(i));
+}
+
+static bool isKnownPlace(DimAttr given) { return given && given.isConstant(); }
+
+/// An operator at a place that is not known, on a list.
+static LogicalResult onOpenInput(Node &node, ArrayRef<Value> elements,
+                                 LogicalResult (*run)(Node &, const OpenSequence &)) {
+  if (elements.empty())
+    return node.error("asks for a position in an empty sequence");
+  FailureOr<OpenSequence> sequence = openSequenceOf(node, elements);
+  return failed(sequence) ? failure() : run(node, *sequence);
 }
 
 //===----------------------------------------------------------------------===//
@@ -76,8 +85,8 @@ static LogicalResult importInsert(Node &node) {
     node.setOutput(makeGrowing(node.getBuilder(), node.getLoc(), elements));
     return success();
   }
-  if (isStack(node.input(0)))
-    return insertIntoStack(node);
+  if (isOpenSequence(node.input(0)))
+    return insertInto(node, takeApart(node.input(0)));
   if (failed(elementsOf(node, 0, elements)))
     return failure();
   int64_t place = elements.size();
@@ -85,8 +94,8 @@ static LogicalResult importInsert(Node &node) {
     FailureOr<DimAttr> given = knownPosition(node, 2);
     if (failed(given))
       return failure();
-    if (!*given)
-      return node.error("inserts at a position that is not known when compiling");
+    if (!isKnownPlace(*given))
+      return onOpenInput(node, elements, insertInto);
     // One more place than there are elements: behind the last one.
     int64_t count = elements.size();
     if ((*given).isConstant() && (*given).getValue() == count)
@@ -100,8 +109,8 @@ static LogicalResult importInsert(Node &node) {
 
 static LogicalResult importErase(Node &node) {
   SmallVector<Value> elements;
-  if (isStack(node.input(0)))
-    return eraseFromStack(node);
+  if (isOpenSequence(node.input(0)))
+    return eraseFrom(node, takeApart(node.input(0)));
   if (failed(elementsOf(node, 0, elements)))
     return failure();
   int64_t place = int64_t(elements.size()) - 1;
@@ -111,8 +120,8 @@ static LogicalResult importErase(Node &node) {
     FailureOr<DimAttr> given = knownPosition(node, 1);
     if (failed(given))
       return failure();
-    if (!*given)
-      return node.error("removes at a position that is not known when compiling");
+    if (!isKnownPlace(*given))
+      return onOpenInput(node, elements, eraseFrom);
     if (failed(readPosition(node, *given, elements.size(), place)))
       return failure();
   }
@@ -124,33 +133,69 @@ static LogicalResult importErase(Node &node) {
 // Tensors to sequences and back
 //===----------------------------------------------------------------------===//
 
+/// Parts of an axis, whose number or lengths are not known when compiling.
+static LogicalResult splitOpenly(Node &node, int64_t axis, bool keepsAxis) {
+  DimAttr extent = node.type(0).getDim(axis);
+  if (!node.input(1))
+    return splitEvenly(node, axis, node.dim(1), keepsAxis);
+  ShapeScalars s(node);
+  graph::TensorType type = node.type(1);
+  Value given = node.convert(node.input(1), node.si64());
+  if (type.rank() == 0) {
+    // One length; the last part may have less.
+    DimAttr length = graph::getShapeScalar(node.input(1));
+    if (length && length.isConstant() && length.getValue() < 1)
+      return node.error("needs one positive length of parts");
+    bool isKnown = length && length.isConstant();
+    if (isKnown && graph::divideExactly(extent, length))
+      return splitEvenly(node, axis, length, true);
+    if (!isKnown) { // It is 1 at least.
+      DimExpr more = s.bind(node.add(given, -1), "the length of parts without one element");
+      length = node.known(more + node.dim(1));
+    }
+    DimAttr count = node.known(DimExpr(extent).ceilDiv(DimExpr(length)));
+    Value start = node.mul(node.iota({count}, 0), node.broadcast(s.number(length), {}, {count}));
+    Value left = node.sub(node.broadcast(s.number(extent), {}, {count}), start);
+    return splitByLengths(node, axis,
+                          node.min(left, node.broadcast(s.number(length), {}, {count})));
+  }
+  if (type.rank() != 1)
+    return node.error("has lengths of rank " + Twine(type.rank()) +
+                      ", expected a number or a list");
+  // Lengths add up to the extent, and none is negative: the sum of what is not is no larger.
+  Value sum = node.sum(node.max(given, 0.0), {0});
+  Value isLength =
+      node.reduce(graph::ReduceKind::and_,
+                  node.compare(graph::CompareKind::ge, given, node.fillLike(given, 0)), {0});
+  DimAttr total = s.bind(s.select(isLength, sum, s.number(-1)), "the sum of the lengths");
+  DimList dims(node.type(0).getDims());
+  dims[axis] = total;
+  node.inputs[0] = node.reshape(node.input(0), dims);
+  return splitByLengths(node, axis, given);
+}
+
 /// Extents of the parts: a list of them, or a number that all parts but the last have.
 static LogicalResult readParts(Node &node, DimAttr extent, DimList &parts) {
   if (node.input(1) && node.type(1).rank() > 0)
     return node.sizesOf(1, "the list of lengths", parts);
-  SmallVector<int64_t> length{1};
-  if (node.input(1)) {
-    length.clear();
-    if (failed(node.constantInts(1, "the length of parts", length)))
-      return failure();
-  }
-  if (length.size() != 1 || length[0] < 1)
+  int64_t length = node.input(1) ? graph::getShapeScalar(node.input(1)).getValue() : 1;
+  if (length < 1)
     return node.error("needs one positive length of parts");
-  if (!extent.isConstant())
-    return node.error("splits an axis of extent " + extent.str() +
-                      ": how many parts there are is not known when compiling");
-  if (int64_t count = extent.getValue() / length[0]; count > int64_t(kMaxSequence))
+  if (int64_t count = extent.getValue() / length; count > int64_t(kMaxSequence))
     return node.error("gives " + Twine(count) + " elements, more than " + Twine(kMaxSequence) +
                       " (kMaxSequence)");
-  for (int64_t left = extent.getValue(); left > 0; left -= std::min(left, length[0]))
-    parts.push_back(node.dim(std::min(length[0], left)));
+  for (int64_t left = extent.getValue(); left > 0; left -= std::min(left, length))
+    parts.push_back(node.dim(std::min(length, left)));
   return success();
 }
 
-/// A number that is 1.
-static bool isOne(Value value) {
-  DimAttr known = graph::getTensorType(value).rank() ? DimAttr() : graph::getShapeScalar(value);
-  return known && known.isConstant() && known.getValue() == 1;
+/// Whether the number of parts is known when compiling: that of a list of lengths, or one length
+/// and the extent.
+static bool hasKnownParts(Node &node, DimAttr extent) {
+  if (node.input(1) && node.type(1).rank() > 0)
+    return node.type(1).rank() == 1 && node.type(1).hasStaticShape();
+  DimAttr length = node.input(1) ? graph::getShapeScalar(node.input(1)) : node.dim(1);
+  return extent.isConstant() && length && length.isConstant();
 }
 
 static LogicalResult importSplitToSequence(Node &node) {
@@ -159,8 +204,8 @@ static LogicalResult importSplitToSequence(Node &node) {
   DimList parts;
   if (failed(node.normalizeAxis(axis, type.rank())))
     return failure();
-  if (!type.getDim(axis).isConstant() && (!node.input(1) || isOne(node.input(1))))
-    return splitToStack(node, axis, node.input(1) || keeps);
+  if (!hasKnownParts(node, type.getDim(axis)))
+    return splitOpenly(node, axis, keeps);
   if (failed(readParts(node, type.getDim(axis), parts)))
     return failure();
   DimExpr sum = node.dim(0);
@@ -225,8 +270,8 @@ static LogicalResult importConcatFromSequence(Node &node) {
   SmallVector<Value> elements;
   if (!node.attribute("axis"))
     return node.error("has no axis");
-  if (isStack(node.input(0)))
-    return joinStack(node);
+  if (isOpenSequence(node.input(0)))
+    return joinElements(node, takeApart(node.input(0)));
   if (failed(elementsOf(node, 0, elements)))
     return failure();
   FailureOr<Value> joined =
@@ -237,45 +282,31 @@ static LogicalResult importConcatFromSequence(Node &node) {
   return success();
 }
 
-/// Elements of one type at a place that depends on data are read from all of them side by side.
+/// Elements at a place that depends on data are read from all of them side by side.
 static LogicalResult importAt(Node &node) {
   SmallVector<Value> elements;
   if (failed(node.needInputs(2)))
     return failure();
-  if (isStack(node.input(0)))
-    return readFromStack(node);
+  if (isOpenSequence(node.input(0)))
+    return readFrom(node, takeApart(node.input(0)));
   if (failed(elementsOf(node, 0, elements)))
     return failure();
   FailureOr<DimAttr> given = knownPosition(node, 1);
   if (failed(given))
     return failure();
-  int64_t count = elements.size(), place;
-  if (*given && (*given).isConstant()) {
-    if (failed(readPosition(node, *given, count, place)))
-      return failure();
-    node.setOutput(elements[place]);
-    return success();
-  }
-  for (Value element : elements)
-    if (isStructure(element) || element.getType() != elements.front().getType())
-      return node.error("asks for a position that is not known when compiling, of elements of "
-                        "different types");
-  FailureOr<Value> all = join(node, elements, 0, true);
-  if (failed(all))
+  if (!isKnownPlace(*given))
+    return onOpenInput(node, elements, readFrom);
+  int64_t place = 0;
+  if (failed(readPosition(node, *given, int64_t(elements.size()), place)))
     return failure();
-  ShapeScalars s(node);
-  Value at = node.convert(node.reshape(node.input(1), {}), node.si64());
-  at = s.select(s.isNegative(at), node.add(at, s.number(count)), at);
-  DimAttr start = node.importer.bindDim(node, at, "the position", count - 1);
-  DimList dims(graph::getTensorType(elements.front()).getDims());
-  node.setOutput(node.reshape(node.cut(*all, 0, start, node.dim(1)), dims));
+  node.setOutput(elements[place]);
   return success();
 }
 
 static LogicalResult importLength(Node &node) {
   SmallVector<Value> elements;
-  if (isStack(node.input(0))) {
-    node.setOutput(ShapeScalars(node).number(lengthOf(node.input(0))));
+  if (isOpenSequence(node.input(0))) {
+    node.setOutput(ShapeScalars(node).number(takeApart(node.input(0)).length()));
     return success();
   }
   if (failed(elementsOf(node, 0, elements)))
@@ -290,8 +321,8 @@ static LogicalResult importMap(Node &node) {
   SmallVector<Value> first;
   if (!body || failed(node.needInputs(node.inputCount())))
     return body ? failure() : node.error("has no body");
-  if (llvm::any_of(node.inputs, isStack))
-    return mapStacks(node);
+  if (llvm::any_of(node.inputs, isOpenSequence))
+    return mapElements(node);
   if (failed(elementsOf(node, 0, first)))
     return failure();
   SmallVector<SmallVector<Value>> outputs(body->g().output_size());

@@ -2,6 +2,7 @@
 
 #include "frontends/onnx/Strings.h"
 
+#include "frontends/onnx/OpenSequences.h"
 #include "frontends/onnx/OpsMl.h"
 #include "frontends/onnx/Search.h"
 
@@ -377,6 +378,12 @@ Value Mover::withStrings(Value value) {
       elements.push_back(withStrings(element));
     return makeSequence(node.getBuilder(), node.getLoc(), elements);
   }
+  if (isOpenSequence(value)) {
+    OpenSequence sequence = takeApart(value);
+    sequence.values = contentsOf(withStrings(sequence.values)).front();
+    sequence.areStrings = true;
+    return putTogether(node, sequence);
+  }
   // What changes the shape alone needs no table.
   auto source = [](Value places) {
     while (auto reshape = places.getDefiningOp<graph::ReshapeOp>())
@@ -415,13 +422,8 @@ LogicalResult Mover::run(LogicalResult (*import)(Node &)) {
     return failure();
   if (node.proto.op_type() == "Shape" || node.proto.op_type() == "Size")
     return success();
-  for (Value &output : node.outputs) {
-    if (isStack(output))
-      return node.error(
-          "gives " + describeStructure(output) +
-          " strings, whose number is not known when compiling, which is not supported");
+  for (Value &output : node.outputs)
     output = withStrings(output);
-  }
   return success();
 }
 

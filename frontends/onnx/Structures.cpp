@@ -13,7 +13,8 @@ bool tessera::onnx::isStructure(Value value) {
 }
 
 /// The type of an optional value begins with none, that of strings with index, that of a map with
-/// a function, that of a stack with a complex number, that of what grows with a memref.
+/// a function, that of a stack with a complex number, that of what grows with a memref, that
+/// of a ragged sequence with a tensor of no rank, and then a type of its elements' extents.
 template <typename Mark> static bool isMarked(Value value) {
   auto type = value ? llvm::dyn_cast<TupleType>(value.getType()) : TupleType();
   return type && type.size() && llvm::isa<Mark>(type.getType(0));
@@ -22,10 +23,12 @@ bool tessera::onnx::isOptional(Value value) { return isMarked<NoneType>(value); 
 bool tessera::onnx::isStrings(Value value) { return isMarked<IndexType>(value); }
 bool tessera::onnx::isMap(Value value) { return isMarked<FunctionType>(value); }
 bool tessera::onnx::isStack(Value value) { return isMarked<ComplexType>(value); }
+bool tessera::onnx::isRagged(Value value) { return isMarked<UnrankedTensorType>(value); }
+bool tessera::onnx::isOpenSequence(Value value) { return isStack(value) || isRagged(value); }
 bool tessera::onnx::isGrowing(Value value) { return isMarked<UnrankedMemRefType>(value); }
 bool tessera::onnx::isSequence(Value value) {
   return isStructure(value) && !isOptional(value) && !isStrings(value) && !isMap(value) &&
-         !isStack(value) && !isGrowing(value);
+         !isOpenSequence(value) && !isGrowing(value);
 }
 
 static Value make(OpBuilder &builder, Location loc, ArrayRef<Type> types, ValueRange contents) {
@@ -40,6 +43,29 @@ Value tessera::onnx::makeSequence(OpBuilder &builder, Location loc, ValueRange e
 Value tessera::onnx::makeStack(OpBuilder &builder, Location loc, Value elements) {
   Type types[] = {ComplexType::get(builder.getF32Type()), elements.getType()};
   return make(builder, loc, types, elements);
+}
+
+/// No name of a model's: those are not empty.
+static constexpr StringRef kOwnExtent = "";
+
+Value tessera::onnx::makeRagged(OpBuilder &builder, Location loc, Value values, Value shapes,
+                                ArrayRef<graph::DimAttr> dims) {
+  graph::DimList all(dims);
+  for (graph::DimAttr &dim : all)
+    dim = dim ? dim : graph::DimExpr::symbol(builder.getContext(), kOwnExtent).get();
+  Type types[] = {UnrankedTensorType::get(builder.getF32Type()),
+                  graph::TensorType::get(all, builder.getI1Type()), values.getType(),
+                  shapes.getType()};
+  return make(builder, loc, types, {values, shapes});
+}
+
+graph::DimList tessera::onnx::dimsOfElements(Value ragged) {
+  auto tuple = llvm::cast<TupleType>(ragged.getType());
+  graph::DimList dims(llvm::cast<graph::TensorType>(tuple.getType(1)).getDims());
+  for (graph::DimAttr &dim : dims)
+    if (dim == graph::DimExpr::symbol(dim.getContext(), kOwnExtent).get())
+      dim = {};
+  return dims;
 }
 
 Value tessera::onnx::makeGrowing(OpBuilder &builder, Location loc, ValueRange contents) {
@@ -83,7 +109,10 @@ bool tessera::onnx::haveSameStructure(Value a, Value b) {
     return !isStructure(a) && !isStructure(b);
   ValueRange x = contentsOf(a), y = contentsOf(b);
   if (isOptional(a) != isOptional(b) || isStrings(a) != isStrings(b) || isMap(a) != isMap(b) ||
-      isStack(a) != isStack(b) || isGrowing(a) != isGrowing(b) || x.size() != y.size())
+      isStack(a) != isStack(b) || isRagged(a) != isRagged(b) || isGrowing(a) != isGrowing(b) ||
+      x.size() != y.size())
+    return false;
+  if (isRagged(a) && dimsOfElements(a) != dimsOfElements(b))
     return false;
   return llvm::all_of(llvm::zip(x, y), [](auto pair) {
     return haveSameStructure(std::get<0>(pair), std::get<1>(pair));
@@ -106,6 +135,8 @@ Value tessera::onnx::rebuild(OpBuilder &builder, Location loc, Value like,
     return makeMap(builder, loc, contents[0], contents[1]);
   if (isStack(like))
     return makeStack(builder, loc, contents.front());
+  if (isRagged(like))
+    return makeRagged(builder, loc, contents[0], contents[1], dimsOfElements(like));
   if (isGrowing(like))
     return makeGrowing(builder, loc, contents);
   if (isSequence(like))
@@ -122,8 +153,11 @@ std::string tessera::onnx::describeStructure(Value value) {
     return "a map";
   if (isOptional(value))
     return contentsOf(value).empty() ? "an empty optional value" : "an optional value";
-  if (isStack(value))
-    return "a sequence of " + graph::getTensorType(contentsOf(value).front()).getDim(0).str();
+  if (isOpenSequence(value)) {
+    SmallVector<Value> tensors; // The last one has a row, or an element, for each of the sequence.
+    flatten(value, tensors);
+    return "a sequence of " + graph::getTensorType(tensors.back()).getDim(0).str();
+  }
   if (isGrowing(value))
     return "a sequence that a loop makes longer";
   return "a sequence of " + std::to_string(contentsOf(value).size());

@@ -54,6 +54,10 @@ for place in (folder, outside):
 os.symlink("w.bin", folder / "link.bin")
 os.symlink(outside, folder / "linked")
 os.symlink("sub", folder / "inner")
+os.symlink("../w.bin", folder / "sub" / "up.bin")
+os.symlink("../outside/w.bin", folder / "parent.bin")
+os.symlink(folder / "w.bin", folder / "absolute.bin")
+os.symlink("circle.bin", folder / "circle.bin")
 os.mkfifo(folder / "pipe")
 os.symlink("/dev/zero", folder / "zero")
 sha1 = hashlib.sha1(data).hexdigest()
@@ -67,21 +71,25 @@ GOOD = {
     "unaligned": (model([external("odd.bin", offset=3)]), weights),
     "subfolder": (model([external("sub/w.bin", offset=64)]), weights),
     "dot": (model([external("./w.bin", offset=64)]), weights),
+    "link": (model([external("link.bin", offset=64)]), weights),
+    "linked-folder": (model([external("inner/w.bin", offset=64)]), weights),
+    "link-up": (model([external("sub/up.bin", offset=64)]), weights),
     "percent": (model([external("%w.bin", offset=64)]), weights),
     "checksum": (model([external(offset=64, checksum=sha1)]), weights),
     "sparse": (model(sparse=[sparse([5, 7], [1, 12])]), dense),
     "sparse-rows": (model(sparse=[sparse([5, 7], [[0, 1], [3, 0]])]), dense),
     "sparse-empty": (model(sparse=[sparse([], np.zeros((0,)))]), 0 * dense),
 }
-link = "is reached through a link, which is not followed"
+link = "is reached through a link that leaves the model's folder, which is not followed"
 leaves = "is not inside the model's folder"
 BAD = {
     "parent": (model([external("../outside/w.bin")]), leaves),
     "parent-inside": (model([external("sub/../w.bin")]), leaves),
     "absolute": (model([external(str(outside / "w.bin"))]), leaves),
-    "link": (model([external("link.bin")]), link),
-    "linked-folder": (model([external("linked/w.bin")]), link),
-    "linked-inner": (model([external("inner/w.bin")]), link),
+    "link-to-parent": (model([external("parent.bin")]), link),
+    "link-by-path": (model([external("absolute.bin")]), link),
+    "linked-outside": (model([external("linked/w.bin")]), link),
+    "link-to-itself": (model([external("circle.bin")]), link),
     "device": (model([external("zero")]), link),
     "fifo": (model([external("pipe")]), "is not a regular file"),
     "folder": (model([external("sub")]), "is not a regular file"),

@@ -14,6 +14,10 @@ Strings are arrays (or nested lists) of str, and come back as arrays of str obje
 and take the bytes of their UTF-8 along a last axis of their own, padded with zeros: no string ends with a zero.
 
 A map is a dict. A module has two inputs for it, lists of its keys and values ("x/keys", "x/values"), which are taken, too.
+
+A sequence whose length is not known when compiling is one array with the elements along the first axis; where elements may
+have different shapes, two: the values of all elements, one after the other, and their shapes ("s", "s/shapes").
+`tessera.sequences` makes lists of these, and these of lists.
 """
 
 from ._tessera import Context, Error, Module, TensorInfo, check, compile, devices, load, version

@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.backend.base import Backend, BackendRep, Device, DeviceType
 
 import tessera
+from tessera import sequences
 
 # More elements are data, not a parameter.
 _MAX_PARAMETER = 64
@@ -188,7 +189,11 @@ class TesseraRep(BackendRep):
                 labels = _labels(self._model.graph, name)
                 return [dict(zip(labels, row)) for row in results[name].tolist()]
             if name in results:  # Its length was known only when it ran.
-                return [_as_declared(element, kinds[name], inner.tensor_type.elem_type) for element in results[name]]
+                shapes = results.get(f"{name}/shapes")
+                elements = results[name] if shapes is None else sequences.to_list(results[name], shapes)
+                if inner.tensor_type.elem_type == TensorProto.STRING:
+                    return [np.asarray(element, object) for element in elements]
+                return [_as_declared(element, kinds[name], inner.tensor_type.elem_type) for element in elements]
             while f"{name}/{len(parts)}" in results:
                 parts.append(self._output(f"{name}/{len(parts)}", inner, results, kinds))
             return parts

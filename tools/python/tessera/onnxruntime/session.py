@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 
 import tessera
+from tessera import sequences
 
 from . import declared
 from .binding import IOBinding, OrtSequence, OrtValue
@@ -63,8 +64,9 @@ def _argument(info, said):
 
 
 def _inputs_of(infos, said):
-    """The two lists of a map, which stand side by side, are one argument."""
-    arguments, infos = [], list(infos)
+    """The inputs, and of sequences whose elements have shapes of their own the rank: what stands side by side, the two lists of a
+    map, or values and shapes, is one argument."""
+    arguments, ranks, infos = [], {}, list(infos)
     while infos:
         info = infos.pop(0)
         name = info.name.removesuffix("/keys")
@@ -72,12 +74,15 @@ def _inputs_of(infos, said):
             kinds = [declared.TYPE_NAMES[part.type] for part in (info, infos.pop(0))]
             arguments.append(NodeArg(name, f"map({kinds[0]},tensor({kinds[1]}))", []))
         else:
+            if infos and infos[0].name == f"{info.name}/shapes" and infos[0].name not in said:
+                ranks[info.name] = infos.pop(0).shape[1]
             arguments.append(_argument(info, said.get(info.name)))
-    return arguments
+    return arguments, ranks
 
 
 def _outputs_of(infos, said):
-    """The outputs, and of those that are sequences the names of their elements' tensors, None where one tensor has them all."""
+    """The outputs, and of those that are sequences the names of their elements' tensors; None where one tensor has them all, the name of
+    their shapes where it has their values."""
     infos, arguments, parts = {info.name: info for info in infos}, [], {}
     for name, value in said.items():
         if (value.type or "").startswith("seq(tensor("):
@@ -85,7 +90,8 @@ def _outputs_of(infos, said):
                 count = next(i for i in range(len(infos) + 1) if f"{name}/{i}" not in infos)
                 parts[name] = [infos.pop(f"{name}/{i}").name for i in range(count)]
             else:
-                parts[name] = None
+                shapes = infos.pop(f"{name}/shapes", None) if f"{name}/shapes" not in said else None
+                parts[name] = shapes and shapes.name
             arguments.append(NodeArg(name, value.type, []))
         elif name in infos:
             arguments.append(_argument(infos.pop(name), value))
@@ -125,7 +131,7 @@ class InferenceSession:
         # A model was read by now, so that its fields can be believed.
         said = declared.Declared(data if declared.looks_like_onnx(data) else b"")
         self._threads, self._idle, self._lock = threads, [], threading.Lock()
-        self._inputs, self._labels = _inputs_of(self._module.inputs, said.inputs), said.labels
+        (self._inputs, self._ranks), self._labels = _inputs_of(self._module.inputs, said.inputs), said.labels
         self._outputs, self._parts = _outputs_of(self._module.outputs, said.outputs)
         self._meta = ModelMetadata(said)
 
@@ -262,7 +268,19 @@ class InferenceSession:
                 raise raised(InvalidArgument, "UNKNOWN_NAME",
                              f"Invalid input name: {name}; the model has {', '.join(types)}")
         # Lists and numbers get the input's type; arrays keep theirs, and are refused if it is another one.
-        return {name: self._array(value, types[name]) for name, value in given.items()}
+        feed = {name: self._array(value, types[name]) for name, value in given.items() if name not in self._ranks}
+        for name, rank in self._ranks.items():
+            feed[name], feed[f"{name}/shapes"] = self._ragged(name, given[name], rank, types[name])
+        return feed
+
+    @staticmethod
+    def _ragged(name, value, rank, kind):
+        elements = [part.numpy() if isinstance(part, OrtValue) else part for part in (value.numpy() if isinstance(value, OrtValue) else value)]
+        try:
+            return sequences.from_list(elements, rank, None if all(isinstance(part, np.ndarray) for part in elements) and elements else
+                                       declared.numpy_type(kind.removeprefix("seq(")) or object)
+        except ValueError as error:
+            raise raised(InvalidArgument, "INVALID_ARGUMENT", f"input '{name}': {error}") from None
 
     @staticmethod
     def _array(value, kind):
@@ -296,7 +314,10 @@ class InferenceSession:
         if name not in self._parts:
             return self._as_declared(name, results[name], kind)
         parts = self._parts[name]
-        elements = results[name] if parts is None else [results[part] for part in parts]
+        if isinstance(parts, str):
+            elements = sequences.to_list(results[name], results[parts])
+        else:
+            elements = results[name] if parts is None else [results[part] for part in parts]
         return [self._as_declared(None, np.asarray(element), kind) for element in elements]
 
     def _as_declared(self, name, array, kind):

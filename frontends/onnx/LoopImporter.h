@@ -1,0 +1,97 @@
+//===- LoopImporter.h - Loops whose body is a graph -----------------------------*- C++ -*-===//
+//
+// A loop becomes a graph.while that carries the number of the iteration, the condition, the values,
+// and a tensor for each scan output, which holds all iterations. What an iteration adds to a
+// sequence is held like a scan output where it is as much each time. Where it is not, the loop runs
+// once for how much it is, and then again, with a tensor for all of it.
+//
+//===----------------------------------------------------------------------===//
+#ifndef TESSERA_FRONTENDS_ONNX_LOOPIMPORTER_H
+#define TESSERA_FRONTENDS_ONNX_LOOPIMPORTER_H
+
+#include "frontends/onnx/CarriedStrings.h"
+#include "frontends/onnx/OpenSequences.h"
+
+namespace tessera::onnx {
+
+/// What a loop begins with.
+struct LoopStart {
+  Value tripCount;                 ///< si64 scalar, null: no limit
+  DimAttr tripDim;                 ///< the same as an extent, null where it is none yet
+  Value condition;                 ///< i1 scalar
+  llvm::SmallVector<Value> states; ///< what the loop carries
+  llvm::SmallVector<bool> grows;   ///< of states: a sequence that the body only makes longer
+};
+
+class LoopImporter {
+public:
+  /// One iteration: of its number, the condition, and the states, the next condition, the next
+  /// states, and the scan outputs.
+  using Body = std::function<LogicalResult(mlir::OpBuilder &inner, llvm::ArrayRef<Value> arguments,
+                                           llvm::SmallVectorImpl<Value> &results)>;
+  /// The node has an attribute "body" and so many outputs.
+  LoopImporter(Node &node, LoopStart start, Body importIteration, size_t outputs);
+  /// Sets the node's outputs.
+  LogicalResult run();
+
+  /// What an iteration gives fits the states and the outputs.
+  static LogicalResult checkResults(Node &node, llvm::ArrayRef<Value> results, size_t states,
+                                    size_t outputs);
+
+private:
+  /// What an iteration adds to a sequence.
+  struct Addition {
+    size_t state = 0;
+    OpenSequence added;
+    bool isFixed = false; ///< as many elements of the same extents each time: a slice
+    size_t slice = 0;
+    DimAttr length, values; ///< of all iterations, where it is not fixed
+  };
+
+  LogicalResult importBody();
+  LogicalResult takeResults(bool &fits);
+  LogicalResult takeAdditions();
+  void forgetBody();
+  LogicalResult importFittingBody();
+  void bindTripDim();
+  LogicalResult checkCarried();
+  LogicalResult sortAdditions();
+  /// One more tensor that the loop carries: its argument in the body.
+  Value carry(Value init);
+  LogicalResult measure();
+  LogicalResult addScanOutputs();
+  void addGrowth();
+  mlir::Operation *buildLoop();
+  LogicalResult setOutputs(mlir::Operation *loop);
+  FailureOr<Value> longer(Value state, const OpenSequence &added);
+  /// The node, with its operations in the body.
+  Node inBody(mlir::OpBuilder &inner) {
+    return {node.importer, inner, node.getLoc(), node.proto, node.opset};
+  }
+
+  Node &node;
+  ShapeScalars scalars;
+  Body importIteration;
+  size_t outputs;
+  Value tripCount, condition;
+  DimAttr tripDim;
+  llvm::SmallVector<Value> states;
+  llvm::SmallVector<bool> grows;
+  llvm::SmallVector<Value> tokens;  // of states that grow, in the body
+  llvm::SmallVector<Value> results; // of the body
+  /// A graph.while without types, which holds the body until they are known.
+  mlir::Operation *holder = nullptr;
+  mlir::Block *body = nullptr; // takes iteration, condition, then what is in `inits`
+  Value nextCondition;
+  size_t carried = 0;                   // tensors of the states
+  llvm::SmallVector<Value> inits, next; // those, then of scan outputs, then of what grows
+  llvm::SmallVector<bool> areStrings;   // of carried tensors: bytes of strings
+  llvm::SmallVector<Value> slices;      // of scan outputs, then of what grows as much each time
+  llvm::SmallVector<bool> stringSlices; // which of them are bytes of strings
+  llvm::SmallVector<Addition> additions;
+  bool alwaysGoesOn = false; // the condition never ends the loop
+};
+
+} // namespace tessera::onnx
+
+#endif

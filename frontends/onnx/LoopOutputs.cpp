@@ -1,0 +1,216 @@
+//===- LoopOutputs.cpp - Loops: what all iterations hold --------------------------------------===//
+
+#include "frontends/onnx/LoopImporter.h"
+
+using namespace mlir;
+using namespace tessera;
+using namespace tessera::onnx;
+using graph::CompareKind;
+
+Value LoopImporter::carry(Value init) {
+  inits.push_back(init);
+  return body->addArgument(init.getType(), node.getLoc());
+}
+
+/// Each scan output is a tensor of all iterations, in which one slice after the other is replaced.
+LogicalResult LoopImporter::addScanOutputs() {
+  if (slices.empty())
+    return success();
+  bindTripDim();
+  OpBuilder inner = OpBuilder::atBlockEnd(body);
+  graph::GraphBuilder b = node.at(inner);
+  for (Value slice : slices) {
+    graph::TensorType type = graph::getTensorType(slice);
+    if (dependsOnBody(type.getDims(), *body))
+      return node.error("has a scan output whose shape depends on data inside of the body");
+    DimList dims{tripDim};
+    llvm::append_range(dims, type.getDims());
+    Value all = carry(node.fill(type.withDims(dims), 0));
+    graph::TensorType counters = type.withDims(dims).withElementType(node.si64());
+    Value isHere = b.compare(CompareKind::eq, b.create<graph::IotaOp>(counters, 0),
+                             b.broadcast(body->getArgument(0), {}, dims));
+    SmallVector<int64_t> places = llvm::to_vector(llvm::seq<int64_t>(1, dims.size()));
+    next.push_back(b.create<graph::SelectOp>(isHere, b.broadcast(slice, places, dims), all));
+  }
+  return success();
+}
+
+/// Where iterations add elements of other shapes, or other numbers of them, the loop runs once for
+/// how much they add alone, and then again. So it does for the number of iterations where only the
+/// condition ends it: that is how much scan outputs hold.
+LogicalResult LoopImporter::measure() {
+  if (drawsNumbers(*body))
+    return node.error(
+        "draws random numbers, and has scan outputs, or a sequence that gets longer, but no trip "
+        "count or elements of other shapes each time, so how much they hold is not known");
+  const Importer::Notes noted = node.importer.notes();
+  OpBuilder inner = OpBuilder::atBlockEnd(body);
+  Node inside = inBody(inner);
+  auto count = [&](DimAttr each) {
+    Value before = carry(scalars.number(0));
+    next.push_back(inside.add(before, ShapeScalars(inside).number(each)));
+  };
+  for (Addition &addition : additions) {
+    if (addition.isFixed)
+      continue;
+    count(addition.added.length());
+    if (addition.added.shapes)
+      count(addition.added.valueDims(0).front());
+  }
+  Operation *loop = buildLoop();
+  SmallVector<DimAttr> measured;
+  for (Value total : loop->getResults().drop_front(2 + carried))
+    measured.push_back(scalars.bind(total, "the number of what all iterations add"));
+  forgetBody();
+  if (!tripCount || !alwaysGoesOn) {
+    tripCount = loop->getResult(0);
+    tripDim = scalars.bind(tripCount, "the number of iterations");
+  }
+  if (failed(node.importer.countRepeated(node, node.attribute("body")->g())))
+    return failure();
+  node.importer.restore(noted);
+  if (failed(importFittingBody()) || failed(checkCarried()))
+    return failure();
+  ArrayRef<DimAttr> left(measured);
+  for (Addition &addition : additions) {
+    if (addition.isFixed)
+      continue;
+    addition.length = left.front();
+    addition.values = addition.added.shapes ? left[1] : DimAttr();
+    left = left.drop_front(addition.added.shapes ? 2 : 1);
+  }
+  alwaysGoesOn = true; // as often as was counted
+  return success();
+}
+
+/// Tensors for all elements that iterations add, in which those of one stand behind those of the
+/// iterations before it.
+void LoopImporter::addGrowth() {
+  OpBuilder inner = OpBuilder::atBlockEnd(body);
+  Node inside = inBody(inner);
+  auto grow = [&](Value part, DimAttr extent) {
+    graph::TensorType type = graph::getTensorType(part);
+    DimAttr own = type.getDim(0);
+    DimList dims(type.getDims());
+    dims[0] = extent;
+    Value all = carry(node.fill(node.typeOf(dims, type.getElementType()), 0)),
+          before = carry(scalars.number(0));
+    Value places = inside.add(inside.iota({own}, 0), inside.broadcast(before, {}, {own}));
+    next.push_back(
+        inside.create<graph::ScatterOp>(graph::ScatterKind::replace, all, places, part, 0));
+    next.push_back(inside.add(before, ShapeScalars(inside).number(own)));
+  };
+  for (Addition &addition : additions) {
+    if (addition.isFixed)
+      continue;
+    grow(addition.added.values, addition.added.shapes ? addition.values : addition.length);
+    if (addition.added.shapes)
+      grow(addition.added.shapes, addition.length);
+  }
+}
+
+Operation *LoopImporter::buildLoop() {
+  OpBuilder &builder = node.getBuilder();
+  Location loc = node.getLoc();
+  SmallVector<Value> starts{scalars.number(0), condition};
+  llvm::append_range(starts, inits);
+  OperationState state(loc, graph::WhileOp::getOperationName());
+  state.addOperands(starts);
+  state.addTypes(ValueRange(starts).getTypes());
+  Region *test = state.addRegion(), *repeated = state.addRegion();
+  Block *check = &test->emplaceBlock();
+  for (Value start : starts)
+    check->addArgument(start.getType(), loc);
+  OpBuilder inTest(builder.getContext());
+  inTest.setInsertionPointToEnd(check);
+  graph::GraphBuilder t = node.at(inTest);
+  Value goesOn = check->getArgument(1);
+  if (tripCount)
+    goesOn = t.create<graph::AndOp>(goesOn,
+                                    t.compare(CompareKind::lt, check->getArgument(0), tripCount));
+  graph::ConditionOp::create(inTest, loc, goesOn);
+
+  OpBuilder inner = OpBuilder::atBlockEnd(body);
+  graph::GraphBuilder b = node.at(inner);
+  SmallVector<Value> yielded{b.add(body->getArgument(0), b.scalar(node.si64(), 1)), nextCondition};
+  llvm::append_range(yielded, next);
+  graph::YieldOp::create(inner, loc, yielded);
+  repeated->takeBody(holder->getRegion(1));
+  holder->erase();
+  holder = nullptr;
+  return builder.create(state);
+}
+
+/// A sequence and what all iterations have added to it.
+FailureOr<Value> LoopImporter::longer(Value state, const OpenSequence &added) {
+  SmallVector<Value> parts;
+  if (isOpenSequence(state))
+    parts.push_back(state);
+  else
+    llvm::append_range(parts, contentsOf(state));
+  parts.push_back(putTogether(node, added));
+  if (isGrowing(state))
+    return makeGrowing(node.getBuilder(), node.getLoc(), parts);
+  FailureOr<OpenSequence> whole = openSequenceOf(node, parts);
+  if (failed(whole))
+    return failure();
+  return putTogether(node, *whole);
+}
+
+LogicalResult LoopImporter::setOutputs(Operation *loop) {
+  OpBuilder &builder = node.getBuilder();
+  Location loc = node.getLoc();
+  SmallVector<Value> last(loop->getResults().slice(2, carried));
+  ArrayRef<Value> left(last);
+  DimAttr count = tripDim;
+  if (!slices.empty() && !alwaysGoesOn)
+    count = scalars.bind(loop->getResult(0), "the number of iterations");
+  SmallVector<Value> held;
+  for (size_t i = 0; i < slices.size(); ++i) {
+    Value all = loop->getResult(2 + carried + i);
+    if (count != tripDim)
+      all = node.cut(all, 0, node.dim(0), count);
+    held.push_back(stringSlices[i] ? makeStrings(builder, loc, all) : all);
+  }
+  // What has grown by as much each time: [iterations, elements of each, ...].
+  const size_t scanOutputs = outputs - states.size();
+  ValueRange grown = loop->getResults().drop_front(2 + carried + slices.size());
+  for (Addition &addition : additions) {
+    OpenSequence &added = addition.added;
+    if (addition.isFixed) {
+      DimList dims(graph::getTensorType(held[addition.slice]).getDims());
+      dims[1] = node.known(DimExpr(dims[0]) * DimExpr(dims[1]));
+      dims.erase(dims.begin());
+      added.values = node.reshape(held[addition.slice], dims);
+      continue;
+    }
+    added.values = grown[0];
+    if (added.shapes)
+      added.shapes = grown[2];
+    grown = grown.drop_front(added.shapes ? 4 : 2);
+  }
+  const Addition *addition = additions.begin();
+  for (size_t i = 0; i < states.size(); ++i) {
+    FailureOr<Value> result = grows[i] ? longer(states[i], addition++->added)
+                                       : FailureOr<Value>(rebuild(builder, loc, states[i], left));
+    if (failed(result))
+      return failure();
+    node.setOutput(*result);
+  }
+  for (Value all : ArrayRef(held).take_front(scanOutputs))
+    node.setOutput(all);
+  return success();
+}
+
+LogicalResult LoopImporter::run() {
+  if (failed(importFittingBody()) || failed(checkCarried()))
+    return failure();
+  const bool isOpen =
+      llvm::any_of(additions, [](const Addition &addition) { return !addition.isFixed; });
+  if ((isOpen || (!slices.empty() && !tripCount)) && failed(measure()))
+    return failure();
+  if (failed(addScanOutputs()))
+    return failure();
+  addGrowth();
+  return setOutputs(buildLoop());
+}
