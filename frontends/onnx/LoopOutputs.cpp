@@ -5,7 +5,6 @@
 using namespace mlir;
 using namespace tessera;
 using namespace tessera::onnx;
-using graph::CompareKind;
 
 Value LoopImporter::carry(Value init) {
   inits.push_back(init);
@@ -18,7 +17,7 @@ LogicalResult LoopImporter::addScanOutputs() {
     return success();
   bindTripDim();
   OpBuilder inner = OpBuilder::atBlockEnd(body);
-  graph::GraphBuilder b = node.at(inner);
+  Node inside = inBody(inner);
   for (Value slice : slices) {
     graph::TensorType type = graph::getTensorType(slice);
     if (dependsOnBody(type.getDims(), *body))
@@ -26,11 +25,15 @@ LogicalResult LoopImporter::addScanOutputs() {
     DimList dims{tripDim};
     llvm::append_range(dims, type.getDims());
     Value all = carry(node.fill(type.withDims(dims), 0));
-    graph::TensorType counters = type.withDims(dims).withElementType(node.si64());
-    Value isHere = b.compare(CompareKind::eq, b.create<graph::IotaOp>(counters, 0),
-                             b.broadcast(body->getArgument(0), {}, dims));
-    SmallVector<int64_t> places = llvm::to_vector(llvm::seq<int64_t>(1, dims.size()));
-    next.push_back(b.create<graph::SelectOp>(isHere, b.broadcast(slice, places, dims), all));
+    // On one axis, where copying the others is fast.
+    DimAttr each = node.known(graph::multiplyDims(type.getContext(), type.getDims()));
+    DimList line{each}, whole{node.known(DimExpr(tripDim) * DimExpr(each))};
+    Value start = inside.mul(body->getArgument(0), ShapeScalars(inside).number(each));
+    Value places = inside.add(inside.iota(line, 0), inside.broadcast(start, {}, line));
+    Value replaced =
+        inside.create<graph::ScatterOp>(graph::ScatterKind::replace, inside.reshape(all, whole),
+                                        places, inside.reshape(slice, line), 0);
+    next.push_back(inside.reshape(replaced, dims));
   }
   return success();
 }
@@ -127,7 +130,7 @@ Operation *LoopImporter::buildLoop() {
   Value goesOn = check->getArgument(1);
   if (tripCount)
     goesOn = t.create<graph::AndOp>(goesOn,
-                                    t.compare(CompareKind::lt, check->getArgument(0), tripCount));
+                                    t.compare(graph::CompareKind::lt, check->getArgument(0), tripCount));
   graph::ConditionOp::create(inTest, loc, goesOn);
 
   OpBuilder inner = OpBuilder::atBlockEnd(body);
