@@ -82,10 +82,6 @@ LogicalResult LoopImporter::takeResults(bool &fits) {
   if (!fits)
     return success();
   nextCondition = b.reshape(results[0], {});
-  for (Value slice : ArrayRef(results).drop_front(1 + states.size())) {
-    stringSlices.push_back(isStrings(slice));
-    slices.push_back(isStrings(slice) ? contentsOf(slice).front() : slice);
-  }
   if (failed(takeAdditions()))
     return failure();
   auto isTrue = [&](Value value) {
@@ -100,19 +96,22 @@ LogicalResult LoopImporter::takeResults(bool &fits) {
   return success();
 }
 
-/// What this iteration adds to each of the sequences that grow.
+/// What this iteration adds to each of the sequences that grow, and to scan outputs.
 LogicalResult LoopImporter::takeAdditions() {
   OpBuilder inner = OpBuilder::atBlockEnd(body);
   Node inside = inBody(inner);
-  for (size_t i = 0; i < states.size(); ++i) {
-    if (!grows[i])
+  for (size_t i = 0; i < outputs; ++i) {
+    const bool isScan = i >= states.size();
+    if (!isScan && !grows[i])
       continue;
+    Value result = results[1 + i];
     FailureOr<OpenSequence> added =
-        openSequenceOf(inside, llvm::to_vector(contentsOf(results[1 + i]).drop_front()));
+        isScan ? openSequenceOf(inside, result)
+               : openSequenceOf(inside, llvm::to_vector(contentsOf(result).drop_front()));
     if (failed(added))
       return failure();
     additions.emplace_back();
-    additions.back().state = i;
+    additions.back().result = i;
     additions.back().added = *added;
   }
   return success();
@@ -125,7 +124,6 @@ void LoopImporter::forgetBody() {
   results.clear();
   next.clear();
   slices.clear();
-  stringSlices.clear();
   additions.clear();
 }
 
@@ -222,8 +220,6 @@ LogicalResult LoopImporter::checkCarried() {
         dim = outside;
     return dims;
   };
-  for (Value &slice : slices)
-    slice = b.reshape(slice, replace(DimList(graph::getTensorType(slice).getDims())));
   for (Addition &addition : additions) {
     OpenSequence &added = addition.added;
     added.dims = replace(added.dims);
@@ -240,8 +236,8 @@ LogicalResult LoopImporter::sortAdditions() {
   for (Addition &addition : additions) {
     OpenSequence &added = addition.added;
     if (added.areStrings && dependsOnBody(added.valueDims(0).back(), *body))
-      return node.error("adds strings to a sequence, whose number of bytes depends on data inside "
-                        "of the body");
+      return node.error("has a scan output, or adds to a sequence, strings whose number of bytes "
+                        "depends on data inside of the body");
     DimList own = added.dims;
     for (DimAttr &dim : own)
       if (dim && dependsOnBody(dim, *body))
@@ -255,7 +251,6 @@ LogicalResult LoopImporter::sortAdditions() {
       continue;
     addition.slice = slices.size();
     slices.push_back(added.values);
-    stringSlices.push_back(false);
   }
   return success();
 }

@@ -1,9 +1,9 @@
 //===- LoopImporter.h - Loops whose body is a graph -----------------------------*- C++ -*-===//
 //
 // A loop becomes a graph.while that carries the number of the iteration, the condition, the values,
-// and a tensor for each scan output, which holds all iterations. What an iteration adds to a
-// sequence is held like a scan output where it is as much each time. Where it is not, the loop runs
-// once for how much it is, and then again, with a tensor for all of it.
+// and tensors for what iterations add to sequences and scan outputs, which hold that of all
+// iterations. Where it is not as much each time, the loop runs once for how much it is, and then
+// again. A scan output is a sequence to which each iteration adds one element, of one shape.
 //
 //===----------------------------------------------------------------------===//
 #ifndef TESSERA_FRONTENDS_ONNX_LOOPIMPORTER_H
@@ -39,9 +39,9 @@ public:
                                     size_t outputs);
 
 private:
-  /// What an iteration adds to a sequence.
+  /// What an iteration adds to a sequence, or a scan output.
   struct Addition {
-    size_t state = 0;
+    size_t result = 0; ///< of the body, behind the condition
     OpenSequence added;
     bool isFixed = false; ///< as many elements of the same extents each time: a slice
     size_t slice = 0;
@@ -59,7 +59,7 @@ private:
   /// One more tensor that the loop carries: its argument in the body.
   Value carry(Value init);
   LogicalResult measure();
-  LogicalResult addScanOutputs();
+  void addSlices();
   void addGrowth();
   mlir::Operation *buildLoop();
   LogicalResult setOutputs(mlir::Operation *loop);
@@ -84,10 +84,9 @@ private:
   mlir::Block *body = nullptr; // takes iteration, condition, then what is in `inits`
   Value nextCondition;
   size_t carried = 0;                   // tensors of the states
-  llvm::SmallVector<Value> inits, next; // those, then of scan outputs, then of what grows
+  llvm::SmallVector<Value> inits, next; // those, then of all iterations
   llvm::SmallVector<bool> areStrings;   // of carried tensors: bytes of strings
-  llvm::SmallVector<Value> slices;      // of scan outputs, then of what grows as much each time
-  llvm::SmallVector<bool> stringSlices; // which of them are bytes of strings
+  llvm::SmallVector<Value> slices;      // of additions that are as much each time
   llvm::SmallVector<Addition> additions;
   bool alwaysGoesOn = false; // the condition never ends the loop
 };

@@ -11,20 +11,18 @@ Value LoopImporter::carry(Value init) {
   return body->addArgument(init.getType(), node.getLoc());
 }
 
-/// Each scan output is a tensor of all iterations, in which one slice after the other is replaced.
-LogicalResult LoopImporter::addScanOutputs() {
+/// Tensors of all iterations, in which one slice after the other is replaced.
+void LoopImporter::addSlices() {
   if (slices.empty())
-    return success();
+    return;
   bindTripDim();
   OpBuilder inner = OpBuilder::atBlockEnd(body);
   Node inside = inBody(inner);
   for (Value slice : slices) {
     graph::TensorType type = graph::getTensorType(slice);
-    if (dependsOnBody(type.getDims(), *body))
-      return node.error("has a scan output whose shape depends on data inside of the body");
     DimList dims{tripDim};
     llvm::append_range(dims, type.getDims());
-    Value all = carry(node.fill(type.withDims(dims), 0));
+    Value all = carry(node.fill(node.typeOf(dims, type.getElementType()), 0));
     // On one axis, where copying the others is fast.
     DimAttr each = node.known(graph::multiplyDims(type.getContext(), type.getDims()));
     DimList line{each}, whole{node.known(DimExpr(tripDim) * DimExpr(each))};
@@ -35,7 +33,6 @@ LogicalResult LoopImporter::addScanOutputs() {
                                         places, inside.reshape(slice, line), 0);
     next.push_back(inside.reshape(replaced, dims));
   }
-  return success();
 }
 
 /// Where iterations add elements of other shapes, or other numbers of them, the loop runs once for
@@ -129,8 +126,8 @@ Operation *LoopImporter::buildLoop() {
   graph::GraphBuilder t = node.at(inTest);
   Value goesOn = check->getArgument(1);
   if (tripCount)
-    goesOn = t.create<graph::AndOp>(goesOn,
-                                    t.compare(graph::CompareKind::lt, check->getArgument(0), tripCount));
+    goesOn = t.create<graph::AndOp>(
+        goesOn, t.compare(graph::CompareKind::lt, check->getArgument(0), tripCount));
   graph::ConditionOp::create(inTest, loc, goesOn);
 
   OpBuilder inner = OpBuilder::atBlockEnd(body);
@@ -168,23 +165,19 @@ LogicalResult LoopImporter::setOutputs(Operation *loop) {
   DimAttr count = tripDim;
   if (!slices.empty() && !alwaysGoesOn)
     count = scalars.bind(loop->getResult(0), "the number of iterations");
-  SmallVector<Value> held;
-  for (size_t i = 0; i < slices.size(); ++i) {
-    Value all = loop->getResult(2 + carried + i);
-    if (count != tripDim)
-      all = node.cut(all, 0, node.dim(0), count);
-    held.push_back(stringSlices[i] ? makeStrings(builder, loc, all) : all);
-  }
-  // What has grown by as much each time: [iterations, elements of each, ...].
-  const size_t scanOutputs = outputs - states.size();
-  ValueRange grown = loop->getResults().drop_front(2 + carried + slices.size());
+  // What is as much each time is [iterations, elements of each, ...].
+  ValueRange all = loop->getResults().drop_front(2 + carried),
+             grown = all.drop_front(slices.size());
   for (Addition &addition : additions) {
     OpenSequence &added = addition.added;
     if (addition.isFixed) {
-      DimList dims(graph::getTensorType(held[addition.slice]).getDims());
+      Value whole = all[addition.slice];
+      if (count != tripDim)
+        whole = node.cut(whole, 0, node.dim(0), count);
+      DimList dims(graph::getTensorType(whole).getDims());
       dims[1] = node.known(DimExpr(dims[0]) * DimExpr(dims[1]));
       dims.erase(dims.begin());
-      added.values = node.reshape(held[addition.slice], dims);
+      added.values = node.reshape(whole, dims);
       continue;
     }
     added.values = grown[0];
@@ -193,15 +186,18 @@ LogicalResult LoopImporter::setOutputs(Operation *loop) {
     grown = grown.drop_front(added.shapes ? 4 : 2);
   }
   const Addition *addition = additions.begin();
-  for (size_t i = 0; i < states.size(); ++i) {
-    FailureOr<Value> result = grows[i] ? longer(states[i], addition++->added)
-                                       : FailureOr<Value>(rebuild(builder, loc, states[i], left));
+  for (size_t i = 0; i < outputs; ++i) {
+    FailureOr<Value> result = Value();
+    if (i >= states.size())
+      result = stackElements(node, addition++->added);
+    else if (grows[i])
+      result = longer(states[i], addition++->added);
+    else
+      result = rebuild(builder, loc, states[i], left);
     if (failed(result))
       return failure();
     node.setOutput(*result);
   }
-  for (Value all : ArrayRef(held).take_front(scanOutputs))
-    node.setOutput(all);
   return success();
 }
 
@@ -212,8 +208,7 @@ LogicalResult LoopImporter::run() {
       llvm::any_of(additions, [](const Addition &addition) { return !addition.isFixed; });
   if ((isOpen || (!slices.empty() && !tripCount)) && failed(measure()))
     return failure();
-  if (failed(addScanOutputs()))
-    return failure();
+  addSlices();
   addGrowth();
   return setOutputs(buildLoop());
 }

@@ -36,6 +36,8 @@ FailureOr<OpenSequence> openInput(Node &node, size_t i);
 OpenSequence asRagged(Node &node, const OpenSequence &sequence, llvm::ArrayRef<DimAttr> common);
 /// Extents that are in both lists, null where they are not the same.
 DimList commonDims(llvm::ArrayRef<DimAttr> a, llvm::ArrayRef<DimAttr> b);
+/// Elements of one shape, which a run checks, along a new first axis.
+Value stackElements(Node &node, const OpenSequence &sequence);
 /// The element at a place.
 Value elementAt(Node &node, const OpenSequence &sequence, DimExpr place);
 

@@ -51,17 +51,32 @@ static Value columnOf(Node &node, const OpenSequence &sequence, int64_t axis) {
                       {sequence.length()});
 }
 
-/// The extent that all elements have along an axis, which a run checks.
-static DimAttr agreedExtent(Node &node, const OpenSequence &sequence, int64_t axis) {
+/// The extent that all elements have along an axis, which a run checks; of no elements 0 where
+/// there may be none.
+static DimAttr agreedExtent(Node &node, const OpenSequence &sequence, int64_t axis,
+                            bool mayBeEmpty) {
   if (sequence.dims[axis])
     return sequence.dims[axis];
   ShapeScalars s(node);
   Value column = columnOf(node, sequence, axis);
   Value least = node.reduce(ReduceKind::min, column, {0}),
         most = node.reduce(ReduceKind::max, column, {0});
-  return s.bind(s.select(node.compare(CompareKind::eq, least, most), most, s.number(-1)),
-                "extent " + std::to_string(axis) +
-                    ", which all elements have to have in common (one at least),");
+  Value agreed = s.select(node.compare(CompareKind::eq, least, most), most, s.number(-1));
+  if (mayBeEmpty)
+    agreed = s.select(s.isEqual(s.number(sequence.length()), 0), s.number(0), agreed);
+  return s.bind(agreed, "extent " + std::to_string(axis) +
+                            ", which all elements have to have in common" +
+                            (mayBeEmpty ? "" : " (one at least)"));
+}
+
+Value tessera::onnx::stackElements(Node &node, const OpenSequence &sequence) {
+  DimList dims{sequence.length()};
+  for (size_t d = 0; d < sequence.dims.size(); ++d)
+    dims.push_back(agreedExtent(node, sequence, int64_t(d), true));
+  if (sequence.areStrings)
+    dims.push_back(sequence.valueDims(0).back());
+  Value all = node.reshape(sequence.values, dims);
+  return sequence.areStrings ? makeStrings(node.getBuilder(), node.getLoc(), all) : all;
 }
 
 LogicalResult tessera::onnx::joinElements(Node &node, const OpenSequence &sequence) {
@@ -74,7 +89,7 @@ LogicalResult tessera::onnx::joinElements(Node &node, const OpenSequence &sequen
     width.push_back(sequence.valueDims(0).back());
   for (int64_t d = 0; d < rank; ++d)
     if (isNew || d != axis)
-      dims[d] = agreedExtent(node, sequence, d);
+      dims[d] = agreedExtent(node, sequence, d, false);
   Value joined;
   if (isNew || dims[axis]) {
     // Elements of one shape: what they are a stack of.

@@ -124,6 +124,26 @@ def test_a_loop_that_collects_what_data_selects():
         agree(sessions, {"x": np.array([3, 1, 2, 0, 1.5, 9], np.float32), "n": np.array(n)})
 
 
+def test_scan_outputs_whose_shape_depends_on_data():
+    """It is the same in each iteration."""
+    body = [node("Greater", ["x", "zero"], ["above"]), node("Compress", ["x", "above"], ["kept"]), node("Cast", ["i"], ["f"], to=F32), node("Mul", ["kept", "f"], ["y"]),
+            node("Gather", ["words", "places"], ["chosen"])]
+    select = [node("NonZero", ["above"], ["found"]), node("Squeeze", ["found"], ["places"])]
+    made = graph([GOES_ON, body[0], *select, *body[1:]], [info("i", I64, []), info("going", BOOL, [])],
+                 [info("goes", BOOL, []), info("y", F32, ["K"]), info("chosen", STRING, ["K"])])
+    inputs = [info("x", F32, ["A"]), info("words", STRING, ["A"]), N]
+    sessions = peers([node("Loop", ["n", ""], ["ys", "all"], body=made)], inputs, [info("ys", F32, None), info("all", STRING, None)], {"zero": np.float32(0)})
+    for n in (1, 4):
+        for x in (np.array([1, -1, 2, 0, 3], np.float32), np.zeros(5, np.float32) - 1):
+            agree(sessions, {"x": x, "words": WORDS, "n": np.array(n)})
+    assert sessions[0].run(None, {"x": x, "words": WORDS, "n": np.array(0)})[0].shape == (0, 0)
+    other = graph([GOES_ON, node("Cast", ["i"], ["f"], to=F32), node("Greater", ["x", "f"], ["above"]), node("Compress", ["x", "above"], ["y"])],
+                  [info("i", I64, []), info("going", BOOL, [])], [info("goes", BOOL, []), info("y", F32, ["K"])])
+    changing = compiled([node("Loop", ["n", ""], ["ys"], body=other)], [inputs[0], N], [info("ys", F32, None)])
+    with pytest.raises(tessera.Error, match="extent 0, which all elements have to have in common"):
+        changing.run({"x": np.array([1, 2, 3], np.float32), "n": np.array(3)})
+
+
 def test_a_loop_that_adds_or_not():
     """Of each iteration one element, two, or none."""
     def branch(name, elements):

@@ -6,7 +6,7 @@ import pathlib
 import sys
 
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, ValueInfoProto, helper, numpy_helper
 
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 
@@ -16,8 +16,8 @@ def tensor(name, values, dtype=np.float32):
 
 
 def model(nodes, inputs, outputs, initializers=(), functions=(), opset=18, domains=()):
-    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info(*i) for i in inputs],
-                              [helper.make_tensor_value_info(*o) for o in outputs], list(initializers))
+    infos = [[i if isinstance(i, ValueInfoProto) else helper.make_tensor_value_info(*i) for i in some] for some in (inputs, outputs)]
+    graph = helper.make_graph(nodes, "g", *infos, list(initializers))
     imports = [helper.make_opsetid("", opset)] + [helper.make_opsetid(d, 1) for d in domains]
     return helper.make_model(graph, opset_imports=imports, functions=list(functions), ir_version=10)
 
@@ -44,6 +44,28 @@ def models():
     twice = helper.make_function("own", "Twice", ["a"], ["b"], [n("Add", ["a", "a"], ["b"])],
                                  [helper.make_opsetid("", 18)])
     yield "function", model([n("Twice", ["x"], ["y"], domain="own")], [x], [y], functions=[twice], domains=["own"])
+    parts, strings = helper.make_tensor_sequence_value_info("s", FLOAT, None), helper.make_tensor_sequence_value_info("s", TensorProto.STRING, None)
+    lengths, place = ("l", INT64, ["M"]), ("p", INT64, [])
+    yield "split", model([n("SplitToSequence", ["x", "l"], ["a"], axis=1), n("SequenceInsert", ["a", "x", "p"], ["b"]), n("SequenceErase", ["b"], ["s"]),
+                          n("SequenceAt", ["b", "p"], ["y"]), n("ConcatFromSequence", ["a"], ["z"], axis=1)],
+                         [x, lengths, place], [parts, y, ("z", FLOAT, None)])
+    each = helper.make_graph([n("Add", ["e", "e"], ["d"]), n("NonZero", ["e"], ["f"])], "each", [helper.make_tensor_value_info("e", FLOAT, None)],
+                             [helper.make_tensor_value_info("d", FLOAT, None), helper.make_tensor_value_info("f", INT64, None)])
+    yield "map", model([n("SplitToSequence", ["x", "l"], ["a"]), n("SequenceMap", ["a"], ["s", "t"], body=each)], [x, lengths], [parts])
+    given = helper.make_tensor_sequence_value_info("g", FLOAT, [None, 4])
+    yield "sequence-input", model([n("SequenceInsert", ["g", "x"], ["s"]), n("SequenceLength", ["g"], ["y"])], [given, x], [parts, ("y", INT64, None)])
+    added = helper.make_graph([n("SequenceInsert", ["c_in", "part"], ["added"])], "added", [], [helper.make_tensor_sequence_value_info("added", FLOAT, None)])
+    kept = helper.make_graph([n("Identity", ["c_in"], ["kept"])], "kept", [], [helper.make_tensor_sequence_value_info("kept", FLOAT, None)])
+    body = helper.make_graph([n("Unsqueeze", ["i", "z"], ["end"]), n("Slice", ["x", "z", "end"], ["part"]), n("Less", ["i", "p"], ["odd"]),
+                              n("If", ["odd"], ["c_out"], then_branch=added, else_branch=kept), n("Identity", ["on"], ["on_out"]), n("Identity", ["x"], ["scan"])],
+                             "body", [helper.make_tensor_value_info("i", INT64, []), helper.make_tensor_value_info("on", BOOL, []),
+                                      helper.make_tensor_sequence_value_info("c_in", FLOAT, None)],
+                             [helper.make_tensor_value_info("on_out", BOOL, []), helper.make_tensor_sequence_value_info("c_out", FLOAT, None),
+                              helper.make_tensor_value_info("scan", FLOAT, None)])
+    yield "collect", model([n("SequenceEmpty", [], ["e"], dtype=FLOAT), n("Loop", ["p", "", "e"], ["s", "y"], body=body)], [x, place], [parts, y],
+                           [tensor("z", [0], np.int64)])
+    yield "words", model([n("SplitToSequence", ["w"], ["a"]), n("SequenceInsert", ["a", "w"], ["s"]), n("SequenceAt", ["s", "p"], ["y"])],
+                         [("w", TensorProto.STRING, ["N"]), place], [strings, ("y", TensorProto.STRING, None)])
     sparse = helper.make_sparse_tensor(tensor("c", [1, 2]), tensor("i", [0, 3], np.int64), [4])
     with_sparse = model([n("Add", ["x", "c"], ["y"])], [x], [y])
     with_sparse.graph.sparse_initializer.append(sparse)
