@@ -23,14 +23,19 @@ void LoopImporter::addSlices() {
     DimList dims{tripDim};
     llvm::append_range(dims, type.getDims());
     Value all = carry(node.fill(node.typeOf(dims, type.getElementType()), 0));
-    // On one axis, where copying the others is fast.
+    // A slice on one axis: vectors are as long as it is then, whatever its extents are.
     DimAttr each = node.known(graph::multiplyDims(type.getContext(), type.getDims()));
-    DimList line{each}, whole{node.known(DimExpr(tripDim) * DimExpr(each))};
-    Value start = inside.mul(body->getArgument(0), ShapeScalars(inside).number(each));
-    Value places = inside.add(inside.iota(line, 0), inside.broadcast(start, {}, line));
+    DimList rows{tripDim}, row;
+    if (each.getConstant() != 1) {
+      rows.push_back(each);
+      row.push_back(each);
+    }
+    Value isHere = inside.compare(graph::CompareKind::eq, inside.iota(rows, 0),
+                                  inside.broadcast(body->getArgument(0), {}, rows));
+    SmallVector<int64_t> places(row.size(), 1);
     Value replaced =
-        inside.create<graph::ScatterOp>(graph::ScatterKind::replace, inside.reshape(all, whole),
-                                        places, inside.reshape(slice, line), 0);
+        inside.choose(isHere, inside.broadcast(inside.reshape(slice, row), places, rows),
+                      inside.reshape(all, rows));
     next.push_back(inside.reshape(replaced, dims));
   }
 }
