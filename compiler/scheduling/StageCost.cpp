@@ -7,6 +7,7 @@
 #include "dialects/kernel/Operations.h"
 
 #include <cmath>
+#include <set>
 
 using namespace mlir;
 
@@ -136,9 +137,15 @@ static void collect(const KernelInfo &info, const StageInfo &stage,
     }
     StageBody::Read entry{llvm::SmallBitVector(loops), llvm::SmallBitVector(loops),
                           bitsOf(read.tensor), isAtData, llvm::SmallBitVector(loops)};
-    for (auto [dim, form] : llvm::enumerate(read.dims))
+    for (auto [dim, form] : llvm::enumerate(read.dims)) {
       if (form.clamped)
         entry.clamped |= dims[dim];
+      if (depth > 0 || !form.linear || form.loops.count() < 2)
+        continue;
+      auto &sum = entry.sums.emplace_back();
+      for (unsigned loop : form.loops.set_bits())
+        sum.emplace_back(loop, form.coefficients[loop]);
+    }
     for (const llvm::SmallBitVector &dim : dims)
       entry.loops |= dim;
     if (!dims.empty()) {
@@ -190,6 +197,25 @@ static double clampedTiles(const StageInfo &stage, const StageBody::Read &read,
   return tiles == 1 && isKnown ? 0 : 1 / tiles;
 }
 
+/// The share of what is written out that reads different places along an index: taps of a window
+/// read what others of the same register tile read.
+static double distinctShare(ArrayRef<std::pair<unsigned, int64_t>> sum, const StageLoops &loops) {
+  std::set<int64_t> places{0};
+  double all = 1;
+  for (auto [loop, step] : sum) {
+    const int64_t tile = int64_t(loops.inRegister[loop]);
+    if (tile <= 1 || loops.lanes[loop] > 1)
+      continue;
+    all *= double(tile);
+    std::set<int64_t> moved;
+    for (int64_t place : places)
+      for (int64_t at = 0; at < tile; ++at)
+        moved.insert(place + at * step);
+    places = std::move(moved);
+  }
+  return double(places.size()) / all;
+}
+
 StageCost costOf(const StageInfo &stage, const StageBody &body, const StageLoops &loops,
                  bool isPadded, int64_t vectorBits) {
   StageCost cost;
@@ -236,6 +262,8 @@ StageCost costOf(const StageInfo &stage, const StageBody &body, const StageLoops
         loads *= lanes > 1 ? tile * (read.isAtData ? kIndexedLoad : kLaneLoad)
                            : tile * (read.isAtData ? kIndexedLoad : 1);
     }
+    for (const auto &sum : read.sums)
+      loads *= distinctShare(sum, loops);
     if (isStep)
       cost.loads += loads;
   }

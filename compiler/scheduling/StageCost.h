@@ -30,6 +30,8 @@ struct StageBody {
     double bits;
     bool isAtData = false;        ///< at an index that is read
     llvm::SmallBitVector clamped; ///< loops along which the index is bounded
+    /// Loops that one index is a sum of, times what; of reads of the stage itself.
+    llvm::SmallVector<llvm::SmallVector<std::pair<unsigned, int64_t>>> sums = {};
   };
   double operations = 0; ///< instructions on vectors
   std::vector<Read> reads;

@@ -83,10 +83,14 @@ def Schedule_PadToTileOp : Schedule_Restructure<"pad_to_tile"> {
     // out[m, n] = g(acc[m, n]) =>   out[m, n] = g(acc[m, n / 16, n % 16])
     ```
     - (C1) The factor is positive; outer and inner loop have different names.
+
+    `likely`: code generators may make loops of their own for the tiles of which nothing is clamped.
   }];
   let arguments = (ins StrAttr:$stage, StrAttr:$loop, ConfinedAttr<I64Attr, [IntPositive]>:$factor,
-                   StrAttr:$outer, StrAttr:$inner);
-  let assemblyFormat = "$stage `loop` $loop `by` $factor `into` $outer `,` $inner attr-dict";
+                   StrAttr:$outer, StrAttr:$inner, UnitAttr:$likely);
+  let assemblyFormat = [{
+    $stage `loop` $loop `by` $factor `into` $outer `,` $inner (`likely` $likely^)? attr-dict
+  }];
   let hasVerifier = 1;
 }
 

@@ -11,6 +11,8 @@
 #include "compiler/scheduling/restructure/Lookup.h"
 #include "compiler/scheduling/restructure/Restructure.h"
 
+#include "dialects/kernel/Likely.h"
+
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 
 using namespace mlir;
@@ -64,7 +66,10 @@ private:
       return index;
     if (!lastIndex)
       return index;
-    return arith::MinSIOp::create(builder, loc, index, lastIndex);
+    auto least = arith::MinSIOp::create(builder, loc, index, lastIndex);
+    if (directive.getLikely())
+      least->setAttr(kernel::kLikelyAttr, builder.getUnitAttr());
+    return least;
   }
 
   SmallVector<Value> loopValues(OpBuilder &builder) {

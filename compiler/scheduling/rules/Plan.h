@@ -55,6 +55,11 @@ struct ReducerPlan {
   /// too; "": none.
   std::string outerRows;
   int64_t outerTile = 1;
+  /// Of a depthwise window: the loop around `rows` of which so many iterations are in the register
+  /// tile; "": none. So many innermost reductions, its taps, are written out.
+  std::string lines;
+  int64_t lineTile = 1;
+  unsigned unrolledTaps = 0;
   int64_t filterArgument = -1; ///< a filter, or a weight for few rows, that comes from beyond L2
   int64_t filterAhead = 0;     ///< bytes of it that are asked for ahead
   bool columnsSlide = false;   ///< a window moves along the columns (else they are channels)
@@ -194,6 +199,18 @@ struct Unpacking {
 };
 std::optional<Unpacking> matchUnpacking(kernel::FuncOp kernel, const StageInfo &stage);
 
+/// A register tile of a depthwise window: places in `rows` of `lines`, and vectors of channels;
+/// `taps` are the reductions that are written out, the one along the rows last.
+struct DepthwiseTile {
+  llvm::SmallVector<unsigned, 2> taps;
+  int64_t rows = 1, lines = 1, vectors = 1;
+};
+/// The tile that costs least by the model: none where the loop `rows` does not slide over few taps.
+/// `lines`: the loop around it, if there is one.
+std::optional<DepthwiseTile> chooseDepthwiseTile(const Target &target, const StageInfo &stage,
+                                                 unsigned columns, int64_t lanes, unsigned rows,
+                                                 std::optional<unsigned> lines);
+
 /// Reads the copy of a kernel while restructuring it, and writes the directives.
 class Planner {
 public:
@@ -226,6 +243,8 @@ private:
   void planTile(ReducerPlan &plan, const StageInfo &stage, unsigned columns);
   bool readsOnce(const StageInfo &stage, unsigned columns);
   void walkRows(ReducerPlan &plan, int64_t vectors, int64_t depth, int64_t columns);
+  void planTaps(ReducerPlan &plan, const StageInfo &stage, const DepthwiseTile &window,
+                std::optional<unsigned> lines);
   void blockWindow(ReducerPlan &plan, const StageInfo &stage);
   mlir::LogicalResult keepApart();
   mlir::LogicalResult keepUnplaced(llvm::ArrayRef<std::string> reducers);

@@ -209,13 +209,16 @@ void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned colum
     }
   }
   RegisterTile tile{1, 4};
+  std::optional<DepthwiseTile> window;
+  if (!isProduct && rows)
+    window = chooseDepthwiseTile(target, stage, columns, plan.lanes, *rows, outerRows);
   if (isProduct)
     // The sums of pairs are added by an instruction of their own.
     tile = chooseRegisterTile(target, plan.lanes, rows ? stage.extents[*rows] : 1, columnExtent,
                               matchIntegerProduct(stage) ? 1 : 0,
                               stage.kind == StageKind::Window ? mostVectors(target) : 8);
   else if (rows)
-    tile = {4, 2};
+    tile = window ? RegisterTile{window->rows, window->vectors} : RegisterTile{4, 2};
   else if (!ShapedType::isDynamic(columnExtent))
     tile.vectors = std::clamp<int64_t>(llvm::divideCeil(columnExtent, plan.lanes), 1, 4);
   else
@@ -295,6 +298,8 @@ void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned colum
     return;
   if (stage.isProduct && !plan.columnsSlide)
     planGroups(plan, stage, columns);
+  if (window && !plan.rows.empty() && plan.group == 1)
+    planTaps(plan, stage, *window, outerRows);
   plan.peels = plan.blocked && plan.splitPiece && !plan.walksRows && plan.group == 1 &&
                stage.kind == StageKind::Contraction && !findUnpacking(stage, columns);
   if (stage.kind == StageKind::Window && !plan.rows.empty() && !plan.columnsSlide) {
@@ -302,6 +307,24 @@ void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned colum
       plan.outerRows = stage.loops[*outerRows];
     blockWindow(plan, stage);
   }
+}
+
+/// The taps of a depthwise window, and how many lines of it are in the register tile.
+void Planner::planTaps(ReducerPlan &plan, const StageInfo &stage, const DepthwiseTile &window,
+                       std::optional<unsigned> lines) {
+  plan.unrolledTaps = window.taps.size();
+  for (unsigned loop : window.taps) {
+    llvm::erase(plan.reductionLoops, stage.loops[loop]);
+    plan.reductionLoops.push_back(stage.loops[loop]);
+  }
+  if (!lines)
+    return;
+  const int64_t vectors = plan.columnTile / plan.lanes;
+  plan.lineTile = choices.choose(stage.name, "lines", window.lines, {1, 2, 3, 4});
+  while (plan.lineTile > 1 && plan.lineTile * plan.rowTile * vectors + 2 > target.vectorRegisters)
+    --plan.lineTile;
+  if (plan.lineTile > 1)
+    plan.lines = stage.loops[*lines];
 }
 
 /// Elements of 16 bits that are broadcast would be converted one by one, and for every tile of

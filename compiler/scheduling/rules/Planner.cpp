@@ -376,8 +376,11 @@ LogicalResult Planner::restructure(ReducerPlan &plan) {
   auto pad = [&](const std::string &loop, int64_t tile) {
     OpBuilder builder = writer.restructuring();
     return apply(schedule::PadToTileOp::create(builder, writer.loc(), plan.stage, loop, tile,
-                                               loop + "_t", loop + "_i"));
+                                               loop + "_t", loop + "_i",
+                                               plan.unrolledTaps > 0 && loop != plan.columns));
   };
+  if (!plan.lines.empty() && failed(pad(plan.lines, plan.lineTile)))
+    return failure();
   if (!plan.rows.empty() && failed(pad(plan.rows, plan.rowTile)))
     return failure();
   if (failed(pad(plan.columns, plan.columnTile)))

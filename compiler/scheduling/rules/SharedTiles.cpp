@@ -62,9 +62,14 @@ void Planner::unify(MutableArrayRef<ReducerPlan> plans) {
     plan.blocked &= main->blocked;
     plan.outerTile = main->outerTile;
     plan.outerRows.clear();
+    plan.lineTile = main->lineTile;
+    plan.lines.clear();
     for (auto [dim, host] : llvm::zip_equal(plan.dims, plan.hostLoops))
       if (!main->outerRows.empty() && host == hostLoop(*main, main->outerRows))
         plan.outerRows = dim;
+    for (auto [dim, host] : llvm::zip_equal(plan.dims, plan.hostLoops))
+      if (!main->lines.empty() && host == hostLoop(*main, main->lines))
+        plan.lines = dim;
   }
   // Either all of one output are kept in cache blocks, or none.
   for (ReducerPlan &plan : plans)

@@ -66,3 +66,26 @@ kernel.func @even(%x: tensor<96xf32>) -> tensor<96xf32> {
 schedule.func @e for @even {
   schedule.pad_to_tile "a" loop "i" by 8 into "io", "ii"
 }
+
+// Clamps may say that they are ends.
+// CHECK-LABEL: kernel.func @ends(
+// CHECK: arith.minsi {{.*}} {kernel.likely}
+kernel.func @ends(%x: tensor<?xf32>, %N: index) -> tensor<?xf32> {
+  %e = tensor.empty(%N) : tensor<?xf32>
+  %a = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      ins(%x : tensor<?xf32>) outs(%e : tensor<?xf32>) attrs = {kernel.stage = "a", kernel.loops = ["i"]} {
+  ^bb0(%v: f32, %o: f32):
+    %s = arith.addf %v, %v : f32
+    linalg.yield %s : f32
+  } -> tensor<?xf32>
+  %b = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      ins(%a : tensor<?xf32>) outs(%e : tensor<?xf32>) attrs = {kernel.stage = "b", kernel.loops = ["i"]} {
+  ^bb0(%v: f32, %o: f32):
+    %s = arith.mulf %v, %v : f32
+    linalg.yield %s : f32
+  } -> tensor<?xf32>
+  kernel.return %b : tensor<?xf32>
+}
+schedule.func @l for @ends {
+  schedule.pad_to_tile "a" loop "i" by 8 into "io", "ii" likely
+}

@@ -10,6 +10,8 @@ schedule.func @dense_s for @dense {
   schedule.copy_window "acc" operand 0 loop "k" by 4 as "taps"
   // CHECK: schedule.pad_to_tile "acc" loop "m" by 6 into "mo", "mi"
   schedule.pad_to_tile "acc" loop "m" by 6 into "mo", "mi"
+  // CHECK: schedule.pad_to_tile "acc" loop "n" by 8 into "no", "ni" likely
+  schedule.pad_to_tile "acc" loop "n" by 8 into "no", "ni" likely
   // CHECK: schedule.widen_operand "acc" operand 0 to i16 as "wide"
   schedule.widen_operand "acc" operand 0 to i16 as "wide"
   // CHECK: schedule.group_reduction "acc" loop "k" by 2 as "kg"
