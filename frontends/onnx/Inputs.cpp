@@ -30,13 +30,20 @@ Value Importer::checkedRagged(StringRef name, OpBuilder &builder, Value ragged) 
   DimAttr count = sequence.length();
   // All that an extent has to be: what it is declared as, or a size.
   Value areSizes = node.scalar(builder.getI1Type(), 1);
-  for (auto [axis, dim] : llvm::enumerate(sequence.dims)) {
-    Value column = node.cut(sequence.shapes, 1, node.dim(int64_t(axis)), node.dim(1));
-    Value wanted = node.broadcast(s.number(dim ? dim : node.dim(0)), {}, {count, node.dim(1)});
+  auto haveTo = [&](graph::CompareKind kind, Value column, DimAttr bound) {
     Value fits =
-        node.compare(dim ? graph::CompareKind::eq : graph::CompareKind::ge, column, wanted);
+        node.compare(kind, column, node.broadcast(s.number(bound), {}, {count, node.dim(1)}));
     areSizes =
         node.create<graph::AndOp>(areSizes, node.reduce(graph::ReduceKind::and_, fits, {0, 1}));
+  };
+  for (auto [axis, dim] : llvm::enumerate(sequence.dims)) {
+    Value column = node.cut(sequence.shapes, 1, node.dim(int64_t(axis)), node.dim(1));
+    if (dim) {
+      haveTo(graph::CompareKind::eq, column, dim);
+      continue;
+    }
+    haveTo(graph::CompareKind::ge, column, node.dim(0));
+    haveTo(graph::CompareKind::le, column, node.dim(INT32_MAX)); // as what data binds
   }
   Value sizes = node.reduce(graph::ReduceKind::prod, sequence.shapes, {1});
   Value total = s.select(areSizes, node.sum(sizes, {0}), s.number(-1));

@@ -70,12 +70,12 @@ LogicalResult LoopImporter::takeResults(bool &fits) {
     }
     bool mayGrow = isSequence(state) || isOpenSequence(state) || isGrowing(state);
     if (!mayGrow || grows[i])
-      return node.error("carried value " + Twine(i) + " begins as " + describeStructure(state) +
-                        " and goes on as " + describeStructure(result) +
-                        (mayGrow
-                             ? "; where the number of iterations is not known when compiling, a "
-                               "loop may only add elements at the end"
-                             : "; the trip count has to be known when compiling"));
+      return node.error(
+          "carried value " + Twine(i) + " begins as " + describeStructure(state) +
+          " and goes on as " + describeStructure(result) +
+          (mayGrow ? "; where the number of iterations is not known when compiling, or "
+                     "more than are repeated then, a loop may only add elements at the end"
+                   : "; the trip count has to be known when compiling"));
     grows[i] = true;
     fits = false;
   }

@@ -60,11 +60,15 @@ LogicalResult LoopReader::readStates() {
 
 bool LoopReader::mayUnroll() {
   constexpr int64_t kFew = 16;
-  auto needsRepeats = [&](Value state) {
-    return isStructure(state) && (!isStrings(state) || start.tripDim.getValue() <= kFew);
-  };
-  return start.tripCount && start.tripDim && start.tripDim.isConstant() &&
-         llvm::any_of(start.states, needsRepeats);
+  if (!start.tripCount || !start.tripDim || !start.tripDim.isConstant())
+    return false;
+  // A loop that only makes sequences longer needs no repeats: it may run more often.
+  const int64_t trips = start.tripDim.getValue();
+  const int64_t most = int64_t(kMaxUnrolledNodes) / (node.attribute("body")->g().node_size() + 1);
+  return llvm::any_of(start.states, [&](Value state) {
+    return isStructure(state) && (!isStrings(state) || trips <= kFew) &&
+           (!isSequence(state) || trips <= std::min(most, int64_t(kMaxSequence)));
+  });
 }
 
 /// The body again and again, each time with the number of the iteration as a constant. False: a

@@ -24,8 +24,9 @@ static LogicalResult elementsOf(Node &node, size_t i, SmallVectorImpl<Value> &el
   if (isGrowing(node.input(i)))
     return node.error(
         "reads input " + Twine(i) +
-        ", a sequence that a loop makes longer whose number of iterations is not known "
-        "when compiling; such a loop may only add elements at its end");
+        ", a sequence that a loop makes longer whose number of iterations is not known when "
+        "compiling, or more than are repeated then (kMaxSequence, kMaxUnrolledNodes); such a loop "
+        "may only add elements at its end");
   if (!isSequence(node.input(i)))
     return node.error("needs a sequence as input " + Twine(i) + ", found " +
                       (node.input(i) ? describeStructure(node.input(i)) : "none"));

@@ -168,6 +168,25 @@ def test_a_loop_that_adds_or_not():
     assert module.run({"x": X, "n": np.array(3), "flags": np.array([True, False, True])})["s"].shape == (2, 2, 3)
 
 
+def test_a_loop_reads_elements_of_different_shapes():
+    sums = graph([GOES_ON, node("SequenceAt", ["s", "i"], ["each"]), node("ReduceSum", ["each"], ["part"], keepdims=0),
+                  node("Add", ["a_in", "part"], ["a_out"]), node("Mul", ["each", "a_out"], ["y"]), node("SequenceInsert", ["t_in", "y"], ["t_out"])],
+                 [info("i", I64, []), info("going", BOOL, []), info("a_in", F32, []), sequence_info("t_in")],
+                 [info("goes", BOOL, []), info("a_out", F32, []), sequence_info("t_out")])
+    nodes = [node("SplitToSequence", ["x", "lengths"], ["s"], axis=1), node("SequenceLength", ["s"], ["length"]), EMPTY,
+             node("Loop", ["length", "", "start", "e"], ["sum", "t"], body=sums)]
+    sessions = peers(nodes, [info("x", F32, ["A", "B"]), info("lengths", I64, ["M"])], [info("sum", F32, []), sequence_info("t")], {"start": np.float32(0)})
+    for lengths in ([1, 2], [0, 3, 0], [3]):
+        agree(sessions, {"x": X, "lengths": np.array(lengths)})
+
+
+def test_a_loop_that_runs_more_often_than_bodies_are_repeated():
+    """Its trip count is known, but no reason to repeat its body 5000 times when compiling."""
+    nodes = [EMPTY, loop([GOES_ON, *SLICES], ["many", "", "e"], ["s"]), node("SequenceLength", ["s"], ["length"])]
+    sessions = peers(nodes, [info("x", F32, ["A", "B"])], [sequence_info("s"), info("length", I64, [])], {**LOOPED, "many": np.int64(5000)})
+    assert agree(sessions, {"x": X})[1] == 5000
+
+
 def test_loops_within_loops():
     inner = loop([GOES_ON, node("Slice", ["x", "none", "end"], ["y"]), node("SequenceInsert", ["s_in", "y"], ["s_out"])], ["i", "", "o_in"], ["o_out"])
     inner.attribute[0].g.CopyFrom(graph([node("Identity", ["going2"], ["goes2"]), node("Unsqueeze", ["i2", "zero"], ["end"]),
@@ -264,6 +283,47 @@ def test_a_loop_collects_strings_and_a_map_changes_them():
         agree(sessions, {"words": WORDS, "n": np.array(n)})
 
 
+def test_branches_of_strings():
+    """Of other lengths, widths and shapes; also of what a loop makes longer."""
+    def branch(name, elements):
+        made = node("SequenceConstruct", elements, [name]) if elements else node("SequenceEmpty", [], [name], dtype=STRING)
+        return graph([made], [], [sequence_info(name, STRING)])
+
+    inputs = [info("x", STRING, ["A"]), info("y", STRING, ["B"]), info("c", BOOL, []), P]
+    for left, right in ((["x", "y"], ["y"]), ([], ["x", "y"]), (["x", "x"], ["x"]), ([], ["x"])):
+        nodes = [node("If", ["c"], ["s"], then_branch=branch("s1", left), else_branch=branch("s2", right)), node("SequenceLength", ["s"], ["length"])]
+        sessions = peers(nodes, inputs[:3], [sequence_info("s", STRING), info("length", I64, [])])
+        for condition in (True, False):
+            agree(sessions, {"x": WORDS, "y": WORDS[:2], "c": np.array(condition)})
+    added, kept = (graph([node(*what)], [], [sequence_info(what[2][0], STRING)]) for what in
+                   (("SequenceInsert", ["s_in", "w"], ["added"]), ("Identity", ["s_in"], ["kept"])))
+    body = [GOES_ON, node("Gather", ["words", "i"], ["w"]), node("Equal", ["w", "empty"], ["isEmpty"]),
+            node("If", ["isEmpty"], ["s_out"], then_branch=kept, else_branch=added)]
+    nodes = [node("SequenceEmpty", [], ["e"], dtype=STRING), loop(body, ["n", "", "e"], ["s"], kind=STRING), node("SequenceAt", ["s", "p"], ["y"])]
+    constants = {"empty": np.array("", object)}
+    sessions = peers(nodes, [info("words", STRING, ["K"]), N, P], [sequence_info("s", STRING), info("y", STRING, None)], constants)
+    for n in (1, 2, 5):
+        agree(sessions, {"words": WORDS, "n": np.array(n), "p": np.array(-1)})
+
+
+@pytest.mark.parametrize("given", [[WORDS[:2], WORDS[2:]], [], [WORDS]])
+def test_sequences_of_strings_as_inputs(given):
+    for declared in ([None], ["K"]):
+        if declared == ["K"] and len(given) != 1:
+            continue
+        nodes = [node("SequenceInsert", ["s", "v"], ["t"]), node("SequenceAt", ["t", "p"], ["y"]), node("SequenceLength", ["s"], ["length"])]
+        sessions = peers(nodes, [helper.make_tensor_sequence_value_info("s", STRING, declared), info("v", STRING, ["B"]), P],
+                         [sequence_info("t", STRING), info("y", STRING, None), info("length", I64, [])])
+        agree(sessions, {"s": given, "v": WORDS[::-1], "p": np.array(0)})
+
+
+def test_optional_values_hold_sequences_of_open_length():
+    nodes = [node("SplitToSequence", ["x", "lengths"], ["s"]), node("Optional", ["s"], ["o"]), node("OptionalHasElement", ["o"], ["has"]),
+             node("OptionalGetElement", ["o"], ["t"]), node("Identity", ["t"], ["u"]), node("SequenceAt", ["u", "p"], ["y"])]
+    sessions = peers(nodes, [info("x", F32, ["A", "B"]), info("lengths", I64, ["M"]), P], [info("has", BOOL, []), info("y", F32, None)])
+    agree(sessions, {"x": X, "lengths": np.array([2, 0]), "p": np.array(-1)})
+
+
 def test_inputs():
     for kind, parts in ((F32, [X, X[:1], X[:, :0], X]), (F32, []), (I64, [np.arange(3).reshape(1, 3)]), (BOOL, [X > 2, X[:1] > 2])):
         nodes = [node("SequenceLength", ["s"], ["length"]), node("SequenceInsert", ["s", "v"], ["longer"]), node("SequenceAt", ["longer", "p"], ["at"])]
@@ -294,12 +354,14 @@ def test_shapes_of_an_input_that_are_wrong():
             context.run({"s": values, "s/shapes": np.array(wrong), "p": np.array(0)})
     loose = helper.make_tensor_sequence_value_info("s", F32, [None, None])
     context = compiled([node("SequenceAt", ["s", "p"], ["y"])], [loose, P], [info("y", F32, None)]).context(1)
-    for wrong in ([[1 << 62, 4], [3, 3]], [[1 << 32, 1 << 32], [3, 3]], [[1 << 63 - 1, 1 << 63 - 1], [9, 1]], [[(1 << 63) - 1, (1 << 63) - 1], [8, 1]]):
+    for wrong in ([[1 << 62, 4], [3, 3]], [[1 << 32, 1 << 32], [3, 3]], [[(1 << 63) - 1, (1 << 63) - 1], [8, 1]], [[0, 1 << 62], [3, 3]], [[9, 1], [0, -1]]):
         for place in (0, 1, -1):
-            try:
+            with pytest.raises(tessera.Error, match="the number of values that its shapes say"):
                 context.run({"s": values, "s/shapes": np.array(wrong), "p": np.array(place)})
-            except tessera.Error:
-                pass
+    cube = helper.make_tensor_sequence_value_info("s", F32, [None, None, None])
+    context = compiled([node("SequenceAt", ["s", "p"], ["y"])], [cube, P], [info("y", F32, None)]).context(1)
+    with pytest.raises(tessera.Error, match="computing a size overflows 64 bits"):  # The product wraps to 0.
+        context.run({"s": values[:0], "s/shapes": np.array([[1 << 22, 1 << 21, 1 << 21]]), "p": np.array(0)})
 
 
 def test_lists():
