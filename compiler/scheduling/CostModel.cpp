@@ -45,7 +45,7 @@ double KernelCost::balance(const Target &target) const {
 }
 
 RegisterTile chooseRegisterTile(const Target &target, int64_t lanes, int64_t rows, int64_t columns,
-                                int64_t temporaries, int64_t mostVectors) {
+                                int64_t temporaries, int64_t mostVectors, double loadsPerVector) {
   // Accumulators leave room for one vector per column vector and for the broadcast value. Measured
   // (KERNELS D): AVX2 6x2 and 4x3 reach the peak, AVX-512 8x3 and 6x4; more accumulators spill.
   RegisterTile best;
@@ -64,7 +64,8 @@ RegisterTile chooseRegisterTile(const Target &target, int64_t lanes, int64_t row
                                : double(llvm::divideCeil(columns, width));
       // Loads hide behind multiply-adds only up to two a cycle, and the latency of a multiply-add
       // (4 cycles at 2 a cycle) wants at least 8 independent accumulators.
-      double multiplies = std::max<double>(r * vectors, 8) / 2, loads = (r + vectors) / 2.0;
+      const double multiplies = std::max<double>(r * vectors, 8) / 2;
+      const double loads = (double(r) + double(vectors) * loadsPerVector) / 2;
       // A row of a packed panel that is no multiple of a cache line has loads across two lines.
       double crossing = vectors * target.vectorBits % 512 ? vectors / 2.0 : 0;
       double perStep = std::max(multiplies, loads) + 0.25 * (loads + crossing);

@@ -127,6 +127,22 @@ static int64_t mostVectors(const Target &target) {
   return std::clamp<int64_t>(target.l1Bytes / 2 / (kFewSteps * target.vectorBits / 8), 1, 8);
 }
 
+/// Of a window that slides along the columns: where it has taps there, vectors lie across lines of
+/// the cache, and are taken from several where it moves by more than one.
+static double loadsPerVector(const StageInfo &stage, unsigned columns) {
+  double loads = 1;
+  for (const Access &read : stage.reads)
+    for (const IndexForm &form : read.dims) {
+      if (!form.linear || !form.loops.test(columns) || form.loops.count() < 2)
+        continue;
+      bool isAcross = form.coefficients[columns] > 1;
+      for (unsigned loop : form.loops.set_bits())
+        isAcross |= loop != columns && stage.extents[loop] != 1;
+      loads = std::max(loads, double(form.coefficients[columns]) * (isAcross ? 2 : 1));
+    }
+  return loads;
+}
+
 /// Reduces elements of which each is read once: windows may not overlap.
 static bool reducesApart(const StageInfo &stage) {
   if (stage.kind != StageKind::DepthwiseWindow || stage.isProduct)
@@ -214,9 +230,11 @@ void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned colum
     window = chooseDepthwiseTile(target, stage, columns, plan.lanes, *rows, outerRows);
   if (isProduct)
     // The sums of pairs are added by an instruction of their own.
-    tile = chooseRegisterTile(target, plan.lanes, rows ? stage.extents[*rows] : 1, columnExtent,
-                              matchIntegerProduct(stage) ? 1 : 0,
-                              stage.kind == StageKind::Window ? mostVectors(target) : 8);
+    tile = chooseRegisterTile(
+        target, plan.lanes, rows ? stage.extents[*rows] : 1, columnExtent,
+        matchIntegerProduct(stage) ? 1 : 0,
+        stage.kind == StageKind::Window && !plan.columnsSlide ? mostVectors(target) : 8,
+        plan.columnsSlide ? loadsPerVector(stage, columns) : 1);
   else if (rows)
     tile = window ? RegisterTile{window->rows, window->vectors} : RegisterTile{4, 2};
   else if (!ShapedType::isDynamic(columnExtent))
