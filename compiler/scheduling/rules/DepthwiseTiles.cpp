@@ -96,13 +96,22 @@ std::optional<DepthwiseTile> chooseDepthwiseTile(const Target &target, const Sta
   const int64_t distance = bytesBetween(*window, rows).value_or(1);
   const int64_t room = kWays * (kSetBytes / std::gcd(kSetBytes, distance));
   const int64_t limit = target.vectorRegisters / 2; // The other half holds places and a tap.
-  // There may be few unknown lines.
-  const int64_t mostLines = !lines ? 1 : ShapedType::isDynamic(across.extent) ? 2 : kMostLines;
+  // There may be few unknown lines (3 in the last layers of what reads text), of which a tile would
+  // compute more than there are: two pay all the same where that leaves many sums. Of unknown
+  // places half as many are as good where two vectors of channels fill the tile.
+  const bool hasPairs = !ShapedType::isDynamic(stage.extents[columns]) &&
+                        llvm::divideCeil(stage.extents[columns], lanes) % 2 == 0;
+  const bool isLong = !ShapedType::isDynamic(along->extent) || !hasPairs;
+  const int64_t mostRows = isLong ? kMostRows : limit / 2;
+  const int64_t mostLines = !lines                                  ? 1
+                            : !ShapedType::isDynamic(across.extent) ? kMostLines
+                            : limit >= 16                           ? 2
+                                                                    : 1;
   DepthwiseTile best;
   double bestCost = 0;
   for (int64_t vectors = 1; vectors <= kMostVectors; ++vectors)
     for (int64_t l = 1; l <= mostLines; ++l)
-      for (int64_t r = 2; r <= kMostRows && r * l * vectors <= limit; ++r) {
+      for (int64_t r = 2; r <= mostRows && r * l * vectors <= limit; ++r) {
         // In half cycles: two products or two loads a cycle, and a product waits four cycles for
         // the last one of its sum. What a tile reads comes from L2, as all channels pass by between
         // two tiles.
