@@ -6,7 +6,7 @@
 
 namespace tessera::ptx {
 
-static bool isOfGroup(Op op) { return op >= Op::Wgmma && op <= Op::WgmmaWait; }
+static bool isOfGroup(Op op) { return op >= Op::Wgmma && op <= Op::GroupRegisters; }
 
 /// Where threads hand something on by the device's memory: atomics, or loops in kernels that share
 /// no other memory. Elsewhere each has elements of its own, and watching them takes time.
@@ -53,6 +53,7 @@ bool Block::run(const uint32_t (&at)[3]) {
   shared.beginBlock();
   std::fill(groups.begin(), groups.end(), WarpGroup());
   barriers.clear();
+  lastRegisters = nullptr;
   for (Thread &thread : threads) {
     thread.next = 0;
     thread.state = Thread::Running;
@@ -76,7 +77,7 @@ bool Block::run(const uint32_t (&at)[3]) {
       for (const auto &[place, barrier] : barriers)
         for (const BulkCopy &copy : barrier.copies)
           return fail(threads[copy.thread], *copy.x, "nobody waits for this bulk copy");
-      return true;
+      return checkRegisters();
     }
     if (!meet())
       return false;
@@ -186,7 +187,8 @@ bool Block::runThread(Thread &thread) {
     case Op::Wgmma:
     case Op::WgmmaFence:
     case Op::WgmmaCommit:
-    case Op::WgmmaWait: thread.state = Thread::Waiting; return error.empty();
+    case Op::WgmmaWait:
+    case Op::GroupRegisters: thread.state = Thread::Waiting; return error.empty();
     case Op::ProxyFence: shared.fenceProxy(thread.number); break;
     case Op::BarrierInit:
     case Op::BarrierFence:

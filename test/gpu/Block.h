@@ -71,7 +71,8 @@ struct PhaseBarrier {
 /// Four warps.
 struct WarpGroup {
   std::vector<PendingMultiply> pending;
-  uint32_t group = 0; ///< the open one
+  uint32_t group = 0;     ///< the open one
+  uint32_t registers = 0; ///< of a thread, where setmaxnreg said so; 0: as the block began
 };
 
 class Block {
@@ -139,6 +140,8 @@ private:
   // WarpGroup.cpp: one instruction of four warps
   bool warpGroup(uint32_t number, const Instruction &x);
   bool multiplyGroup(uint32_t number, const Instruction &x);
+  bool setRegisters(uint32_t number, const Instruction &x);
+  bool checkRegisters();
   bool finishMultiplies(uint32_t number, const Instruction &x, uint64_t pending);
   bool readChunk(Thread &thread, const Instruction &x, uint64_t address, PendingMultiply &to);
   bool readMatrix(Thread &thread, const Instruction &x, uint64_t descriptor, unsigned extent,
@@ -162,7 +165,8 @@ private:
   std::vector<Thread> threads;
   std::vector<uint64_t> masks; ///< of what each register holds
   std::vector<WarpGroup> groups;
-  std::map<uint64_t, PhaseBarrier> barriers; ///< by their places in shared memory
+  const Instruction *lastRegisters = nullptr; ///< the last setmaxnreg
+  std::map<uint64_t, PhaseBarrier> barriers;  ///< by their places in shared memory
   SharedMemory shared;
   /// Where the kernel has atomics on the device's memory: of all blocks.
   std::unique_ptr<GlobalMemory> global;

@@ -156,6 +156,7 @@ bool Block::finishBulk(PhaseBarrier &barrier, const BulkCopy &copy) {
   const int64_t first = std::clamp<int64_t>(-int64_t(copy.at[0]), 0, map.box[0]),
                 last = std::clamp<int64_t>(int64_t(map.extents[0]) - copy.at[0], first, map.box[0]);
   std::vector<uint8_t> line(lineBytes);
+  std::vector<std::pair<uint64_t, uint64_t>> taken;
   for (uint64_t number = 0; number < lines; ++number) {
     uint64_t rest = number, from = map.address;
     bool isInside = first < last;
@@ -172,6 +173,9 @@ bool Block::finishBulk(PhaseBarrier &barrier, const BulkCopy &copy) {
                                      uint64_t(last - first) * map.elementBytes, 1, Access::Read);
       if (!bytes)
         return false;
+      if (launch.traffic)
+        taken.push_back({from + uint64_t(copy.at[0] + first) * map.elementBytes,
+                         uint64_t(last - first) * map.elementBytes});
       std::memcpy(line.data() + first * map.elementBytes, bytes,
                   size_t(last - first) * map.elementBytes);
     }
@@ -182,6 +186,8 @@ bool Block::finishBulk(PhaseBarrier &barrier, const BulkCopy &copy) {
       shared.bytes[to] = line[byte];
     }
   }
+  if (launch.traffic)
+    launch.traffic->noteBulk(*copy.x, std::move(taken));
   shared.arrive(barrier.number, copy.to, lines * lineBytes);
   shared.release(barrier.number, barrier.released);
   barrier.bytes -= int64_t(lines * lineBytes);

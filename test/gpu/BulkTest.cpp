@@ -1,6 +1,7 @@
 // mbarriers order what threads do; bulk copies bring boxes of tensors and arrive at them.
 #include "test/gpu/Harness.h"
 #include "test/gpu/TensorMap.h"
+#include "test/gpu/Traffic.h"
 
 using namespace tessera::ptx;
 
@@ -89,8 +90,8 @@ struct Copy {
 };
 
 /// Copies a box of 16 rows of 64 halves and writes it out, 16 bytes to a thread.
-std::string copyBox(const Copy &copy, std::vector<uint16_t> &out) {
-  std::vector<uint16_t> in(kRows * kPitch);
+std::string copyBox(const Copy &copy, std::vector<uint16_t> &out, Traffic *traffic = nullptr) {
+  alignas(32) static std::array<uint16_t, kRows * kPitch> in;
   for (size_t i = 0; i < in.size(); ++i)
     in[i] = uint16_t(i + 1);
   out.assign(kBoxRows * kBoxColumns, 0);
@@ -125,10 +126,30 @@ std::string copyBox(const Copy &copy, std::vector<uint16_t> &out) {
   std::memcpy(launch.params.data() + 64, &map, 128);
   launch.memory = {{addresses[0], in.size() * 2, "input 0", false},
                    {addresses[1], out.size() * 2, "output 0", true}};
+  launch.traffic = traffic;
   return run(parse(text), "k", launch);
 }
 
 } // namespace
+
+TEST(BulkCopies, TouchSectors) {
+  const auto measure = [](int row, int column) {
+    Copy copy;
+    copy.row = row, copy.column = column;
+    std::vector<uint16_t> out;
+    Traffic traffic;
+    EXPECT_EQ(copyBox(copy, out, &traffic), "");
+    for (const Traffic::Count &count : traffic.getCounts())
+      if (count.kind == Traffic::GlobalBulk)
+        return std::array{count.accesses, count.done, count.needed};
+    return std::array<uint64_t, 3>{};
+  };
+  // Rows of 160 bytes, of which a box has 128: 9 times 4 sectors; 8 bytes behind, one more of each.
+  EXPECT_EQ(measure(0, 0), (std::array<uint64_t, 3>{1, 36, 36}));
+  EXPECT_EQ(measure(0, 4), (std::array<uint64_t, 3>{1, 45, 36}));
+  EXPECT_EQ(measure(5, 0), (std::array<uint64_t, 3>{1, 16, 16}));
+  EXPECT_EQ(measure(20, 0), (std::array<uint64_t, 3>{1, 0, 0}));
+}
 
 TEST(BulkCopies, BringBoxes) {
   for (unsigned swizzle : {0u, 128u})

@@ -404,8 +404,11 @@ bool decode(std::string_view name, unsigned operands, Instruction &x) {
     x.op = Op::ProxyFence;
     return true;
   }
-  if (parts[0] == "setmaxnreg") // Section 9.7.19.5: how many registers are left is not modelled.
+  if (parts[0] == "setmaxnreg") {
+    x.op = Op::GroupRegisters;
+    x.mode = parts.size() > 1 && parts[1] == "inc" ? Mode::Inc : Mode::Dec;
     return name == "setmaxnreg.inc.sync.aligned.u32" || name == "setmaxnreg.dec.sync.aligned.u32";
+  }
   if (x.op == Op::Nothing && parts[0] == "prefetch")
     return true;
   std::vector<Type> types;

@@ -15,7 +15,7 @@
 //   no code of: "sm_90a"), FAKE_CUDA_REFUSE (0; the number of a launch that it does not take),
 //   FAKE_CUDA_HOST_MEMORY (1; 0: none is page-locked), FAKE_CUDA_FULL (0; the number of an
 //   allocation for which there is no room, whatever is free)
-// It refuses PTX that is newer than its version.
+// It refuses PTX that is newer than its version, and runs nothing for other devices than its own.
 // fakeCudaCalls("cuLaunchKernel") tells how often that was called.
 //
 //===----------------------------------------------------------------------===//
@@ -474,8 +474,10 @@ EXPORT cuModuleLoadDataEx(ModuleRecord **module, const void *text, unsigned coun
   if (rt::cuda::cudaOfPtx(major, minor) > driver)
     return rt::cuda::kUnsupportedPtxVersion;
   made->program = ptx::parse(made->text);
-  if (const char *refused = std::getenv("FAKE_CUDA_NO_BINARY");
-      refused && made->text.find(std::string(".target ") + refused + "\n") != std::string::npos)
+  const char *refused = std::getenv("FAKE_CUDA_NO_BINARY");
+  if (made->program.error.empty() &&
+      ((refused && made->program.target == refused) ||
+       !ptx::runsOn(made->program.target, int(setting("FAKE_CUDA_CAPABILITY", 80)))))
     return rt::cuda::kNoBinaryForGpu;
   if (!setting("FAKE_CUDA_JIT", 1))
     made->program.error = "ptxas application ptx input, line 1; fatal   : it was told to refuse";

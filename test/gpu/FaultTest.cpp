@@ -107,6 +107,69 @@ TEST(Divergence, AtBarriers) {
       "lane 16, which does not take part", 32);
 }
 
+// What a driver would refuse.
+TEST(Text, InstructionsNeedVersionsAndProcessors) {
+  const auto errorOf = [](const std::string &version, const std::string &target,
+                          const std::string &instruction) {
+    return parse(".version " + version + "\n.target " + target +
+                 "\n.address_size 64\n.visible .entry k()\n{\n.reg .b32 %r<9>;\n.reg .b16 "
+                 "%rs<9>;\n.reg .b64 %rd<9>;\n.reg .pred %p<2>;\n" +
+                 instruction + "\nret;\n}\n")
+        .error;
+  };
+  const auto expect = [&](const char *version, const char *target, const char *instruction,
+                          const std::string &problem) {
+    const std::string error = errorOf(version, target, instruction);
+    EXPECT_TRUE(problem.empty() ? error.empty() : error.find(problem) != error.npos)
+        << instruction << ": " << error;
+  };
+  const char *products = "mma.sync.aligned.m16n8k32.row.col.f32.e4m3.e4m3.f32 {%r0, %r1, %r2, "
+                         "%r3}, {%r0, %r1, %r2, %r3}, {%r4, %r5}, {%r0, %r1, %r2, %r3};";
+  expect("8.4", "sm_89", products, "");
+  expect("8.0", "sm_89", products, "it needs PTX 8.4, the text is of 8.0");
+  expect("8.4", "sm_80", products, "it needs sm_89, the text is for sm_80");
+  const char *fence = "wgmma.fence.sync.aligned;";
+  expect("8.0", "sm_90a", fence, "");
+  expect("7.8", "sm_90a", fence, "it needs PTX 8.0");
+  expect("8.6", "sm_90", fence, "it needs sm_90a, the text is for sm_90");
+  expect("8.6", "sm_100a", fence, "it needs sm_90a, the text is for sm_100a");
+  expect("7.0", "sm_80", "cp.async.commit_group;", "");
+  expect("7.0", "sm_75", "cp.async.commit_group;", "it needs sm_80");
+  expect("7.0", "sm_80", "cvt.rn.bf16.f32 %rs0, %r0;", "");
+  expect("7.8", "sm_89", "add.rn.bf16 %rs0, %rs1, %rs2;", "it needs sm_90");
+  expect("7.8", "sm_80", "mbarrier.try_wait.parity.shared::cta.b64 %p0, [%rd0], 0;",
+         "it needs sm_90");
+}
+
+// setmaxnreg moves registers between warps; nobody checks that there are so many.
+TEST(Text, RegistersOfFourWarps) {
+  const auto errorOf = [](const std::string &first, const std::string &second,
+                          const std::string &bound = ".maxntid 256") {
+    const Program program =
+        parse(".version 8.0\n.target sm_90a\n.address_size 64\n.visible .entry k()\n" + bound +
+              "\n{\n.reg .b32 %r<2>;\n.reg .pred %p<2>;\nmov.u32 %r0, %tid.x;\nsetp.lt.u32 %p0, "
+              "%r0, 128;\n@%p0 bra $L;\n" +
+              first + "\nret;\n$L:\n" + second + "\nret;\n}\n");
+    Launch launch;
+    launch.block[0] = 256;
+    return run(program, "k", launch);
+  };
+  const auto expect = [](const std::string &error, const std::string &problem) {
+    EXPECT_NE(error.find(problem), std::string::npos) << error;
+  };
+  const auto set = [](const char *direction, int count) {
+    return "setmaxnreg." + std::string(direction) + ".sync.aligned.u32 " + std::to_string(count) +
+           ";";
+  };
+  EXPECT_EQ(errorOf(set("dec", 40), set("inc", 216), ".maxntid 512"), "");
+  expect(errorOf(set("dec", 72), set("inc", 192), ".maxntid 512"), "asks for 264 registers");
+  expect(errorOf(set("dec", 41), ""), "takes 24 to 256 registers, in eights");
+  expect(errorOf(set("dec", 16), ""), "takes 24 to 256 registers");
+  expect(errorOf(set("inc", 64), "", ".maxntid 512"), "the other direction");
+  expect(errorOf(set("dec", 40), "", ""), "does not bound the threads");
+  expect(errorOf("setp.lt.u32 %p1, %r0, 160;\n@%p1 " + set("dec", 40), ""), "warp");
+}
+
 // Lines say of which stage an instruction is.
 TEST(Text, FaultsNameTheStage) {
   const std::string head = ".version 7.0\n.target sm_80\n.address_size 64\n",
@@ -175,9 +238,9 @@ TEST(Launches, Impossible) {
   EXPECT_NE(run(program, "k", launch).find("is not possible"), std::string::npos);
   launch.block[0] = 64, launch.block[1] = 32;
   EXPECT_NE(run(program, "k", launch).find("more than 1024"), std::string::npos);
-  launch.block[1] = 1, launch.params.resize(16), launch.dynamicShared = 164 << 10;
+  launch.block[1] = 1, launch.params.resize(16), launch.dynamicShared = 228 << 10;
   EXPECT_NE(
-      run(program, "k", launch).find("167936 bytes of shared memory, which has 166912 on sm_80"),
+      run(program, "k", launch).find("233472 bytes of shared memory, which has 232448 on sm_90a"),
       std::string::npos);
   EXPECT_EQ(getMostShared("sm_86"), 99u << 10);
   EXPECT_EQ(getMostShared("sm_90a"), 227u << 10);

@@ -15,7 +15,7 @@ namespace tessera::ptx {
 /// (%rd0) and `out` (%rd1); %r0 is the thread, %rd2 four times it, %rd3 and %rd4 are the thread's
 /// addresses in `in` and `out`. The body begins at line 17.
 inline std::string makeKernel(const std::string &body, const std::string &declarations = "") {
-  return ".version 8.0\n.target sm_80\n.address_size 64\n" + declarations +
+  return ".version 8.4\n.target sm_90a\n.address_size 64\n" + declarations +
          "\n.visible .entry k(\n\t.param .u64 k_param_0,\n\t.param .u64 k_param_1\n)\n{\n"
          "\t.reg .pred %p<8>;\n\t.reg .b16 %rs<8>;\n\t.reg .b32 %r<32>;\n\t.reg .b64 %rd<16>;\n"
          "\tld.param.b64 %rd0, [k_param_0]; ld.param.b64 %rd1, [k_param_1];\n"

@@ -27,6 +27,10 @@ struct Launch {
 /// The most shared memory that a block may have on a processor ("sm_80").
 uint64_t getMostShared(std::string_view processor);
 
+/// Whether a device of a compute capability (80) runs code for a target ("sm_80", "sm_90a",
+/// "sm_100f").
+bool runsOn(std::string_view target, int device);
+
 /// Runs every block of the grid, one after the other. "" or what went wrong: the line of the
 /// text, the instruction, block and thread.
 std::string run(const Program &program, std::string_view kernel, const Launch &launch);

@@ -2,6 +2,7 @@
 #include "test/gpu/Parse.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
@@ -123,7 +124,12 @@ private:
 
   void topLevel() {
     const std::string_view word = take();
-    if (word == ".version" || word == ".address_size") {
+    if (word == ".version") {
+      const std::string text(take());
+      unsigned major = 0, minor = 0;
+      if (std::sscanf(text.c_str(), "%u.%u", &major, &minor) == 2)
+        program.version = major * 10 + minor;
+    } else if (word == ".address_size") {
       take();
     } else if (word == ".target") {
       program.target = take();
@@ -432,6 +438,10 @@ private:
     }
     if (const std::string wrong = checkCounts(x); !wrong.empty()) {
       fail(wrong);
+      return;
+    }
+    if (const std::string missing = checkNeeds(name, program); !missing.empty()) {
+      fail("'" + name + "': " + missing);
       return;
     }
     next = end;

@@ -18,6 +18,9 @@ bool decode(std::string_view name, unsigned operands, Instruction &instruction);
 /// Vectors have as many registers as the instruction reads or writes: "" or what is wrong.
 std::string checkCounts(const Instruction &instruction);
 
+/// Why a text of the program's version and target may not have the instruction; "": it may.
+std::string checkNeeds(std::string_view name, const Program &program);
+
 } // namespace tessera::ptx
 
 #endif

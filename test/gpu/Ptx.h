@@ -29,7 +29,7 @@ enum class Op : uint8_t {
   Ld, St, Atom, Red, CpAsync, CpAsyncCommit, CpAsyncWaitGroup, CpAsyncWaitAll, Nothing,
   Bra, Exit, Trap, Barrier, WarpBarrier, Shfl, Vote, Redux, LdMatrix, Mma,
   BarrierInit, BarrierFence, BarrierArrive, BarrierArriveExpect, BarrierExpect, BarrierWait, BulkTensor,
-  ProxyFence, Wgmma, WgmmaFence, WgmmaCommit, WgmmaWait
+  ProxyFence, Wgmma, WgmmaFence, WgmmaCommit, WgmmaWait, GroupRegisters
 };
 // clang-format on
 
@@ -98,6 +98,7 @@ struct Kernel {
 
 struct Program {
   std::string target;
+  unsigned version = 0; ///< 84 of 8.4
   std::vector<Kernel> kernels;
   std::vector<Variable> variables; ///< of the module: shared, global, const
   std::vector<uint8_t> initial;    ///< of global and const variables

@@ -74,14 +74,20 @@ void Traffic::close(const Instruction &x, Kind kind, const Access &access) {
     }
     return;
   }
-  std::vector<uint64_t> begins;
+  std::vector<std::pair<uint64_t, uint64_t>> pieces;
   for (uint32_t lane = 0; lane < 32; ++lane)
     if (access.mask >> lane & 1)
-      begins.push_back(access.at[lane]);
-  std::sort(begins.begin(), begins.end());
+      pieces.push_back({access.at[lane], access.bytes});
+  addSectors(pieces, count);
+}
+
+void Traffic::addSectors(std::vector<std::pair<uint64_t, uint64_t>> &pieces, Count &count) {
+  std::sort(pieces.begin(), pieces.end());
   uint64_t bytes = 0, end = 0, lastSector = ~uint64_t(0);
-  for (uint64_t begin : begins) {
-    const uint64_t own = begin + access.bytes;
+  for (const auto &[begin, size] : pieces) {
+    if (!size)
+      continue;
+    const uint64_t own = begin + size;
     bytes += own - std::min(std::max(begin, end), own);
     end = std::max(end, own);
     for (uint64_t sector = begin / kSector; sector <= (own - 1) / kSector; ++sector)
@@ -93,12 +99,16 @@ void Traffic::close(const Instruction &x, Kind kind, const Access &access) {
   count.needed += (bytes + kSector - 1) / kSector;
 }
 
-void Traffic::noteMatrix(const Instruction &x, const uint64_t (&rows)[8]) {
+void Traffic::noteBulk(const Instruction &x, std::vector<std::pair<uint64_t, uint64_t>> lines) {
+  addSectors(lines, find(x, GlobalBulk));
+}
+
+void Traffic::noteMatrix(const Instruction &x, Kind kind, const std::array<uint64_t, 8> &rows) {
   std::vector<uint64_t> words;
   for (uint64_t row : rows)
     for (uint64_t at = row; at < row + 16; at += kWord)
       words.push_back(at / kWord);
-  addPasses(words, find(x, SharedLoad));
+  addPasses(words, find(x, kind));
 }
 
 std::vector<Traffic::Count> Traffic::getCounts() const {
@@ -109,8 +119,9 @@ std::vector<Traffic::Count> Traffic::getCounts() const {
 }
 
 std::string Traffic::print(const Program &program, std::string_view kernel) const {
-  static constexpr const char *names[] = {"global load", "global store", "global atomic",
-                                          "shared load", "shared store"};
+  static constexpr const char *names[] = {"global load",   "global store", "global atomic",
+                                          "global bulk",   "shared load",  "shared store",
+                                          "shared operand"};
   std::string text;
   for (const Count &count : getCounts()) {
     const bool isKnown = count.stage && count.stage <= program.stages.size();

@@ -107,7 +107,7 @@ bool Block::loadMatrix(Thread *lanes, const Instruction &x, uint32_t mask) {
     return fail(lanes[0], x, "the whole warp has to load a matrix");
   for (unsigned j = 0; j < x.vector; ++j) {
     uint16_t matrix[8][8];
-    uint64_t rows[8];
+    std::array<uint64_t, 8> rows{};
     for (unsigned i = 0; i < 8; ++i) {
       Thread &owner = lanes[8 * j + i];
       uint64_t address = 0;
@@ -120,7 +120,7 @@ bool Block::loadMatrix(Thread *lanes, const Instruction &x, uint32_t mask) {
       rows[i] = address;
     }
     if (launch.traffic)
-      launch.traffic->noteMatrix(x, rows);
+      launch.traffic->noteMatrix(x, Traffic::SharedLoad, rows);
     for (unsigned lane = 0; lane < 32; ++lane) {
       const unsigned row = lane / 4, column = lane % 4 * 2;
       const uint32_t low = x.trans ? matrix[column][row] : matrix[row][column];

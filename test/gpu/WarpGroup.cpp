@@ -22,8 +22,49 @@ bool Block::warpGroup(uint32_t number, const Instruction &x) {
     return true;
   case Op::WgmmaCommit: ++groups[number].group; return true;
   case Op::WgmmaWait: return finishMultiplies(number, x, operandsOf(x)[0].value);
+  case Op::GroupRegisters: return setRegisters(number, x);
   default: return multiplyGroup(number, x);
   }
+}
+
+/// What each thread of a kernel begins with, where its text bounds the threads of a block: all that
+/// a multiprocessor has.
+static uint32_t countRegisters(const Kernel &kernel) {
+  const uint32_t *most = kernel.requiredThreads[0] ? kernel.requiredThreads : kernel.maxThreads;
+  const uint32_t threads = most[0] * most[1] * most[2];
+  return threads ? std::min<uint32_t>(65536 / threads / 8 * 8, 255) : 0;
+}
+
+/// Section 9.7.19.5: four warps leave registers to others, or wait until there are more.
+bool Block::setRegisters(uint32_t number, const Instruction &x) {
+  Thread &own = threads[size_t(number) * 128];
+  WarpGroup &group = groups[number];
+  const uint64_t wanted = operandsOf(x)[0].value;
+  const uint32_t now = group.registers ? group.registers : countRegisters(kernel);
+  if (!now)
+    return fail(own, x, "setmaxnreg in a kernel that does not bound the threads of a block");
+  if (wanted < 24 || wanted > 256 || wanted % 8)
+    return fail(own, x, "setmaxnreg takes 24 to 256 registers, in eights");
+  if (x.mode == Mode::Inc ? wanted < now : wanted > now)
+    return fail(own, x,
+                "setmaxnreg from " + std::to_string(now) + " registers to " +
+                    std::to_string(wanted) + ", which is the other direction");
+  group.registers = uint32_t(wanted);
+  lastRegisters = &x;
+  return true;
+}
+
+/// Whoever asks for more than others leave waits for ever.
+bool Block::checkRegisters() {
+  const uint32_t begin = countRegisters(kernel);
+  uint64_t all = 0;
+  for (const WarpGroup &group : groups)
+    all += group.registers ? group.registers : begin;
+  return !lastRegisters || all <= uint64_t(begin) * groups.size() ||
+         fail(threads[0], *lastRegisters,
+              "setmaxnreg asks for " + std::to_string(all) + " registers for a thread of each " +
+                  std::to_string(groups.size()) + " times four warps, which began with " +
+                  std::to_string(begin * groups.size()));
 }
 
 /// 16 bytes of shared memory, as the asynchronous proxy reads them.
@@ -60,6 +101,7 @@ bool Block::readMatrix(Thread &thread, const Instruction &x, uint64_t descriptor
   const unsigned bits = getBytes(type) * 8, perChunk = 128 / bits;
   to.resize(size_t(extent) * x.k);
   const unsigned lines = isAcross ? x.k : extent, perLine = (isAcross ? extent : x.k) / perChunk;
+  std::vector<std::array<uint64_t, 8>> places(launch.traffic ? perLine : 0); // of 8 lines, by chunk
   for (unsigned line = 0; line < lines; ++line)
     for (unsigned chunk = 0; chunk < perLine; ++chunk) {
       uint64_t at = start + line % 8 * width * 16 + chunk % width * 16;
@@ -70,6 +112,11 @@ bool Block::readMatrix(Thread &thread, const Instruction &x, uint64_t descriptor
       at ^= (at >> 7 & (width - 1)) << 4;
       if (!readChunk(thread, x, at, chunks))
         return false;
+      if (launch.traffic) {
+        places[chunk][line % 8] = at;
+        if (line % 8 == 7)
+          launch.traffic->noteMatrix(x, Traffic::SharedOperand, places[chunk]);
+      }
       const uint8_t *bytes = chunks.chunks.back().second.data();
       for (unsigned i = 0; i < perChunk; ++i) {
         uint64_t value = 0;
