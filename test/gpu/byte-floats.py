@@ -82,6 +82,10 @@ for kinds in (("f8E4M3FN", "f8E4M3FN"), ("f8E4M3FNUZ", "f8E5M2"), ("f8E5M2", "f1
 for text, target in ((contraction("mk,nk->mn", ("f8E4M3FN", "f8E5M2"), (["7", "2048"], ["64", "2048"], ["7", "64"])), "cuda:sm_90a"),):
     code = emitted(text, target, "asm", *FAST)
     assert "mma.sync.aligned.m16n8k32.row.col.f32.e" in code and re.search(r"\.version 8\.[4-9]", code), code
+# Younger processors have no PTX as old as that.
+for target, version in (("cuda:sm_90", "8.4"), ("cuda:sm_100a", "8.6"), ("cuda:sm_100f", "8.8"), ("cuda:sm_120a", "8.7")):
+    code = emitted(contraction(SPECS[0][0], ("f8E4M3FN", "f8E5M2"), (["64", "64"], ["64", "64"], ["64", "64"])), target, "asm", *FAST)
+    assert "mma.sync.aligned.m16n8k32.row.col.f32.e" in code and f".version {version}\n" in code, code
 # A schedule of another processor.
 text = contraction(SPECS[0][0], ("f8E4M3FN", "f8E4M3FN"), SPECS[0][1])
 (folder / "model.schedule").write_text(emitted(text, "cuda:sm_89", "schedule", *FAST))

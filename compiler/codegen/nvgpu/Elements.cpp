@@ -215,6 +215,25 @@ GpuFunction::guard(Value condition, Values values,
   return Values(end->getArguments());
 }
 
+FailureOr<SmallVector<Value>>
+GpuFunction::either(Value condition, Values values,
+                    llvm::function_ref<FailureOr<Values>(Values)> then,
+                    llvm::function_ref<FailureOr<Values>(Values)> otherwise) {
+  Block *first = function.addBlock(), *second = function.addBlock(), *end = function.addBlock();
+  for (Value value : values)
+    end->addArgument(value.getType(), b.getLoc());
+  LLVM::CondBrOp::create(b, condition, first, ValueRange(), second, ValueRange());
+  for (auto [block, work] : {std::pair(first, then), std::pair(second, otherwise)}) {
+    b.setInsertionPointToEnd(block);
+    FailureOr<Values> changed = work(values);
+    if (failed(changed))
+      return failure();
+    LLVM::BrOp::create(b, *changed, end);
+  }
+  b.setInsertionPointToEnd(end);
+  return Values(end->getArguments());
+}
+
 /// Loops over what is left to reduce; `values` are those before the first of them.
 FailureOr<SmallVector<Value>> GpuFunction::reduce(linalg::GenericOp stage, Values &loops,
                                                   ArrayRef<unsigned> left, Values values) {
@@ -307,25 +326,30 @@ FailureOr<SmallVector<Value>> GpuFunction::body(linalg::GenericOp stage, ArrayRe
   return results;
 }
 
-LogicalResult GpuFunction::storeResults() {
+LogicalResult GpuFunction::storeElements(ArrayRef<Places> places) {
   InStage inside(*this, output);
-  SmallVector<Value> at;
   AffineMap map = output.getMatchingIndexingMap(output.getDpsInitOperand(0));
   SmallVector<std::string> names = kernel::getLoopNames(output);
-  for (AffineExpr expr : map.getResults())
-    at.push_back(loops.positions[names[cast<AffineDimExpr>(expr).getPosition()]]);
-  FailureOr<SmallVector<Value>> values = elements(output, at);
-  if (failed(values))
-    return failure();
+  SmallVector<Values> at(places.size()), values;
+  for (auto [place, indices] : llvm::zip_equal(places, at)) {
+    for (AffineExpr expr : map.getResults())
+      indices.push_back(place.lookup(names[cast<AffineDimExpr>(expr).getPosition()]));
+    FailureOr<Values> own = elements(output, indices);
+    if (failed(own))
+      return failure();
+    values.push_back(std::move(*own));
+  }
   Operation *yield = kernel.getBody().front().getTerminator();
   for (auto [memory, result] : llvm::zip_equal(results, yield->getOperands())) {
     if (result.getDefiningOp() != output)
       continue;
-    Value value = (*values)[cast<OpResult>(result).getResultNumber()];
-    Type type = value.getType();
-    if (type.isInteger(1))
-      value = arith::ExtUIOp::create(b, b.getI8Type(), value);
-    LLVM::StoreOp::create(b, value, address(memory, type, at));
+    for (auto [indices, own] : llvm::zip_equal(at, values)) {
+      Value value = own[cast<OpResult>(result).getResultNumber()];
+      Type type = value.getType();
+      if (type.isInteger(1))
+        value = arith::ExtUIOp::create(b, b.getI8Type(), value);
+      LLVM::StoreOp::create(b, value, address(memory, type, indices));
+    }
   }
   return success();
 }

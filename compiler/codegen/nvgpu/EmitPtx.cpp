@@ -16,6 +16,9 @@
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/IR/InlineAsm.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/Instructions.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/MCSubtargetInfo.h"
@@ -97,6 +100,21 @@ void writePowersOfTwo(ModuleOp module) {
   });
 }
 
+/// Texts without side effects are functions of their operands; LLVM knows that of none, and joins
+/// no loads across them. Moves are there to hide numbers from it: they stay where they are.
+static void markTexts(llvm::Module &module) {
+  for (llvm::Function &function : module)
+    for (llvm::Instruction &instruction : llvm::instructions(function)) {
+      auto *call = dyn_cast<llvm::CallInst>(&instruction);
+      auto *text = call ? dyn_cast<llvm::InlineAsm>(call->getCalledOperand()) : nullptr;
+      if (!text || text->hasSideEffects() || text->getAsmString().starts_with("mov."))
+        continue;
+      call->setDoesNotThrow();
+      call->setDoesNotAccessMemory();
+      call->addFnAttr(llvm::Attribute::WillReturn);
+    }
+}
+
 /// A kernel of stages only.
 static FailureOr<std::unique_ptr<llvm::Module>> emitStages(kernel::FuncOp kernel,
                                                            schedule::FuncOp schedule,
@@ -118,15 +136,17 @@ static FailureOr<std::unique_ptr<llvm::Module>> emitStages(kernel::FuncOp kernel
   return std::move(code);
 }
 
-/// mma.sync has 8-bit floats since PTX 8.4 (drivers of CUDA 12.4); LLVM would ask for the first
-/// version that knows the processor.
-static llvm::StringRef findFeatures(schedule::FuncOp schedule) {
+/// LLVM asks for the first version of PTX that knows the processor, which is all that is emitted
+/// for it needs, but for one: mma.sync has 8-bit floats since PTX 8.4 (drivers of CUDA 12.4).
+/// Processors from sm_100 on are younger than that.
+static llvm::StringRef findFeatures(schedule::FuncOp schedule, llvm::StringRef processor) {
   bool hasByteFloats = false;
   if (schedule)
     schedule.walk([&](schedule::GpuTileOp tile) {
       hasByteFloats |= tile.getByteFloats() && tile.getUnit() == schedule::Unit::Mma;
     });
-  return hasByteFloats ? "+ptx84" : "";
+  const bool isYounger = schedule::CudaProcessor::ofName(processor).architecture >= 100;
+  return hasByteFloats && !isYounger ? "+ptx84" : "";
 }
 
 /// A schedule may come from elsewhere, and be of another processor.
@@ -162,7 +182,8 @@ FailureOr<std::string> emitPtx(kernel::FuncOp kernel, schedule::FuncOp schedule,
   loops::registerDialects(registry);
   context->appendDialectRegistry(registry);
   context->loadDialect<LLVM::LLVMDialect, NVVM::NVVMDialect>();
-  std::unique_ptr<llvm::TargetMachine> machine = makeTarget(processor, findFeatures(schedule));
+  std::unique_ptr<llvm::TargetMachine> machine =
+      makeTarget(processor, findFeatures(schedule, processor));
   if (!machine || !machine->getMCSubtargetInfo()->isCPUStringValid(processor))
     return kernel.emitOpError() << "'" << processor << "' is no CUDA processor that LLVM knows";
 
@@ -184,6 +205,8 @@ FailureOr<std::string> emitPtx(kernel::FuncOp kernel, schedule::FuncOp schedule,
   std::unique_ptr<llvm::Module> &code = *emitted;
   code->setTargetTriple(machine->getTargetTriple());
   code->setDataLayout(machine->createDataLayout());
+
+  markTexts(*code);
 
   llvm::PassBuilder builder(machine.get());
   llvm::LoopAnalysisManager loops;

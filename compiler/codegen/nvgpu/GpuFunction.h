@@ -61,6 +61,8 @@ private:
     int64_t threads = 0;       // of the last gpu_threads, when known
     unsigned threadAxis = 0;   // its axis
     bool decidesLaunch = true; // of an output: its extents make the grid
+    std::string lane;          // the loop that is vectorized, or ""
+    bool isFlat = false;       // fused loops are one: the innermost has all of their steps
 
     void add(llvm::StringRef name, LoopExtent extent) {
       extents[name] = extent;
@@ -107,6 +109,9 @@ private:
   /// Undoes the directives whose loops have positions, from the last on. Gives whether this thread
   /// has an element. `clamp`: where it has none, the positions are those of the last one.
   Value place(bool clamp = false);
+  /// Of numbers below 2^32, which elements of tensors have; an extent of 0, which leaves no thread
+  /// inside, divides as 1.
+  Value divide(Value x, Value y, bool wantsRest);
 
   // Elements.cpp: what a stage yields.
   Value address(const Memory &memory, mlir::Type element, llvm::ArrayRef<Value> at);
@@ -126,7 +131,10 @@ private:
   mlir::FailureOr<Value> scalar(mlir::linalg::GenericOp stage, Value value,
                                 llvm::ArrayRef<Value> loops, mlir::IRMapping &known);
   mlir::FailureOr<Value> read(mlir::OpOperand &operand, llvm::ArrayRef<Value> loops);
-  mlir::LogicalResult storeResults();
+  using Places = llvm::StringMap<Value>; ///< of the loops of a stage
+  /// Of one element, or of neighbours whose values are all known before the first is stored.
+  mlir::LogicalResult storeElements(llvm::ArrayRef<Places> places);
+  mlir::LogicalResult storeResults() { return storeElements(loops.positions); }
   Value i64Constant(int64_t value);
   /// for (position = 0; position < extent; ++position): values go from iteration to iteration.
   using Iteration = llvm::function_ref<mlir::FailureOr<Values>(Value position, Values values)>;
@@ -141,6 +149,25 @@ private:
   /// if (condition): what `then` gives, else the values.
   mlir::FailureOr<Values> guard(Value condition, Values values,
                                 llvm::function_ref<mlir::FailureOr<Values>(Values)> then);
+  /// What one of them gives.
+  mlir::FailureOr<Values> either(Value condition, Values values,
+                                 llvm::function_ref<mlir::FailureOr<Values>(Values)> then,
+                                 llvm::function_ref<mlir::FailureOr<Values>(Values)> otherwise);
+
+  // Vectors.cpp: neighbours in memory that a thread reads and writes together.
+  struct Lanes {
+    std::string loop; ///< of the stage
+    int64_t width = 0;
+    bool isFlat = false;
+    llvm::SmallVector<std::pair<Memory *, int64_t>> memories; ///< and their alignment in bytes
+  };
+  class Aligned;
+  mlir::FailureOr<Lanes> findLanes(mlir::linalg::GenericOp stage);
+  Value areVectors(const Lanes &lanes);
+  void takeApart(llvm::ArrayRef<std::string> names, Value number);
+  using LaneWork =
+      llvm::function_ref<mlir::FailureOr<Values>(llvm::ArrayRef<Places> places, Values values)>;
+  mlir::FailureOr<Values> eachLane(mlir::linalg::GenericOp stage, Values begin, LaneWork work);
 
   // SharedStages.cpp: what the threads of a block compute together.
   /// Where every element reduces by threads of its own: whether it does, and all of that.

@@ -166,13 +166,24 @@ LogicalResult GpuFunction::computeShared(const kernel::SharedStage &shared,
     Value identity = arith::ConstantOp::create(b, combiner.identity);
     begin.push_back(arith::SelectOp::create(b, isFirst, value, identity));
   }
-  FailureOr<Values> parts = loopSerial(loops.serial(), begin, [&](Values values) {
-    return guard(place(), values, [&](Values current) {
+  auto add = [&](ArrayRef<Places> places, Values values) -> FailureOr<Values> {
+    for (const Places &place : places) {
       for (unsigned dim : reduced)
-        indices[dim] = loops.positions[names[dim]];
-      return body(stage, indices, current);
-    });
-  });
+        indices[dim] = place.lookup(names[dim]);
+      FailureOr<Values> next = body(stage, indices, values);
+      if (failed(next))
+        return failure();
+      values = std::move(*next);
+    }
+    return values;
+  };
+  FailureOr<Values> parts = !loops.lane.empty()
+                                ? eachLane(stage, begin, add)
+                                : loopSerial(loops.serial(), begin, [&](Values values) {
+                                    return guard(place(), values, [&](Values current) {
+                                      return add(loops.positions, current);
+                                    });
+                                  });
   if (failed(parts))
     return failure();
   Values &results = sharedValues[stage];

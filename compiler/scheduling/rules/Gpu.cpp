@@ -18,8 +18,12 @@ static constexpr int64_t kFewElements = 32;
 /// More steps of a thread than it takes to keep a result in memory and read it.
 static constexpr double kManySteps = 1024;
 
-/// Neighbouring threads take neighbouring elements. A thread reduces by itself.
-static void writeElements(ScheduleWriter &writer, linalg::GenericOp stage) {
+/// Fewer vectors would leave multiprocessors without work that has it element by element; of a row,
+/// most of a block.
+static constexpr int64_t kLeastVectors = 32 * kThreads, kLeastVectorsOfRow = 16;
+
+/// Neighbouring threads take neighbouring elements, or vectors of them. A thread reduces by itself.
+static void writeElements(ScheduleWriter &writer, linalg::GenericOp stage, const Roots &roots) {
   SmallVector<std::string> loops;
   for (auto [name, kind] :
        llvm::zip_equal(kernel::getLoopNames(stage), stage.getIteratorTypesArray()))
@@ -28,7 +32,10 @@ static void writeElements(ScheduleWriter &writer, linalg::GenericOp stage) {
   if (loops.empty())
     return;
   StageWriter out = writer.stage(kernel::getStageName(stage).str());
-  out.split(out.fuseAll(loops, "element"), "block", "thread", kThreads);
+  GpuLanes lanes;
+  if (findReductions(stage, roots).empty())
+    lanes = chooseGpuLanes(stage, loops, roots, kLeastVectors);
+  out.split(writeGpuLanes(out, loops, "element", lanes), "block", "thread", kThreads);
   out.gpuBlocks("block");
   out.gpuThreads("thread");
 }
@@ -84,7 +91,14 @@ namespace {
 struct SharedStages {
   llvm::MapVector<Operation *, std::vector<std::pair<std::string, std::string>>> consumers;
 
-  void write(ScheduleWriter &writer) {
+  /// What is reduced for others of them is known when a stage is computed.
+  bool isComputed(linalg::GenericOp stage, const Roots &roots) const {
+    return llvm::all_of(findReductions(stage, roots), [&](linalg::GenericOp reduction) {
+      return reduction == stage || consumers.count(reduction);
+    });
+  }
+
+  void write(ScheduleWriter &writer, const Roots &roots) {
     for (auto &[op, places] : consumers) {
       auto stage = cast<linalg::GenericOp>(op);
       const std::string name = kernel::getStageName(stage).str();
@@ -97,7 +111,10 @@ struct SharedStages {
         if (kind == utils::IteratorType::reduction)
           loops.push_back(loop);
       StageWriter update = writer.update(name);
-      update.split(update.fuseAll(loops, "part"), "step", "thread", kThreads);
+      GpuLanes lanes;
+      if (isComputed(stage, roots))
+        lanes = chooseGpuLanes(stage, loops, roots, kLeastVectorsOfRow);
+      update.split(writeGpuLanes(update, loops, "part", lanes), "step", "thread", kThreads);
       update.gpuThreads("thread");
     }
   }
@@ -149,10 +166,13 @@ static bool writeRows(ScheduleWriter &writer, linalg::GenericOp output, SharedSt
   StageWriter out = writer.stage(name);
   const std::string row = out.fuseAll(found->rows, "row");
   out.gpuBlocks(row);
-  out.split(out.fuseAll(found->elements, "element"), "step", "thread", kThreads);
-  out.gpuThreads("thread");
   for (const kernel::SharedStage &stage : found->shared)
     all.consumers[stage.stage].push_back({name, row});
+  GpuLanes lanes;
+  if (all.isComputed(output, roots))
+    lanes = chooseGpuLanes(output, found->elements, roots, kLeastVectorsOfRow);
+  out.split(writeGpuLanes(out, found->elements, "element", lanes), "step", "thread", kThreads);
+  out.gpuThreads("thread");
   return true;
 }
 
@@ -229,8 +249,8 @@ static void writeLaunch(ScheduleWriter &writer, ArrayRef<Operation *> outputs, c
         !writeRows(writer, stage, shared, roots) &&
         !writeGpuReduction(writer, stage, roots, outputs.size() == 1) &&
         (outputs.size() != 1 || !writeTurned(writer, stage, roots)))
-      writeElements(writer, stage);
-  shared.write(writer);
+      writeElements(writer, stage, roots);
+  shared.write(writer, roots);
 }
 
 static llvm::SetVector<Operation *> findOutputs(kernel::FuncOp kernel) {

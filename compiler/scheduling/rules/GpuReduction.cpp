@@ -23,6 +23,8 @@ static constexpr int64_t kThreads = 256, kLanes = 32;
 static constexpr int64_t kLeastSteps = 64;
 /// Steps that a thread has at least before more threads share a reduction.
 static constexpr int64_t kStepsOfThread = 4;
+/// Vectors of a reduction: with fewer, each is shorter.
+static constexpr int64_t kLeastVectors = 16;
 /// As many threads keep a device busy without sharing any reduction (120 multiprocessors).
 static constexpr int64_t kManyElements = 120 * 1024;
 /// Blocks that a device has at once (120 multiprocessors), and steps of an element that are worth
@@ -203,7 +205,12 @@ bool writeGpuReduction(ScheduleWriter &writer, linalg::GenericOp output, const R
       if (kind == utils::IteratorType::reduction)
         loops.push_back(loop);
     StageWriter update = writer.update(own);
-    update.split(update.fuseAll(loops, "part"), "step", "thread", together);
+    GpuLanes lanes;
+    if (llvm::all_of(findReductions(stage, roots), [&](linalg::GenericOp reduction) {
+          return reduction == stage || llvm::is_contained(found->stages, reduction);
+        }))
+      lanes = chooseGpuLanes(stage, loops, roots, kLeastVectors);
+    update.split(writeGpuLanes(update, loops, "part", lanes), "step", "thread", together);
     update.gpuThreads("thread", isAcross ? 1 : 0);
   }
   return true;

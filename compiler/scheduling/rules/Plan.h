@@ -341,6 +341,18 @@ using Roots = llvm::SmallPtrSet<mlir::Operation *, 8>;
 /// What an extent that is not known is taken for: it may be long.
 constexpr int64_t kGpuExtent = 1024;
 
+/// For a GPU: neighbours that a thread takes together; a width of 1: none.
+struct GpuLanes {
+  int64_t width = 1;
+  bool isFlat = false; ///< of all loops as one
+};
+/// Along the last of these loops, of which there shall be so many vectors at least.
+GpuLanes chooseGpuLanes(mlir::linalg::GenericOp stage, llvm::ArrayRef<std::string> loops,
+                        const Roots &roots, int64_t leastVectors);
+/// Fuses the loops, innermost last, down to vectors, and returns the result.
+std::string writeGpuLanes(StageWriter &out, llvm::ArrayRef<std::string> loops,
+                          const std::string &name, const GpuLanes &lanes);
+
 /// For a GPU: a tile of outputs that follow from one sum of products to a block. False: they do
 /// not.
 bool writeGpuTile(ScheduleWriter &writer, llvm::ArrayRef<mlir::Operation *> outputs,

@@ -7,7 +7,7 @@
 // CHECK: schedule.split "i0" into "block", "own" by 8
 // CHECK-NEXT: schedule.gpu_threads "own" axis 1
 // CHECK: schedule.update
-// CHECK-NEXT: schedule.split {{.*}} into "step", "thread" by 32
+// CHECK: schedule.split "vector" into "step", "thread" by 32
 // CHECK-NEXT: schedule.gpu_threads "thread" axis 0
 // Columns: neighbouring threads take neighbouring columns.
 // CHECK-LABEL: schedule.func @k1_

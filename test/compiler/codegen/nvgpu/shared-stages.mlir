@@ -4,12 +4,14 @@
 
 // SCHEDULE-LABEL: schedule.func @k0_
 // SCHEDULE: schedule.gpu_blocks "i0"
-// SCHEDULE-NEXT: schedule.split "i1" into "step", "thread" by 256
+// SCHEDULE-NEXT: schedule.split "i1" into "vector", "lane" by 4
+// SCHEDULE-NEXT: schedule.vectorize "lane" by 4
+// SCHEDULE-NEXT: schedule.split "vector" into "step", "thread" by 256
 // SCHEDULE-NEXT: schedule.gpu_threads "thread"
 // SCHEDULE: schedule.stage "sum"
 // SCHEDULE-NEXT: schedule.compute_at {{.*}} loop "i0"
 // SCHEDULE: schedule.update "sum"
-// SCHEDULE-NEXT: schedule.split {{.*}} into "step", "thread" by 256
+// SCHEDULE: schedule.split "vector" into "step", "thread" by 256
 // SCHEDULE-NEXT: schedule.gpu_threads "thread"
 // A row of few elements would leave a block idle.
 // SCHEDULE-LABEL: schedule.func @k1_
