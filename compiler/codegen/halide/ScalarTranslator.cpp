@@ -52,6 +52,19 @@ int32_t ScalarTranslator::convert(int32_t node, Type type) {
   return program.nodes[node].type == type ? node : add(Op::Convert, type, {node});
 }
 
+/// Halide makes one conversion of two that follow each other; a sum with -0 changes no value and
+/// stops it.
+int32_t ScalarTranslator::keptConversion(int32_t node) {
+  return add(Op::Add, kF32, {node, add(Op::FloatConst, kF32, {}, std::bit_cast<int64_t>(-0.0))});
+}
+
+/// Through f32 to f16, which no instruction makes of an integer: what f32 rounds is infinite there.
+int32_t ScalarTranslator::realOf(int32_t integer, mlir::Type type) {
+  const int32_t number =
+      type.isF16() ? keptConversion(convert(integer, kF32)) : convert(integer, valueType(type));
+  return rounded(convert(number, valueType(type)), type);
+}
+
 int32_t ScalarTranslator::constant(TypedAttr value) {
   Type type = valueType(value.getType());
   if (auto number = dyn_cast<FloatAttr>(value)) {
@@ -283,22 +296,16 @@ LogicalResult ScalarTranslator::translate(Operation *op) {
             return add(Op::Shr, result, {x[0], reinterpret(x[1], raw)});
           })
           .Case([&](arith::ExtFOp) { return convert(x[0], result); })
-          .Case([&](arith::TruncFOp op) {
+          .Case([&](arith::TruncFOp) {
             if (type.isBF16())
               return rounded(x[0], type);
-            // Halide leaves out the middle of f64 -> f32 -> f16, which would round once instead of
-            // twice; a sum with -0 changes no value and stops it.
-            bool doubleBefore = op.getIn().getDefiningOp<arith::TruncFOp>() != nullptr;
-            int32_t source = x[0];
-            if (doubleBefore)
-              source = add(Op::Add, kF32,
-                           {source, add(Op::FloatConst, kF32, {}, std::bit_cast<int64_t>(-0.0))});
-            return convert(source, result);
+            // f64 -> f32 -> f16 rounds twice, also where the second step is another stage's.
+            return type.isF32() ? keptConversion(convert(x[0], result)) : convert(x[0], result);
           })
-          .Case([&](arith::SIToFPOp) { return rounded(convert(x[0], result), type); })
+          .Case([&](arith::SIToFPOp) { return realOf(x[0], type); })
           .Case([&](arith::UIToFPOp) {
             Type from = program.nodes[x[0]].type;
-            return rounded(convert(reinterpret(x[0], {TypeKind::UInt, from.bits}), result), type);
+            return realOf(reinterpret(x[0], {TypeKind::UInt, from.bits}), type);
           })
           .Case([&](arith::FPToSIOp) { return convert(x[0], result); })
           .Case([&](arith::FPToUIOp) {

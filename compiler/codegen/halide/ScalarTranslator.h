@@ -47,6 +47,8 @@ public:
 private:
   int32_t reinterpret(int32_t node, Type type);
   int32_t convert(int32_t node, Type type);
+  int32_t keptConversion(int32_t node);
+  int32_t realOf(int32_t integer, mlir::Type type);
   int32_t wrapping(Op op, mlir::Type type, int32_t a, int32_t b);
   int32_t asUnsigned(Op op, mlir::Type type, int32_t a, int32_t b);
   int32_t floatCompare(mlir::arith::CmpFPredicate predicate, int32_t a, int32_t b);
