@@ -58,6 +58,8 @@ std::vector<double> tessera::readNumbers(const HostTensor &tensor) {
                                          .Case("f8e4m3fnuz", &llvm::APFloat::Float8E4M3FNUZ())
                                          .Case("f8e5m2fnuz", &llvm::APFloat::Float8E5M2FNUZ())
                                          .Case("f8e8m0fnu", &llvm::APFloat::Float8E8M0FNU())
+                                         .Case("f6e2m3fn", &llvm::APFloat::Float6E2M3FN())
+                                         .Case("f6e3m2fn", &llvm::APFloat::Float6E3M2FN())
                                          .Case("f4e2m1fn", &llvm::APFloat::Float4E2M1FN())
                                          .Default(nullptr);
   if (!format)

@@ -32,6 +32,10 @@ module::ElementType tessera::getRuntimeType(Type element) {
     return ElementType::F8E8M0FNU;
   if (llvm::isa<Float4E2M1FNType>(element))
     return ElementType::F4E2M1FN;
+  if (llvm::isa<Float6E2M3FNType>(element))
+    return ElementType::F6E2M3FN;
+  if (llvm::isa<Float6E3M2FNType>(element))
+    return ElementType::F6E3M2FN;
   if (llvm::isa<FloatType>(element)) // The bits of types that the runtime does not name.
     return ElementType::U8;
   auto integer = llvm::cast<IntegerType>(element);

@@ -48,6 +48,8 @@ Type tessera::onnx::getElementType(MLIRContext *context, int64_t dataType) {
   case Proto::FLOAT8E5M2FNUZ: return Float8E5M2FNUZType::get(context);
   case Proto::FLOAT8E8M0: return Float8E8M0FNUType::get(context);
   case Proto::FLOAT4E2M1: return Float4E2M1FNType::get(context);
+  case Proto::FLOAT6E2M3: return Float6E2M3FNType::get(context);
+  case Proto::FLOAT6E3M2: return Float6E3M2FNType::get(context);
   default: return {};
   }
 }
@@ -61,7 +63,12 @@ template <typename To, typename Repeated> static std::vector<char> pack(const Re
   return bytes;
 }
 
-/// Row-major little-endian bytes; the typed fields hold small types in 32-bit integers.
+static bool isPacked(Type element) {
+  return !isBool(element) && element.getIntOrFloatBitWidth() < 8;
+}
+
+/// Row-major little-endian bytes; the typed fields hold small types in 32-bit integers, those of 4
+/// and 2 bits as bytes of several elements.
 static std::vector<char> bytesOf(const ::onnx::TensorProto &tensor) {
   using Proto = ::onnx::TensorProto;
   if (tensor.has_raw_data())
@@ -81,14 +88,23 @@ static std::vector<char> bytesOf(const ::onnx::TensorProto &tensor) {
   }
 }
 
-/// Files hold elements of 4 and 2 bits without gaps, the first in the low bits; tensors hold one in
-/// a byte. What is too short for `count` elements stays too short.
+/// Bytes that hold `count` elements of a few bits without gaps.
+static int64_t packedBytes(int64_t count, unsigned width) {
+  return count / 8 * width + llvm::divideCeilSigned(count % 8 * width, 8);
+}
+
+/// Files hold elements of 6, 4 and 2 bits without gaps, the first in the low bits, so that one of 6
+/// bits may begin in one byte and end in the next; tensors hold one in a byte.
 static std::vector<char> unpack(ArrayRef<char> packed, unsigned width, int64_t count) {
   std::vector<char> bytes;
-  int64_t perByte = 8 / width;
-  for (int64_t i = 0; i < std::min<int64_t>(count, int64_t(packed.size()) * perByte); ++i)
-    bytes.push_back(
-        char(uint8_t(packed[size_t(i / perByte)]) >> (i % perByte * width) & ((1 << width) - 1)));
+  bytes.reserve(count);
+  for (int64_t i = 0; i < count; ++i) {
+    const size_t at = size_t(i / 8 * width + i % 8 * width / 8), shift = i % 8 * width % 8;
+    unsigned both = uint8_t(packed[at]);
+    if (shift + width > 8)
+      both |= unsigned(uint8_t(packed[at + 1])) << 8;
+    bytes.push_back(char(both >> shift & ((1u << width) - 1)));
+  }
   return bytes;
 }
 
@@ -154,27 +170,32 @@ LogicalResult TensorReader::read(const ::onnx::TensorProto &tensor) {
   if (tensor.data_location() == ::onnx::TensorProto::EXTERNAL)
     return readExternal(tensor);
   bytes = bytesOf(tensor);
-  int64_t expected = getFileBytes();
+  // Of 6 bits each number of the typed field is one element.
+  const unsigned width = type.getElementType().getIntOrFloatBitWidth();
+  const bool areSpread = width == 6 && !tensor.has_raw_data();
+  int64_t expected = areSpread ? type.getByteSize().value_or(-1) : getFileBytes();
   if (expected != int64_t(bytes.size()))
     return error() << "has " << bytes.size() << " bytes of data, its shape needs " << expected;
   view = bytes;
-  unpackBytes();
+  if (!areSpread)
+    unpackBytes();
+  else
+    for (char &code : bytes)
+      code &= (1 << width) - 1;
   return success();
 }
 
 int64_t TensorReader::getFileBytes() {
-  unsigned width = type.getElementType().getIntOrFloatBitWidth();
   std::optional<int64_t> count = type.getElementCount();
-  if (isBool(type.getElementType()) || width >= 8 || !count)
+  if (!count || !isPacked(type.getElementType()))
     return type.getByteSize().value_or(-1);
-  return llvm::divideCeilSigned(*count, 8 / width);
+  return packedBytes(*count, type.getElementType().getIntOrFloatBitWidth());
 }
 
 void TensorReader::unpackBytes() {
-  unsigned width = type.getElementType().getIntOrFloatBitWidth();
-  if (isBool(type.getElementType()) || width >= 8)
+  if (!isPacked(type.getElementType()))
     return;
-  bytes = unpack(view, width, *type.getElementCount());
+  bytes = unpack(view, type.getElementType().getIntOrFloatBitWidth(), *type.getElementCount());
   view = bytes;
 }
 
@@ -220,8 +241,8 @@ LogicalResult TensorReader::readExternal(const ::onnx::TensorProto &tensor) {
     location = "./" + location;
   // Bytes in the file, which become one for each element.
   graph::TensorType stored = type;
-  bool isPacked = length != *type.getByteSize();
-  if (isPacked)
+  const bool arePacked = isPacked(type.getElementType());
+  if (arePacked)
     stored = graph::TensorType::get(length,
                                     IntegerType::get(type.getContext(), 8, IntegerType::Unsigned));
   auto weight = graph::WeightAttr::get(type.getContext(), location, offset, length, stored);
@@ -232,7 +253,7 @@ LogicalResult TensorReader::readExternal(const ::onnx::TensorProto &tensor) {
     return failure();
   view = *found;
   // Whoever reads elements expects them to be aligned.
-  if (isPacked)
+  if (arePacked)
     unpackBytes();
   else if (reinterpret_cast<uintptr_t>(view.data()) %
            uint64_t(getElementByteSize(type.getElementType())))

@@ -128,7 +128,9 @@ enum {
   TESSERA_I4 = 19,
   TESSERA_U4 = 20,
   TESSERA_I2 = 21,
-  TESSERA_U2 = 22
+  TESSERA_U2 = 22,
+  TESSERA_F6E2M3FN = 23,
+  TESSERA_F6E3M2FN = 24
 };
 
 TESSERA_API const char *tessera_type_name(tessera_type type); /* "f32"; NULL when unknown */

@@ -41,6 +41,8 @@ constexpr ElementTypeInfo kElementTypes[kElementTypeCount] = {
     {"u4", 1, {TypeCode::UInt, 8, 1}, false},
     {"i2", 1, {TypeCode::UInt, 8, 1}, false},
     {"u2", 1, {TypeCode::UInt, 8, 1}, false},
+    {"f6e2m3fn", 1, {TypeCode::UInt, 8, 1}, false},
+    {"f6e3m2fn", 1, {TypeCode::UInt, 8, 1}, false},
 };
 
 inline const ElementTypeInfo &info(ElementType type) { return kElementTypes[uint8_t(type)]; }

@@ -12,7 +12,7 @@ namespace tessera::rt {
 
 // Version of everything in this file, module.fbs and KernelAbi.h together. A reader accepts exactly
 // the versions in [kOldestModuleVersion, kModuleVersion].
-constexpr uint32_t kModuleVersion = 4;
+constexpr uint32_t kModuleVersion = 5;
 constexpr uint32_t kOldestModuleVersion = 1;
 // Programs for devices with memory of their own: until then they said nothing of copies.
 constexpr uint32_t kOldestDeviceVersion = 4;
@@ -66,8 +66,11 @@ enum class ElementType : uint8_t {
   U4 = 20,
   I2 = 21,
   U2 = 22,
+  // Since version 5.
+  F6E2M3FN = 23,
+  F6E3M2FN = 24,
 };
-constexpr uint8_t kElementTypeCount = 23;
+constexpr uint8_t kElementTypeCount = 25;
 
 // A size or an offset: a number, or the register that holds it.
 enum class DimKind : uint32_t { Constant = 0, Register = 1 };

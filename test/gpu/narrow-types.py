@@ -1,4 +1,4 @@
-# 8-bit floats and elements of 4 and 2 bits on a GPU: every code decoded, numbers around ties encoded, bytes moved, as on CPUs.
+# 8-bit floats and elements of 6, 4 and 2 bits on a GPU: every code decoded, numbers around ties encoded, bytes moved, as on CPUs.
 # RUN: python3 %s %builddir/bin/test/tessera-run-ptx %t
 """Arguments: tessera-run with the device "ptx", a folder."""
 import subprocess
@@ -9,7 +9,7 @@ import numpy as np
 
 run, folder = sys.argv[1], Path(sys.argv[2])
 folder.mkdir(parents=True, exist_ok=True)
-TYPES = ("f8E4M3FN", "f8E5M2", "f8E4M3FNUZ", "f8E5M2FNUZ", "f8E8M0FNU", "f4E2M1FN", "si4", "ui4", "si2", "ui2")
+TYPES = ("f8E4M3FN", "f8E5M2", "f8E4M3FNUZ", "f8E5M2FNUZ", "f8E8M0FNU", "f4E2M1FN", "f6E2M3FN", "f6E3M2FN", "si4", "ui4", "si2", "ui2")
 rng = np.random.default_rng(0)
 x = np.concatenate([rng.standard_normal(150) * 2.0**rng.integers(-12, 17, 150), [0.0, -0.0, np.nan, np.inf, -np.inf, 464, 448, 57344, 61440],
                     np.arange(-9, 10) / 2]).astype(np.float32)

@@ -14,7 +14,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*encountered in cast:RuntimeWar
 # The type in the textual IR, the runtime's, ml_dtypes', bits.
 FLOATS = {"f8E4M3FN": ("f8e4m3fn", ml_dtypes.float8_e4m3fn, 8), "f8E4M3FNUZ": ("f8e4m3fnuz", ml_dtypes.float8_e4m3fnuz, 8),
           "f8E5M2": ("f8e5m2", ml_dtypes.float8_e5m2, 8), "f8E5M2FNUZ": ("f8e5m2fnuz", ml_dtypes.float8_e5m2fnuz, 8),
-          "f8E8M0FNU": ("f8e8m0fnu", ml_dtypes.float8_e8m0fnu, 8), "f4E2M1FN": ("f4e2m1fn", ml_dtypes.float4_e2m1fn, 4)}
+          "f8E8M0FNU": ("f8e8m0fnu", ml_dtypes.float8_e8m0fnu, 8), "f4E2M1FN": ("f4e2m1fn", ml_dtypes.float4_e2m1fn, 4),
+          "f6E2M3FN": ("f6e2m3fn", ml_dtypes.float6_e2m3fn, 6), "f6E3M2FN": ("f6e3m2fn", ml_dtypes.float6_e3m2fn, 6)}
+# Whose codes are all numbers: NaN becomes 0.
+ALL_NUMBERS = ("f4E2M1FN", "f6E2M3FN", "f6E3M2FN")
 INTEGERS = {"si4": ("i4", ml_dtypes.int4, 4), "ui4": ("u4", ml_dtypes.uint4, 4),
             "si2": ("i2", ml_dtypes.int2, 2), "ui2": ("u2", ml_dtypes.uint2, 2)}
 NARROW = {**FLOATS, **INTEGERS}
@@ -78,7 +81,7 @@ def rounded(x, name):
     result = np.where(code < len(table), np.append(table, last)[code], last)
     negative = np.signbit(x) & ((result != 0) | (not name.endswith("UZ")))
     result = np.where(negative, -result, result)
-    return np.where(np.isnan(x), 0.0 if name == "f4E2M1FN" else np.nan, result)
+    return np.where(np.isnan(x), 0.0 if name in ALL_NUMBERS else np.nan, result)
 
 
 @pytest.mark.parametrize("wide", WIDE)

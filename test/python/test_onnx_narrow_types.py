@@ -1,4 +1,4 @@
-"""8-bit floats and elements of 4 and 2 bits in ONNX models: casts, quantization, initial values in files."""
+"""8-bit floats and elements of 6, 4 and 2 bits in ONNX models: casts, quantization, initial values in files."""
 import numpy as np
 import pytest
 
@@ -13,7 +13,10 @@ import tessera.onnx.backend as backend  # noqa: E402
 
 FLOATS = {TensorProto.FLOAT8E4M3FN: ml_dtypes.float8_e4m3fn, TensorProto.FLOAT8E4M3FNUZ: ml_dtypes.float8_e4m3fnuz,
           TensorProto.FLOAT8E5M2: ml_dtypes.float8_e5m2, TensorProto.FLOAT8E5M2FNUZ: ml_dtypes.float8_e5m2fnuz,
-          TensorProto.FLOAT4E2M1: ml_dtypes.float4_e2m1fn}
+          TensorProto.FLOAT4E2M1: ml_dtypes.float4_e2m1fn, TensorProto.FLOAT6E2M3: ml_dtypes.float6_e2m3fn,
+          TensorProto.FLOAT6E3M2: ml_dtypes.float6_e3m2fn}
+# Whose codes are all numbers, and how many bits they have.
+ALL_NUMBERS = {TensorProto.FLOAT4E2M1: 4, TensorProto.FLOAT6E2M3: 6, TensorProto.FLOAT6E3M2: 6}
 INTEGERS = {TensorProto.INT4: ml_dtypes.int4, TensorProto.UINT4: ml_dtypes.uint4,
             TensorProto.INT2: ml_dtypes.int2, TensorProto.UINT2: ml_dtypes.uint2}
 TYPES = {**FLOATS, **INTEGERS}
@@ -39,8 +42,7 @@ def same(got, wanted):
 @pytest.mark.parametrize("source", [TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE])
 def test_casts(source, to, saturate):
     dtype = helper.tensor_dtype_to_np_dtype(source)
-    numbers = np.arange(256, dtype=np.uint8).view(FLOATS[to]).astype(np.float64) if to != TensorProto.FLOAT4E2M1 \
-        else np.arange(16, dtype=np.uint8).view(FLOATS[to]).astype(np.float64)
+    numbers = np.arange(1 << ALL_NUMBERS.get(to, 8)).astype(np.uint8).view(FLOATS[to]).astype(np.float64)
     largest = np.nanmax(numbers[np.isfinite(numbers)])
     edges = largest * np.array([1, 1 + 2.0**-9, 1 + 2.0**-5, 1 + 2.0**-4, 1.07, 1.125, 1.2, 1.25, 2])
     with np.errstate(over="ignore"):
@@ -49,11 +51,11 @@ def test_casts(source, to, saturate):
     node = helper.make_node("Cast", ["x"], ["y"], to=to, saturate=saturate)
     got = run(model([node], [("x", source, ["N"])], [("y", to, ["N"])]), x)
     kind = FLOATS[to]
-    if saturate and to != TensorProto.FLOAT4E2M1:
+    if saturate and to not in ALL_NUMBERS:
         wanted = np.clip(x.astype(np.float64), -largest, largest).astype(kind)
     else:
         wanted = x.astype(kind)
-        if to == TensorProto.FLOAT4E2M1:  # NaN is not in the type.
+        if to in ALL_NUMBERS:  # NaN is not in the type.
             wanted[np.isnan(x)] = 0
     same(got, wanted)
     back = helper.make_node("Cast", ["x"], ["y"], to=source)
@@ -110,15 +112,15 @@ def test_quantization(kind, scales):
 @pytest.mark.parametrize("place", ["raw", "numbers", "external"])
 @pytest.mark.parametrize("kind", TYPES)
 def test_initial_values(kind, place, size, tmp_path):
-    """Elements of 4 and 2 bits lie in files without gaps; the last byte may not be full."""
-    bits = 4 if TYPES[kind] in (ml_dtypes.int4, ml_dtypes.uint4, ml_dtypes.float4_e2m1fn) else \
-        2 if TYPES[kind] in (ml_dtypes.int2, ml_dtypes.uint2) else 8
+    """Elements of 6, 4 and 2 bits lie in files without gaps; the last byte may not be full."""
+    bits = ALL_NUMBERS.get(kind) or (4 if TYPES[kind] in (ml_dtypes.int4, ml_dtypes.uint4) else
+                                     2 if TYPES[kind] in (ml_dtypes.int2, ml_dtypes.uint2) else 8)
     w = np.random.default_rng(4).integers(0, 1 << bits, size, dtype=np.uint8).view(TYPES[kind])
     tensor = numpy_helper.from_array(w, "w")
     if place == "numbers":
         raw = tensor.raw_data
         tensor.ClearField("raw_data")
-        tensor.int32_data.extend(raw)
+        tensor.int32_data.extend(w.view(np.uint8) if bits == 6 else raw)
     nodes = [helper.make_node("Reshape", ["w", "rows"], ["v"]), helper.make_node("Cast", ["v"], ["y"], to=TensorProto.FLOAT),
              helper.make_node("Identity", ["w"], ["same"])]
     rows = numpy_helper.from_array(np.array([size, 1]), "rows")

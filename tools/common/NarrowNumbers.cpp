@@ -17,6 +17,8 @@ constexpr Float kFloats[] = {{TESSERA_F8E4M3FN, 8, 3, 7, 0x7e, false, 0x7f},
                              {TESSERA_F8E5M2, 8, 2, 15, 0x7b, true, 0x7e},
                              {TESSERA_F8E4M3FNUZ, 8, 3, 8, 0x7f, false, 0x80},
                              {TESSERA_F8E5M2FNUZ, 8, 2, 16, 0x7f, false, 0x80},
+                             {TESSERA_F6E2M3FN, 6, 3, 1, 0x1f, false, 0},
+                             {TESSERA_F6E3M2FN, 6, 2, 3, 0x1f, false, 0},
                              {TESSERA_F4E2M1FN, 4, 1, 1, 0x7, false, 0}};
 
 const Float *floatOf(tessera_type type) {

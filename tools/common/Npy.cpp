@@ -28,7 +28,8 @@ constexpr TypeName kTypes[] = {
     {"<u2", TESSERA_BF16},       {"|u1", TESSERA_F8E4M3FN},   {"|u1", TESSERA_F8E5M2},
     {"|u1", TESSERA_F8E4M3FNUZ}, {"|u1", TESSERA_F8E5M2FNUZ}, {"|u1", TESSERA_F8E8M0FNU},
     {"|u1", TESSERA_F4E2M1FN},   {"|u1", TESSERA_I4},         {"|u1", TESSERA_U4},
-    {"|u1", TESSERA_I2},         {"|u1", TESSERA_U2}};
+    {"|u1", TESSERA_I2},         {"|u1", TESSERA_U2},         {"|u1", TESSERA_F6E2M3FN},
+    {"|u1", TESSERA_F6E3M2FN}};
 
 // The text after `'key':` in the header's dictionary.
 std::string valueOf(const std::string &header, const char *key) {

@@ -50,6 +50,8 @@ const char *nameOfBits(tessera_type type) {
   case TESSERA_F8E5M2FNUZ: return "float8_e5m2fnuz";
   case TESSERA_F8E8M0FNU: return "float8_e8m0fnu";
   case TESSERA_F4E2M1FN: return "float4_e2m1fn";
+  case TESSERA_F6E2M3FN: return "float6_e2m3fn";
+  case TESSERA_F6E3M2FN: return "float6_e3m2fn";
   case TESSERA_I4: return "int4";
   case TESSERA_U4: return "uint4";
   case TESSERA_I2: return "int2";

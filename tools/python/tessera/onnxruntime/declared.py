@@ -21,14 +21,14 @@ _TYPES = {1: ("float", "float32"), 2: ("uint8", "uint8"), 3: ("int8", "int8"), 4
           10: ("float16", "float16"), 11: ("double", "float64"), 12: ("uint32", "uint32"), 13: ("uint64", "uint64"),
           16: ("bfloat16", None), 17: ("float8e4m3fn", None), 18: ("float8e4m3fnuz", None), 19: ("float8e5m2", None),
           20: ("float8e5m2fnuz", None), 21: ("uint4", None), 22: ("int4", None), 23: ("float4e2m1", None),
-          24: ("float8e8m0", None), 25: ("uint2", None), 26: ("int2", None)}
+          24: ("float8e8m0", None), 25: ("uint2", None), 26: ("int2", None), 27: ("float6e2m3", None), 28: ("float6e3m2", None)}
 _NUMBERS = {name: number for number, (name, _) in _TYPES.items()}
 # Names of a module's types.
 TYPE_NAMES = {"f64": "double", "f32": "float", "f16": "float16", "bf16": "bfloat16", "f8e4m3fn": "float8e4m3fn",
               "f8e5m2": "float8e5m2", "f8e4m3fnuz": "float8e4m3fnuz", "f8e5m2fnuz": "float8e5m2fnuz", "i8": "int8",
               "i16": "int16", "i32": "int32", "i64": "int64", "u8": "uint8", "u16": "uint16", "u32": "uint32",
               "u64": "uint64", "bool": "bool", "f8e8m0fnu": "float8e8m0", "f4e2m1fn": "float4e2m1", "i4": "int4",
-              "u4": "uint4", "i2": "int2", "u2": "uint2", "string": "string"}
+              "u4": "uint4", "i2": "int2", "u2": "uint2", "f6e2m3fn": "float6e2m3", "f6e3m2fn": "float6e3m2", "string": "string"}
 
 
 def type_name(number):
