@@ -194,6 +194,11 @@ FailureOr<Value> turnPairs(Node &node, Value x, const Rotation &by);
 
 /// The type itself, f32 for narrower ones: what sums and elementary functions are computed in.
 mlir::Type atLeastF32(mlir::Type type);
+/// A float type that holds the integers of a type, of 64 bits those up to 2^53; floats stay.
+mlir::Type floatFor(mlir::Type type);
+/// Bools as bytes of 0 and 1, for what is defined on numbers, and back.
+Value bytesOfBools(Node &node, Value bools);
+Value boolsOfBytes(Node &node, Value bytes);
 
 /// The element type of TensorProto.DataType; null when Tessera has none.
 mlir::Type getElementType(mlir::MLIRContext *context, int64_t dataType);

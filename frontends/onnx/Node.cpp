@@ -304,6 +304,22 @@ Type tessera::onnx::atLeastF32(Type type) {
   return type.getIntOrFloatBitWidth() < 32 ? Type(Float32Type::get(type.getContext())) : type;
 }
 
+Type tessera::onnx::floatFor(Type type) {
+  if (isFloat(type))
+    return type;
+  return type.getIntOrFloatBitWidth() <= 16 ? Type(Float32Type::get(type.getContext()))
+                                            : Type(Float64Type::get(type.getContext()));
+}
+
+Value tessera::onnx::bytesOfBools(Node &node, Value bools) {
+  return node.convert(bools,
+                      IntegerType::get(node.getBuilder().getContext(), 8, IntegerType::Unsigned));
+}
+
+Value tessera::onnx::boolsOfBytes(Node &node, Value bytes) {
+  return node.compare(graph::CompareKind::ne, bytes, node.fillLike(bytes, 0));
+}
+
 FailureOr<Value> Node::splitHeads(Value x, int64_t heads) {
   graph::TensorType type = graph::getTensorType(x);
   if (type.rank() != 3 || heads < 1)

@@ -50,10 +50,13 @@ static LogicalResult importThresholdedRelu(Node &node) {
 /// Towards zero by the bias; zero between -lambd and lambd.
 static LogicalResult importShrink(Node &node) {
   double bias = node.getFloat("bias", 0), limit = node.getFloat("lambd", 0.5);
+  // Bias and limit need not be integers where x is.
+  Type element = node.type(0).getElementType();
+  node.inputs[0] = node.convert(node.input(0), floatFor(element));
   Value x = node.input(0);
   Value isBelow = node.compare(CompareKind::lt, x, constantLike(node, -limit));
   Value rest = choose(node, isAbove(node, limit), node.add(x, -bias), constantLike(node, 0));
-  node.setOutput(choose(node, isBelow, node.add(x, bias), rest));
+  node.setOutput(node.convert(choose(node, isBelow, node.add(x, bias), rest), element));
   return success();
 }
 

@@ -57,19 +57,32 @@ template <CompareKind kind> static LogicalResult compare(Node &node) {
   return success();
 }
 
+/// What a power is computed in, whose operands may have two types: the wider of two floats, that of
+/// the base for integers (a wider exponent does not fit a narrower base), a float for one of each.
+static Type typeOfPower(Type base, Type exponent) {
+  if (!isFloat(base) && !isFloat(exponent))
+    return base;
+  Type real = floatFor(base), other = floatFor(exponent);
+  if (!isFloat(exponent) && isFloat(base))
+    return base; // The exponent of a float is rounded to it.
+  return other.getIntOrFloatBitWidth() > real.getIntOrFloatBitWidth() ? other : real;
+}
+
 static LogicalResult importPow(Node &node) {
   SmallVector<Value> values(node.inputs);
   if (values.size() != 2 || !values[1])
     return node.error("needs two inputs");
-  // The exponent may have another type; the result has the base's.
-  values[1] = node.convert(values[1], node.type(0).getElementType());
+  Type base = node.type(0).getElementType(),
+       common = typeOfPower(base, node.type(1).getElementType());
+  auto splat = llvm::dyn_cast_or_null<FloatAttr>(graph::getSplat(values[1]));
+  const bool isSquare = splat && splat.getValueAsDouble() == 2.0;
+  for (Value &value : values)
+    value = node.convert(value, isSquare ? base : common);
   if (failed(broadcastOperands(node, values)))
     return failure();
-  auto splat = llvm::dyn_cast_or_null<FloatAttr>(graph::getSplat(values[1]));
-  if (splat && splat.getValueAsDouble() == 2.0)
-    node.setOutput(node.mul(values[0], values[0])); // Exact, as C pow is for squares.
-  else
-    node.setOutput(node.create<graph::PowOp>(values[0], values[1]));
+  Value power = isSquare ? node.mul(values[0], values[0]) // Exact, as C pow is for squares.
+                         : Value(node.create<graph::PowOp>(values[0], values[1]));
+  node.setOutput(node.convert(power, base));
   return success();
 }
 

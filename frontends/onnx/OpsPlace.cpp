@@ -228,12 +228,17 @@ static LogicalResult importCol2Im(Node &node) {
   place = node.choose(isInside, place, node.broadcast(scalars.number(area.get()), {}, each));
   DimList flat{samples, channels.get(), all.get()}, empty(flat);
   empty[2] = area;
+  // Bools that meet are true where any is.
+  const bool isBool = node.type(0).getElementType().isInteger(1);
+  Value x = isBool ? bytesOfBools(node, node.input(0)) : node.input(0);
   Value result = node.create<graph::ScatterOp>(
-      graph::ScatterKind::add, node.fill(node.type(0).withDims(empty), 0),
-      node.reshape(place, DimAttr(all.get())), node.reshape(node.input(0), flat), 2);
+      isBool ? graph::ScatterKind::max : graph::ScatterKind::add,
+      node.fill(graph::getTensorType(x).withDims(empty), 0),
+      node.reshape(place, DimAttr(all.get())), node.reshape(x, flat), 2);
   DimList dims{samples, channels.get()};
   llvm::append_range(dims, image);
-  node.setOutput(node.reshape(result, dims));
+  result = node.reshape(result, dims);
+  node.setOutput(isBool ? boolsOfBytes(node, result) : result);
   return success();
 }
 

@@ -82,8 +82,11 @@ static LogicalResult importQuantizeLinear(Node &node) {
       precision && precision != ::onnx::TensorProto::FLOAT)
     return node.error("asks for a precision other than f32, in which quotients are computed");
   Value x = node.input(0);
+  Type f32 = node.getBuilder().getF32Type();
   if (!isFloat(node.type(0).getElementType()))
-    x = node.convert(x, node.getBuilder().getF32Type());
+    x = node.convert(x, f32);
+  if (!isFloat(graph::getTensorType(how.scale).getElementType()))
+    how.scale = node.convert(how.scale, f32);
   bool isUnbounded = isFloat(element) && !node.getInt("saturate", 1);
   node.setOutput(node.create<graph::QuantizeOp>(graph::getTensorType(x).withElementType(element), x,
                                                 how.scale, how.zero, how.axis, how.block,

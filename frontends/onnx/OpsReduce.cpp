@@ -50,8 +50,11 @@ static LogicalResult reduce(Node &node) {
   if (isBool && !isOrder)
     return node.error("takes numbers, found bools");
   ReduceKind own = !isBool ? kind : kind == ReduceKind::max ? ReduceKind::or_ : ReduceKind::and_;
-  Value result = node.reduce(own, before(node, x), axes);
-  result = after(node, result);
+  // What is defined on real numbers is computed in them.
+  Type element = node.type(0).getElementType();
+  Value numbers = after == unchanged ? x : node.convert(x, floatFor(element));
+  Value result = node.reduce(own, before(node, numbers), axes);
+  result = node.convert(after(node, result), element);
   node.setOutput(node.getInt("keepdims", 1) ? node.keepDims(result, x, axes) : result);
   return success();
 }
@@ -70,7 +73,10 @@ template <typename OpType> static LogicalResult compositeReduce(Node &node) {
   for (int64_t i = 0; i < node.type(0).rank(); ++i)
     if (!llvm::is_contained(axes, i))
       kept.push_back(node.type(0).getDim(i));
-  Value result = node.create<OpType>(node.type(0).withDims(kept), x, axes);
+  Type element = node.type(0).getElementType(), real = floatFor(element);
+  Value result =
+      node.create<OpType>(graph::TensorType::get(kept, real), node.convert(x, real), axes);
+  result = node.convert(result, element);
   node.setOutput(node.getInt("keepdims", 1) ? node.keepDims(result, x, axes) : result);
   return success();
 }

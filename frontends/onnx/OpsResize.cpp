@@ -315,6 +315,9 @@ public:
 
 private:
   LogicalResult readModes();
+  /// What is computed, as elements of the result: rounded as graph.resize rounds (to the nearest,
+  /// halves to even, within what the type holds) where numbers between elements are.
+  Value asElements(Value x, Type element);
   void setPlain();
   LogicalResult setSampled();
   /// Whether the axis stays as it is.
@@ -351,8 +354,29 @@ LogicalResult ResizeImporter::readModes() {
   return success();
 }
 
+Value ResizeImporter::asElements(Value x, Type element) {
+  if (element.isInteger(1))
+    return boolsOfBytes(node, x);
+  if (how.mode != graph::ResizeMode::nearest && element.isInteger() &&
+      graph::getTensorType(x).getElementType() != element) {
+    const unsigned bits = element.getIntOrFloatBitWidth();
+    const bool isSigned = !element.isUnsignedInteger();
+    const double high = std::ldexp(1.0, int(isSigned ? bits - 1 : bits)) - 1;
+    x = node.create<graph::RoundOp>(x);
+    x = node.max(node.min(x, high), isSigned ? -high - 1 : 0.0);
+  }
+  return node.convert(x, element);
+}
+
 void ResizeImporter::setPlain() {
-  graph::TensorType type = node.type(0);
+  Value x = node.input(0);
+  Type element = node.type(0).getElementType();
+  if (element.isInteger(1))
+    x = bytesOfBools(node, x);
+  else if (how.mode != graph::ResizeMode::nearest && element.isInteger() &&
+           element.getIntOrFloatBitWidth() > 8)
+    x = node.convert(x, floatFor(element));
+  graph::TensorType type = graph::getTensorType(x);
   DimList dims(type.getDims());
   SmallVector<int64_t> changed;
   SmallVector<double> kept;
@@ -369,18 +393,20 @@ void ResizeImporter::setPlain() {
   }
   Builder &b = node.getBuilder();
   MLIRContext *context = b.getContext();
-  node.setOutput(node.create<graph::ResizeOp>(
-      type.withDims(dims), graph::ResizeModeAttr::get(context, how.mode), node.input(0),
+  Value resized = node.create<graph::ResizeOp>(
+      type.withDims(dims), graph::ResizeModeAttr::get(context, how.mode), x,
       b.getDenseI64ArrayAttr(changed),
       graph::CoordinateModeAttr::get(context, *graph::symbolizeCoordinateMode(how.coordinates)),
       graph::NearestModeAttr::get(context, how.rounding),
       scales.empty() ? DenseF64ArrayAttr() : b.getDenseF64ArrayAttr(kept),
-      b.getF64FloatAttr(how.cubicA), how.excludeOutside ? b.getUnitAttr() : UnitAttr()));
+      b.getF64FloatAttr(how.cubicA), how.excludeOutside ? b.getUnitAttr() : UnitAttr());
+  node.setOutput(asElements(resized, element));
 }
 
 LogicalResult ResizeImporter::setSampled() {
   Value x = node.input(0), roi = crops ? node.input(1) : Value();
-  Type element = node.type(0).getElementType(), wide = atLeastF32(element);
+  Type element = node.type(0).getElementType();
+  Type wide = isFloat(element) ? atLeastF32(element) : floatFor(element);
   int64_t count = axes.size();
   if (crops && (!roi || node.type(1).rank() != 1))
     return node.error("needs a region of the input to crop to, as a list");
@@ -388,6 +414,8 @@ LogicalResult ResizeImporter::setSampled() {
     roi = node.convert(node.reshape(roi, DimList{node.dim(2 * count)}), wide);
   if (how.mode != graph::ResizeMode::nearest)
     x = node.convert(x, wide);
+  else if (element.isInteger(1))
+    x = bytesOfBools(node, x);
   SmallVector<std::pair<int64_t, Value>> outside;
   for (int64_t i = 0; i < count; ++i) {
     if (!crops && isKept(i))
@@ -404,15 +432,7 @@ LogicalResult ResizeImporter::setSampled() {
     x = *sampled;
   }
   ArrayRef<DimAttr> dims = graph::getTensorType(x).getDims();
-  if (how.mode != graph::ResizeMode::nearest && element.isInteger()) {
-    // As graph.resize rounds: to the nearest, halves to even, within what the type holds.
-    unsigned bits = element.getIntOrFloatBitWidth();
-    bool isSigned = !element.isUnsignedInteger();
-    double high = std::ldexp(1.0, isSigned ? bits - 1 : bits) - 1;
-    x = node.create<graph::RoundOp>(x);
-    x = node.max(node.min(x, high), isSigned ? -high - 1 : 0.0);
-  }
-  x = node.convert(x, element);
+  x = asElements(x, element);
   for (auto [axis, isOutside] : outside) {
     Value filler = node.fillLike(x, node.getFloat("extrapolation_value", 0));
     x = node.choose(node.broadcast(isOutside, {axis}, dims), filler, x);
@@ -425,13 +445,8 @@ LogicalResult ResizeImporter::run() {
   if (failed(readModes()) || failed(readGrid(node, axes, sizes, scales)))
     return failure();
   Type element = node.type(0).getElementType();
-  bool isSmall = element.isInteger() && element.getIntOrFloatBitWidth() <= 8;
-  if (how.mode != graph::ResizeMode::nearest && !isFloat(element) && !isSmall) {
-    std::string text;
-    llvm::raw_string_ostream(text)
-        << "interpolates elements of " << element << ", expected floats or integers of 8 bits";
-    return node.error(text);
-  }
+  if (how.mode != graph::ResizeMode::nearest && element.isInteger(1))
+    return node.error("interpolates bools, expected numbers");
   if (crops || how.antialias)
     return setSampled();
   setPlain();

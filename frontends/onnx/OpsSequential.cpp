@@ -7,6 +7,8 @@ using namespace mlir;
 using namespace tessera;
 using namespace tessera::onnx;
 
+using graph::ScatterKind;
+
 //===----------------------------------------------------------------------===//
 // CumSum, TopK
 //===----------------------------------------------------------------------===//
@@ -144,24 +146,34 @@ static LogicalResult importGatherElements(Node &node) {
   return success();
 }
 
-static LogicalResult readReduction(Node &node, graph::ScatterKind &kind) {
+static LogicalResult readReduction(Node &node, ScatterKind &kind) {
   std::string name = node.getString("reduction", "none");
-  auto known = name == "none" ? graph::ScatterKind::replace : graph::symbolizeScatterKind(name);
+  auto known = name == "none" ? ScatterKind::replace : graph::symbolizeScatterKind(name);
   if (!known || name == "replace")
     return node.error("has reduction '" + name + "'");
   kind = *known;
   return success();
 }
 
-static void scatter(Node &node, graph::ScatterKind kind, Places &places, size_t leading) {
-  Value x = joinLeading(node, node.input(0), places.getTotal(), leading);
-  Value result = node.create<graph::ScatterOp>(kind, x, places.get(), node.input(2), 0);
-  node.setOutput(node.reshape(result, node.type(0).getDims()));
+static void scatter(Node &node, ScatterKind kind, Places &places, size_t leading) {
+  Value x = joinLeading(node, node.input(0), places.getTotal(), leading), updates = node.input(2);
+  // A sum of bools is whether any is true, a product whether all are.
+  const bool isBool = node.type(0).getElementType().isInteger(1) && kind != ScatterKind::replace;
+  if (isBool) {
+    kind = kind == ScatterKind::add   ? ScatterKind::max
+           : kind == ScatterKind::mul ? ScatterKind::min
+                                      : kind;
+    x = bytesOfBools(node, x);
+    updates = bytesOfBools(node, updates);
+  }
+  Value result = node.create<graph::ScatterOp>(kind, x, places.get(), updates, 0);
+  result = node.reshape(result, node.type(0).getDims());
+  node.setOutput(isBool ? boolsOfBytes(node, result) : result);
 }
 
 static LogicalResult importScatterElements(Node &node) {
   std::optional<Places> places;
-  graph::ScatterKind kind;
+  ScatterKind kind;
   if (failed(elementPlaces(node, places)) || failed(readReduction(node, kind)))
     return failure();
   if (!node.input(2) || node.type(2).getDims() != node.type(1).getDims())
@@ -212,7 +224,7 @@ static LogicalResult importGatherND(Node &node) {
 static LogicalResult importScatterND(Node &node) {
   std::optional<Places> places;
   size_t leading;
-  graph::ScatterKind kind;
+  ScatterKind kind;
   if (failed(tuplePlaces(node, 0, places, leading)) || failed(readReduction(node, kind)))
     return failure();
   DimList expected(node.type(1).getDims().drop_back());
