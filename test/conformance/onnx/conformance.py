@@ -1,4 +1,5 @@
-"""Runs the test suite of the `onnx` package (onnx.backend.test), and cases of our own (own_cases.py), with Tessera as their backend.
+"""Runs the test suite of the `onnx` package (onnx.backend.test), and cases of our own (own_cases.py, varied_cases.py), with Tessera as their
+backend.
 
 Cases run side by side in processes of their own; one that takes too long, or ends its process, has failed. Written to the
 output folder: results.json, failures.txt (failed cases by cause) and table.md (operators x element types x how
@@ -24,6 +25,7 @@ from onnx.backend.test import BackendTest  # noqa: E402
 
 from operator_table import uses_of, write_table  # noqa: E402
 from own_cases import own_cases  # noqa: E402
+from varied_cases import varied_cases  # noqa: E402
 
 from tessera.onnx.backend import TesseraBackend  # noqa: E402
 
@@ -58,7 +60,7 @@ def collect():
             for name in unittest.defaultTestLoader.getTestCaseNames(tests):
                 if name.endswith("_cpu"):
                     cases[name.removesuffix("_cpu")] = tests(name)
-    return cases | own_cases(Recorder)
+    return cases | own_cases(Recorder) | varied_cases(Recorder)
 
 
 def run_case(case):
