@@ -14,6 +14,32 @@
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/ToolOutputFile.h"
 
+/// The options that people want; LLVM's own list has some hundred lines.
+static constexpr const char *kHelp = R"(Usage: tessera-opt [PASS ...] [OPTION ...] [FILE]
+
+Reads IR of any level (graph, kernel, schedule, program) from FILE or the standard input, runs passes in the order in
+which they are named, and prints the result. Messages and explanations go to the standard error.
+
+Examples:
+  tessera-compile model.onnx --emit graph | tessera-opt --graph-decompose --graph-form-kernels
+  tessera-opt dense.mlir --graph-form-kernels --schedule-default --explain
+  tessera-opt dense.mlir --graph-decompose --verify-each=numeric --mlir-print-ir-after-change
+
+Options:
+  --PASS[=OPTION=VALUE ...]     run a pass, with its own options
+  --pass-pipeline=TEXT          run a pipeline: 'builtin.module(graph-decompose,graph-form-kernels)'
+  --list-passes                 what passes there are
+  --explain                     let passes say what they found, and why they left alone what they did not change
+  --verify-each=numeric         run the functions before and after every pass, and compare what they compute
+  --mlir-print-ir-after-all     print the IR after every pass (--mlir-print-ir-after-change: after those that change it)
+  --mlir-print-ir-before=PASS   print the IR before a pass
+  --mlir-timing                 what time each pass took
+  --split-input-file            take parts separated by // ----- as files of their own
+  --verify-diagnostics          compare messages with comments: // expected-error {{...}}
+  -o FILE                       write there instead of the standard output
+  --help, --help-all            this text; all options of passes, MLIR and LLVM
+)";
+
 /// Removes a flag that the options of mlir-opt do not know. Whether it was given.
 static bool takeFlag(llvm::StringRef flag, int &argc, char **argv) {
   char **end = std::remove_if(argv + 1, argv + argc, [&](llvm::StringRef argument) {
@@ -41,6 +67,20 @@ static void explainAll(mlir::PassManager &passes) {
 
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
+  const bool wantsAll = takeFlag("--help-all", argc, argv);
+  const llvm::ArrayRef<char *> arguments(argv, argc);
+  if (!wantsAll && llvm::any_of(arguments, [](llvm::StringRef argument) {
+        return argument == "--help" || argument == "-help" || argument == "-h";
+      })) {
+    llvm::outs() << kHelp;
+    return 0;
+  }
+  char helpOfAll[] = "--help";
+  llvm::SmallVector<char *> withAll{argv[0], helpOfAll, nullptr};
+  if (wantsAll) {
+    argc = 2;
+    argv = withAll.data();
+  }
   mlir::DialectRegistry registry;
   tessera::registerAllDialects(registry);
   tessera::registerAllPasses();
