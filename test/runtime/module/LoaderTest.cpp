@@ -53,8 +53,10 @@ TEST(Loader, everyFieldOfTheHeaderIsChecked) {
   expectRefused(Code::Malformed, "header and metadata differ in their version",
                 [](FileHeader &h) { h.version = kOldestModuleVersion; });
   expectRefused(Code::NotAModule, "not a Tessera module", [](FileHeader &h) { h.magic[1] = 'X'; });
-  expectRefused(Code::NewerVersion,
-                "format version 5, this runtime reads up to 4; use a newer runtime",
+  const std::string newer = "format version " + std::to_string(kModuleVersion + 1) +
+                            ", this runtime reads up to " + std::to_string(kModuleVersion) +
+                            "; use a newer runtime";
+  expectRefused(Code::NewerVersion, newer.c_str(),
                 [](FileHeader &h) { h.version = kModuleVersion + 1; });
   expectRefused(Code::OlderVersion,
                 "format version 0, this runtime reads from 1 on; compile the model",
