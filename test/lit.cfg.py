@@ -12,7 +12,7 @@ config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".mlir", ".test", ".py"]
 config.test_source_root = os.path.join(config.source, "test")
 config.test_exec_root = os.path.join(config.build, "test")
-config.excludes = ["Inputs", "lit.cfg.py", "conformance.py", "operator_table.py", "own_cases.py", "repository", "python"]  # the last two: pytest
+config.excludes = ["Inputs", "lit.cfg.py", "conformance.py", "operator_table.py", "own_cases.py", "varied_cases.py", "repository", "python"]  # the last two: pytest
 config.environment["PATH"] = os.pathsep.join(
     [os.path.join(config.build, "bin"), config.llvm_bin, os.environ["PATH"]])
 config.environment["TESSERA_RUN_PTX"] = os.path.join(config.build, "bin", "test", "tessera-run-ptx")

@@ -1,13 +1,14 @@
 //===- Schemas.cpp - What the standard says of an operator's node -----------------------------===//
 //
 // The importers' functions may rely on what is checked here: that required inputs are there, and
-// that inputs are of one element type where the standard has one name for it. What they read of
-// ranks and extents they check themselves, as the schemas do not know these.
+// that inputs are of one element type where the standard has one name for it, and strings only
+// where it has them. What they read of ranks and extents they check themselves, as the schemas do
+// not know these.
 //
 //===----------------------------------------------------------------------===//
 
 #include "frontends/onnx/Schemas.h"
-#include "frontends/onnx/Structures.h"
+#include "frontends/onnx/Strings.h"
 
 #include "llvm/ADT/StringExtras.h"
 
@@ -22,7 +23,8 @@ struct Schema {
   llvm::StringLiteral domain, name;
   int64_t since;
   int64_t leastInputs, mostInputs, leastOutputs, mostOutputs;
-  llvm::StringLiteral inputs;     ///< "T T1? T*": names of types, with ? optional, with * repeated
+  /// "T$ T1? T*": names of types, with $ also strings, with ? optional, with * repeated.
+  llvm::StringLiteral inputs;
   llvm::StringLiteral attributes; ///< "axis=2 to=2!": numbers of types, with ! required
 };
 } // namespace
@@ -70,6 +72,10 @@ static LogicalResult checkTypes(Node &node, ArrayRef<StringRef> formals) {
   SmallVector<std::pair<StringRef, size_t>> chosen;
   for (size_t i = 0; i < node.inputCount(); ++i) {
     StringRef formal = formals[std::min(i, formals.size() - 1)].trim("?*");
+    const bool mayBeStrings = formal.consume_back("$");
+    if (node.input(i) && holdsStrings(node.input(i)) && !mayBeStrings)
+      return node.error("its input " + Twine(i) + " is " + describeStructure(node.input(i)) +
+                        ", which it does not take");
     if (formal == "-" || !node.input(i) || isStructure(node.input(i)))
       continue;
     const auto *before = llvm::find_if(chosen, [&](auto &pair) { return pair.first == formal; });

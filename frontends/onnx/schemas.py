@@ -9,9 +9,11 @@ OPTIONS = {defs.OpSchema.FormalParameterOption.Single: "", defs.OpSchema.FormalP
 
 
 def inputs(schema):
-    """`T T1? T*`: names of types that are chosen; `-` for a type that stands there as such, or may differ from input to input."""
+    """`T$ T1? T*`: names of types that are chosen; `-` for a type that stands there as such, or may differ from input to input. `$`: in some
+    version it may be strings."""
     names = {constraint.type_param_str for constraint in schema.type_constraints}
-    return " ".join((p.type_str if p.type_str in names and p.is_homogeneous else "-") + OPTIONS[p.option] for p in schema.inputs)
+    return " ".join((p.type_str if p.type_str in names and p.is_homogeneous else "-")
+                    + "$" * (i in strings[schema.domain, schema.name]) + OPTIONS[p.option] for i, p in enumerate(schema.inputs))
 
 
 def attributes(schema):
@@ -20,6 +22,10 @@ def attributes(schema):
 
 
 rows = [s for s in defs.get_all_schemas_with_history() if not s.deprecated]
+strings = {}
+for s in rows:
+    places = {i for i, p in enumerate(s.inputs) if any("string" in kind for kind in p.types)}
+    strings[s.domain, s.name] = strings.get((s.domain, s.name), set()) | places
 newest = {(s.domain, s.name): max(o.since_version for o in rows if (o.domain, o.name) == (s.domain, s.name)) for s in rows}
 with open(sys.argv[1], "w", encoding="ascii") as file:
     file.write("static constexpr Schema kSchemas[] = {\n")

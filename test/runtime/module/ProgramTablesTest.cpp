@@ -34,8 +34,8 @@ TEST(Tables, constants) {
                 [](auto &module) { module.constants[0].dims = {1 << 16, 1 << 16}; });
   expectRefused(Code::TooLarge, "or a negative extent",
                 [](auto &module) { module.constants[0].dims = {-4}; });
-  expectRefused(Code::Malformed, "constant 'c': unknown element type 23",
-                [](auto &module) { module.constants[0].type = ElementType(23); });
+  expectRefused(Code::Malformed, "constant 'c': unknown element type 255",
+                [](auto &module) { module.constants[0].type = ElementType(255); });
   expectRefused(Code::LimitExceeded, "the limit is 16",
                 [](auto &module) { module.constants[0].dims.assign(17, 1); });
 }
@@ -65,10 +65,10 @@ TEST(Tables, kernels) {
       [](auto &module) { module.variants[0].kernels[0].args[0].kind = KernelArgKind(3); });
   expectRefused(Code::Malformed, "argument 0 of kernel 'twice' is of unknown kind",
                 [](auto &module) { module.variants[0].kernels[0].args[0].rank = 17; });
-  expectRefused(Code::Malformed, "kernel 'twice' sums in unknown element type 23",
-                [](auto &module) { module.variants[0].kernels[0].sums = {ElementType(23)}; });
-  expectRefused(Code::LimitExceeded, "types of sums of a kernel, the limit is 23",
-                [](auto &module) { module.variants[0].kernels[0].sums.resize(24); });
+  expectRefused(Code::Malformed, "kernel 'twice' sums in unknown element type 255",
+                [](auto &module) { module.variants[0].kernels[0].sums = {ElementType(255)}; });
+  expectRefused(Code::LimitExceeded, ("types of sums of a kernel, the limit is " + std::to_string(kElementTypeCount)).c_str(),
+                [](auto &module) { module.variants[0].kernels[0].sums.resize(kElementTypeCount + 1); });
   for (const m::Precondition &wrong : {m::Precondition{2, 0, PreconditionKind::MinExtent, 1},
                                        m::Precondition{0, 2, PreconditionKind::MinExtent, 1},
                                        m::Precondition{0, 0, PreconditionKind(4), 1},
