@@ -89,10 +89,22 @@ def test_crops(mode):
         expect(module, np.where(is_outside, -5, y), x=x, roi=np.array(roi, np.float32), sizes=np.array(sizes))
 
 
-def test_resize_of_wide_integers_between_samples_is_refused():
-    node = helper.make_node("Resize", ["x", "", "", "sizes"], ["y"], mode="linear", antialias=1)
-    with pytest.raises(tessera.Error, match="expected floats or integers of 8 bits"):
-        compiled(node, [("x", np.int64, [4]), ("sizes", np.int64, [1])], np.int64)
+@pytest.mark.parametrize("antialias", [0, 1])
+@pytest.mark.parametrize("kind", [np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64])
+def test_wide_integers_are_rounded_between_samples(kind, antialias):
+    """To the nearest, halves to even."""
+    node = helper.make_node("Resize", ["x", "", "", "sizes"], ["y"], mode="linear", antialias=antialias)
+    module = compiled(node, [("x", kind, ["N"]), ("sizes", np.int64, [1])], kind)
+    for n, m in ((4, 8), (5, 3), (7, 7), (1, 4)):
+        x = rng.integers(0 if np.dtype(kind).kind == "u" else -30000, 30000, n).astype(kind)
+        at = (np.arange(m) + 0.5) * n / m - 0.5
+        between = sample(x.astype(np.float64), 0, at, "linear", m / n if antialias else 1.0)
+        y = module.run({"x": x, "sizes": np.array([m])})["y"]
+        assert y.dtype == kind
+        # In f32 a number half-way may come to lie on either side.
+        clear = np.abs(between - np.floor(between) - 0.5) > 0.01
+        np.testing.assert_array_equal(y[clear], np.rint(between[clear]).astype(kind))
+        assert np.all(np.abs(y.astype(np.float64) - between) <= 0.51)
 
 
 @pytest.mark.parametrize("equation,dims", [("ii->i", "NN"), ("ii", "NN"), ("aibi->abi", "ANBN"), ("...iii->i...", "ANNN")])

@@ -67,8 +67,10 @@ TEST(Tables, kernels) {
                 [](auto &module) { module.variants[0].kernels[0].args[0].rank = 17; });
   expectRefused(Code::Malformed, "kernel 'twice' sums in unknown element type 255",
                 [](auto &module) { module.variants[0].kernels[0].sums = {ElementType(255)}; });
-  expectRefused(Code::LimitExceeded, ("types of sums of a kernel, the limit is " + std::to_string(kElementTypeCount)).c_str(),
-                [](auto &module) { module.variants[0].kernels[0].sums.resize(kElementTypeCount + 1); });
+  expectRefused(
+      Code::LimitExceeded,
+      ("types of sums of a kernel, the limit is " + std::to_string(kElementTypeCount)).c_str(),
+      [](auto &module) { module.variants[0].kernels[0].sums.resize(kElementTypeCount + 1); });
   for (const m::Precondition &wrong : {m::Precondition{2, 0, PreconditionKind::MinExtent, 1},
                                        m::Precondition{0, 2, PreconditionKind::MinExtent, 1},
                                        m::Precondition{0, 0, PreconditionKind(4), 1},
