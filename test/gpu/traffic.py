@@ -102,8 +102,6 @@ LIMITS = {
     "logarithms of sums": {"global load": 1.03},
     # Rows of odd lengths are no chunks of 16 bytes: every thread reads the elements of one, whose sectors stay in the cache.
     "mma f16 odd": {"global load": 6.9, "global store": 1.45},
-    "fma f32 along": {"shared load": 2.46},
-    "attention f32": {"shared store": 1.3},
 }
 
 

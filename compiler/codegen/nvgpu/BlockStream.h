@@ -153,7 +153,7 @@ private:
   Value byteOf(const Factor &factor, Value byte);
   Value chunkOf(const Factor &factor, Value line, Value chunk);
   static GroupLayout layoutOf(const Factor &factor);
-  Value weightByte(Value place);
+  Value weightByte(Value line, Value key);
   Values packWeights(llvm::ArrayRef<Value> weights);
   /// Of matrices: values as operands of two times 8 columns, for the keys of a step.
   Values loadValues(int64_t step, int64_t unit);

@@ -46,6 +46,16 @@ Value SharedTile::slot(int64_t chunks, Value line, Value chunk, bool isByPairs) 
   return mul(add(mul(line, chunks), moved), 16);
 }
 
+Value SharedTile::slotOfVectors(int64_t chunks, int64_t vector, Value line, Value chunk) {
+  // Chunks change places within the 128 bytes of a pass, which may have several lines.
+  if (chunks > 8 || 8 % chunks || vector % (8 / chunks))
+    return slot(chunks, line, chunk);
+  const int64_t perPass = 8 / chunks;
+  Value place = add(mul(rem(line, perPass), chunks), chunk);
+  Value moved = arith::XOrIOp::create(b, place, rem(div(line, vector), 8));
+  return mul(add(mul(div(line, perPass), 8), moved), 16);
+}
+
 Value SharedTile::slotBehind(int64_t chunks, Value line, Value low, int64_t chunk, int64_t lines) {
   const int64_t width = std::min<int64_t>(chunks & -chunks, 8), changed = chunk % width;
   Value turn = rem(div(line, 8 / width), width);

@@ -29,7 +29,9 @@ protected:
   /// to line, so that eight lines of one chunk, or a whole line, lie in different banks.
   /// `isByPairs`: so that four lines of two chunks do.
   Value slot(int64_t chunks, Value line, Value chunk, bool isByPairs = false);
-  /// The same for chunk `low` (0 or 1) + `chunk` (even) of line `line` + `lines` (a multiple of 8),
+  /// The same where 8 lanes read one chunk of lines `vector` apart.
+  Value slotOfVectors(int64_t chunks, int64_t vector, Value line, Value chunk);
+  /// As slot, for chunk `low` (0 or 1) + `chunk` (even) of line `line` + `lines` (a multiple of 8),
   /// as few different bytes and constants behind them: for all of a lane that takes few registers.
   Value slotBehind(int64_t chunks, Value line, Value low, int64_t chunk, int64_t lines);
   /// Four matrices of 8 lines x 16 bytes: lane 8 j + i has the byte of line i of matrix j. Turned:

@@ -65,9 +65,14 @@ Value BlockStream::chunkOf(const Factor &factor, Value line, Value chunk) {
                                      : slot(factor.chunks, line, chunk));
 }
 
-/// Every warp has memory of its own.
-Value BlockStream::weightByte(Value place) {
+/// Every warp has memory of its own, in which rows are 4 numbers longer than keys are many: of the
+/// rows that are written together, 4 apart, every other one would meet in a bank, so these change
+/// places by 8 keys. Of 64 bits all would, and it takes too many registers to part them.
+Value BlockStream::weightByte(Value line, Value key) {
   const int64_t size = stream.numberBytes();
+  if (size == 4 && tile.keys % 16 == 0)
+    key = arith::XOrIOp::create(b, key, mul(rem(div(line, 8), 2), 8));
+  Value place = add(mul(line, tile.keys + 4), key);
   const int64_t bytes = tile.keyWarps > 1 ? ownBytes : 16 * (tile.keys + 4) * size;
   return add(add(mul(place, size), mul(warp, bytes)), weightOffset);
 }
@@ -158,14 +163,13 @@ SmallVector<Value> BlockStream::packWeights(ArrayRef<Value> weights) {
 
 /// A warp's weights, for its lanes: rows, in the order of keys.
 void BlockStream::writeWeights(ArrayRef<Value> weights) {
-  const int64_t pitch = tile.keys + 4;
   // The last ones may still be read.
   NVVM::SyncWarpOp::create(b, i32(-1));
   for (int64_t unit = 0; unit < keyUnits(); ++unit)
     for (int64_t row = 0; row < rowsOfLane(); ++row) {
-      Value place = add(mul(lineOfLane(row), pitch), keyOfLane(unit, 0));
       LLVM::StoreOp::create(b, weights[size_t(unit * rowsOfLane() + row)],
-                            shared(weightByte(place)), unsigned(stream.numberBytes()));
+                            shared(weightByte(lineOfLane(row), keyOfLane(unit, 0))),
+                            unsigned(stream.numberBytes()));
     }
   NVVM::SyncWarpOp::create(b, i32(-1));
 }
@@ -215,7 +219,6 @@ FailureOr<SmallVector<Value>> BlockStream::multiplyWeights(ArrayRef<Value> weigh
     }
     return running;
   }
-  const int64_t pitch = tile.keys + 4;
   const int64_t width = stream.perWord();
   auto word = VectorType::get({width}, stream.number);
   return f.loop(
@@ -223,8 +226,7 @@ FailureOr<SmallVector<Value>> BlockStream::multiplyWeights(ArrayRef<Value> weigh
         Value key = mul(arith::IndexCastUIOp::create(b, b.getI32Type(), step), width);
         Values x;
         for (int64_t row = 0; row < rowsOfLane(); ++row) {
-          Value place = add(mul(lineOfLane(row), pitch), key);
-          x.push_back(LLVM::LoadOp::create(b, word, shared(weightByte(place)), 16));
+          x.push_back(LLVM::LoadOp::create(b, word, shared(weightByte(lineOfLane(row), key)), 16));
         }
         for (int64_t k = 0; k < width; ++k)
           for (int64_t part = 0; part < units; ++part) {

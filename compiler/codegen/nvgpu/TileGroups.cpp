@@ -30,6 +30,8 @@ StringRef BlockTile::nameOf(const Factor &factor) {
 Value BlockTile::slot(const Factor &factor, Value line, Value chunk) {
   if (isGroup)
     return groupSlot(layoutOf(factor), line, chunk);
+  if (!isMatrix && factor.alongDepth)
+    return slotOfVectors(factor.chunks, vector, line, chunk);
   // Words across the depth are loaded from four lines (TileMultiply.cpp, loadWords).
   const bool isByPairs = isMatrix && factor.element.isF32() && !factor.alongDepth;
   return SharedTile::slot(factor.chunks, line, chunk, isByPairs);
