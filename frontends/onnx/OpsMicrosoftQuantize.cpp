@@ -370,8 +370,22 @@ static LogicalResult importGatherBlockQuantized(Node &node) {
   auto take = [&](Value x, Value where) -> Value {
     return node.create<graph::GatherOp>(x, node.max(where, 0.0), gathered);
   };
+  // A scale for the whole axis that is gathered stands for each index.
+  auto takeBlocks = [&](Value part) {
+    if (graph::getTensorType(part).getDim(gathered).getConstant() != 1 ||
+        length.getConstant() == 1 || sameAxis)
+      return take(part, blockOf);
+    return take(part, node.fillLike(place, 0));
+  };
+  const Value table = take(data, place), blocks = takeBlocks(scales);
+  const Value zeros = node.input(3) ? takeBlocks(node.input(3)) : Value();
+  for (Value part : {table, blocks, zeros})
+    if (part && graph::getTensorType(part).rank() != rank + shift) {
+      node.setOutput(part); // What is gathered from an empty axis was noted as an error.
+      return success();
+    }
   Type element = graph::getTensorType(scales).getElementType();
-  Value x = node.convert(unpackBits(node, take(data, place), bits), element);
+  Value x = node.convert(unpackBits(node, table, bits), element);
   const DimList dims(graph::getTensorType(x).getDims());
   // One number for each block, where the numbers of the block are.
   auto spread = [&](Value part) {
@@ -388,25 +402,17 @@ static LogicalResult importGatherBlockQuantized(Node &node) {
     }
     return node.broadcastTo(part, dims);
   };
-  // A scale for the whole axis that is gathered stands for each index.
-  auto takeBlocks = [&](Value part) {
-    if (graph::getTensorType(part).getDim(gathered).getConstant() != 1 ||
-        length.getConstant() == 1 || sameAxis)
-      return take(part, blockOf);
-    return take(part, node.fillLike(place, 0));
-  };
-  if (Value given = node.input(3)) {
-    Value own = takeBlocks(given);
+  if (Value own = zeros) {
     if (isPacked && bits < 8) {
       own = unpackBits(node, own, bits);
-      DimList blocks(graph::getTensorType(takeBlocks(scales)).getDims());
-      own = node.cut(own, graph::getTensorType(own).rank() - 1, node.dim(0), blocks.back());
+      own = node.cut(own, graph::getTensorType(own).rank() - 1, node.dim(0),
+                     graph::getTensorType(blocks).getDims().back());
     }
     x = node.sub(x, spread(own));
   } else if (isPacked) {
     x = node.sub(x, node.fillLike(x, double(1 << (bits - 1))));
   }
-  x = node.mul(x, spread(takeBlocks(scales)));
+  x = node.mul(x, spread(blocks));
   // What is outside of the table is 0.
   SmallVector<int64_t> places = llvm::to_vector(llvm::seq(gathered, gathered + index.rank()));
   node.setOutput(node.choose(node.broadcast(isInside, places, dims), x, node.fillLike(x, 0)));
