@@ -57,15 +57,13 @@ template <CompareKind kind> static LogicalResult compare(Node &node) {
   return success();
 }
 
-/// What a power is computed in, whose operands may have two types: the wider of two floats, that of
-/// the base for integers (a wider exponent does not fit a narrower base), a float for one of each.
+/// What a power is computed in: an integer exponent becomes what its base is; of a real one and its
+/// base the wider float, where integers count as the floats that hold them.
 static Type typeOfPower(Type base, Type exponent) {
-  if (!isFloat(base) && !isFloat(exponent))
+  if (!isFloat(exponent))
     return base;
-  Type real = floatFor(base), other = floatFor(exponent);
-  if (!isFloat(exponent) && isFloat(base))
-    return base; // The exponent of a float is rounded to it.
-  return other.getIntOrFloatBitWidth() > real.getIntOrFloatBitWidth() ? other : real;
+  Type real = floatFor(base);
+  return exponent.getIntOrFloatBitWidth() > real.getIntOrFloatBitWidth() ? exponent : real;
 }
 
 static LogicalResult importPow(Node &node) {
