@@ -143,7 +143,7 @@ FailureOr<SmallVector<Value>> GpuFunction::firstValues(linalg::GenericOp stage,
 
 FailureOr<SmallVector<Value>>
 GpuFunction::loopWhile(Values values, llvm::function_ref<FailureOr<Value>(Values)> condition,
-                       llvm::function_ref<FailureOr<Values>(Values)> iteration) {
+                       llvm::function_ref<FailureOr<Values>(Values)> iteration, bool isRolled) {
   Block *header = function.addBlock(), *inside = function.addBlock(), *after = function.addBlock();
   for (Value value : values)
     header->addArgument(value.getType(), b.getLoc());
@@ -158,12 +158,19 @@ GpuFunction::loopWhile(Values values, llvm::function_ref<FailureOr<Value>(Values
   FailureOr<Values> next = iteration(current);
   if (failed(next))
     return failure();
-  LLVM::BrOp::create(b, *next, header);
+  auto back = LLVM::BrOp::create(b, *next, header);
+  if (isRolled) {
+    auto unroll = LLVM::LoopUnrollAttr::get(b.getContext(), /*disable=*/b.getBoolAttr(true), {}, {},
+                                            {}, {}, {}, {});
+    back.setLoopAnnotationAttr(LLVM::LoopAnnotationAttr::get(
+        b.getContext(), {}, {}, {}, unroll, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}));
+  }
   b.setInsertionPointToEnd(after);
   return current;
 }
 
-FailureOr<SmallVector<Value>> GpuFunction::loop(Value extent, Values values, Iteration iteration) {
+FailureOr<SmallVector<Value>> GpuFunction::loop(Value extent, Values values, Iteration iteration,
+                                                bool isRolled) {
   Values carried = {i64Constant(0)};
   carried.append(values);
   FailureOr<Values> end = loopWhile(
@@ -181,7 +188,8 @@ FailureOr<SmallVector<Value>> GpuFunction::loop(Value extent, Values values, Ite
         Values following = {arith::AddIOp::create(b, current[0], i64Constant(1))};
         following.append(*next);
         return following;
-      });
+      },
+      isRolled);
   if (failed(end))
     return failure();
   return Values(llvm::drop_begin(*end));

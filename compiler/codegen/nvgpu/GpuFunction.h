@@ -137,12 +137,15 @@ private:
   mlir::LogicalResult storeResults() { return storeElements(loops.positions); }
   Value i64Constant(int64_t value);
   /// for (position = 0; position < extent; ++position): values go from iteration to iteration.
+  /// `isRolled`: where the registers of several iterations at once would be missed elsewhere.
   using Iteration = llvm::function_ref<mlir::FailureOr<Values>(Value position, Values values)>;
-  mlir::FailureOr<Values> loop(Value extent, Values values, Iteration iteration);
+  mlir::FailureOr<Values> loop(Value extent, Values values, Iteration iteration,
+                               bool isRolled = false);
   /// while (condition): values go from iteration to iteration.
   mlir::FailureOr<Values> loopWhile(Values values,
                                     llvm::function_ref<mlir::FailureOr<Value>(Values)> condition,
-                                    llvm::function_ref<mlir::FailureOr<Values>(Values)> iteration);
+                                    llvm::function_ref<mlir::FailureOr<Values>(Values)> iteration,
+                                    bool isRolled = false);
   /// Loops over all of these, innermost last, with their positions set.
   mlir::FailureOr<Values> loopSerial(llvm::ArrayRef<std::string> names, Values values,
                                      llvm::function_ref<mlir::FailureOr<Values>(Values)> iteration);

@@ -104,8 +104,8 @@ Value SharedTile::opaque(Value number, Value iteration) {
       .getResult(0);
 }
 
-Value SharedTile::isAligned(const GpuFunction::Memory &from, int64_t bytes,
-                            ArrayRef<Value> others) {
+Value SharedTile::isAligned(const GpuFunction::Memory &from, int64_t bytes, ArrayRef<Value> others,
+                            int64_t multiple) {
   Value bits = LLVM::PtrToIntOp::create(b, b.getI64Type(), from.pointer);
   auto require = [&](Value number) {
     Value wide = arith::IndexCastOp::create(b, b.getI64Type(), number);
@@ -116,7 +116,7 @@ Value SharedTile::isAligned(const GpuFunction::Memory &from, int64_t bytes,
     require(stride);
   for (Value number : others)
     require(number);
-  Value odd = arith::AndIOp::create(b, bits, f.i64Constant(15));
+  Value odd = arith::AndIOp::create(b, bits, f.i64Constant(multiple - 1));
   return arith::CmpIOp::create(b, arith::CmpIPredicate::eq, odd, f.i64Constant(0));
 }
 

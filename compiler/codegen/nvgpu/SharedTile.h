@@ -39,10 +39,10 @@ protected:
   Values loadFour(Value byte, mlir::Type element, bool isTurned);
   /// f32 to tf32: to nearest, which instructions would not do by themselves.
   Values roundWords(Values words);
-  /// Whether the memory itself and all strides but the innermost are multiples of 16 bytes; and
-  /// these other numbers of elements.
+  /// Whether the memory itself and all strides but the innermost are multiples of `multiple` bytes;
+  /// and these other numbers of elements. An element has `bytes`.
   Value isAligned(const GpuFunction::Memory &memory, int64_t bytes,
-                  llvm::ArrayRef<Value> others = {});
+                  llvm::ArrayRef<Value> others = {}, int64_t multiple = 16);
 
   /// The same number, of which LLVM knows nothing: what follows from it is neither computed before
   /// a loop nor carried from one iteration to the next, where registers are few.
