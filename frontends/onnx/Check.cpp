@@ -56,6 +56,18 @@ static LogicalResult checkNodeNames(const ::onnx::NodeProto &node, Location loc)
   return success();
 }
 
+size_t tessera::onnx::countNodes(const ::onnx::GraphProto &graph) {
+  size_t count = size_t(graph.node_size());
+  for (const ::onnx::NodeProto &node : graph.node())
+    for (const ::onnx::AttributeProto &attribute : node.attribute()) {
+      if (attribute.has_g())
+        count += countNodes(attribute.g());
+      for (const ::onnx::GraphProto &subgraph : attribute.graphs())
+        count += countNodes(subgraph);
+    }
+  return count;
+}
+
 LogicalResult tessera::onnx::checkNesting(const ::onnx::ModelProto &model, Location loc) {
   SmallVector<Nested> todo = {{&model.graph().node(), &model.graph(), 0}};
   for (const ::onnx::FunctionProto &function : model.functions())

@@ -24,6 +24,9 @@ constexpr size_t kMaxSequence = size_t(1) << 12;
 /// Each becomes a symbol of the function; a module takes fewer.
 constexpr size_t kMaxDataExtents = size_t(1) << 11;
 
+/// Nodes of a graph and its subgraphs.
+size_t countNodes(const ::onnx::GraphProto &graph);
+
 /// Nesting of subgraphs, and names that nothing later could hold. Everything behind it may recurse.
 mlir::LogicalResult checkNesting(const ::onnx::ModelProto &model, mlir::Location loc);
 

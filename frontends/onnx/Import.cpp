@@ -136,6 +136,8 @@ LogicalResult Importer::importNode(const ::onnx::NodeProto &proto, OpBuilder &bu
                : moves ? importMoved(node, found->import)
                        : found->import(node)) ||
         failed(node.checkAttributes())) {
+      if (needed)
+        return failure();
       // The reason may stand inside of a subgraph, in the report.
       bool isReported = report && llvm::any_of(proto.attribute(), [](const auto &attribute) {
                           return attribute.has_g() || attribute.graphs_size();
@@ -162,6 +164,8 @@ LogicalResult Importer::importNodes(const ::onnx::GraphProto &graph, OpBuilder &
     if (report)
       tryNode(node, builder);
     else if (failed(importNode(node, builder)))
+      return failure();
+    if (needed)
       return failure();
   }
   return success();
@@ -235,15 +239,20 @@ LogicalResult Importer::importMain(const ::onnx::GraphProto &graph, ModuleOp lib
 DimAttr Importer::bindDim(Node &node, Value scalar, StringRef what,
                           std::optional<int64_t> highest) {
   MLIRContext *context = module.getContext();
-  if (dataExtents == kMaxDataExtents) {
+  if (dataExtents == kMaxDataExtents && forgottenSymbols.empty()) {
     misfit = "more than " + std::to_string(kMaxDataExtents) +
              " extents depend on data (kMaxDataExtents)";
     return node.dim(1);
   }
-  // Those before it are taken: the search begins behind them.
-  std::string symbol = function.getFreshSymbol(
-      dataExtents ? "data_" + std::to_string(dataExtents - 1) : std::string("data"));
-  ++dataExtents;
+  std::string symbol;
+  if (!forgottenSymbols.empty()) {
+    symbol = forgottenSymbols.pop_back_val();
+  } else {
+    // Those before it are taken: the search begins behind them.
+    symbol = function.getFreshSymbol(dataExtents ? "data_" + std::to_string(dataExtents - 1)
+                                                 : std::string("data"));
+    ++dataExtents;
+  }
   function.setRange(symbol, graph::RangeAttr::get(context, 0, highest));
   std::string message =
       "node '" + node.proto.name() + "' (" + node.proto.op_type() + "): " + what.str();
@@ -286,8 +295,18 @@ LogicalResult Importer::importSubgraph(const ::onnx::GraphProto &graph, OpBuilde
   return success();
 }
 
+void Importer::forget(Operation *op) {
+  op->walk([&](graph::BindDimOp bind) { forgottenSymbols.push_back(bind.getSymbol().str()); });
+  op->erase();
+}
+
+LogicalResult Importer::needAllOf(Value growing) {
+  needed = contentsOf(growing).front();
+  return failure();
+}
+
 LogicalResult Importer::countRepeated(Node &node, const ::onnx::GraphProto &body) {
-  unrolledNodes += body.node_size() + 1;
+  unrolledNodes += countNodes(body) + 1;
   if (unrolledNodes > kMaxUnrolledNodes)
     return node.error("makes more than " + Twine(kMaxUnrolledNodes) +
                       " nodes of bodies that are repeated when compiling (kMaxUnrolledNodes)");

@@ -246,6 +246,15 @@ public:
   /// Why an operation that a node asks for cannot be; "" while all can.
   std::string misfit;
 
+  /// All of a sequence of which a loop carries only what it adds (isGrowing) is asked for. Fails
+  /// without a message, up to that loop, whose body is imported again.
+  LogicalResult needAllOf(Value growing);
+  /// The token of that sequence; null while none is asked for.
+  Value needed;
+
+  /// Erases a body that is imported again; its symbols may be bound to other extents.
+  void forget(mlir::Operation *op);
+
   /// What is noted of values and nodes, to be taken back where a body is imported again.
   struct Notes {
     llvm::DenseMap<std::pair<Value, int64_t>, DimAttr> boundElements;
@@ -260,6 +269,20 @@ public:
       report->nodes = notes.nodes;
       report->unexamined = notes.unexamined;
     }
+  }
+
+  /// What is noted of nodes that cannot be imported, to be taken back like Notes.
+  struct Report {
+    std::vector<UnsupportedOperator> unsupported;
+    llvm::StringSet<> unavailable;
+  };
+  Report saveReport() const {
+    return {report ? report->unsupported : std::vector<UnsupportedOperator>(), unavailable};
+  }
+  void restoreReport(const Report &saved) {
+    unavailable = saved.unavailable;
+    if (report)
+      report->unsupported = saved.unsupported;
   }
 
 private:
@@ -300,7 +323,8 @@ private:
   unsigned depth = 0;
   size_t unrolledNodes = 0;
   llvm::DenseMap<std::pair<Value, int64_t>, DimAttr> boundElements;
-  size_t dataExtents = 0; ///< that became symbols
+  size_t dataExtents = 0;                          ///< that became symbols
+  llvm::SmallVector<std::string> forgottenSymbols; ///< of them, which nothing has any more
 };
 
 /// Of an argument or a result of the function.

@@ -2,6 +2,8 @@
 
 #include "frontends/onnx/LoopImporter.h"
 
+#include "llvm/ADT/ScopeExit.h"
+
 using namespace mlir;
 using namespace tessera;
 using namespace tessera::onnx;
@@ -9,7 +11,11 @@ using namespace tessera::onnx;
 LoopImporter::LoopImporter(Node &node, LoopStart start, Body importIteration, size_t outputs)
     : node(node), scalars(node), importIteration(std::move(importIteration)), outputs(outputs),
       tripCount(start.tripCount), condition(start.condition), tripDim(start.tripDim),
-      states(std::move(start.states)), grows(std::move(start.grows)), tokens(states.size()) {}
+      states(std::move(start.states)), tokens(states.size()), wholes(states.size()),
+      noted(node.importer.notes()) {
+  for (bool grows : start.grows)
+    forms.push_back(grows ? Form::Additions : Form::AsItIs);
+}
 
 LogicalResult LoopImporter::checkResults(Node &node, ArrayRef<Value> results, size_t states,
                                          size_t outputs) {
@@ -38,12 +44,18 @@ LogicalResult LoopImporter::importBody() {
   for (Value init : inits)
     tensors.push_back(body->addArgument(init.getType(), loc));
   ArrayRef<Value> left(tensors);
+  Node inside = inBody(inner);
   for (size_t i = 0; i < states.size(); ++i) {
-    if (grows[i]) {
+    if (forms[i] == Form::Additions) {
       tokens[i] = node.at(inner).scalar(node.getBuilder().getI1Type(), 0);
       arguments.push_back(makeGrowing(inner, loc, tokens[i]));
+    } else if (forms[i] == Form::Whole) {
+      arguments.push_back(wholes[i]->begin(inside, tensors));
+      left = left.drop_front(2 * wholes[i]->roomCount());
     } else {
       arguments.push_back(rebuild(inner, loc, states[i], left));
+      if (isGrowing(states[i]))
+        tokens[i] = contentsOf(arguments.back()).front();
     }
   }
   if (failed(importIteration(inner, arguments, results)))
@@ -51,16 +63,160 @@ LogicalResult LoopImporter::importBody() {
   return checkResults(node, results, states.size(), outputs);
 }
 
-/// Tensors of the body's results. It does not fit when a sequence grows that was not known to.
+/// Whether the importer is asked for all of a sequence of which this loop carries additions.
+bool LoopImporter::wantsAllOf(size_t &i) {
+  Value &needed = node.importer.needed;
+  for (i = 0; needed && i < states.size(); ++i)
+    if (tokens[i] == needed) {
+      needed = {};
+      return true;
+    }
+  return false;
+}
+
+/// The body with the states in their forms. It does not fit when some have to have others.
+LogicalResult LoopImporter::tryBody(bool &fits) {
+  fits = true;
+  // What is wrong with a sequence that begins as a list may be that it does not stay one.
+  SmallVector<size_t> lists;
+  for (size_t i = 0; i < states.size(); ++i)
+    if (forms[i] == Form::AsItIs && isSequence(states[i]))
+      lists.push_back(i);
+  std::vector<Diagnostic> errors;
+  std::optional<Importer::Report> before;
+  if (!lists.empty())
+    before = node.importer.saveReport();
+  LogicalResult result = failure();
+  {
+    std::optional<ScopedDiagnosticHandler> keep;
+    if (!lists.empty())
+      keep.emplace(node.getLoc().getContext(), [&](Diagnostic &diagnostic) {
+        errors.push_back(std::move(diagnostic));
+        return success();
+      });
+    result = importBody();
+    if (succeeded(result))
+      result = takeResults(fits);
+  }
+  size_t asked = 0;
+  if (failed(result) && wantsAllOf(asked)) {
+    fits = false;
+    forgetBody();
+    return carryWhole(asked);
+  }
+  if (succeeded(result) || lists.empty() || node.importer.needed) {
+    for (Diagnostic &error : errors)
+      node.getLoc().getContext()->getDiagEngine().emit(std::move(error));
+    return result;
+  }
+  node.importer.restoreReport(*before);
+  for (size_t i : lists)
+    forms[i] = Form::Additions;
+  fits = false;
+  return success();
+}
+
+/// A sequence that begins without elements has those that the first iterations give.
+FailureOr<OpenSequence> LoopImporter::firstElements(size_t i) {
+  constexpr int64_t kMost = 4;
+  OperationState state(node.getLoc(), graph::WhileOp::getOperationName());
+  Block &block = state.addRegion()->emplaceBlock();
+  Operation *holding = node.getBuilder().create(state);
+  auto erase = llvm::scope_exit([&] {
+    node.importer.forget(holding);
+    node.importer.restore(noted);
+  });
+  OpBuilder inner = OpBuilder::atBlockEnd(&block);
+  Node inside = inBody(inner);
+  SmallVector<Value> current(states);
+  for (int64_t k = 0; k <= kMost; ++k) {
+    Value number = ShapeScalars(inside).number(k);
+    if (k == kMost) // Any later one.
+      number = block.addArgument(number.getType(), node.getLoc());
+    SmallVector<Value> arguments{number, condition}, made;
+    llvm::append_range(arguments, current);
+    if (failed(node.importer.countRepeated(node, node.attribute("body")->g())) ||
+        failed(importIteration(inner, arguments, made)) ||
+        failed(checkResults(node, made, states.size(), outputs)))
+      return failure();
+    current.assign(made.begin() + 1, made.begin() + 1 + states.size());
+    Value given = current[i];
+    if (!isSequence(given) && !isOpenSequence(given))
+      return node.error("carried value " + Twine(i) + " begins as " + describeStructure(states[i]) +
+                        " and goes on as " + describeStructure(given));
+    if (isSequence(given) && contentsOf(given).empty())
+      continue;
+    SmallVector<Value> parts;
+    if (isOpenSequence(given))
+      parts.push_back(given);
+    else
+      llvm::append_range(parts, contentsOf(given));
+    FailureOr<OpenSequence> whole = openSequenceOf(inside, parts);
+    if (failed(whole))
+      return failure();
+    OpenSequence none;
+    none.areStrings = whole->areStrings;
+    DimList dims{node.dim(0)};
+    bool areAlike = true;
+    for (DimAttr dim : whole->dims) {
+      areAlike &= dim && !dependsOnBody(dim, block);
+      none.dims.push_back(dim && !dependsOnBody(dim, block) ? dim : DimAttr());
+    }
+    if (areAlike)
+      llvm::append_range(dims, none.dims);
+    if (none.areStrings)
+      dims.push_back(node.dim(0));
+    none.values =
+        node.fill(node.typeOf(dims, graph::getTensorType(whole->values).getElementType()), 0);
+    if (!areAlike)
+      none.shapes = node.fill(
+          node.typeOf({node.dim(0), node.dim(int64_t(none.dims.size()))}, node.si64()), 0);
+    return none;
+  }
+  return node.error(
+      "carries a sequence without elements, to which its body adds none, so what they "
+      "are is not known");
+}
+
+LogicalResult LoopImporter::carryWhole(size_t i) {
+  Value state = states[i];
+  if (isGrowing(state)) // A loop around this one makes it longer.
+    return node.importer.needAllOf(state);
+  forms[i] = Form::Whole;
+  FailureOr<OpenSequence> init = OpenSequence();
+  if (isOpenSequence(state))
+    init = takeApart(state);
+  else if (!contentsOf(state).empty())
+    init = openSequenceOf(node, llvm::to_vector(contentsOf(state)));
+  else
+    init = firstElements(i);
+  if (failed(init))
+    return failure();
+  wholes[i].emplace(i, *init);
+  // As much as anything, until it is known how much there has to be.
+  wholes[i]->setRoom({node.dim(1), node.dim(1)});
+  return success();
+}
+
+/// Tensors of the body's results. It does not fit when a state has to have another form.
 LogicalResult LoopImporter::takeResults(bool &fits) {
   OpBuilder inner = OpBuilder::atBlockEnd(body);
   graph::GraphBuilder b = node.at(inner);
+  Node inside = inBody(inner);
   fits = true;
   for (size_t i = 0; i < states.size(); ++i) {
     Value state = states[i], result = results[1 + i];
-    if (grows[i] && isGrowing(result) && contentsOf(result).front() == tokens[i])
+    const bool isList = isSequence(result) || isOpenSequence(result);
+    if (forms[i] == Form::Whole && isList) {
+      FailureOr<bool> isSame = wholes[i]->take(node, inside, result, *body, next);
+      if (failed(isSame))
+        return failure();
+      fits &= *isSame;
       continue;
-    bool isSame = !grows[i] && haveSameStructure(state, result);
+    }
+    if (forms[i] == Form::Additions && isGrowing(result) && contentsOf(result).front() == tokens[i])
+      continue;
+    bool isSame = forms[i] == Form::AsItIs && haveSameStructure(state, result);
     // A sequence of another length is another type.
     if (isSame && isOpenSequence(state))
       isSame = state.getType() == result.getType();
@@ -68,16 +224,18 @@ LogicalResult LoopImporter::takeResults(bool &fits) {
       flatten(result, next);
       continue;
     }
-    bool mayGrow = isSequence(state) || isOpenSequence(state) || isGrowing(state);
-    if (!mayGrow || grows[i])
-      return node.error(
-          "carried value " + Twine(i) + " begins as " + describeStructure(state) +
-          " and goes on as " + describeStructure(result) +
-          (mayGrow ? "; where the number of iterations is not known when compiling, or "
-                     "more than are repeated then, a loop may only add elements at the end"
-                   : "; the trip count has to be known when compiling"));
-    grows[i] = true;
+    const bool mayChange = isSequence(state) || isOpenSequence(state) || isGrowing(state);
+    if (!mayChange || !(isList || isGrowing(result)))
+      return node.error("carried value " + Twine(i) + " begins as " + describeStructure(state) +
+                        " and goes on as " + describeStructure(result) +
+                        (mayChange ? "" : "; the trip count has to be known when compiling"));
+    if (isGrowing(result) && contentsOf(result).front() != tokens[i])
+      return node.importer.needAllOf(result);
     fits = false;
+    if (forms[i] == Form::Additions && failed(carryWhole(i)))
+      return failure();
+    if (forms[i] == Form::AsItIs)
+      forms[i] = Form::Additions;
   }
   if (!fits)
     return success();
@@ -102,7 +260,7 @@ LogicalResult LoopImporter::takeAdditions() {
   Node inside = inBody(inner);
   for (size_t i = 0; i < outputs; ++i) {
     const bool isScan = i >= states.size();
-    if (!isScan && !grows[i])
+    if (!isScan && forms[i] != Form::Additions)
       continue;
     Value result = results[1 + i];
     FailureOr<OpenSequence> added =
@@ -119,7 +277,7 @@ LogicalResult LoopImporter::takeAdditions() {
 
 void LoopImporter::forgetBody() {
   if (holder)
-    holder->erase();
+    node.importer.forget(holder);
   holder = nullptr;
   results.clear();
   next.clear();
@@ -138,24 +296,30 @@ static void markStrings(Value value, SmallVectorImpl<bool> &marks) {
 
 /// The body, with room for the strings that it carries.
 LogicalResult LoopImporter::importFittingBody() {
-  const Importer::Notes noted = node.importer.notes();
   for (bool fits = false; !fits;) {
     inits.clear();
     areStrings.clear();
-    for (auto [state, isLonger] : llvm::zip(states, grows))
-      if (!isLonger) {
-        flatten(state, inits);
-        markStrings(state, areStrings);
-      }
-    if (failed(importBody()) || failed(takeResults(fits)))
+    for (size_t i = 0; i < states.size(); ++i) {
+      if (forms[i] == Form::Whole)
+        wholes[i]->addInits(node, inits, areStrings);
+      if (forms[i] != Form::AsItIs)
+        continue;
+      flatten(states[i], inits);
+      markStrings(states[i], areStrings);
+    }
+    if (failed(tryBody(fits)))
       return failure();
     if (fits)
       break;
+    if (isSettled)
+      return node.error("carries a sequence whose elements are others when its body is imported "
+                        "again");
     forgetBody();
     if (failed(node.importer.countRepeated(node, node.attribute("body")->g())))
       return failure();
     node.importer.restore(noted);
   }
+  isSettled = true;
   carried = inits.size();
   auto trips = [&] {
     if (tripCount)
@@ -173,8 +337,18 @@ LogicalResult LoopImporter::importFittingBody() {
     bool isSame = false;
     if (failed(importBody()) || failed(takeResults(isSame)))
       return failure();
-    assert(isSame && "what grows was found before");
+    if (!isSame)
+      return node.error("carries a sequence whose elements are others when strings are longer");
   }
+}
+
+/// The same body, of which now more is known outside.
+LogicalResult LoopImporter::importAgain() {
+  forgetBody();
+  if (failed(node.importer.countRepeated(node, node.attribute("body")->g())))
+    return failure();
+  node.importer.restore(noted);
+  return success(succeeded(importFittingBody()) && succeeded(checkCarried()));
 }
 
 void LoopImporter::bindTripDim() {
@@ -198,6 +372,8 @@ LogicalResult LoopImporter::checkCarried() {
   OpBuilder inner = OpBuilder::atBlockEnd(body);
   graph::GraphBuilder b = node.at(inner);
   for (auto [i, init, value] : llvm::enumerate(inits, next)) {
+    if (llvm::any_of(wholes, [i = i](const auto &whole) { return whole && whole->holds(i); }))
+      continue;
     graph::TensorType wanted = graph::getTensorType(init), type = graph::getTensorType(value);
     bool fits = wanted.getElementType() == type.getElementType() && wanted.rank() == type.rank();
     for (size_t d = 0; fits && d < wanted.getDims().size(); ++d)
@@ -225,6 +401,13 @@ LogicalResult LoopImporter::checkCarried() {
     added.dims = replace(added.dims);
     added.values = b.reshape(added.values, replace(added.valueDims(0)));
   }
+  SmallVector<Value> arguments(body->getArguments().drop_front(2)), roomy;
+  Node inside = inBody(inner);
+  for (auto &whole : wholes)
+    if (whole)
+      whole->write(inside, arguments, next, mayLackRoom ? &roomy : nullptr);
+  for (Value fits : roomy)
+    nextCondition = inside.create<graph::AndOp>(nextCondition, fits);
   return sortAdditions();
 }
 

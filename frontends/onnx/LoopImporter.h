@@ -5,12 +5,17 @@
 // iterations. Where it is not as much each time, the loop runs once for how much it is, and then
 // again. A scan output is a sequence to which each iteration adds one element, of one shape.
 //
+// A sequence is tried in three forms: as tensors, where it keeps its length; as what is added to
+// it, where it is only made longer; as a whole (CarriedSequence.h). Room for a whole one follows
+// from the number of iterations, or is tried out: the loop runs until there is too little, and
+// again with more.
+//
 //===----------------------------------------------------------------------===//
 #ifndef TESSERA_FRONTENDS_ONNX_LOOPIMPORTER_H
 #define TESSERA_FRONTENDS_ONNX_LOOPIMPORTER_H
 
+#include "frontends/onnx/CarriedSequence.h"
 #include "frontends/onnx/CarriedStrings.h"
-#include "frontends/onnx/OpenSequences.h"
 
 namespace tessera::onnx {
 
@@ -48,17 +53,27 @@ private:
     DimAttr length, values; ///< of all iterations, where it is not fixed
   };
 
+  /// How the loop carries a state.
+  enum class Form { AsItIs, Additions, Whole };
+
   LogicalResult importBody();
+  LogicalResult tryBody(bool &fits);
   LogicalResult takeResults(bool &fits);
+  LogicalResult carryWhole(size_t i);
+  FailureOr<OpenSequence> firstElements(size_t i);
+  bool wantsAllOf(size_t &i);
   LogicalResult takeAdditions();
   void forgetBody();
   LogicalResult importFittingBody();
+  LogicalResult importAgain();
   void bindTripDim();
   LogicalResult checkCarried();
   LogicalResult sortAdditions();
   /// One more tensor that the loop carries: its argument in the body.
   Value carry(Value init);
-  LogicalResult measure();
+  LogicalResult giveRoom(bool &isKnown);
+  LogicalResult measure(bool triesRoom);
+  mlir::Operation *tryRoom(mlir::Operation *holding, mlir::Operation *loop);
   void addSlices();
   void addGrowth();
   mlir::Operation *buildLoop();
@@ -76,8 +91,10 @@ private:
   Value tripCount, condition;
   DimAttr tripDim;
   llvm::SmallVector<Value> states;
-  llvm::SmallVector<bool> grows;
-  llvm::SmallVector<Value> tokens;  // of states that grow, in the body
+  llvm::SmallVector<Form> forms;   // of states
+  llvm::SmallVector<Value> tokens; // of states of which additions are carried, in the body
+  std::vector<std::optional<CarriedSequence>> wholes; // of states
+  const Importer::Notes noted;
   llvm::SmallVector<Value> results; // of the body
   /// A graph.while without types, which holds the body until they are known.
   mlir::Operation *holder = nullptr;
@@ -89,6 +106,8 @@ private:
   llvm::SmallVector<Value> slices;      // of additions that are as much each time
   llvm::SmallVector<Addition> additions;
   bool alwaysGoesOn = false; // the condition never ends the loop
+  bool mayLackRoom = false;  // sequences that are carried as a whole may become too long
+  bool isSettled = false;    // what form states have is known
 };
 
 } // namespace tessera::onnx

@@ -40,15 +40,119 @@ void LoopImporter::addSlices() {
   }
 }
 
+/// Room for sequences that are carried as a whole, where that follows from the number of
+/// iterations.
+LogicalResult LoopImporter::giveRoom(bool &isKnown) {
+  isKnown = true;
+  if (llvm::none_of(wholes, [](const auto &whole) { return bool(whole); }))
+    return success();
+  if (tripCount)
+    bindTripDim();
+  std::vector<DimList> rooms(wholes.size());
+  for (auto [whole, room] : llvm::zip(wholes, rooms)) {
+    FailureOr<DimList> bound = failure();
+    if (whole && tripCount)
+      bound = whole->boundRoom(node, tripDim, *body);
+    if (whole && failed(bound))
+      isKnown = false;
+    else if (whole)
+      room = *bound;
+  }
+  mayLackRoom = !isKnown;
+  if (!isKnown)
+    return success();
+  for (auto [whole, room] : llvm::zip(wholes, rooms))
+    if (whole)
+      whole->setRoom(room);
+  return importAgain();
+}
+
+/// A loop around the loop: where there was too little room, again with more. It carries the room,
+/// whether there was too little, and what the loop has counted.
+Operation *LoopImporter::tryRoom(Operation *holding, Operation *loop) {
+  constexpr int64_t kFactor = 4, kElements = 256, kValues = 4096;
+  OpBuilder &builder = node.getBuilder();
+  Block *trial = &holding->getRegion(1).front();
+  SmallVector<Value> room(trial->getArguments()), starts, yielded, more;
+  SmallVector<Value> ends(loop->getResults().slice(2, carried));
+  for (auto &whole : wholes)
+    if (whole)
+      llvm::append_range(more, whole->additions(node, ends));
+  Value isShort = node.scalar(builder.getI1Type(), 0);
+  for (auto [had, needed] : llvm::zip(room, more)) {
+    Value lacks = node.compare(graph::CompareKind::gt, needed, had);
+    Value next = node.max(needed, node.mul(had, scalars.number(kFactor)));
+    yielded.push_back(scalars.select(lacks, next, had));
+    isShort = node.create<graph::OrOp>(isShort, lacks);
+  }
+  const size_t flag = yielded.size();
+  yielded.push_back(isShort);
+  yielded.push_back(loop->getResult(0));
+  llvm::append_range(yielded, loop->getResults().drop_front(2 + carried));
+  graph::YieldOp::create(builder, node.getLoc(), yielded);
+  for (Value value : ArrayRef(yielded).drop_front(flag))
+    trial->addArgument(value.getType(), node.getLoc());
+
+  builder.setInsertionPoint(holding);
+  for (auto &whole : wholes)
+    for (size_t k = 0; whole && k < whole->roomCount(); ++k)
+      starts.push_back(scalars.number(k ? kValues : kElements));
+  starts.push_back(node.scalar(builder.getI1Type(), 1));
+  while (starts.size() < yielded.size())
+    starts.push_back(scalars.number(0));
+  OperationState state(node.getLoc(), graph::WhileOp::getOperationName());
+  state.addOperands(starts);
+  state.addTypes(ValueRange(starts).getTypes());
+  Block &check = state.addRegion()->emplaceBlock();
+  for (Value start : starts)
+    check.addArgument(start.getType(), node.getLoc());
+  OpBuilder inCheck(builder.getContext());
+  inCheck.setInsertionPointToEnd(&check);
+  graph::ConditionOp::create(inCheck, node.getLoc(), check.getArgument(flag));
+  state.addRegion()->takeBody(holding->getRegion(1));
+  Operation *search = builder.create(state);
+  holding->erase();
+  builder.setInsertionPointAfter(search);
+  ValueRange found = search->getResults();
+  for (auto &whole : wholes) {
+    DimList dims;
+    for (size_t k = 0; whole && k < whole->roomCount(); ++k, found = found.drop_front())
+      dims.push_back(scalars.bind(found.front(), "the room for a sequence"));
+    if (whole)
+      whole->setRoom(dims);
+  }
+  return search;
+}
+
 /// Where iterations add elements of other shapes, or other numbers of them, the loop runs once for
 /// how much they add alone, and then again. So it does for the number of iterations where only the
-/// condition ends it: that is how much scan outputs hold.
-LogicalResult LoopImporter::measure() {
+/// condition ends it: that is how much scan outputs hold. And so it does, as often as it takes, for
+/// the room of sequences that are carried as a whole.
+LogicalResult LoopImporter::measure(bool triesRoom) {
   if (drawsNumbers(*body))
     return node.error(
         "draws random numbers, and has scan outputs, or a sequence that gets longer, but no trip "
         "count or elements of other shapes each time, so how much they hold is not known");
-  const Importer::Notes noted = node.importer.notes();
+  OpBuilder &builder = node.getBuilder();
+  Operation *holding = nullptr;
+  if (triesRoom) {
+    OperationState state(node.getLoc(), graph::WhileOp::getOperationName());
+    state.addRegion();
+    Block *trial = &state.addRegion()->emplaceBlock();
+    holding = builder.create(state);
+    forgetBody();
+    builder.setInsertionPointToEnd(trial);
+    for (auto &whole : wholes) {
+      DimList room;
+      for (size_t k = 0; whole && k < whole->roomCount(); ++k)
+        room.push_back(scalars.bind(trial->addArgument(scalars.number(0).getType(), node.getLoc()),
+                                    "the room for a sequence"));
+      if (whole)
+        whole->setRoom(room);
+    }
+    if (failed(importAgain()))
+      return failure();
+  }
   OpBuilder inner = OpBuilder::atBlockEnd(body);
   Node inside = inBody(inner);
   auto count = [&](DimAttr each) {
@@ -63,18 +167,22 @@ LogicalResult LoopImporter::measure() {
       count(addition.added.valueDims(0).front());
   }
   Operation *loop = buildLoop();
+  Value iterations = loop->getResult(0);
+  ValueRange totals = loop->getResults().drop_front(2 + carried);
+  if (triesRoom) {
+    const size_t counted = totals.size();
+    loop = tryRoom(holding, loop);
+    totals = loop->getResults().take_back(counted);
+    iterations = loop->getResult(loop->getNumResults() - counted - 1);
+  }
   SmallVector<DimAttr> measured;
-  for (Value total : loop->getResults().drop_front(2 + carried))
+  for (Value total : totals)
     measured.push_back(scalars.bind(total, "the number of what all iterations add"));
-  forgetBody();
   if (!tripCount || !alwaysGoesOn) {
-    tripCount = loop->getResult(0);
+    tripCount = iterations;
     tripDim = scalars.bind(tripCount, "the number of iterations");
   }
-  if (failed(node.importer.countRepeated(node, node.attribute("body")->g())))
-    return failure();
-  node.importer.restore(noted);
-  if (failed(importFittingBody()) || failed(checkCarried()))
+  if (failed(importAgain()))
     return failure();
   ArrayRef<DimAttr> left(measured);
   for (Addition &addition : additions) {
@@ -195,23 +303,28 @@ LogicalResult LoopImporter::setOutputs(Operation *loop) {
     FailureOr<Value> result = Value();
     if (i >= states.size())
       result = stackElements(node, addition++->added);
-    else if (grows[i])
+    else if (forms[i] == Form::Additions)
       result = longer(states[i], addition++->added);
+    else if (forms[i] == Form::Whole)
+      result = wholes[i]->end(node, last, mayLackRoom);
     else
       result = rebuild(builder, loc, states[i], left);
     if (failed(result))
       return failure();
+    if (i < states.size() && forms[i] == Form::Whole)
+      left = left.drop_front(2 * wholes[i]->roomCount());
     node.setOutput(*result);
   }
   return success();
 }
 
 LogicalResult LoopImporter::run() {
-  if (failed(importFittingBody()) || failed(checkCarried()))
+  bool hasRoom = true;
+  if (failed(importFittingBody()) || failed(checkCarried()) || failed(giveRoom(hasRoom)))
     return failure();
   const bool isOpen =
       llvm::any_of(additions, [](const Addition &addition) { return !addition.isFixed; });
-  if ((isOpen || (!slices.empty() && !tripCount)) && failed(measure()))
+  if ((isOpen || !hasRoom || (!slices.empty() && !tripCount)) && failed(measure(!hasRoom)))
     return failure();
   addSlices();
   addGrowth();

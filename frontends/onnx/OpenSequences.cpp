@@ -132,21 +132,40 @@ FailureOr<OpenSequence> tessera::onnx::openInput(Node &node, size_t i) {
 // Places
 //===----------------------------------------------------------------------===//
 
+/// The same sequence, with its length written as another extent that is as large.
+static void renameLength(Node &node, OpenSequence &sequence, DimExpr length) {
+  Value &counted = sequence.shapes ? sequence.shapes : sequence.values;
+  DimList dims(graph::getTensorType(counted).getDims());
+  dims[0] = node.known(length);
+  counted = node.reshape(counted, dims);
+}
+
 /// Input `i`, a place in a sequence, or behind it where that is allowed; negative ones count from
 /// the end. What is not known now is checked when the model runs.
-static FailureOr<DimExpr> positionIn(Node &node, size_t i, DimAttr count,
+static FailureOr<DimExpr> positionIn(Node &node, size_t i, OpenSequence &sequence,
                                      bool mayBeBehind = false) {
   if (isStructure(node.input(i)) || node.type(i).getElementCount() != 1)
     return node.error("needs one number as its position");
-  DimAttr given = graph::getShapeScalar(node.input(i));
+  DimAttr given = graph::getShapeScalar(node.input(i)), count = sequence.length();
   const int64_t least = mayBeBehind ? 0 : 1; // what lies behind
-  if (given && given.isConstant() && count.isConstant()) {
-    int64_t place = given.getValue() + (given.getValue() < 0 ? count.getValue() : 0);
-    if (place < 0 || place > count.getValue() - least)
-      return node.error("asks for position " + given.str() + " of " + count.str() + " elements");
-    return DimExpr(node.dim(place));
-  }
   ShapeScalars s(node);
+  if (given && given.isConstant()) {
+    const int64_t place = given.getValue();
+    if (count.isConstant()) {
+      const int64_t from = place + (place < 0 ? count.getValue() : 0);
+      if (from < 0 || from > count.getValue() - least)
+        return node.error("asks for position " + given.str() + " of " + count.str() + " elements");
+      return DimExpr(node.dim(from));
+    }
+    // How many lie before it, or behind it: what is computed of that is computed once it is known
+    // to be a number of elements.
+    DimExpr others = place < 0 ? DimExpr(count) + place : DimExpr(count) - node.dim(least) - place;
+    DimExpr left =
+        s.bind(s.number(others),
+               place < 0 ? "the position" : "the number of elements behind the position");
+    renameLength(node, sequence, place < 0 ? left - place : left + node.dim(least) + place);
+    return place < 0 ? left : DimExpr(given);
+  }
   Value at = node.convert(node.reshape(node.input(i), {}), node.si64());
   at = s.select(s.isNegative(at), node.add(at, s.number(count)), at);
   s.bind(at, "the position");
@@ -210,17 +229,19 @@ Value tessera::onnx::elementAt(Node &node, const OpenSequence &sequence, DimExpr
 // Operators
 //===----------------------------------------------------------------------===//
 
-LogicalResult tessera::onnx::insertInto(Node &node, const OpenSequence &sequence) {
-  DimAttr count = sequence.length();
-  SmallVector<Value> parts{putTogether(node, sequence), node.input(1)};
+LogicalResult tessera::onnx::insertInto(Node &node, OpenSequence sequence) {
+  SmallVector<Value> parts;
   if (node.input(2)) {
-    FailureOr<DimExpr> place = positionIn(node, 2, count, true);
+    FailureOr<DimExpr> place = positionIn(node, 2, sequence, true);
     if (failed(place))
       return failure();
     auto part = [&](DimExpr start, DimExpr extent) {
       return putTogether(node, cutSequence(node, sequence, start, extent));
     };
-    parts = {part(node.dim(0), *place), node.input(1), part(*place, DimExpr(count) - *place)};
+    parts = {part(node.dim(0), *place), node.input(1),
+             part(*place, DimExpr(sequence.length()) - *place)};
+  } else {
+    parts = {putTogether(node, sequence), node.input(1)};
   }
   FailureOr<OpenSequence> all = openSequenceOf(node, parts);
   if (succeeded(all))
@@ -228,25 +249,26 @@ LogicalResult tessera::onnx::insertInto(Node &node, const OpenSequence &sequence
   return success(succeeded(all));
 }
 
-LogicalResult tessera::onnx::eraseFrom(Node &node, const OpenSequence &sequence) {
-  DimExpr count = sequence.length(), place = count - node.dim(1);
-  if (node.input(1)) {
-    FailureOr<DimExpr> given = positionIn(node, 1, sequence.length());
-    if (failed(given))
-      return failure();
-    place = *given;
+LogicalResult tessera::onnx::eraseFrom(Node &node, OpenSequence sequence) {
+  if (!node.input(1)) { // The last one.
+    node.inputs.resize(1);
+    node.inputs.push_back(ShapeScalars(node).number(-1));
   }
-  DimExpr behind = place + node.dim(1);
-  Value parts[] = {putTogether(node, cutSequence(node, sequence, node.dim(0), place)),
-                   putTogether(node, cutSequence(node, sequence, behind, count - behind))};
+  FailureOr<DimExpr> place = positionIn(node, 1, sequence);
+  if (failed(place))
+    return failure();
+  DimExpr behind = *place + node.dim(1);
+  Value parts[] = {
+      putTogether(node, cutSequence(node, sequence, node.dim(0), *place)),
+      putTogether(node, cutSequence(node, sequence, behind, DimExpr(sequence.length()) - behind))};
   FailureOr<OpenSequence> all = openSequenceOf(node, parts);
   if (succeeded(all))
     node.setOutput(putTogether(node, *all));
   return success(succeeded(all));
 }
 
-LogicalResult tessera::onnx::readFrom(Node &node, const OpenSequence &sequence) {
-  FailureOr<DimExpr> place = positionIn(node, 1, sequence.length());
+LogicalResult tessera::onnx::readFrom(Node &node, OpenSequence sequence) {
+  FailureOr<DimExpr> place = positionIn(node, 1, sequence);
   if (failed(place))
     return failure();
   node.setOutput(elementAt(node, sequence, *place));

@@ -42,9 +42,9 @@ Value stackElements(Node &node, const OpenSequence &sequence);
 Value elementAt(Node &node, const OpenSequence &sequence, DimExpr place);
 
 // The operators.
-LogicalResult insertInto(Node &node, const OpenSequence &sequence);
-LogicalResult eraseFrom(Node &node, const OpenSequence &sequence);
-LogicalResult readFrom(Node &node, const OpenSequence &sequence);
+LogicalResult insertInto(Node &node, OpenSequence sequence);
+LogicalResult eraseFrom(Node &node, OpenSequence sequence);
+LogicalResult readFrom(Node &node, OpenSequence sequence);
 LogicalResult joinElements(Node &node, const OpenSequence &sequence);
 /// Sequences of which one is of open length, and tensors that are the same for all elements.
 LogicalResult mapElements(Node &node);

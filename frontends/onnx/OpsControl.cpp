@@ -64,7 +64,7 @@ bool LoopReader::mayUnroll() {
     return false;
   // A loop that only makes sequences longer needs no repeats: it may run more often.
   const int64_t trips = start.tripDim.getValue();
-  const int64_t most = int64_t(kMaxUnrolledNodes) / (node.attribute("body")->g().node_size() + 1);
+  const int64_t most = int64_t(kMaxUnrolledNodes / (countNodes(node.attribute("body")->g()) + 1));
   return llvm::any_of(start.states, [&](Value state) {
     return isStructure(state) && (!isStrings(state) || trips <= kFew) &&
            (!isSequence(state) || trips <= std::min(most, int64_t(kMaxSequence)));

@@ -178,6 +178,8 @@ LogicalResult IfImporter::alignSequences(size_t number, Value &x, Value &y) {
       x = y = makeSequence(node.getBuilder(), node.getLoc(), {});
       return success();
     }
+  } else if (isGrowing(x) || isGrowing(y)) {
+    return node.importer.needAllOf(isGrowing(x) ? x : y);
   } else if (haveSameStructure(x, y) || !isAnySequence(x) || !isAnySequence(y)) {
     return success();
   } else {

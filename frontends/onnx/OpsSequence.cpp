@@ -22,11 +22,7 @@ static LogicalResult setSequence(Node &node, ArrayRef<Value> elements) {
 /// The elements of an input, which may be the content of an optional value.
 static LogicalResult elementsOf(Node &node, size_t i, SmallVectorImpl<Value> &elements) {
   if (isGrowing(node.input(i)))
-    return node.error(
-        "reads input " + Twine(i) +
-        ", a sequence that a loop makes longer whose number of iterations is not known when "
-        "compiling, or more than are repeated then (kMaxSequence, kMaxUnrolledNodes); such a loop "
-        "may only add elements at its end");
+    return node.importer.needAllOf(node.input(i));
   if (!isSequence(node.input(i)))
     return node.error("needs a sequence as input " + Twine(i) + ", found " +
                       (node.input(i) ? describeStructure(node.input(i)) : "none"));
@@ -54,7 +50,7 @@ static bool isKnownPlace(DimAttr given) { return given && given.isConstant(); }
 
 /// An operator at a place that is not known, on a list.
 static LogicalResult onOpenInput(Node &node, ArrayRef<Value> elements,
-                                 LogicalResult (*run)(Node &, const OpenSequence &)) {
+                                 LogicalResult (*run)(Node &, OpenSequence)) {
   if (elements.empty())
     return node.error("asks for a position in an empty sequence");
   FailureOr<OpenSequence> sequence = openSequenceOf(node, elements);
@@ -322,6 +318,9 @@ static LogicalResult importMap(Node &node) {
   SmallVector<Value> first;
   if (!body || failed(node.needInputs(node.inputCount())))
     return body ? failure() : node.error("has no body");
+  for (Value input : node.inputs)
+    if (isGrowing(input))
+      return node.importer.needAllOf(input);
   if (llvm::any_of(node.inputs, isOpenSequence))
     return mapElements(node);
   if (failed(elementsOf(node, 0, first)))

@@ -133,7 +133,7 @@ void Importer::tryNode(const ::onnx::NodeProto &node, OpBuilder &builder) {
       reason = diagnostic.str();
     return success();
   });
-  if (succeeded(importNode(node, builder)))
+  if (succeeded(importNode(node, builder)) || needed)
     return;
   giveUp();
   ImportReport inside;

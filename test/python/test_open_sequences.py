@@ -150,13 +150,11 @@ def test_a_loop_that_only_its_condition_ends():
 
 def test_what_is_refused():
     inputs = [info("x", F32, ["A", "B"]), N]
-    reads = [GOES_ON, node("SequenceLength", ["s_in"], ["y"]), APPEND]
-    refused("such a loop may only add elements at its end", [EMPTY, loop(reads, ["n", "", "s"], ["t"])], inputs, [])
+    reads = [GOES_ON, node("SequenceAt", ["s_in", "n"], ["y"]), APPEND]
+    refused("asks for a position in an empty sequence", [EMPTY, loop(reads, ["n", "", "s"], ["t"])], inputs, [])
     noise = graph([node("RandomUniformLike", ["e"], ["r"])], [info("e", F32, None)], [info("r", F32, None)])
     refused("draws random numbers for each of A elements", [node("SplitToSequence", ["x"], ["s"]), node("SequenceMap", ["s"], ["t"], body=noise)],
             inputs, [])
-    exchanged = [GOES_ON, node("SequenceConstruct", ["x"], ["s_out"])]
-    refused("may only add elements at the end", [EMPTY, loop(exchanged, ["n", "", "s"], ["t"])], inputs, [])
     drawn = [node("Less", ["i", "n"], ["goes"]), node("RandomUniformLike", ["x"], ["y"]), APPEND]
     refused("draws random numbers", [EMPTY, loop(drawn, ["", "", "s"], ["t"])], inputs, [])
     refused("elements of different ranks or types", [node("SequenceConstruct", ["n"], ["s"]), loop([GOES_ON, *SCALED, APPEND], ["n", "", "s"], ["t"])],
