@@ -29,8 +29,15 @@ const StreamStages::Reduction *StreamStages::sums() const {
   return found == reductions.end() ? nullptr : found;
 }
 
+int64_t StreamStages::getAlikeBytes() const {
+  int64_t bytes = 0;
+  for (unsigned state : isAlike.set_bits())
+    bytes += bytesOf(state);
+  return bytes;
+}
+
 int64_t StreamStages::getSharedBytes(const StreamTile &tile) const {
-  const int64_t size = isMatrix && !isTf32 ? 2 : numberBytes();
+  const int64_t size = isMatrix && !isTf32 ? 2 : productBytes;
   int64_t depthExtent = 0;
   for (const Reduction *score : scores())
     depthExtent += getPaddedDepth(*score, tile);
@@ -44,7 +51,7 @@ int64_t StreamStages::getSharedBytes(const StreamTile &tile) const {
   // row for each state.
   const int64_t last =
       std::max<int64_t>(tile.keyWarps > 1 ? columns : std::min<int64_t>(columns, 64), 1);
-  return std::max(bytes, tile.warps() * 16 * (last + 8 + int64_t(isAlike.size())) * numberBytes()) +
+  return std::max(bytes, tile.warps() * 16 * ((last + 8) * productBytes + getAlikeBytes())) +
          getBarrierBytes(tile);
 }
 
@@ -98,6 +105,12 @@ private:
     return false;
   }
 
+  /// What registers have, and lanes exchange.
+  static bool isNumber(Type type) {
+    return type.isIntOrFloat() && type.getIntOrFloatBitWidth() <= 64 &&
+           (type.isInteger() || type.getIntOrFloatBitWidth() >= 16);
+  }
+
   bool readMerge() {
     linalg::GenericOp merge = stream.merge;
     if (!merge->hasAttr(KernelDialect::kAnyBlocksAttr))
@@ -114,10 +127,8 @@ private:
         return fail("its results have different dimensions");
       if (!init.get().getDefiningOp<linalg::FillOp>())
         return fail("it starts from states that differ from element to element");
-      Type number = getElementTypeOrSelf(init.get().getType());
-      if ((!number.isF32() && !number.isF64()) || (stream.number && number != stream.number))
-        return fail("it has states of another type than f32, or f64");
-      stream.number = number;
+      if (!isNumber(getElementTypeOrSelf(init.get().getType())))
+        return fail("it has states that are no numbers of up to 64 bits");
     }
     return true;
   }
@@ -181,8 +192,8 @@ private:
     reduction.reduced = reduced[0];
     for (unsigned result = 0; result < stage.getNumResults(); ++result)
       if (!matchCombiner(stage, result) ||
-          getElementTypeOrSelf(stage.getResult(result).getType()) != stream.number)
-        return fail("stage '" + name + "' reduces by no known operation, or in another type");
+          !isNumber(getElementTypeOrSelf(stage.getResult(result).getType())))
+        return fail("stage '" + name + "' reduces by no known operation, or no numbers");
     std::optional<Product> product = matchProduct(stage);
     if (!hasKeys)
       loops[reduced[0]] = StreamStages::kKeys;
@@ -301,22 +312,26 @@ private:
     auto areAll = [&](bool isTf32) {
       return llvm::all_of(products, [&](Reduction *product) {
         std::optional<MatrixProduct> matrix = matchMatrixProduct(product->product);
-        return matrix && matrix->isTf32 == isTf32;
+        return matrix && matrix->isTf32 == isTf32 && isa<FloatType>(matrix->lhs.getType());
       });
     };
     stream.isTf32 = areAll(true);
     stream.isMatrix = stream.isTf32 || areAll(false);
     for (Reduction *product : products) {
+      const int64_t bits =
+          getElementTypeOrSelf(product->stage.getResult(0).getType()).getIntOrFloatBitWidth();
+      if ((bits != 32 && bits != 64) || (stream.productBytes && bits != 8 * stream.productBytes))
+        return fail("its products are not all summed in 32 bits, nor all in 64");
+      stream.productBytes = bits / 8;
       for (Value *factor : {&product->left, &product->right}) {
-        Value narrow = stripExtensions(*factor);
-        if (stream.isTf32)
-          continue;
-        if (stream.isMatrix || narrow.getType() == factor->getType())
-          *factor = narrow;
-        if (!stream.isMatrix && factor->getType() != stream.number)
-          return fail("a product has factors of another type than f64, f32, f16 and bf16");
+        if (stream.isMatrix && !stream.isTf32)
+          *factor = stripExtensions(*factor);
+        else if (factor->getType().getIntOrFloatBitWidth() != bits)
+          return fail("a product has factors of another size than its sum");
       }
     }
+    if (stream.columns && stream.bytesOf(stream.varying()) != stream.productBytes)
+      return fail("the state with columns has another size than the sum that it follows from");
     return true;
   }
 

@@ -4,6 +4,9 @@
 
 #include "dialects/kernel/Product.h"
 
+#include "mlir/IR/TypeUtilities.h"
+#include "llvm/Support/MathExtras.h"
+
 #include <optional>
 #include <string>
 
@@ -44,15 +47,24 @@ struct StreamStages {
   llvm::SmallBitVector isAlike;            ///< results that are the same for all columns
   bool isMatrix = false;                   ///< products are what matrix instructions multiply
   bool isTf32 = false;                     ///< of f32, which they round
-  mlir::Type number;                       ///< of states and reductions: f32 or f64
+  int64_t productBytes = 0;                ///< of what products are summed in: 4 or 8
   int64_t columnExtent = 0;                ///< 0: no columns
   int64_t keyStep = 1;                     ///< what the number of keys in a block is a multiple of
 
   /// The products that scores are computed from: most often one.
   llvm::SmallVector<const Reduction *> scores() const;
   const Reduction *sums() const;
-  int64_t numberBytes() const { return number.getIntOrFloatBitWidth() / 8; }
-  int64_t perWord() const { return 16 / numberBytes(); } ///< numbers in a chunk of 16 bytes
+  int64_t perWord() const { return 16 / productBytes; } ///< of sums, in a chunk of 16 bytes
+  mlir::Type typeOf(unsigned state) const {
+    return mlir::getElementTypeOrSelf(merge->getResult(state).getType());
+  }
+  int64_t bytesOf(unsigned state) const {
+    return llvm::divideCeil(typeOf(state).getIntOrFloatBitWidth(), 8);
+  }
+  /// The state with columns, where there are any.
+  unsigned varying() const { return unsigned(isAlike.find_first_unset()); }
+  /// Of a row: all states that are the same for all columns.
+  int64_t getAlikeBytes() const;
   /// Bytes of memory that a block of threads shares; at the end of it, of barriers.
   int64_t getSharedBytes(const StreamTile &tile) const;
   static int64_t getBarrierBytes(const StreamTile &tile) {

@@ -55,6 +55,15 @@ conv = function({"x": CONV[0], "w": CONV[1]},
                 f" : (!graph.tensor<{CONV[0]}>, !graph.tensor<{CONV[1]}>) -> !graph.tensor<{CONV[2]}>", CONV[2])
 SQUARE = ("[256, 128]", "[128, 256]", "[256, 256]")
 ALONG = ("[256, 128]", "[256, 128]", "[256, 256]")
+def places(element, equation, keys):
+    """Where the largest of products is."""
+    x, k, s, i = f"[256, 64], {element}", f"[{keys}], {element}", "[256, 640], f32", "[256], si64"
+    t = [f"!graph.tensor<{kind}>" for kind in (x, k, f"[256, 640], {element}", s, i)]
+    return function({"x": x, "k": k}, f"""  %c = graph.contract "{equation}" %x, %k : ({t[0]}, {t[1]}) -> {t[2]}
+  %s = graph.convert %c : {t[2]} -> {t[3]}
+  %out = graph.arg_reduce max %s, axis = 1 : {t[3]} -> {t[4]}""", i)
+
+
 # name: model, processor, options
 CLASSES = {
     "elementwise f32": (unary("gelu", "[50, 1000], f32"), "sm_80", ()),
@@ -96,6 +105,9 @@ CLASSES = {
     "attention f32": (attention("f32", 128, 640, 64), "sm_80", ()),
     "attention tf32": (attention("f32", 128, 640, 64), "sm_80", ("--precision", "tf32")),
     "attention f16, four warps": (attention("f16", 128, 640, 64), "sm_90a", ()),
+    "places f16": (places("f16", "mk,nk->mn", "640, 64"), "sm_80", ()),
+    "places f16, four warps": (places("f16", "mk,nk->mn", "640, 64"), "sm_90a", ()),
+    "places f32, keys across": (places("f32", "mk,kn->mn", "64, 640"), "sm_80", ()),
     "one query f16": (attention("f16", 1, 256, 64), "sm_80", ()),
 }
 
@@ -109,6 +121,10 @@ LIMITS = {
     "mma f16 words": {"global load": 1.18, "global store": 1.4},
     "mma si8 odd": {"global load": 1.62, "global store": 1.25},
     "fma f32 odd": {"global load": 1.38, "global store": 1.25},
+    # Of each row two parts of a stream have a state each, one behind the other in memory.
+    "places f16": {"global store": 1.76},
+    "places f16, four warps": {"global load": 1.04, "global store": 1.76},
+    "places f32, keys across": {"global store": 1.76},
     "wgmma f16 odd": {"global load": 1.53, "global store": 1.96},
 }
 

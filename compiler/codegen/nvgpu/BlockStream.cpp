@@ -99,8 +99,17 @@ BlockStream::Factor BlockStream::makeFactor(const Reduction &reduction, Value sc
       reduction.kind == Reduction::Scores ? StreamStages::kOther : int(*stream.columns);
   const auto *loop = llvm::find(reduction.follows, along);
   linalg::GenericOp from = reduction.stage;
-  if (!findSource(factor, from, scalar, unsigned(loop - reduction.follows.begin())))
+  if (!findSource(factor, from, scalar, unsigned(loop - reduction.follows.begin()))) {
+    const auto *line = llvm::find(reduction.follows,
+                                  isOfRows ? int(stream.rows.value_or(0)) : StreamStages::kKeys);
+    if (factor.argument && line != reduction.follows.end()) {
+      const int64_t rank = cast<RankedTensorType>(factor.argument.getType()).getRank();
+      std::optional<unsigned> dim =
+          findKeys(from, scalar, unsigned(line - reduction.follows.begin()));
+      factor.isContiguousAcross = dim && int64_t(*dim) + 1 == rank;
+    }
     factor.argument = {};
+  }
   if (factor.argument)
     factor.mayCopy = isAligned(f.arguments.find(factor.argument)->second, 16 / factor.perChunk);
   return factor;
@@ -114,7 +123,9 @@ LogicalResult BlockStream::layOut() {
   allocate("stream_" + kernel::getStageName(stage), bytes,
            32 * tile.warps() + (tile.isGroup ? kCopyThreads : 0), tile.isGroup ? 1024 : 128);
   // Assemblers would rather spill than have fewer such blocks side by side.
-  if (tile.isGroup || tile.keyWarps > 1 || stream.columnExtent > 64)
+  const bool hasWideStates =
+      stream.getAlikeBytes() > int64_t(stream.isAlike.count()) * stream.productBytes;
+  if (tile.isGroup || tile.keyWarps > 1 || stream.columnExtent > 64 || hasWideStates)
     f.function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), b.getI32IntegerAttr(1));
   warp = div(thread, 32);
   weightOffset = 0;
@@ -149,7 +160,7 @@ LogicalResult BlockStream::layOut() {
     for (ScoreFactors &both : factors)
       both.keys.isOwn = true;
     ownBytes = weightOffset - firstOwn +
-               (stream.isMatrix ? 0 : 16 * (tile.keys + 4) * stream.numberBytes());
+               (stream.isMatrix ? 0 : 16 * (tile.keys + 4) * stream.productBytes);
   }
   const Reduction &score = *stream.scores().front();
   const auto *loop = llvm::find(score.follows, int(StreamStages::kKeys));
@@ -407,18 +418,30 @@ void BlockStream::meet() {
     NVVM::Barrier0Op::create(b);
 }
 
+/// Behind the columns of 16 rows: those of one state, then of the next.
+Value BlockStream::alikeByte(Value region, int64_t pitch, unsigned state, Value line) {
+  int64_t before = pitch * stream.productBytes;
+  for (unsigned other : stream.isAlike.set_bits())
+    if (other < state)
+      before += stream.bytesOf(other);
+  return add(add(region, mul(line, stream.bytesOf(state))), 16 * before);
+}
+
+int64_t BlockStream::regionBytes(int64_t pitch) const {
+  return 16 * (pitch * stream.productBytes + stream.getAlikeBytes());
+}
+
 /// One lane of each row writes.
 LogicalResult BlockStream::writeAlike(ArrayRef<Value> states, Value region, int64_t pitch) {
-  const int64_t alike = int64_t(stream.isAlike.count()), bytes = stream.numberBytes();
+  const size_t alike = stream.isAlike.count();
   Value isFirst =
       arith::CmpIOp::create(b, arith::CmpIPredicate::eq, rem(lane, lanesOfRow()), i32(0));
   FailureOr<Values> done = f.guard(isFirst, {}, [&](Values) -> FailureOr<Values> {
     for (int64_t row = 0; row < rowsOfLane(); ++row)
-      for (int64_t number = 0; number < alike; ++number) {
-        Value byte = add(region, mul(add(lineOfLane(row), 16 * (pitch + number)), bytes));
-        LLVM::StoreOp::create(b, states[size_t(row * alike + number)], shared(byte),
-                              unsigned(bytes));
-      }
+      for (auto [number, state] : llvm::enumerate(stream.isAlike.set_bits()))
+        LLVM::StoreOp::create(b, states[size_t(row) * alike + number],
+                              shared(alikeByte(region, pitch, state, lineOfLane(row))),
+                              unsigned(stream.bytesOf(state)));
     return Values();
   });
   return success(succeeded(done));
@@ -429,7 +452,8 @@ void BlockStream::writeColumns(ArrayRef<Value> states, Value region, int64_t pit
   ArrayRef<Value> columns = states.drop_front(size_t(rowsOfLane()) * stream.isAlike.count());
   for (int64_t unit = 0; unit < units; ++unit)
     for (int64_t row = 0; row < rowsOfLane(); ++row) {
-      Value vector = LLVM::PoisonOp::create(b, VectorType::get({columnWidth()}, stream.number));
+      Value vector = LLVM::PoisonOp::create(
+          b, VectorType::get({columnWidth()}, stream.typeOf(stream.varying())));
       for (int64_t element = 0; element < columnWidth(); ++element)
         vector = LLVM::InsertElementOp::create(
             b, vector,
@@ -437,19 +461,18 @@ void BlockStream::writeColumns(ArrayRef<Value> states, Value region, int64_t pit
             i32(element));
       Value column = stream.isMatrix ? mul(rem(lane, 4), 2) : mul(rem(lane, 8), columnWidth());
       Value place = add(add(mul(lineOfLane(row), pitch), column), unit * unitExtent());
-      LLVM::StoreOp::create(b, vector, shared(add(region, mul(place, stream.numberBytes()))),
-                            unsigned(stream.numberBytes() * columnWidth()));
+      LLVM::StoreOp::create(b, vector, shared(add(region, mul(place, stream.productBytes))),
+                            unsigned(stream.productBytes * columnWidth()));
     }
 }
 
 SmallVector<Value> BlockStream::readStates(Value region, int64_t pitch, Value line, Value column) {
   Values states;
-  int64_t alike = 0;
-  for (unsigned result = 0; result < stage.getNumResults(); ++result) {
-    Value place = stream.isAlike.test(result) ? add(line, 16 * (pitch + alike++))
-                                              : add(mul(line, pitch), column);
-    states.push_back(LLVM::LoadOp::create(b, stream.number,
-                                          shared(add(region, mul(place, stream.numberBytes())))));
+  for (unsigned state = 0; state < stage.getNumResults(); ++state) {
+    Value byte = stream.isAlike.test(state)
+                     ? alikeByte(region, pitch, state, line)
+                     : add(region, mul(add(mul(line, pitch), column), stream.productBytes));
+    states.push_back(LLVM::LoadOp::create(b, stream.typeOf(state), shared(byte)));
   }
   return states;
 }
@@ -461,7 +484,7 @@ LogicalResult BlockStream::store(ArrayRef<Value> states) {
     return storeMerged(states);
   const int64_t all = stream.sums() ? columnUnits() * unitExtent() : 1;
   const int64_t group = std::min<int64_t>(all, 64), pitch = group + 8;
-  Value region = mul(warp, 16 * (pitch + int64_t(stream.isAlike.count())) * stream.numberBytes());
+  Value region = mul(warp, regionBytes(pitch));
   if (failed(writeAlike(states, region, pitch)))
     return failure();
   for (int64_t base = 0; base < all; base += group) {
@@ -505,7 +528,7 @@ LogicalResult BlockStream::storeElements(Value region, int64_t pitch, int64_t ba
 /// warps in the order of their keys.
 LogicalResult BlockStream::storeMerged(ArrayRef<Value> states) {
   const int64_t all = stream.sums() ? columnUnits() * unitExtent() : 1, pitch = all + 8;
-  const int64_t bytes = 16 * (pitch + int64_t(stream.isAlike.count())) * stream.numberBytes();
+  const int64_t bytes = regionBytes(pitch);
   const int64_t width = stream.sums() ? stream.columnExtent : 1;
   Value region = mul(warp, bytes);
   if (failed(writeAlike(states, region, pitch)))

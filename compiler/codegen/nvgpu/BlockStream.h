@@ -47,8 +47,9 @@ private:
     bool isOfRows = false;
     int64_t extent = 0, perChunk = 0; ///< along a line
     int64_t lines = 0, chunks = 0, offset = 0;
-    bool isOwn = false;  ///< every warp has one
-    bool isRing = false; ///< one for each of several steps
+    bool isOwn = false;              ///< every warp has one
+    bool isRing = false;             ///< one for each of several steps
+    bool isContiguousAcross = false; ///< memory runs from line to line
     // Of one that is in memory as it is: an argument, and whether its chunks can be copied.
     Value argument, mayCopy;
     // Of keys that follow each other along a dimension of it: for boxes, where there are maps.
@@ -88,9 +89,11 @@ private:
   mlir::LogicalResult store(llvm::ArrayRef<Value> states);
   /// What several warps have of the same rows is merged.
   mlir::LogicalResult storeMerged(llvm::ArrayRef<Value> states);
-  /// A warp's states, `pitch` elements from row to row; those that are alike behind all rows.
+  /// A warp's states, `pitch` sums from row to row; those that are alike behind all rows.
   void writeColumns(llvm::ArrayRef<Value> states, Value region, int64_t pitch, int64_t firstUnit,
                     int64_t units);
+  int64_t regionBytes(int64_t pitch) const;
+  Value alikeByte(Value region, int64_t pitch, unsigned state, Value line);
   mlir::LogicalResult writeAlike(llvm::ArrayRef<Value> states, Value region, int64_t pitch);
   Values readStates(Value region, int64_t pitch, Value line, Value column);
   mlir::LogicalResult storeOutputs(Value row, Value column, llvm::ArrayRef<Value> merged);

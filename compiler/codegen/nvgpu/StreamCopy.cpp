@@ -130,7 +130,10 @@ LogicalResult BlockStream::copy(const Factor &factor, const Step &step) {
           Value number =
               add(mul(arith::IndexCastUIOp::create(b, b.getI32Type(), turn), count), first);
           auto bring = [&](Values) -> FailureOr<Values> {
-            Value line = div(number, factor.chunks), chunk = rem(number, factor.chunks);
+            // Threads beside each other take what lies so in memory.
+            const bool across = factor.isContiguousAcross;
+            Value line = across ? rem(number, factor.lines) : div(number, factor.chunks);
+            Value chunk = across ? div(number, factor.lines) : rem(number, factor.chunks);
             if (failed(isCopied ? copyChunk(factor, step, line, chunk)
                                 : computeChunk(factor, step, line, chunk)))
               return failure();

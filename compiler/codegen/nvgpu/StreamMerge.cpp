@@ -49,14 +49,21 @@ void BlockStream::setScore(ArrayRef<Value> scores, size_t number) {
     f.sharedValues[score->stage] = {scores[product * count + number]};
 }
 
-/// What the lane so far away has: words of 32 bits.
+/// What the lane so far away has: words of 32 bits, of which narrow numbers fill a part.
 Value BlockStream::exchange(Value value, int64_t distance) {
   auto ofWord = [&](Value word) -> Value {
     return NVVM::ShflOp::create(b, word.getType(), i32(-1), word, i32(distance), i32(31),
                                 NVVM::ShflKind::bfly, UnitAttr());
   };
-  if (value.getType().getIntOrFloatBitWidth() == 32)
+  const unsigned bits = value.getType().getIntOrFloatBitWidth();
+  if (bits == 32)
     return ofWord(value);
+  if (bits < 32) {
+    Value own = LLVM::BitcastOp::create(b, b.getIntegerType(bits), value);
+    Value other = ofWord(LLVM::ZExtOp::create(b, b.getI32Type(), own));
+    return LLVM::BitcastOp::create(b, value.getType(),
+                                   LLVM::TruncOp::create(b, own.getType(), other));
+  }
   auto type = VectorType::get({2}, b.getI32Type());
   Value words = LLVM::BitcastOp::create(b, type, value), other = LLVM::PoisonOp::create(b, type);
   for (int64_t half = 0; half < 2; ++half)
@@ -224,7 +231,7 @@ FailureOr<SmallVector<Value>> BlockStream::mergeStates(ArrayRef<Value> weights,
   const Reduction *sums = stream.sums();
   if (!sums)
     return next;
-  const auto varying = unsigned(stream.isAlike.find_first_unset());
+  const unsigned varying = stream.varying();
   Values fragments = stream.isMatrix ? packWeights(weights) : Values();
   if (!stream.isMatrix)
     writeWeights(weights);

@@ -69,7 +69,7 @@ Value BlockStream::chunkOf(const Factor &factor, Value line, Value chunk) {
 /// rows that are written together, 4 apart, every other one would meet in a bank, so these change
 /// places by 8 keys. Of 64 bits all would, and it takes too many registers to part them.
 Value BlockStream::weightByte(Value line, Value key) {
-  const int64_t size = stream.numberBytes();
+  const int64_t size = stream.productBytes;
   if (size == 4 && tile.keys % 16 == 0)
     key = arith::XOrIOp::create(b, key, mul(rem(div(line, 8), 2), 8));
   Value place = add(mul(line, tile.keys + 4), key);
@@ -169,7 +169,7 @@ void BlockStream::writeWeights(ArrayRef<Value> weights) {
     for (int64_t row = 0; row < rowsOfLane(); ++row) {
       LLVM::StoreOp::create(b, weights[size_t(unit * rowsOfLane() + row)],
                             shared(weightByte(lineOfLane(row), keyOfLane(unit, 0))),
-                            unsigned(stream.numberBytes()));
+                            unsigned(stream.productBytes));
     }
   NVVM::SyncWarpOp::create(b, i32(-1));
 }
@@ -220,7 +220,7 @@ FailureOr<SmallVector<Value>> BlockStream::multiplyWeights(ArrayRef<Value> weigh
     return running;
   }
   const int64_t width = stream.perWord();
-  auto word = VectorType::get({width}, stream.number);
+  auto word = VectorType::get({width}, sums.left.getType());
   return f.loop(
       index(tile.keys / width), running, [&](Value step, Values current) -> FailureOr<Values> {
         Value key = mul(arith::IndexCastUIOp::create(b, b.getI32Type(), step), width);

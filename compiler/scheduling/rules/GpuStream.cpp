@@ -38,9 +38,9 @@ static std::optional<Tile> chooseTile(const kernel::StreamStages &stream, const 
       {32, 1, 1, 4}, {16, 1, 1, 4}, {16, 1, 1, 2}, {8, 1, 1, 4}, {8, 1, 1, 2}};
   static constexpr Tile tiles[] = {{64, 4}, {32, 4}, {16, 4}, {32, 2},
                                    {16, 2}, {32, 1}, {16, 1}, {8, 1}};
-  // Code for f64 needs twice the registers for all else, too.
+  // Code for 64 bits needs twice the registers for all else, too.
   const int64_t columnsOfWarp =
-      kColumnBytesOfWarp / stream.numberBytes() / (stream.number.isF64() ? 2 : 1);
+      kColumnBytesOfWarp / stream.productBytes / (stream.productBytes == 8 ? 2 : 1);
   int64_t rows = 1;
   if (stream.rows)
     rows = analyzeStage(stream.merge).extentOr(*stream.rows, kGpuExtent);
@@ -63,7 +63,7 @@ static std::optional<Tile> chooseTile(const kernel::StreamStages &stream, const 
     const bool isAsked = tile.keys <= kMostAskedKeys && rows > kFewRows;
     // By single elements 64 keys are more scores than a thread has registers for.
     return !isTooTall && tile.warps() <= 8 &&
-           tile.keys <= (stream.isMatrix ? 64 : 128 / stream.numberBytes()) &&
+           tile.keys <= (stream.isMatrix ? 64 : 128 / stream.productBytes) &&
            tile.keys % (stream.isMatrix ? 16 : 8) == 0 &&
            stream.getSharedBytes(tile) <= (isAsked ? target.sharedBytes : kSharedBytes);
   };
@@ -71,7 +71,7 @@ static std::optional<Tile> chooseTile(const kernel::StreamStages &stream, const 
   int64_t columnWarps = 1;
   while (stream.columnExtent > columnWarps * columnsOfWarp)
     columnWarps *= 2;
-  if (columnWarps > (stream.number.isF64() ? 4 : 2))
+  if (columnWarps > (stream.productBytes == 8 ? 4 : 2))
     return std::nullopt;
   SmallVector<Tile> candidates;
   if (columnWarps == 1 && rows <= kFewRows)

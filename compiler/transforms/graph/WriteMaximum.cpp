@@ -281,9 +281,14 @@ SmallVector<Value> MaximumChain::merge(graph::GraphBuilder &b, ValueRange x, Val
 Type MaximumChain::typeOfState(unsigned number) {
   if (number == 0)
     return maximum.getType();
-  if (number <= states.size())
-    return graph::getTensorType(states[number - 1].op->getResult(0))
-        .withElementType(graph::getTensorType(scores).getElementType());
+  if (number <= states.size()) {
+    Operation *op = states[number - 1].op;
+    // Products may round their results, which comes behind the stream.
+    graph::TensorType type = graph::getTensorType(op->getResult(0));
+    return llvm::isa<graph::ReduceOp>(op)
+               ? type
+               : type.withElementType(graph::getTensorType(scores).getElementType());
+  }
   return places[number - 1 - states.size()].getType();
 }
 
@@ -291,7 +296,10 @@ SmallVector<Attribute> MaximumChain::identity() {
   auto element = llvm::cast<FloatType>(graph::getTensorType(scores).getElementType());
   SmallVector<Attribute> neutral{
       FloatAttr::get(element, APFloat::getInf(element.getFloatSemantics(), /*Negative=*/true))};
-  neutral.append(states.size(), FloatAttr::get(element, 0.0));
+  for (unsigned number = 1; number <= states.size(); ++number) {
+    Type type = llvm::cast<graph::TensorType>(typeOfState(number)).getElementType();
+    neutral.push_back(OpBuilder(maximum).getZeroAttr(type));
+  }
   for (graph::ArgReduceOp place : places)
     neutral.push_back(noPlace(place));
   return neutral;

@@ -103,6 +103,30 @@ graph.func @places(%x: !graph.tensor<[N, 6], f32>, %w: !graph.tensor<[V, 6], f32
 
 // -----
 
+// How many scores there are of a kind: sums of another type than the scores come along as they are.
+// CHECK-LABEL: graph.func @counts
+// CHECK-NOT: graph.contract
+// CHECK: graph.stream {{.*}} identity = [0xFF800000 : f32, 0.000000e+00 : f32, 0 : si32]
+// CHECK: lift
+// CHECK: graph.compare
+// CHECK: graph.reduce sum {{.*}} -> <[N], si32>
+// CHECK: merge
+// CHECK: graph.add {{.*}} <[N], si32>
+graph.func @counts(%x: !graph.tensor<[N, 6], f32>, %w: !graph.tensor<[V, 6], f32>) -> (!graph.tensor<[N], f32>, !graph.tensor<[N], si32>)
+    attributes {dims = {N = #graph.range<0, ?>, V = #graph.range<1, ?>}} {
+  %s = graph.contract "nd,vd->nv" %x, %w : (!graph.tensor<[N, 6], f32>, !graph.tensor<[V, 6], f32>) -> !graph.tensor<[N, V], f32>
+  // expected-remark@+1 {{begins a stream along V: the maximum, and graph.reduce of e^(x - max x), repaired by e^(m - m') when the maximum changes, and graph.reduce, which needs no repair}}
+  %l = graph.logsumexp %s, axes = [1] : !graph.tensor<[N, V], f32> -> !graph.tensor<[N], f32>
+  %zero = graph.constant dense<0.0> : !graph.tensor<[], f32>
+  %z = graph.broadcast %zero, dims = [] : !graph.tensor<[], f32> -> !graph.tensor<[N, V], f32>
+  %g = graph.compare gt %s, %z : !graph.tensor<[N, V], f32>
+  %o = graph.convert %g : !graph.tensor<[N, V], i1> -> !graph.tensor<[N, V], si32>
+  %c = graph.reduce sum %o, axes = [1] : !graph.tensor<[N, V], si32> -> !graph.tensor<[N], si32>
+  graph.return %l, %c : !graph.tensor<[N], f32>, !graph.tensor<[N], si32>
+}
+
+// -----
+
 // Logarithms that are a result; a product of two results; several columns of a sum of terms; scores that are chosen along
 // another axis; a choice among what is stored anyway.
 // CHECK-LABEL: graph.func @near_misses

@@ -95,10 +95,29 @@ def attention(depth, mask=False, element="f32"):
   %out = graph.contract "bqk,bkd->bqd" %p, %v : ({t[2]}, {t[1]}) -> {t[0]}""", q)
 
 
+def places(element, depth):
+    """Where the largest of products is, and how many are above 0: states of three types."""
+    x, w, s = (f"!graph.tensor<[{dims}], {kind}>" for dims, kind in ((f"N, {depth}", element), (f"V, {depth}", element), ("N, V", "f32")))
+    flags, ones = "!graph.tensor<[N, V], i1>", "!graph.tensor<[N, V], si32>"
+    return function({"x": f"[N, {depth}], {element}", "w": f"[V, {depth}], {element}"}, f"""  %p = graph.contract "nd,vd->nv" %x, %w : ({x}, {w}) -> !graph.tensor<[N, V], {element}>
+  %s = graph.convert %p : !graph.tensor<[N, V], {element}> -> {s}
+  %i = graph.arg_reduce max %s, axis = 1 : {s} -> !graph.tensor<[N], si64>
+  %z = graph.constant dense<0.0> : !graph.tensor<[], f32>
+  %b = graph.broadcast %z, dims = [] : !graph.tensor<[], f32> -> {s}
+  %g = graph.compare gt %s, %b : {s}
+  %o = graph.convert %g : {flags} -> {ones}
+  %c = graph.reduce sum %o, axes = [1] : {ones} -> !graph.tensor<[N], si32>
+  %l = graph.convert %c : !graph.tensor<[N], si32> -> !graph.tensor<[N], si64>
+  %out = graph.add %i, %l : !graph.tensor<[N], si64>""", "[N], si64")
+
+
 for depth in (64, 128, 256):
     for element in ("f32", "bf16", "tf32"):
         MODELS[f"attention {depth} {element}"] = attention(depth)
         MODELS[f"attention {depth} {element} mask"] = attention(depth, mask=True)
+for element in ("f16", "f32", "f64"):
+    for depth in (24, 128):
+        MODELS[f"places {depth} {element}"] = places(element, depth)
 for depth in (32, 64, 128):
     MODELS[f"attention {depth} f64"] = attention(depth, element="f64")
 # Registers and bytes of shared memory, by ptxas 13.0; none where the launch asks for what it needs. Warps that copy leave registers to others: 168
@@ -198,6 +217,18 @@ EXPECTED = {
     ("attention 256 tf32", "sm_90a"): (252, 49152),
     ("attention 256 tf32 mask", "sm_80"): (254, 49152),
     ("attention 256 tf32 mask", "sm_90a"): (252, 49152),
+    ("places 24 f16", "sm_80"): (150, 9216),
+    ("places 24 f16", "sm_90a"): (168, 41096),
+    ("places 128 f16", "sm_80"): (156, 36864),
+    ("places 128 f16", "sm_90a"): (168, 36864),
+    ("places 24 f32", "sm_80"): (118, 23040),
+    ("places 24 f32", "sm_90a"): (120, 23040),
+    ("places 128 f32", "sm_80"): (151, 46080),
+    ("places 128 f32", "sm_90a"): (152, 46080),
+    ("places 24 f64", "sm_80"): (111, 25600),
+    ("places 24 f64", "sm_90a"): (137, 25600),
+    ("places 128 f64", "sm_80"): (138, 35840),
+    ("places 128 f64", "sm_90a"): (145, 35840),
     ("attention 32 f64", "sm_80"): (177, 47104),
     ("attention 32 f64", "sm_90a"): (212, 47104),
     ("attention 64 f64", "sm_80"): (192, 29696),
