@@ -31,6 +31,10 @@ assembler = shutil.which("ptxas", path=os.pathsep.join(
 if assembler:
     config.available_features.add("ptxas")
     config.substitutions.append(("%assembler", assembler))
+header = next((folder for folder in ("/usr/local/cuda/include", "/usr/include") if os.path.exists(os.path.join(folder, "cuda.h"))), None)
+if header:
+    config.available_features.add("cuda-header")
+    config.substitutions.append(("%cuda_include", header))
 if importlib.util.find_spec("torch") and importlib.util.find_spec("onnxscript"):
     config.available_features.add("torch")
 if shutil.which("g++"):

@@ -190,7 +190,9 @@ Status findGrid(const DeviceKernel &kernel, uint32_t launch, void *const *args, 
     int64_t value = 1;
     if (extents.extents[i] != kNoStep && !evaluate(kernel, args, extents.extents[i], 64, value))
       return Status::error(Code::ArithmeticOverflow, "the size of its grid overflows");
-    const int64_t limit = i >= 3 ? 1024 : i == 0 ? 0x7fffffff : 65535;
+    // CUDA C++ Programming Guide, "Technical Specifications per Compute Capability".
+    constexpr int64_t limits[] = {0x7fffffff, 65535, 65535, 1024, 1024, 64};
+    const int64_t limit = limits[i];
     if (value < 0 || value > limit)
       return Status::error(Code::TooLarge,
                            "its grid would have an extent of %lld, the limit is %lld",

@@ -30,8 +30,7 @@ Block::Block(const Program &program, const Kernel &kernel, const Launch &launch,
     : program(program), kernel(kernel), launch(launch), globals(globals),
       threads(size_t(launch.block[0]) * launch.block[1] * launch.block[2]),
       groups((threads.size() + 127) / 128),
-      shared((program.sharedBytes + 15) / 16 * 16 + launch.dynamicShared,
-             uint32_t(threads.size())) {
+      shared((program.sharedBytes + 3) / 4 * 4 + launch.dynamicShared, uint32_t(threads.size())) {
   if (meetInGlobalMemory(program, kernel))
     global = std::make_unique<GlobalMemory>();
   for (Type type : kernel.registerTypes)
@@ -432,9 +431,8 @@ uint64_t getMostShared(std::string_view processor) {
   return (number >= 90 && number < 120 ? 227 : isSmall ? 99 : 163) << 10;
 }
 
-/// Of the module's variables those that the kernel names.
-static uint64_t countShared(const Program &program, const Kernel &kernel) {
-  uint64_t bytes = 0;
+uint64_t countShared(const Program &program, const Kernel &kernel) {
+  uint64_t bytes = kernel.sharedBytes;
   for (const Variable &variable : program.variables)
     if (variable.space == Space::Shared &&
         std::any_of(kernel.operands.begin(), kernel.operands.end(), [&](const Operand &operand) {
@@ -456,7 +454,7 @@ std::string run(const Program &program, std::string_view name, const Launch &lau
   uint64_t count = 1;
   for (unsigned i = 0; i < 3; ++i) {
     count *= launch.block[i];
-    if (!launch.block[i] || !launch.grid[i] || launch.block[i] > 1024 ||
+    if (!launch.block[i] || !launch.grid[i] || launch.block[i] > (i < 2 ? 1024 : 64) ||
         launch.grid[i] > (i ? 65535u : 0x7fffffffu))
       return who + "a grid of " + std::to_string(launch.grid[i]) + " blocks of " +
              std::to_string(launch.block[i]) + " threads along axis " + std::to_string(i) +

@@ -67,6 +67,7 @@ struct PhaseBarrier {
   bool isFenced = false; ///< bulk copies may know of it
   SharedMemory::Known released, completed;
   std::vector<BulkCopy> copies;
+  std::vector<int64_t> seen; ///< by thread: the last phase whose end it waited for, -1: none
 };
 /// Four warps.
 struct WarpGroup {

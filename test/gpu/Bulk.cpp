@@ -37,17 +37,19 @@ bool Block::barrier(Thread &thread, const Instruction &x) {
   Operands o = operandsOf(x);
   uint64_t place = 0, number = 1;
   if (x.op == Op::BarrierInit) {
-    if (!read(thread, x, o[0], place) || !read(thread, x, o[1], number) ||
-        !resolve(thread, x, Space::Shared, place, 8, 8, Access::Write))
+    if (!read(thread, x, o[0], place) || !read(thread, x, o[1], number))
+      return false;
+    if (barriers.count(place))
+      return fail(thread, x, "there is an mbarrier already");
+    if (!resolve(thread, x, Space::Shared, place, 8, 8, Access::Write))
       return false;
     if (number < 1 || number >= 1 << 20)
       return fail(thread, x, "an mbarrier takes 1 to 2^20 - 1 arrivals");
-    if (barriers.count(place))
-      return fail(thread, x, "there is an mbarrier already");
     PhaseBarrier made;
     made.count = made.pending = uint32_t(number);
     made.number = uint32_t(threads.size() + barriers.size());
     made.initializer = thread.number;
+    made.seen.assign(threads.size(), -1);
     barriers[place] = std::move(made);
     return true;
   }
@@ -64,6 +66,8 @@ bool Block::barrier(Thread &thread, const Instruction &x) {
     write(thread, o[0], barrier->phase);
   if (x.op != Op::BarrierArrive)
     barrier->bytes += uint32_t(number);
+  if (barrier->bytes >= 1 << 20)
+    return fail(thread, x, "an mbarrier takes 2^20 - 1 bytes at most");
   if (x.op == Op::BarrierExpect)
     return true;
   const uint64_t arrivals = x.op == Op::BarrierArrive ? number : 1;
@@ -75,7 +79,9 @@ bool Block::barrier(Thread &thread, const Instruction &x) {
   return true;
 }
 
-/// mbarrier.try_wait.parity: of the phase of this parity, the last one or the one at hand.
+/// mbarrier.try_wait.parity: of the phase of this parity, the last one or the one at hand. A thread
+/// means the first one of that parity that is not before the last one it waited for: when that and
+/// the next have ended, the parity says the opposite.
 bool Block::isPhaseOver(Thread &thread, const Instruction &x, bool &isOver) {
   Operands o = operandsOf(x);
   uint64_t parity = 0;
@@ -84,6 +90,12 @@ bool Block::isPhaseOver(Thread &thread, const Instruction &x, bool &isOver) {
     return false;
   if (parity > 1)
     return fail(thread, x, "a parity is 0 or 1");
+  int64_t &seen = barrier->seen[thread.number];
+  const int64_t meant = seen + ((uint64_t(seen) & 1) != parity);
+  if (int64_t(barrier->phase) > meant + 1)
+    return fail(thread, x,
+                "phase " + std::to_string(meant) +
+                    " of this mbarrier has ended, and the next one, too: its parity does not tell");
   isOver = (barrier->phase & 1) != parity;
   if (!isOver) {
     std::vector<BulkCopy> copies = std::move(barrier->copies);
@@ -94,8 +106,10 @@ bool Block::isPhaseOver(Thread &thread, const Instruction &x, bool &isOver) {
     endPhase(*barrier);
     isOver = (barrier->phase & 1) != parity;
   }
-  if (isOver)
+  if (isOver) {
+    seen = meant;
     shared.acquire(thread.number, barrier->completed);
+  }
   return true;
 }
 

@@ -58,7 +58,10 @@ TEST(Barriers, GoOnInPhases) {
   EXPECT_EQ(runPair(zero + kArrive + await("bar+8", 0, "$X") + kWrite + kArrive, reader), "");
   // Who goes on too early ends a phase that the other has not seen.
   expectFault(runPair(zero + kArrive + kWrite + kArrive, reader),
-              "the phase of this mbarrier never ends");
+              "phase 0 of this mbarrier has ended, and the next one, too");
+  // Or the other comes too late: what it takes for the end of its phase is that of a later one.
+  expectFault(runPair(zero + kArrive + kWrite + kArrive + kArrive, reader),
+              "phase 0 of this mbarrier has ended, and the next one, too");
   // The phase before the first one is over.
   EXPECT_EQ(runPair(await("bar+8", 1, "$X") + kWrite + kArrive, await("bar", 0, "$W") + kRead), "");
 }
@@ -70,9 +73,12 @@ TEST(Barriers, Faults) {
                       await("bar", 0, "$W") + kRead),
               "more threads arrive at this mbarrier than it expects");
   expectFault(runPair("mbarrier.arrive.shared::cta.b64 _, [s];\n", ""),
-              "there is no mbarrier at 0 of shared memory");
+              "there is no mbarrier at 1024 of shared memory");
   expectFault(runPair("", makeBarrier("bar", 1) + "mbarrier.init.shared::cta.b64 [bar], 1;\n"),
               "there is an mbarrier already");
+  expectFault(runPair("mov.u32 %r2, 0; st.shared.b32 [bar+4], %r2;\n", ""), "where an mbarrier is");
+  expectFault(runPair("mbarrier.expect_tx.relaxed.cta.shared::cta.b64 [bar], 1048576;\n", ""),
+              "an mbarrier takes 2^20 - 1 bytes at most");
 }
 
 //===-- Copies --------------------------------------------------------------------------===//

@@ -251,6 +251,7 @@ bool modifier(const Row &row, std::string_view part, Instruction &x, std::vector
   if (part == "uni")
     return has('u');
   x.isStrong |= part == "relaxed" || part == "acquire";
+  x.isConstant |= part == "nc";
   return has('O') && std::find(std::begin(kOrders), std::end(kOrders), part) != std::end(kOrders);
 }
 
@@ -318,7 +319,9 @@ bool decodeWhole(std::string_view name, Instruction &x) {
       x.op = Op::CpAsyncWaitGroup;
     else if (has("wait_all"))
       x.op = Op::CpAsyncWaitAll;
-    else
+    else if (has("cg"))
+      x.n = 16;
+    if (x.op == Op::CpAsync)
       return (has("ca") || has("cg")) && (has("shared") || has("shared::cta")) && has("global") &&
              only({"async", "ca", "cg", "shared", "shared::cta", "global", "L2::64B", "L2::128B",
                    "L2::256B"});

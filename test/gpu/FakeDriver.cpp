@@ -8,7 +8,8 @@
 // events say; events have a time for which copies take as long as bytes take, beside kernels. What
 // the machine is like:
 //   FAKE_CUDA_VERSION (12040), FAKE_CUDA_DEVICES (1), FAKE_CUDA_CAPABILITY (80),
-//   FAKE_CUDA_FAIL (0; the number of a launch whose kernel fails),
+//   FAKE_CUDA_FAIL (0; the number of a launch whose kernel fails), FAKE_CUDA_FAIL_FILE,
+//   FAKE_CUDA_HANG_FILE (the kernel that finds this file takes it away, and fails or never ends),
 //   FAKE_CUDA_MEMORY (bytes of a device; 1 GB), FAKE_CUDA_GRAPHS, FAKE_CUDA_MAPS (1; 0: it makes
 //   none), FAKE_CUDA_EAGER (0; 1: streams that do not block work at once, as early as they may),
 //   FAKE_CUDA_JIT (1; 0: it refuses all PTX), FAKE_CUDA_NO_BINARY (the target of PTX that it makes
@@ -35,6 +36,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 using namespace tessera;
@@ -51,6 +53,11 @@ constexpr uint64_t kBias = uint64_t(1) << 48; // Above what a process has.
 long setting(const char *name, long fallback) {
   const char *text = std::getenv(name);
   return text ? std::atol(text) : fallback;
+}
+
+bool takesAway(const char *name) {
+  const char *path = std::getenv(name);
+  return path && ::unlink(path) == 0;
 }
 
 /// Work of a stream, or a place in it.
@@ -217,7 +224,8 @@ struct rt::cuda::ModuleRecord {
 struct rt::cuda::FunctionRecord {
   const ptx::Program *program;
   std::string name;
-  unsigned shared = 48 << 10; // what a launch may ask for
+  uint64_t fixed;  // its static shared memory
+  uint64_t shared; // what a launch may ask for besides
 };
 using rt::cuda::ContextRecord;
 using rt::cuda::FunctionRecord;
@@ -499,17 +507,20 @@ EXPORT cuModuleUnload(ModuleRecord *module) {
 }
 EXPORT cuModuleGetFunction(FunctionRecord **function, ModuleRecord *module, const char *name) {
   std::lock_guard lock(mutex());
-  if (!module->program.find(name))
+  const ptx::Kernel *kernel = module->program.find(name);
+  if (!kernel)
     return kNotFound;
-  *function = new FunctionRecord{&module->program, name, 48 << 10};
+  const uint64_t fixed = ptx::countShared(module->program, *kernel), ordinary = 48 << 10;
+  *function =
+      new FunctionRecord{&module->program, name, fixed, ordinary - std::min(fixed, ordinary)};
   return 0;
 }
 EXPORT cuFuncSetAttribute(FunctionRecord *function, int attribute, int value) {
-  const int most =
-      int(tessera::ptx::getMostShared("sm_" + std::to_string(setting("FAKE_CUDA_CAPABILITY", 80))));
-  if (attribute != rt::cuda::kMaxDynamicSharedBytes || value > most)
+  const uint64_t most =
+      ptx::getMostShared("sm_" + std::to_string(setting("FAKE_CUDA_CAPABILITY", 80)));
+  if (attribute != rt::cuda::kMaxDynamicSharedBytes || function->fixed + uint64_t(value) > most)
     return kInvalidValue;
-  function->shared = unsigned(value);
+  function->shared = uint64_t(value);
   return 0;
 }
 
@@ -527,6 +538,10 @@ EXPORT cuLaunchKernel(FunctionRecord *function, unsigned gridX, unsigned gridY, 
     return kInvalidValue;
   ptx::Launch launch;
   const unsigned grid[] = {gridX, gridY, gridZ}, block[] = {blockX, blockY, blockZ};
+  for (unsigned axis = 0; axis < 3; ++axis)
+    if (!grid[axis] || !block[axis] || grid[axis] > (axis ? 65535u : 0x7fffffffu) ||
+        block[axis] > (axis < 2 ? 1024u : 64u))
+      return kInvalidValue;
   std::memcpy(launch.grid, grid, sizeof(grid));
   std::memcpy(launch.block, block, sizeof(block));
   launch.dynamicShared = shared;
@@ -543,7 +558,11 @@ EXPORT cuLaunchKernel(FunctionRecord *function, unsigned gridX, unsigned gridY, 
     calls["cp.async.bulk.tensor"] += long(boxes);
     if (!message.empty())
       std::fprintf(stderr, "%s\n", message.c_str());
-    machine.hasFailed = !message.empty() || ++machine.launches == setting("FAKE_CUDA_FAIL", 0);
+    if (takesAway("FAKE_CUDA_HANG_FILE"))
+      for (;;)
+        ::pause();
+    machine.hasFailed = !message.empty() || takesAway("FAKE_CUDA_FAIL_FILE") ||
+                        ++machine.launches == setting("FAKE_CUDA_FAIL", 0);
   });
   return 0;
 }

@@ -48,9 +48,15 @@ TEST(Memory, OutOfBounds) {
   expectFault("mov.u32 %r1, 0; st.global.b32 [%rd1+256], %r1;", "out of bounds: write of 4 bytes");
   expectFault("mov.u32 %r1, 0; st.global.b32 [%rd0], %r1;", "input 0 may only be read");
   expectFault("ld.shared.b32 %r1, [s+16];",
-              "out of bounds: read of 4 bytes at shared address 0x10, of 16 bytes", 1,
+              "out of bounds: read of 4 bytes at shared address 0x14, of 20 bytes", 1,
               ".shared .align 4 .b8 s[16];");
   expectFault("ld.param.b64 %rd5, [k_param_1+8];", "out of bounds");
+}
+
+TEST(Memory, NotCoherent) {
+  std::vector<uint32_t> in(64), out(64);
+  EXPECT_EQ(runBody("ld.global.nc.b32 %r1, [%rd0];", in, out), "");
+  expectFault("ld.global.nc.b32 %r1, [%rd1];", "not coherent (nc) of memory that may be written");
 }
 
 TEST(Memory, Misaligned) {
@@ -62,19 +68,19 @@ TEST(Memory, Misaligned) {
 TEST(Memory, NeverWritten) {
   expectFault("add.s32 %r1, %r2, 1;", "register %r2 was never written");
   expectFault("@%p1 mov.u32 %r1, 1;", "register %p1 was never written");
-  expectFault("ld.shared.b32 %r1, [s];", "shared memory that was never written: byte 0", 1,
+  expectFault("ld.shared.b32 %r1, [s];", "shared memory that was never written: byte 4", 1,
               ".shared .b32 s;");
 }
 
 TEST(Races, OnSharedMemory) {
   const std::string s = ".shared .align 4 .b8 s[256];";
   const std::string own = "mov.u64 %rd6, s; add.s64 %rd7, %rd6, %rd2; st.shared.b32 [%rd7], %r0;\n";
-  expectFault("mov.u32 %r1, 3; st.shared.b32 [s], %r1;", "races with thread 0, which wrote byte 0",
+  expectFault("mov.u32 %r1, 3; st.shared.b32 [s], %r1;", "races with thread 0, which wrote byte 4",
               64, s);
   expectFault(own + "ld.shared.b32 %r1, [s];", "races with thread 0", 64, s);
   expectFault(own + "bar.sync 0; setp.lt.u32 %p1, %r0, 63; @%p1 ld.shared.b32 %r1, [s]; @!%p1 "
                     "st.shared.b32 [s], %r0;",
-              "which read byte 0", 64, s);
+              "which read byte 4", 64, s);
   // A barrier of the warp orders its threads, but not those of another.
   expectFault(own + "bar.warp.sync -1; ld.shared.b32 %r1, [s];", "races with thread 0", 64, s);
   std::vector<uint32_t> in(64), out(64);
@@ -248,6 +254,20 @@ TEST(Launches, Impossible) {
   launch.dynamicShared = 0;
   const Program fixed = parse(makeKernel("mov.u32 %r1, s;", ".shared .align 4 .b8 s[50000];"));
   EXPECT_NE(run(fixed, "k", launch).find("static shared memory, which may have 49152"),
+            std::string::npos);
+  // What the kernel declares itself counts, too.
+  launch.dynamicShared = (227 << 10) - 1000;
+  const Program within = parse(makeKernel(".shared .align 4 .b8 t[1004];\nmov.u32 %r1, t;"));
+  EXPECT_EQ(countShared(within, within.kernels[0]), 1004u);
+  EXPECT_NE(
+      run(within, "k", launch).find("232452 bytes of shared memory, which has 232448 on sm_90a"),
+      std::string::npos);
+  launch.dynamicShared = 0;
+  launch.block[0] = 1, launch.block[2] = 65;
+  EXPECT_NE(run(program, "k", launch).find("blocks of 65 threads along axis 2 is not possible"),
+            std::string::npos);
+  launch.block[2] = 1, launch.grid[1] = 65536;
+  EXPECT_NE(run(program, "k", launch).find("a grid of 65536 blocks of 1 threads along axis 1"),
             std::string::npos);
   expectFault("$L:\nbra $L;", "an endless loop?");
   expectFault("trap;", "trap");

@@ -3,7 +3,8 @@
 // Takes modules for CUDA devices. A kernel may access its arguments, each exactly as large as its
 // tensor. Addresses are such that a host which uses one faults; new memory holds rubbish.
 // TESSERA_PTX_WITHOUT=bar.sync leaves out instructions that begin so, in all kernels: a test sees
-// that they are missed. TESSERA_PTX_TRAFFIC=FILE appends what each launch asks of memory
+// that they are missed; TESSERA_PTX_INSTEAD=".align 1024>.align 128" has other text instead.
+// TESSERA_PTX_TRAFFIC=FILE appends what each launch asks of memory
 // (Traffic.h), as lines of JSON.
 //
 //===----------------------------------------------------------------------===//
@@ -77,6 +78,14 @@ void leaveOut(std::string &text, std::string_view what) {
   }
 }
 
+/// "old>new"
+void replace(std::string &text, std::string_view what) {
+  const size_t middle = what.find('>');
+  const std::string_view from = what.substr(0, middle), to = what.substr(middle + 1);
+  for (size_t at = text.find(from); at != text.npos; at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
+}
+
 rt::Status prepare(void *, const uint8_t *image, uint64_t bytes, void *&kernel) {
   auto loaded = new Loaded;
   rt::Status status = rt::readDeviceImage(image, bytes, loaded->kernel);
@@ -84,6 +93,8 @@ rt::Status prepare(void *, const uint8_t *image, uint64_t bytes, void *&kernel) 
     std::string text = loaded->kernel.text;
     if (const char *what = std::getenv("TESSERA_PTX_WITHOUT"))
       leaveOut(text, what);
+    if (const char *what = std::getenv("TESSERA_PTX_INSTEAD"))
+      replace(text, what);
     loaded->program = parse(text);
     if (!loaded->program.error.empty())
       status = rt::Status::error(rt::Code::Malformed, "PTX, %s", loaded->program.error.c_str());

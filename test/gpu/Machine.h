@@ -27,6 +27,10 @@ struct Launch {
 /// The most shared memory that a block may have on a processor ("sm_80").
 uint64_t getMostShared(std::string_view processor);
 
+/// The static shared memory of a kernel: what it declares, and of the module's variables those that
+/// it names.
+uint64_t countShared(const Program &program, const Kernel &kernel);
+
 /// Whether a device of a compute capability (80) runs code for a target ("sm_80", "sm_90a",
 /// "sm_100f").
 bool runsOn(std::string_view target, int device);

@@ -197,6 +197,19 @@ TEST(AsyncCopies, ArriveWhenWaitedFor) {
   EXPECT_NE(runBody(kCopy, in, out, 32, shared).find("nobody waited for"), std::string::npos);
 }
 
+TEST(AsyncCopies, AreOfSixteenBytesPastTheFirstCache) {
+  std::vector<uint32_t> in(32), out(32);
+  const std::string copy = "mov.u64 %rd6, s; cp.async.CACHE.shared.global [%rd6], [%rd0], 4;\n"
+                           "cp.async.wait_all;";
+  const auto with = [&](const char *cache) {
+    std::string text = copy;
+    return runBody(text.replace(text.find("CACHE"), 5, cache), in, out, 1,
+                   ".shared .align 16 .b8 s[512];");
+  };
+  EXPECT_EQ(with("ca"), "");
+  EXPECT_NE(with("cg").find("only copies of 16 bytes"), std::string::npos);
+}
+
 TEST(AsyncCopies, FillUpWithZeros) {
   std::vector<uint32_t> in(128, 7), out(32);
   const char *text =

@@ -54,6 +54,13 @@ uint8_t *Block::resolve(Thread &thread, const Instruction &x, Space space, uint6
              "shared memory that was never written: byte " + std::to_string(address + first));
         return nullptr;
       }
+    if (access != Access::Read && !barriers.empty()) {
+      const auto next = barriers.upper_bound(address + bytes - 1);
+      if (next != barriers.begin() && std::prev(next)->first + 8 > address) {
+        fail(thread, x, what() + ", where an mbarrier is");
+        return nullptr;
+      }
+    }
     if (std::string race = shared.touch(thread.number, address, bytes, access); !race.empty()) {
       fail(thread, x, what() + " " + race);
       return nullptr;
@@ -144,6 +151,10 @@ bool Block::load(Thread &thread, const Instruction &x) {
                                 x.isStrong ? Access::Atomic : Access::Read);
   if (!from)
     return false;
+  if (x.isConstant)
+    for (const Region &region : launch.memory)
+      if (region.isWritable && address >= region.base && address - region.base < region.size)
+        return fail(thread, x, "a load that is not coherent (nc) of memory that may be written");
   note(thread, x, x.space, address, total, Access::Read);
   for (unsigned i = 0; i < x.vector; ++i) {
     uint64_t value = 0;
@@ -245,6 +256,8 @@ bool Block::beginCopy(Thread &thread, const Instruction &x) {
     return fail(thread, x,
                 "a copy of " + std::to_string(given) + " bytes to " + std::to_string(bytes) +
                     " is not possible");
+  if (x.n && bytes != x.n)
+    return fail(thread, x, "only copies of 16 bytes pass by the first cache (cg)");
   if (from % bytes)
     return fail(thread, x,
                 "misaligned read of " + std::to_string(bytes) + " bytes at " + hex(from));

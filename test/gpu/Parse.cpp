@@ -199,8 +199,11 @@ private:
     return true;
   }
 
+  /// Shared memory at an odd multiple of its alignment: what needs more has to say so.
   static void place(Variable &variable, uint64_t &end) {
     variable.offset = (end + variable.align - 1) / variable.align * variable.align;
+    if (variable.space == Space::Shared && variable.offset / variable.align % 2 == 0)
+      variable.offset += variable.align;
     end = variable.offset + variable.size;
   }
 
@@ -337,6 +340,9 @@ private:
       if (!declared(local))
         return;
       place(local, isShared ? program.sharedBytes : kernel.localBytes);
+      if (isShared)
+        kernel.sharedBytes =
+            (kernel.sharedBytes + local.align - 1) / local.align * local.align + local.size;
       locals.push_back(local);
       expect(";");
     } else if (accept(".loc")) {
@@ -573,7 +579,8 @@ Program parse(std::string_view text) {
   for (const Variable &variable : program.variables)
     if (variable.space == Space::Shared && variable.offset == kDynamic)
       align = std::max(align, variable.align);
-  const uint64_t dynamic = (program.sharedBytes + align - 1) / align * align;
+  uint64_t dynamic = (program.sharedBytes + align - 1) / align * align;
+  dynamic += dynamic / align % 2 ? 0 : align;
   for (Variable &variable : program.variables)
     if (variable.space == Space::Shared && variable.offset == kDynamic) {
       variable.offset = dynamic;

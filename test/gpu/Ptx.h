@@ -67,6 +67,7 @@ struct Instruction {
   bool ftz = false, sat = false, nan = false, relu = false, approx = false, toInteger = false;
   bool clamp = false, trans = false, aligned = false, toSpace = false, wrap = false;
   bool isStrong = false;            ///< a load that may meet atomics
+  bool isConstant = false;          ///< a load of what nobody writes meanwhile (nc)
   uint8_t vector = 1;               ///< elements of a load or store; registers of ldmatrix
   uint8_t counts[4] = {1, 1, 1, 1}; ///< registers of each operand
   uint16_t n = 0, k = 0;            ///< of wgmma, or of a tensor; of mma and wgmma
@@ -89,6 +90,7 @@ struct Kernel {
   std::string name;
   std::vector<Variable> params;
   uint64_t paramBytes = 0, localBytes = 0;
+  uint64_t sharedBytes = 0;           ///< of what is declared within it
   std::vector<std::string> registers; ///< their names
   std::vector<Type> registerTypes;
   std::vector<Instruction> code;

@@ -50,6 +50,7 @@ struct Layout {
   }
   uint64_t descriptor(unsigned start) const {
     const uint64_t mode = width == 8 ? 1 : width == 4 ? 2 : width == 2 ? 3 : 0;
+    start += 1024; // That is where the interpreter places `s`.
     return start >> 4 | uint64_t(leading >> 4) << 16 | uint64_t(stride >> 4) << 32 | mode << 62;
   }
 };
@@ -229,7 +230,7 @@ TEST(WgmmaFaults, SharedMemory) {
   expectFault(with(&Text::between,
                    "bar.sync 0; setp.eq.u32 %p2, %r0, 9; mov.b32 %r5, 7; @%p2 st.shared.b32 "
                    "[s+2048], %r5; bar.sync 0;\n"),
-              "shared memory at 2048 changed before the wait of line");
+              "shared memory at 3072 changed before the wait of line");
   expectFault(with(&Text::before,
                    "wgmma.fence.sync.aligned;\nwgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 "
                    "{%d0, %d1, %d2, %d3}, 1023, 0, %p1, 1, 1, 0, 0;\n"),

@@ -1,5 +1,5 @@
 # What synchronizes a kernel is needed, each instruction of it: without them the interpreter of PTX finds races, memory that nothing has
-# come to, registers that are still written, warps apart; and says in which stage.
+# come to, registers that are still written, warps apart, places that are aligned by accident; and says in which stage.
 # RUN: python3 %s %builddir/bin/test/tessera-run-ptx %t
 """Arguments: tessera-run with the device "ptx", a folder."""
 import os
@@ -49,16 +49,17 @@ for name, text in MODELS.items():
                     for key, dims, kind in re.findall(r'%(\w+): !graph.tensor<(\[[^]]*\]), (\w+)> {', text)]
 
 
-def run(name, processor, without):
+def run(name, processor, changed):
+    """`changed`: what is left out, or "old>new"."""
     module = folder / f"{name} {processor}.tsm"
     if not module.exists():
         subprocess.run(["tessera-compile", folder / f"{name}.mlir", "--target", f"cuda:{processor}", "-q", "-o", module], check=True)
     done = subprocess.run([tool, module, "--device", "ptx", *INPUTS[name]], capture_output=True, text=True,
-                          env=os.environ | ({"TESSERA_PTX_WITHOUT": without} if without else {}))
+                          env=os.environ | ({f"TESSERA_PTX_{'INSTEAD' if '>' in changed else 'WITHOUT'}": changed} if changed else {}))
     return done.returncode, done.stderr
 
 
-for name, processor, without, expected in (
+for name, processor, changed, expected in (
         ("softmax", "sm_80", "bar.sync", "never written"),
         ("sort", "sm_80", "bar.sync", "races with"),
         ("product", "sm_80", "bar.sync", "races with"),
@@ -69,6 +70,9 @@ for name, processor, without, expected in (
         ("large product", "sm_90a", "wgmma.fence", "no wgmma.fence since"),
         ("large product", "sm_90a", "bar.sync", "races with"),
         ("large product", "sm_90a", "mbarrier.arrive.expect_tx", "the phase of this mbarrier never ends"),
+        ("large product", "sm_90a", "fence.mbarrier_init", "no fence.mbarrier_init since"),
+        ("large product", "sm_90a", ".shared .align 1024>.shared .align 128", "is no multiple of 1024"),
+        ("long attention", "sm_90a", ".shared .align 1024>.shared .align 128", "is no multiple of 1024"),
         ("odd product", "sm_90a", "fence.proxy.async", "no fence.proxy.async since"),
         ("odd product", "sm_90a", "cp.async.wait_group", "never written"),
         ("long attention", "sm_90a", "wgmma.wait_group", "being written by a wgmma"),
@@ -78,6 +82,6 @@ for name, processor, without, expected in (
 ):
     code, error = run(name, processor, None)
     assert not code, (name, processor, error)
-    code, error = run(name, processor, without)
-    assert code and expected in error, (name, processor, without, error)
+    code, error = run(name, processor, changed)
+    assert code and expected in error, (name, processor, changed, error)
     assert re.search(r"line \d+, stage '\w+', block \(\d+, \d+, \d+\), thread", error), error

@@ -1,13 +1,26 @@
 # What the day with a real GPU needs, prepared on any machine: kernels of every class with inputs and expected outputs, and programs to time
 # beside PyTorch's. Here the interpreter of PTX runs some of them from the prepared folder, as a GPU would.
-# RUN: rm -rf %t && python3 %s prepare %t --build %builddir --only tile_f16,stream_f16,sort,copies,softmax_4096 --small
-# RUN: env TESSERA_CUDA_DRIVER=%builddir/lib/test/libfake_cuda_driver.so FAKE_CUDA_CAPABILITY=90 python3 %t/on-device.py run %t | FileCheck %s
+# RUN: rm -rf %t && python3 %s prepare %t --build %builddir --only elementwise,rows,tile_f16,stream_f16,stream_places,sort,copies,softmax_4096 --small
+# RUN: env TESSERA_CUDA_DRIVER=%builddir/lib/test/libfake_cuda_driver.so FAKE_CUDA_CAPABILITY=90 python3 %t/on-device.py run %t --patience 600 --only tile_f16,stream_f16,stream_places,sort,copies,softmax_4096 | FileCheck %s
 # CHECK: sort: right
 # CHECK: tile_f16: right
 # CHECK: stream_f16: right
+# CHECK: stream_places: right
 # CHECK: copies: kernels {{.*}} ms; upload of 0 MB {{.*}}; upload of 0 MB beside {{.*}} % beside kernels; download of 0 MB beside {{.*}} 100 % beside kernels; download of 0 MB {{.*}}
 # CHECK: softmax_4096: not timed: PyTorch finds no GPU
-# CHECK: 4 right, 0 wrong; the lines for test/gpu/RESULTS.md are in
+# CHECK: 5 right, 0 wrong; the lines for test/gpu/RESULTS.md are in
+# A kernel that faults takes its process with it, one that never ends has to be left: the rest is checked all the same.
+# RUN: touch %t/fail %t/hang
+# RUN: env TESSERA_CUDA_DRIVER=%builddir/lib/test/libfake_cuda_driver.so FAKE_CUDA_FAIL_FILE=%t/fail not python3 %t/on-device.py run %t --patience 600 --only elementwise,rows | FileCheck %s --check-prefix=FAILS
+# RUN: env TESSERA_CUDA_DRIVER=%builddir/lib/test/libfake_cuda_driver.so FAKE_CUDA_HANG_FILE=%t/hang not python3 %t/on-device.py run %t --patience 10 --only elementwise,rows | FileCheck %s --check-prefix=HANGS
+# FAILS: elementwise: wrong: {{.*}}CUDA_ERROR_LAUNCH_FAILED
+# FAILS-NEXT: rows: right
+# FAILS-NEXT: 1 right, 1 wrong
+# HANGS: elementwise: wrong: nothing came of it in 10 seconds
+# HANGS-NEXT: rows: right
+# HANGS-NEXT: 1 right, 1 wrong
+# RUN: env TESSERA_CUDA_DRIVER=%t/none.so not python3 %t/on-device.py run %t --only rows 2>&1 | FileCheck %s --check-prefix=NONE
+# NONE: rows: wrong: {{.*}}there is no CUDA driver on this machine
 """prepare FOLDER [--build BUILD] [--only NAME,...] [--kinds KIND,...]: needs the built tools.
 run FOLDER [the same]: needs a GPU, python3 and NumPy alone (PyTorch to compare with); writes FOLDER/RESULTS.md. Less than 5 minutes.
 both FOLDER: one after the other. `./dev gpu-check` and `./dev bench --device=cuda` call this."""
@@ -15,9 +28,11 @@ import argparse
 import ctypes
 import datetime
 import json
+import queue
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -89,6 +104,8 @@ for depth in (64, 128, 256):
 CASES["stream_f32"] = (attention("f32", 64), [], HEADS, 1e-4)
 CASES["stream_tf32"] = (attention("f32", 64), ["--precision", "tf32"], HEADS, 2e-2)
 CASES["stream_causal"] = (attention("f16", 64, CAUSAL), [], [{"H": 2, "Q": 300, "S": 300}], 2e-2)
+CASES["stream_places"] = (function({"x": "[Q, 64], f16", "w": "[S, 64], f16"}, """  %c = graph.contract "qd,sd->qs" %x, %w : (!graph.tensor<[Q, 64], f16>, !graph.tensor<[S, 64], f16>) -> !graph.tensor<[Q, S], f32>
+  %out = graph.arg_reduce max %c, axis = 1 : !graph.tensor<[Q, S], f32> -> !graph.tensor<[Q], si64>""", "[Q], si64"), [], HEADS[:2], 0)
 # To be timed beside PyTorch: model, options, extents, what PyTorch computes, operations of one run.
 BENCH = {}
 for kind, precision in (("f16", []), ("bf16", []), ("f32", []), ("f32", ["--precision", "tf32"])):
@@ -296,61 +313,139 @@ def compare(torch, runtime, folder, name, extents, what, operations):
     return f"{own:.3f} ms, {operations / own / 1e9:.0f} TFLOP/s; PyTorch {other:.3f} ms, ratio {own / other:.2f}; furthest {distance:.1e}"
 
 
-def run(folder, only, kinds, seconds):
-    begin = time.monotonic()
-    manifest = json.loads((folder / "manifest.json").read_text())
+def work(folder, jobs):
+    """One job after the other: two lines of JSON for each, when it begins and what came of it."""
     runtime = Runtime(folder)
     try:
         import torch
         device = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
     except ImportError:
         torch, device = None, ""
-    lines, counts = [], {True: 0, False: 0}
 
-    def say(name, text):
+    def say(**what):
+        print(json.dumps(what), flush=True)
+
+    for kind, name, extents, *rest in jobs:
+        say(begin=name, device=device)
+        if kind == "bench" and not device:
+            say(text="not timed: PyTorch finds no GPU", right=None)
+            continue
+        try:
+            if kind == "copies":
+                say(text=overlap(runtime, folder, extents), right=True)
+            elif kind == "cases":
+                check(runtime, folder, name, extents, *rest)
+                say(text="right", right=True)
+            else:
+                say(text=compare(torch, runtime, folder, name, extents, *rest), right=True)
+        except (RuntimeError, AssertionError) as error:
+            text = " ".join(str(error).split())
+            say(text="wrong: " + text[:300], right=False)
+            if any(word in text for word in LOST):
+                sys.exit(1)  # Nothing works in this process any more.
+
+
+# What the runtime and PyTorch say of a kernel that was the last one of its process.
+LOST = ("only a new process", "illegal memory access", "unspecified launch failure", "misaligned address", "device-side")
+
+
+class Worker:
+    """A process that does jobs, with what it says."""
+    SILENT, ENDED = "silent", "ended"
+
+    def __init__(self, folder, jobs):
+        self.process = subprocess.Popen([sys.executable, str(folder / "on-device.py"), "work", str(folder), "--jobs", json.dumps(jobs)],
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.lines, self.errors, self.isHeard = queue.Queue(), [], False
+        self.listeners = [threading.Thread(target=listen, daemon=True) for listen in (self.listen, self.listenToErrors)]
+        for listener in self.listeners:
+            listener.start()
+
+    def listen(self):
+        for line in self.process.stdout:
+            if line.startswith("{"):  # What libraries print does not.
+                self.lines.put(json.loads(line))
+        self.lines.put(self.ENDED)
+
+    def listenToErrors(self):
+        self.errors.extend(self.process.stderr)
+
+    def hear(self, seconds):
+        try:
+            heard = self.lines.get(timeout=seconds)
+        except queue.Empty:
+            return self.SILENT
+        self.isHeard |= heard is not self.ENDED
+        return heard
+
+    def end(self, heard):
+        """`heard` last."""
+        try:
+            code = self.process.wait(10 if heard is self.ENDED else 0)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait()
+        self.listeners[1].join(10)
+        return f"its process ended with {code}: {' '.join(''.join(self.errors).split())[-300:]}"
+
+
+def run(folder, only, kinds, seconds, patience):
+    """Jobs are done by another process. Where a kernel ends it, or never ends itself, a new one goes on with the next job."""
+    begin = time.monotonic()
+    manifest = json.loads((folder / "manifest.json").read_text())
+    jobs = [(kind, name, *of) for kind in kinds for name, of in manifest[kind].items() if not only or name in only]
+    lines, counts, device = [], {True: 0, False: 0, None: 0}, ""
+
+    def say(name, text, right):
         print(f"{name}: {text}", flush=True)
         lines.append(f"| {datetime.date.today()} | {device or 'a GPU'} | {name} | {text} |")
         (folder / "RESULTS.md").write_text("\n".join(["| day | device | what | result |", "|---|---|---|---|", *lines]) + "\n")
+        counts[right] += 1
 
-    for kind in kinds:
-        for name, (extents, *rest) in manifest[kind].items():
-            if only and name not in only:
+    while jobs:
+        worker, heard = Worker(folder, jobs), None
+        current = None  # The job at hand.
+        while jobs or current:
+            heard = worker.hear(patience if current else max(patience, 60))
+            if not isinstance(heard, dict):
+                break
+            if "begin" not in heard:
+                say(current, heard["text"], heard["right"])
+                current = None
                 continue
+            device = heard["device"]
             if time.monotonic() - begin > seconds:
-                say(name, f"left out after {seconds} seconds")
-                continue
-            if kind == "bench" and not device:
-                say(name, "not timed: PyTorch finds no GPU")
-                continue
-            try:
-                if kind == "copies":
-                    say(name, overlap(runtime, folder, extents))
-                elif kind == "cases":
-                    check(runtime, folder, name, extents, *rest)
-                    say(name, "right")
-                else:
-                    say(name, compare(torch, runtime, folder, name, extents, *rest))
-                counts[True] += 1
-            except (RuntimeError, AssertionError) as error:
-                say(name, "wrong: " + " ".join(str(error).split())[:300])
-                counts[False] += 1
+                for _, name, *_ in jobs:
+                    say(name, f"left out after {seconds:g} seconds", None)
+                jobs = []
+            else:
+                current = jobs.pop(0)[1]
+        reason = worker.end(heard)
+        if current:
+            say(current, "wrong: " + (f"nothing came of it in {patience:g} seconds" if heard is Worker.SILENT else reason), False)
+        elif jobs and not worker.isHeard:
+            sys.exit(f"no job begins: {reason}")
     print(f"{counts[True]} right, {counts[False]} wrong; the lines for test/gpu/RESULTS.md are in {folder / 'RESULTS.md'}")
     return counts[False] != 0
 
 
 arguments = argparse.ArgumentParser()
-arguments.add_argument("what", choices=("prepare", "run", "both"))
+arguments.add_argument("what", choices=("prepare", "run", "both", "work"))
 arguments.add_argument("folder", type=Path)
 arguments.add_argument("--build", type=Path, default=Path("build"))
 arguments.add_argument("--only", default="")
 arguments.add_argument("--kinds", default="cases,copies,bench", help="what to check or time")
 arguments.add_argument("--seconds", type=float, default=280, help="after which nothing new is begun")
+arguments.add_argument("--patience", type=float, default=60, help="seconds after which a kernel is taken to run forever")
+arguments.add_argument("--jobs", type=json.loads, default=[], help="of work: what run gives it")
 arguments.add_argument("--small", action="store_true", help="copies of 160 KB: for the interpreter")
 given = arguments.parse_args()
 chosen, kinds = given.only.split(",") if given.only else [], given.kinds.split(",")
 if given.small:
     COPIES["copies"][2].update(B=20, N=2000)
+if given.what == "work":
+    sys.exit(work(given.folder, given.jobs))
 if given.what != "run":
     prepare(given.folder, given.build, chosen, kinds)
 if given.what != "prepare":
-    sys.exit(run(given.folder, chosen, kinds, given.seconds))
+    sys.exit(run(given.folder, chosen, kinds, given.seconds, given.patience))

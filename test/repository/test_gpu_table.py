@@ -13,6 +13,7 @@ ROWS = {
     "the same of 8-bit": (["large tile e4m3", "large tile e4m3 by f16", "few rows e5m2"], ["byte-floats.py"]),
     "the same with weights": ([f"weights {kind} f16" for kind in ("int4", "int8-weights", "nf4", "mxfp4", "fp8-e4m3")], ["weights.py"]),
     "attention": ([f"attention {depth} {kind}" for depth in (64, 128, 256) for kind in ("f32", "tf32", "bf16")], ["attention.py"]),
+    "places of largest scores": ([f"places {depth} {kind}" for depth in (24, 128) for kind in ("f16", "f32", "f64")], ["stream-states.py"]),
     "other chains": (["chain of reductions"], ["rows.py"]),
     "sorts": (["sort", "scatter", "scatter of integers", "running sum"], ["sequential.py", "ops-sequential.test"]),
 }

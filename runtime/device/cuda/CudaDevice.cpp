@@ -20,9 +20,6 @@ using cuda::Queue;
 // What every kernel may take on every architecture (CUDA C++ Programming Guide, "Function
 // Parameters").
 constexpr uint32_t kMaxParameters = 4096 / 8;
-// Beyond this a kernel asks for its shared memory.
-constexpr uint32_t kOrdinarySharedBytes = 48 << 10;
-
 DevicePtr toPtr(const void *address) { return DevicePtr(reinterpret_cast<uintptr_t>(address)); }
 
 // A device's state is its number.
@@ -289,8 +286,9 @@ Status loadText(const Driver &driver, Loaded &loaded) {
     TESSERA_TRY(driver.check(
         driver.moduleGetFunction(&loaded.functions[i], loaded.module, loaded.kernel.name(i)),
         "finding the function"));
+    // 48 KB, with what the kernel declares itself, it would get without being asked.
     const uint32_t shared = loaded.kernel.launch(i).sharedBytes;
-    if (shared > kOrdinarySharedBytes)
+    if (shared)
       TESSERA_TRY(driver.check(driver.functionSetAttribute(
                                    loaded.functions[i], cuda::kMaxDynamicSharedBytes, int(shared)),
                                "asking for shared memory"));
