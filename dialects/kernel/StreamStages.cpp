@@ -44,9 +44,7 @@ int64_t StreamStages::getSharedBytes(const StreamTile &tile) const {
   const int64_t columns = columnExtent ? getPaddedColumns(tile) : 0;
   int64_t bytes = tile.rows() * depthExtent * size +
                   tile.stages * tile.keyWarps * tile.keys * (depthExtent + columns) * size;
-  // Weights on their way from one product to the other.
-  if (!isMatrix)
-    bytes += tile.warps() * 16 * (tile.keys + 4) * size;
+  bytes += tile.warps() * getWeightBytes(tile);
   // At the end: sums (64 columns at a time, but all where warps merge theirs), and a value of every
   // row for each state.
   const int64_t last =

@@ -63,6 +63,14 @@ struct StreamStages {
   }
   /// The state with columns, where there are any.
   unsigned varying() const { return unsigned(isAlike.find_first_unset()); }
+  /// Weights on their way from one product to the other, in memory of a warp: of 16 rows. Of those
+  /// that are written together, 4 apart, two of 8 bytes are in different banks.
+  int64_t getWeightPitch(const StreamTile &tile) const {
+    return tile.keys + (productBytes == 8 ? 2 : 4);
+  }
+  int64_t getWeightBytes(const StreamTile &tile) const {
+    return isMatrix || !columnExtent ? 0 : 16 * getWeightPitch(tile) * productBytes;
+  }
   /// Of a row: all states that are the same for all columns.
   int64_t getAlikeBytes() const;
   /// Bytes of memory that a block of threads shares; at the end of it, of barriers.

@@ -103,6 +103,7 @@ CLASSES = {
     "wgmma tf32 along": (contraction("f32", *ALONG, "mk,nk->mn"), "sm_90a", ("--precision", "tf32")),
     "attention f16": (attention("f16", 128, 640, 64), "sm_80", ()),
     "attention f32": (attention("f32", 128, 640, 64), "sm_80", ()),
+    "attention f64": (attention("f64", 128, 640, 32), "sm_80", ()),
     "attention tf32": (attention("f32", 128, 640, 64), "sm_80", ("--precision", "tf32")),
     "attention f16, four warps": (attention("f16", 128, 640, 64), "sm_90a", ()),
     "places f16": (places("f16", "mk,nk->mn", "640, 64"), "sm_80", ()),

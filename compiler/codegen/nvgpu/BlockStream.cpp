@@ -123,9 +123,9 @@ LogicalResult BlockStream::layOut() {
   allocate("stream_" + kernel::getStageName(stage), bytes,
            32 * tile.warps() + (tile.isGroup ? kCopyThreads : 0), tile.isGroup ? 1024 : 128);
   // Assemblers would rather spill than have fewer such blocks side by side.
-  const bool hasWideStates =
-      stream.getAlikeBytes() > int64_t(stream.isAlike.count()) * stream.productBytes;
-  if (tile.isGroup || tile.keyWarps > 1 || stream.columnExtent > 64 || hasWideStates)
+  const bool hasWide = stream.productBytes == 8 ||
+                       stream.getAlikeBytes() > 4 * int64_t(stream.isAlike.count());
+  if (tile.isGroup || tile.keyWarps > 1 || stream.columnExtent > 64 || hasWide)
     f.function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), b.getI32IntegerAttr(1));
   warp = div(thread, 32);
   weightOffset = 0;
@@ -159,8 +159,7 @@ LogicalResult BlockStream::layOut() {
     values.isOwn = true;
     for (ScoreFactors &both : factors)
       both.keys.isOwn = true;
-    ownBytes = weightOffset - firstOwn +
-               (stream.isMatrix ? 0 : 16 * (tile.keys + 4) * stream.productBytes);
+    ownBytes = weightOffset - firstOwn + stream.getWeightBytes(tile);
   }
   const Reduction &score = *stream.scores().front();
   const auto *loop = llvm::find(score.follows, int(StreamStages::kKeys));

@@ -65,15 +65,15 @@ Value BlockStream::chunkOf(const Factor &factor, Value line, Value chunk) {
                                      : slot(factor.chunks, line, chunk));
 }
 
-/// Every warp has memory of its own, in which rows are 4 numbers longer than keys are many: of the
-/// rows that are written together, 4 apart, every other one would meet in a bank, so these change
-/// places by 8 keys. Of 64 bits all would, and it takes too many registers to part them.
+/// Every warp has memory of its own, whose rows are somewhat longer than keys are many. Of the rows
+/// that are written together, 4 apart, every other one of 32 bits would meet in a bank, so these
+/// change places by 8 keys.
 Value BlockStream::weightByte(Value line, Value key) {
-  const int64_t size = stream.productBytes;
+  const int64_t size = stream.productBytes, pitch = stream.getWeightPitch(tile);
   if (size == 4 && tile.keys % 16 == 0)
     key = arith::XOrIOp::create(b, key, mul(rem(div(line, 8), 2), 8));
-  Value place = add(mul(line, tile.keys + 4), key);
-  const int64_t bytes = tile.keyWarps > 1 ? ownBytes : 16 * (tile.keys + 4) * size;
+  Value place = add(mul(line, pitch), key);
+  const int64_t bytes = tile.keyWarps > 1 ? ownBytes : stream.getWeightBytes(tile);
   return add(add(mul(place, size), mul(warp, bytes)), weightOffset);
 }
 
