@@ -102,8 +102,35 @@ static LogicalResult inlineKnownBranch(IfOp op, PatternRewriter &rewriter) {
   return success();
 }
 
+/// What nobody reads is not computed.
+static LogicalResult dropUnusedResults(IfOp op, PatternRewriter &rewriter) {
+  SmallVector<Type> types;
+  llvm::BitVector unused(op->getNumResults());
+  for (OpResult result : op->getResults()) {
+    unused[result.getResultNumber()] = result.use_empty();
+    if (!result.use_empty())
+      types.push_back(result.getType());
+  }
+  if (unused.none())
+    return failure();
+  auto smaller = IfOp::create(rewriter, op.getLoc(), types, op.getCond());
+  SmallVector<Value> results;
+  unsigned next = 0;
+  for (OpResult result : op->getResults())
+    results.push_back(unused[result.getResultNumber()] ? Value() : smaller->getResult(next++));
+  for (auto [from, to] : {std::pair(&op.getThenRegion(), &smaller.getThenRegion()),
+                          std::pair(&op.getElseRegion(), &smaller.getElseRegion())}) {
+    rewriter.inlineRegionBefore(*from, *to, to->end());
+    Operation *yield = to->front().getTerminator();
+    rewriter.modifyOpInPlace(yield, [&] { yield->eraseOperands(unused); });
+  }
+  rewriter.replaceOp(op, results);
+  return success();
+}
+
 void IfOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *) {
   patterns.add(inlineKnownBranch);
+  patterns.add(dropUnusedResults);
 }
 
 //===----------------------------------------------------------------------===//

@@ -169,7 +169,30 @@ LogicalResult SliceOp::verify() {
   return success();
 }
 
+/// A slice of a slice is one of what that is a slice of.
+static bool readThrough(SliceOp op) {
+  auto inner = op.getX().getDefiningOp<SliceOp>();
+  if (!inner)
+    return false;
+  SmallVector<DimAttr> starts, steps;
+  for (auto [start, step, outerStart, outerStep] :
+       llvm::zip(op.getStarts(), op.getSteps(), inner.getStarts(), inner.getSteps())) {
+    DimExpr from = DimExpr(outerStart) + DimExpr(start) * DimExpr(outerStep);
+    DimExpr by = DimExpr(step) * DimExpr(outerStep);
+    if (!from || !by)
+      return false;
+    starts.push_back(from);
+    steps.push_back(by);
+  }
+  op.getXMutable().assign(inner.getX());
+  op.setStartsAttr(DimArrayAttr::get(op.getContext(), starts));
+  op.setStepsAttr(DimArrayAttr::get(op.getContext(), steps));
+  return true;
+}
+
 OpFoldResult SliceOp::fold(FoldAdaptor) {
+  if (readThrough(*this))
+    return getResult();
   if (getX().getType() != getType())
     return {};
   auto isConstant = [](DimAttr dim, int64_t value) { return dim.getConstant() == value; };

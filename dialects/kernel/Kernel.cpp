@@ -74,6 +74,28 @@ Value getDestinationRoot(Value tensor) {
   return tensor;
 }
 
+std::optional<unsigned> getUpdatedArgument(FuncOp kernel, unsigned result) {
+  Value written = kernel.getBody().front().getTerminator()->getOperand(result);
+  if (!isa_and_present<scf::ForOp>(written.getDefiningOp()))
+    return std::nullopt;
+  while (auto loop = written.getDefiningOp<scf::ForOp>()) {
+    if (!written.hasOneUse())
+      return std::nullopt;
+    written = loop.getInitArgs()[cast<OpResult>(written).getResultNumber()];
+  }
+  auto copy = written.getDefiningOp<linalg::GenericOp>();
+  if (!copy || !written.hasOneUse() || copy.getNumDpsInputs() != 1 || copy->getNumResults() != 1 ||
+      !llvm::all_of(copy.getIndexingMapsArray(), [](AffineMap map) { return map.isIdentity(); }) ||
+      !copy.getDpsInits()[0].getDefiningOp<tensor::EmptyOp>())
+    return std::nullopt;
+  Block &body = copy.getRegion().front();
+  auto argument = dyn_cast<BlockArgument>(copy.getDpsInputs()[0]);
+  if (body.getTerminator()->getOperand(0) != body.getArgument(0) || !argument ||
+      argument.getOwner() != &kernel.getBody().front() || !argument.hasOneUse())
+    return std::nullopt;
+  return argument.getArgNumber();
+}
+
 void setStage(Operation *stage, StringRef name, ArrayRef<StringRef> loops) {
   Builder builder(stage->getContext());
   stage->setAttr(KernelDialect::kStageAttr, builder.getStringAttr(name));

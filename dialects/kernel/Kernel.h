@@ -38,6 +38,11 @@ llvm::SmallVector<std::string> getLoopNames(mlir::linalg::GenericOp stage);
 /// of insertions) are followed to what is none, such as a tensor.empty or an argument.
 mlir::Value getDestinationRoot(mlir::Value tensor);
 
+/// The tensor argument that a result is but for what loops write into it: the kernel begins with a
+/// copy of the argument and does not look at it again. None for any other result. Where both are
+/// one buffer there is nothing to copy.
+std::optional<unsigned> getUpdatedArgument(FuncOp kernel, unsigned result);
+
 /// Names a stage and its loops.
 void setStage(mlir::Operation *stage, llvm::StringRef name,
               llvm::ArrayRef<llvm::StringRef> loops = {});

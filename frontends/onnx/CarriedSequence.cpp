@@ -246,16 +246,56 @@ static SmallVector<Value> partsOf(Value tensor) {
   return parts;
 }
 
+static Value writeTo(Node &inside, Value buffer, Value tensor, CarriedSequence::Replaced replaced);
+
+/// What an `if` chooses is written in its branches: each writes only what it changes.
+static graph::IfOp writeInBranches(Node &inside, Value buffer, OpResult chosen,
+                                   CarriedSequence::Replaced replaced) {
+  auto op = llvm::cast<graph::IfOp>(chosen.getOwner());
+  SmallVector<Type> types(op->getResultTypes());
+  types.push_back(buffer.getType());
+  OpBuilder builder(op);
+  auto wider = graph::IfOp::create(builder, op.getLoc(), types, op.getCond());
+  wider.getThenRegion().takeBody(op.getThenRegion());
+  wider.getElseRegion().takeBody(op.getElseRegion());
+  op->replaceAllUsesWith(wider->getResults().drop_back());
+  replaced(op, wider);
+  const unsigned number = chosen.getResultNumber();
+  op->erase();
+  for (Region *region : {&wider.getThenRegion(), &wider.getElseRegion()}) {
+    Operation *yield = region->front().getTerminator();
+    OpBuilder inner(yield);
+    Node branch(inside.importer, inner, inside.getLoc(), inside.proto, inside.opset);
+    Value written = writeTo(branch, buffer, yield->getOperand(number), replaced);
+    yield->insertOperands(yield->getNumOperands(), written);
+  }
+  return wider;
+}
+
 /// These elements, in the place of the first ones of a buffer.
-static Value writeTo(Node &inside, Value buffer, Value tensor) {
+static Value writeTo(Node &inside, Value buffer, Value tensor, CarriedSequence::Replaced replaced) {
   SmallVector<Value> parts = partsOf(tensor);
-  ArrayRef<Value> written = parts;
+  if (parts.empty())
+    return buffer;
   DimExpr start = inside.dim(0);
-  if (!parts.empty())
-    if (DimAttr kept = prefixOf(parts.front(), buffer)) {
-      start = kept;
-      written = written.drop_front();
-    }
+  size_t done = 0;
+  if (DimAttr kept = prefixOf(parts.front(), buffer)) {
+    start = kept;
+    done = 1;
+  } else if (auto branches = parts.front().getDefiningOp<graph::IfOp>();
+             branches && branches->getBlock() == inside.getBuilder().getInsertionBlock()) {
+    start = extentOf(parts.front());
+    done = 1;
+    graph::IfOp wider = writeInBranches(
+        inside, buffer, llvm::cast<OpResult>(parts.front()), [&](Operation *from, Operation *to) {
+          for (Value &part : parts)
+            if (part.getDefiningOp() == from)
+              part = to->getResult(llvm::cast<OpResult>(part).getResultNumber());
+          replaced(from, to);
+        });
+    buffer = wider->getResults().back();
+  }
+  ArrayRef<Value> written = ArrayRef(parts).drop_front(done);
   if (written.empty())
     return buffer;
   Value rest = inside.concat(written, 0);
@@ -266,10 +306,11 @@ static Value writeTo(Node &inside, Value buffer, Value tensor) {
 }
 
 void CarriedSequence::write(Node &inside, ArrayRef<Value> carried, MutableArrayRef<Value> next,
-                            SmallVectorImpl<Value> *fits) {
+                            SmallVectorImpl<Value> *fits, Replaced replaced) {
   const size_t count = roomCount();
   for (size_t i = first; i < first + count; ++i) {
-    next[i] = writeTo(inside, carried[i], next[i]);
+    Value written = writeTo(inside, carried[i], next[i], replaced);
+    next[i] = written;
     if (fits)
       fits->push_back(inside.compare(graph::CompareKind::le, next[i + count],
                                      ShapeScalars(inside).number(extentOf(carried[i]))));

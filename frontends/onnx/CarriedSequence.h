@@ -35,10 +35,12 @@ public:
   /// than was known: then the body has to be imported again.
   FailureOr<bool> take(Node &node, Node &inside, Value result, mlir::Block &body,
                        llvm::SmallVectorImpl<Value> &next);
+  /// An operation of the body was replaced by one with more results.
+  using Replaced = llvm::function_ref<void(mlir::Operation *from, mlir::Operation *to)>;
   /// Makes of these tensors what the loop carries. Where there may be too little room, whether
   /// there is enough (i1 scalars).
   void write(Node &inside, llvm::ArrayRef<Value> carried, llvm::MutableArrayRef<Value> next,
-             llvm::SmallVectorImpl<Value> *fits);
+             llvm::SmallVectorImpl<Value> *fits, Replaced replaced);
   /// What the loop gives, of its results.
   Value end(Node &node, llvm::ArrayRef<Value> carried, bool mayLackRoom) const;
   /// Of the loop's results: how many elements, and values, there are more than at the beginning.

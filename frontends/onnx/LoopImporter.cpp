@@ -403,9 +403,22 @@ LogicalResult LoopImporter::checkCarried() {
   }
   SmallVector<Value> arguments(body->getArguments().drop_front(2)), roomy;
   Node inside = inBody(inner);
+  auto replaced = [&](Operation *from, Operation *to) {
+    auto follow = [&](Value &value) {
+      if (value && value.getDefiningOp() == from)
+        value = to->getResult(llvm::cast<OpResult>(value).getResultNumber());
+    };
+    llvm::for_each(next, follow);
+    llvm::for_each(results, follow);
+    follow(nextCondition);
+    for (Addition &addition : additions) {
+      follow(addition.added.values);
+      follow(addition.added.shapes);
+    }
+  };
   for (auto &whole : wholes)
     if (whole)
-      whole->write(inside, arguments, next, mayLackRoom ? &roomy : nullptr);
+      whole->write(inside, arguments, next, mayLackRoom ? &roomy : nullptr, replaced);
   for (Value fits : roomy)
     nextCondition = inside.create<graph::AndOp>(nextCondition, fits);
   return sortAdditions();

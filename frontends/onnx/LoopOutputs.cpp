@@ -23,20 +23,11 @@ void LoopImporter::addSlices() {
     DimList dims{tripDim};
     llvm::append_range(dims, type.getDims());
     Value all = carry(node.fill(node.typeOf(dims, type.getElementType()), 0));
-    // A slice on one axis: vectors are as long as it is then, whatever its extents are.
-    DimAttr each = node.known(graph::multiplyDims(type.getContext(), type.getDims()));
-    DimList rows{tripDim}, row;
-    if (each.getConstant() != 1) {
-      rows.push_back(each);
-      row.push_back(each);
-    }
-    Value isHere = inside.compare(graph::CompareKind::eq, inside.iota(rows, 0),
-                                  inside.broadcast(body->getArgument(0), {}, rows));
-    SmallVector<int64_t> places(row.size(), 1);
-    Value replaced =
-        inside.choose(isHere, inside.broadcast(inside.reshape(slice, row), places, rows),
-                      inside.reshape(all, rows));
-    next.push_back(inside.reshape(replaced, dims));
+    DimList one{node.dim(1)};
+    Value place = inside.reshape(body->getArgument(0), one);
+    llvm::append_range(one, type.getDims());
+    next.push_back(inside.create<graph::ScatterOp>(graph::ScatterKind::replace, all, place,
+                                                   inside.reshape(slice, one), 0));
   }
 }
 

@@ -135,9 +135,7 @@ FailureOr<OpenSequence> tessera::onnx::openInput(Node &node, size_t i) {
 /// The same sequence, with its length written as another extent that is as large.
 static void renameLength(Node &node, OpenSequence &sequence, DimExpr length) {
   Value &counted = sequence.shapes ? sequence.shapes : sequence.values;
-  DimList dims(graph::getTensorType(counted).getDims());
-  dims[0] = node.known(length);
-  counted = node.reshape(counted, dims);
+  counted = node.cut(counted, 0, node.dim(0), node.known(length));
 }
 
 /// Input `i`, a place in a sequence, or behind it where that is allowed; negative ones count from

@@ -139,6 +139,37 @@ static LogicalResult runBufferization(ModuleOp module) {
   return bufferization::runOneShotBufferize(module, options, state);
 }
 
+//===-- Updates in place ------------------------------------------------------------===//
+
+/// The program may give an argument that a result is an update of, and the result, one buffer: then
+/// the copy that the kernel begins with is left out.
+static void skipCopiesInPlace(func::FuncOp function, kernel::FuncOp kernel) {
+  for (unsigned result = 0; result < kernel.getResultTypes().size(); ++result) {
+    std::optional<unsigned> argument = kernel::getUpdatedArgument(kernel, result);
+    if (!argument)
+      continue;
+    Value from = function.getArgument(*argument),
+          to = function.getArgument(kernel.getNumArguments() + result);
+    SmallVector<linalg::LinalgOp> copies;
+    for (Operation *user : from.getUsers())
+      if (auto copy = dyn_cast<linalg::LinalgOp>(user);
+          copy && copy.getNumDpsInputs() == 1 && copy.getNumDpsInits() == 1 &&
+          copy.getDpsInputs()[0] == from && copy.getDpsInits()[0] == to &&
+          copy->getBlock() == &function.getBody().front())
+        copies.push_back(copy);
+    if (copies.size() != 1)
+      continue;
+    ImplicitLocOpBuilder b(copies[0]->getLoc(), copies[0]);
+    auto addressOf = [&](Value buffer) -> Value {
+      return memref::ExtractAlignedPointerAsIndexOp::create(b, buffer);
+    };
+    Value differs =
+        arith::CmpIOp::create(b, arith::CmpIPredicate::ne, addressOf(from), addressOf(to));
+    auto branch = scf::IfOp::create(b, differs, /*withElseRegion=*/false);
+    copies[0]->moveBefore(branch.thenBlock()->getTerminator());
+  }
+}
+
 //===-- (5) ------------------------------------------------------------------------===//
 
 /// An index of the function's entry that equals `value`, computed from arguments; null when it
@@ -327,6 +358,7 @@ FailureOr<BufferizedKernel> bufferize(kernel::FuncOp kernel, bool forGpu) {
     if (failed(simplify(function)))
       return kernel.emitOpError() << "has stages that cannot be fused";
     splitRows(function);
+    skipCopiesInPlace(function, kernel);
   }
   std::optional<unsigned> scratch = getScratchResult(kernel);
   if (forGpu)

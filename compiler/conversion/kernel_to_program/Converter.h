@@ -60,6 +60,11 @@ private:
   void wish(mlir::Value value, Target target);
   void deliver(mlir::Value value, mlir::Value target);
 
+  // Updates in place (Updates.cpp).
+  bool collectUpdates(mlir::Value value, mlir::Value argument, mlir::Block *block,
+                      llvm::SmallVectorImpl<mlir::OpResult> &updates);
+  void updateInPlace(graph::WhileOp loop, llvm::ArrayRef<mlir::Value> carried);
+
   // Instructions.
   llvm::LogicalResult convert(mlir::Block &block);
   llvm::LogicalResult convert(mlir::Operation &op);

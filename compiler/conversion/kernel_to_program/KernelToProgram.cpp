@@ -66,7 +66,8 @@ LogicalResult Converter::convertIf(graph::IfOp op) {
   return success();
 }
 
-/// Carried values live in buffers of their own; the body computes the next ones beside them.
+/// Carried values live in buffers of their own; the body computes the next ones beside them, or
+/// there where it only replaces elements.
 LogicalResult Converter::convertWhile(graph::WhileOp op) {
   SmallVector<Value> carried;
   Block &condition = op.getCondRegion().front(), &body = op.getBodyRegion().front();
@@ -85,6 +86,7 @@ LogicalResult Converter::convertWhile(graph::WhileOp op) {
   auto last = llvm::cast<graph::ConditionOp>(condition.getTerminator());
   program::ConditionOp::create(builder, loc, loadCondition(last.getValue()));
   builder.setInsertionPointToEnd(&loop.getBodyRegion().emplaceBlock());
+  updateInPlace(op, carried);
   if (failed(convert(body)))
     return failure();
   // A carried value may be yielded at another place: copies of those come first.
