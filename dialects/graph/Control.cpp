@@ -3,6 +3,8 @@
 #include "dialects/graph/TextForms.h"
 
 #include "mlir/IR/PatternMatch.h"
+#include "llvm/ADT/BitVector.h"
+#include "llvm/ADT/SmallPtrSet.h"
 
 using namespace mlir;
 
@@ -203,6 +205,126 @@ void WhileOp::print(OpAsmPrinter &printer) {
   llvm::interleaveComma(getBodyRegion().getArguments(), printer);
   printer << ") ";
   printer.printRegion(getBodyRegion(), /*printEntryBlockArgs=*/false);
+}
+
+static llvm::BitVector othersThan(llvm::BitVector kept) { return kept.flip(); }
+
+/// The loop without the carried values that are not kept, which nothing in it may use any more.
+static void carryFewer(WhileOp op, const llvm::BitVector &kept, PatternRewriter &rewriter) {
+  SmallVector<Value> inits, results(op.getInits());
+  for (unsigned i : kept.set_bits())
+    inits.push_back(op.getInits()[i]);
+  auto fewer = WhileOp::create(rewriter, op.getLoc(), TypeRange(ValueRange(inits)), inits);
+  fewer->setDiscardableAttrs(op->getDiscardableAttrDictionary());
+  for (auto [i, result] : llvm::zip(kept.set_bits(), fewer.getResults()))
+    results[i] = result;
+  const llvm::BitVector dropped = othersThan(kept);
+  Operation *yield = op.getBodyRegion().front().getTerminator();
+  rewriter.modifyOpInPlace(yield, [&] { yield->eraseOperands(dropped); });
+  for (auto [from, to] : {std::pair(&op.getCondRegion(), &fewer.getCondRegion()),
+                          std::pair(&op.getBodyRegion(), &fewer.getBodyRegion())}) {
+    from->front().eraseArguments(dropped);
+    rewriter.inlineRegionBefore(*from, *to, to->end());
+  }
+  rewriter.replaceOp(op, results);
+}
+
+/// What the body yields as it got it is what the loop began with.
+static LogicalResult dropUnchangedValues(WhileOp op, PatternRewriter &rewriter) {
+  Block &condition = op.getCondRegion().front(), &body = op.getBodyRegion().front();
+  llvm::BitVector kept(op.getInits().size(), true);
+  for (auto [i, yielded] : llvm::enumerate(body.getTerminator()->getOperands()))
+    if (yielded == body.getArgument(i) || yielded == op.getInits()[i])
+      kept.reset(i);
+  if (kept.all())
+    return failure();
+  for (unsigned i : othersThan(kept).set_bits())
+    for (Value same : {Value(condition.getArgument(i)), Value(body.getArgument(i)), op.getResult(i)})
+      rewriter.replaceAllUsesWith(same, op.getInits()[i]);
+  carryFewer(op, kept, rewriter);
+  return success();
+}
+
+namespace {
+/// What decides a loop's used results, how often it runs, and what it changes elsewhere.
+class NeededInLoop {
+public:
+  explicit NeededInLoop(WhileOp op)
+      : condition(op.getCondRegion().front()), body(op.getBodyRegion().front()),
+        carried(op.getInits().size()) {
+    for (OpResult result : op.getResults())
+      if (!result.use_empty())
+        needCarried(result.getResultNumber());
+    need(condition.getTerminator());
+    for (Block *block : {&condition, &body})
+      for (Operation &inner : block->without_terminator())
+        if (!isMemoryEffectFree(&inner))
+          need(&inner);
+    while (!pending.empty())
+      pending.pop_back_val()->walk([&](Operation *inner) {
+        llvm::for_each(inner->getOperands(), [&](Value value) { needValue(value); });
+      });
+  }
+
+  bool has(Operation *op) const { return ops.contains(op); }
+  const llvm::BitVector &getCarried() const { return carried; }
+
+private:
+  void need(Operation *op) {
+    if (ops.insert(op).second)
+      pending.push_back(op);
+  }
+
+  void needCarried(unsigned i) {
+    if (carried.test(i))
+      return;
+    carried.set(i);
+    needValue(body.getTerminator()->getOperand(i));
+  }
+
+  void needValue(Value value) {
+    Block *block = value.getParentBlock();
+    if (auto argument = llvm::dyn_cast<BlockArgument>(value)) {
+      if (block == &condition || block == &body)
+        needCarried(argument.getArgNumber());
+      return;
+    }
+    if (block == &condition || block == &body)
+      need(value.getDefiningOp());
+  }
+
+  Block &condition, &body;
+  llvm::BitVector carried;
+  llvm::SmallPtrSet<Operation *, 32> ops;
+  SmallVector<Operation *> pending;
+};
+} // namespace
+
+/// A carried value that decides nothing but what it is itself in the next iteration is not computed.
+static LogicalResult dropUnneededValues(WhileOp op, PatternRewriter &rewriter) {
+  NeededInLoop needed(op);
+  if (needed.getCarried().all())
+    return failure();
+  Block &body = op.getBodyRegion().front();
+  Operation *yield = body.getTerminator();
+  // Unneeded values may go around in circles through the yield.
+  rewriter.modifyOpInPlace(yield, [&] {
+    for (unsigned i : othersThan(needed.getCarried()).set_bits())
+      yield->setOperand(i, op.getInits()[i]);
+  });
+  SmallVector<Operation *> unneeded;
+  for (Block *block : {&op.getCondRegion().front(), &body})
+    for (Operation &inner : block->without_terminator())
+      if (!needed.has(&inner))
+        unneeded.push_back(&inner);
+  for (Operation *inner : llvm::reverse(unneeded))
+    rewriter.eraseOp(inner);
+  carryFewer(op, needed.getCarried(), rewriter);
+  return success();
+}
+
+void WhileOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *) {
+  patterns.add(dropUnchangedValues).add(dropUnneededValues);
 }
 
 } // namespace tessera::graph

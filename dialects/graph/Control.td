@@ -139,7 +139,8 @@ def Graph_WhileOp : Graph_Op<"while", [RecursiveMemoryEffects, SingleBlock]> {
       graph.yield %next, %sum : !graph.tensor<[], si64>, !graph.tensor<[N], f32>
     }
     ```
-    Both regions take the carried values; both may use values from outside.
+    Both regions take the carried values; both may use values from outside. A carried value that the body
+    yields as it got it becomes a value from outside, and one that nothing needs is no longer carried.
 
     * (C1) The regions' arguments, the yielded values and the results have the operands' types.
     * (C2) The first region ends with `graph.condition`, the second with `graph.yield`.
@@ -149,4 +150,5 @@ def Graph_WhileOp : Graph_Op<"while", [RecursiveMemoryEffects, SingleBlock]> {
   let regions = (region SizedRegion<1>:$condRegion, SizedRegion<1>:$bodyRegion);
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
+  let hasCanonicalizer = 1;
 }

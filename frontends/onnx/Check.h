@@ -39,6 +39,10 @@ using NodeOpsets = llvm::DenseMap<const ::onnx::NodeProto *, int64_t>;
 mlir::LogicalResult inlineFunctions(::onnx::ModelProto &model, int64_t opset, NodeOpsets &opsets,
                                     mlir::Location loc);
 
+/// Renames what a subgraph defines under a name that it sees from outside: the inner one is meant
+/// there. Names of the graph itself stay.
+void separateScopes(::onnx::GraphProto &graph);
+
 /// Every value is defined once, before its first use (so there is no cycle), and outputs are
 /// values.
 mlir::LogicalResult checkGraph(const ::onnx::GraphProto &graph, mlir::Location loc);

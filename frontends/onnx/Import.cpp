@@ -459,8 +459,10 @@ OwningOpRef<ModuleOp> tessera::onnx::importOnnx(StringRef bytes, StringRef fileN
   if (failed(readModel(bytes, model, loc)) || failed(checkNesting(model, loc)))
     return nullptr;
   FailureOr<int64_t> opset = opsetOfModel(model, loc);
-  if (failed(opset) || failed(inlineFunctions(model, *opset, opsets, loc)) ||
-      failed(checkGraph(model.graph(), loc)))
+  if (failed(opset) || failed(inlineFunctions(model, *opset, opsets, loc)))
+    return nullptr;
+  separateScopes(*model.mutable_graph());
+  if (failed(checkGraph(model.graph(), loc)))
     return nullptr;
   OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
   if (report) {
