@@ -239,7 +239,8 @@ static LogicalResult dropUnchangedValues(WhileOp op, PatternRewriter &rewriter) 
   if (kept.all())
     return failure();
   for (unsigned i : othersThan(kept).set_bits())
-    for (Value same : {Value(condition.getArgument(i)), Value(body.getArgument(i)), op.getResult(i)})
+    for (Value same :
+         {Value(condition.getArgument(i)), Value(body.getArgument(i)), op.getResult(i)})
       rewriter.replaceAllUsesWith(same, op.getInits()[i]);
   carryFewer(op, kept, rewriter);
   return success();
@@ -300,7 +301,8 @@ private:
 };
 } // namespace
 
-/// A carried value that decides nothing but what it is itself in the next iteration is not computed.
+/// A carried value that decides nothing but what it is itself in the next iteration is not
+/// computed.
 static LogicalResult dropUnneededValues(WhileOp op, PatternRewriter &rewriter) {
   NeededInLoop needed(op);
   if (needed.getCarried().all())

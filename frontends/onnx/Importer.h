@@ -76,6 +76,9 @@ public:
                               DimList &result);
   /// x at the result's dims; extents that were taken to be equal become a checked assumption.
   Value broadcastTo(Value x, llvm::ArrayRef<DimAttr> dims);
+  /// An input at the dims that its operator asks for, and whether it may have them: extents of
+  /// which nothing is known become a checked assumption.
+  bool takesDims(size_t input, llvm::ArrayRef<DimAttr> dims);
   LogicalResult broadcastAll(llvm::SmallVectorImpl<Value> &values);
   /// Keeps reduced axes as extents of 1.
   Value keepDims(Value reduced, Value x, llvm::ArrayRef<int64_t> axes);

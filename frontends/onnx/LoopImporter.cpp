@@ -294,6 +294,26 @@ static void markStrings(Value value, SmallVectorImpl<bool> &marks) {
       markStrings(content, marks);
 }
 
+/// One number that goes on with more axes than it begins with has them from the beginning.
+bool LoopImporter::addUnitAxes() {
+  auto isOneNumber = [](ArrayRef<DimAttr> dims) {
+    return llvm::all_of(dims, [](DimAttr dim) { return dim.getConstant() == 1; });
+  };
+  bool anyAdded = false;
+  for (size_t i = 0; i < states.size(); ++i) {
+    Value &state = states[i], next = results[1 + i];
+    if (forms[i] != Form::AsItIs || isStructure(state) || isStructure(next))
+      continue;
+    graph::TensorType begins = graph::getTensorType(state), goesOn = graph::getTensorType(next);
+    if (begins.rank() >= goesOn.rank() || begins.getElementType() != goesOn.getElementType() ||
+        !isOneNumber(begins.getDims()) || !isOneNumber(goesOn.getDims()))
+      continue;
+    state = node.reshape(state, goesOn.getDims());
+    anyAdded = true;
+  }
+  return anyAdded;
+}
+
 /// The body, with room for the strings that it carries.
 LogicalResult LoopImporter::importFittingBody() {
   for (bool fits = false; !fits;) {
@@ -309,11 +329,12 @@ LogicalResult LoopImporter::importFittingBody() {
     }
     if (failed(tryBody(fits)))
       return failure();
-    if (fits)
+    if (fits && !addUnitAxes())
       break;
     if (isSettled)
       return node.error("carries a sequence whose elements are others when its body is imported "
                         "again");
+    fits = false;
     forgetBody();
     if (failed(node.importer.countRepeated(node, node.attribute("body")->g())))
       return failure();
@@ -365,6 +386,27 @@ void LoopImporter::bindTripDim() {
   tripDim = scalars.bind(node.max(tripCount, scalars.number(0)), "the trip count");
 }
 
+/// A carried value that the body does not read may begin as something else: only the last one is
+/// seen, and the loop has to run once for it, which is checked.
+bool LoopImporter::carryUnread(size_t i) {
+  graph::TensorType type = graph::getTensorType(next[i]);
+  BlockArgument argument = body->getArgument(2 + i);
+  if (!argument.use_empty() || dependsOnBody(type.getDims(), *body))
+    return false;
+  std::string text;
+  llvm::raw_string_ostream(text) << "whether it runs once (carried value " << i << " begins as "
+                                 << inits[i].getType() << " and goes on as " << type << ")";
+  Value runs = node.convert(condition, node.si64());
+  if (tripCount)
+    runs = node.min(runs, node.max(tripCount, scalars.number(0)));
+  graph::FuncOp function = holder->getParentOfType<graph::FuncOp>();
+  function.setRange(scalars.bind(runs, text).getSymbol(),
+                    graph::RangeAttr::get(function.getContext(), 1, 1));
+  inits[i] = node.fill(type, 0);
+  argument.setType(type);
+  return true;
+}
+
 /// Carried values keep their shape: extents that cannot be compared are taken to be equal, and
 /// checked. An extent that the body computes is known then, also where a scan output has it.
 LogicalResult LoopImporter::checkCarried() {
@@ -378,6 +420,8 @@ LogicalResult LoopImporter::checkCarried() {
     bool fits = wanted.getElementType() == type.getElementType() && wanted.rank() == type.rank();
     for (size_t d = 0; fits && d < wanted.getDims().size(); ++d)
       fits = !graph::isKnownDifferent(wanted.getDim(d), type.getDim(d));
+    if (!fits && carryUnread(i))
+      continue;
     if (!fits) {
       std::string text;
       llvm::raw_string_ostream(text)

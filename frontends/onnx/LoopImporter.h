@@ -64,10 +64,12 @@ private:
   bool wantsAllOf(size_t &i);
   LogicalResult takeAdditions();
   void forgetBody();
+  bool addUnitAxes();
   LogicalResult importFittingBody();
   LogicalResult importAgain();
   void bindTripDim();
   LogicalResult checkCarried();
+  bool carryUnread(size_t i);
   LogicalResult sortAdditions();
   /// One more tensor that the loop carries: its argument in the body.
   Value carry(Value init);

@@ -1,5 +1,6 @@
 //===- Node.cpp - One node while it is imported: attributes, inputs, broadcasting -------------===//
 
+#include "frontends/onnx/DataShapes.h"
 #include "frontends/onnx/Importer.h"
 
 #include "mlir/IR/Diagnostics.h"
@@ -165,6 +166,13 @@ Value Node::broadcastTo(Value x, ArrayRef<DimAttr> dims) {
       own[i] = dims[shift + i];
   x = reshape(x, own);
   return own == DimList(dims) ? x : create<graph::BroadcastOp>(x, valid(dims));
+}
+
+bool Node::takesDims(size_t i, ArrayRef<DimAttr> dims) {
+  if (!input(i) || !mayBe(type(i).getDims(), dims))
+    return false;
+  inputs[i] = reshape(input(i), dims);
+  return true;
 }
 
 LogicalResult Node::needInputs(size_t count) {

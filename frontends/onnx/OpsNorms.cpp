@@ -69,7 +69,7 @@ static LogicalResult importGroupNormalization(Node &node) {
   bool perGroup = node.opset < 21;
   DimAttr parameters = node.dim(perGroup ? groups : channels);
   for (int i : {1, 2})
-    if (node.type(i).getDims() != ArrayRef<DimAttr>(parameters))
+    if (!node.takesDims(i, parameters))
       return node.error("needs a scale and a bias of " + parameters.str() + " elements");
   if (!perGroup)
     result = node.reshape(result, type.getDims());
@@ -199,7 +199,7 @@ static LogicalResult setLoss(Node &node, Value logarithms) {
   Value loss = node.create<graph::NegOp>(atLabel(logarithms));
   Value weight;
   if (node.input(2)) {
-    if (node.type(2).getDims() != type.getDims().slice(1, 1))
+    if (!node.takesDims(2, type.getDims().slice(1, 1)))
       return node.error("needs a weight for each class");
     weight = atLabel(node.broadcast(node.input(2), {1}, type.getDims()));
   }

@@ -248,7 +248,7 @@ static LogicalResult importMaxUnpool(Node &node) {
   auto kernel = node.getInts("kernel_shape");
   int64_t spatial = type.rank() - 2;
   if (failed(node.needInputs(2)) || spatial < 1 || !kernel || int64_t(kernel->size()) != spatial ||
-      node.type(1).getDims() != type.getDims())
+      !node.takesDims(1, type.getDims()))
     return node.error("needs an input of rank 3 or more, indices of its shape, and a kernel_shape");
   SmallVector<int64_t> strides = node.getInts("strides").value_or(SmallVector<int64_t>(spatial, 1)),
                        pads = node.getInts("pads").value_or(SmallVector<int64_t>(2 * spatial, 0));

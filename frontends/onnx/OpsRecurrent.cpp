@@ -214,7 +214,7 @@ LogicalResult Recurrence::read() {
     return node.error("has hidden_size " + Twine(listed) + ", but R has extent " + hidden.str());
   DimAttr all = node.known(DimExpr(hidden) * gates);
   auto expect = [&](size_t input, StringRef name, ArrayRef<DimAttr> dims) -> LogicalResult {
-    if (node.input(input) && node.type(input).getDims() != dims)
+    if (node.input(input) && !node.takesDims(input, dims))
       return node.error(name + " has another shape than direction and hidden size ask for");
     return success();
   };

@@ -176,7 +176,7 @@ static LogicalResult importScatterElements(Node &node) {
   ScatterKind kind;
   if (failed(elementPlaces(node, places)) || failed(readReduction(node, kind)))
     return failure();
-  if (!node.input(2) || node.type(2).getDims() != node.type(1).getDims())
+  if (!node.takesDims(2, node.type(1).getDims()))
     return node.error("needs updates of the shape of the indices");
   scatter(node, kind, *places, node.type(0).rank());
   return success();
@@ -229,10 +229,9 @@ static LogicalResult importScatterND(Node &node) {
     return failure();
   DimList expected(node.type(1).getDims().drop_back());
   llvm::append_range(expected, node.type(0).getDims().drop_front(leading));
-  if (!node.input(2) || !mayBe(node.type(2).getDims(), expected))
+  if (!node.takesDims(2, expected))
     return node.error(
         "needs updates of the indices' shape without the last extent, then the data's rest");
-  node.inputs[2] = node.reshape(node.input(2), expected);
   scatter(node, kind, *places, leading);
   return success();
 }

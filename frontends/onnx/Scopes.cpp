@@ -1,8 +1,8 @@
 //===- Scopes.cpp - Names that hide others ----------------------------------------------===//
 //
 // ONNX's IR.md asks that names of a subgraph differ from those that it sees from outside. Exporters
-// that name a loop's inputs as what they are given break that, and onnxruntime takes their models: a
-// name means what the innermost graph around says.
+// that name a loop's inputs as what they are given break that, and onnxruntime takes their models:
+// a name means what the innermost graph around says.
 //
 //===----------------------------------------------------------------------===//
 

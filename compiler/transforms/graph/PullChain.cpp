@@ -77,6 +77,10 @@ bool ReductionChain::isResult(Value value) {
   return value.getDefiningOp() && results.contains(value.getDefiningOp());
 }
 
+bool tessera::transforms::isHeldByRegions(Operation *op) {
+  return op->hasTrait<OpTrait::ConstantLike>() && graph::getSplat(op->getResult(0));
+}
+
 static bool isMap(Operation *op) {
   return op->hasTrait<graph::Elementwise>() || llvm::isa<graph::BroadcastOp>(op);
 }
@@ -182,7 +186,7 @@ std::string MaximumChain::checkInputs() {
 
 void ReductionChain::collectInputs(Value value, int64_t axis) {
   Operation *op = value.getDefiningOp();
-  if (axis < 0 && op && op->hasTrait<OpTrait::ConstantLike>())
+  if (axis < 0 && op && isHeldByRegions(op))
     return;
   if (!op || !pulled.contains(op)) {
     inputs.insert({value, axis});

@@ -23,6 +23,9 @@ llvm::SmallVector<graph::DimAttr> without(llvm::ArrayRef<graph::DimAttr> dims, i
 /// not keep the axis apart.
 std::optional<int64_t> axisOfOperand(mlir::OpOperand &operand, int64_t axis);
 
+/// A constant that regions of a stream have a copy of: one number. Others are operands.
+bool isHeldByRegions(mlir::Operation *op);
+
 class ReductionChain {
 public:
   virtual ~ReductionChain() = default;

@@ -24,7 +24,7 @@ bool ReductionChain::isKnownInside(Value kept) const {
   Operation *op = kept.getDefiningOp();
   if (!op)
     return false;
-  if (op->hasTrait<OpTrait::ConstantLike>() || llvm::isa<graph::DimValueOp>(op))
+  if (isHeldByRegions(op) || llvm::isa<graph::DimValueOp>(op))
     return true;
   return isMap(op) &&
          llvm::all_of(op->getOperands(), [&](Value operand) { return isKnownInside(operand); });
