@@ -144,9 +144,13 @@ std::string ReferenceModel::run(const std::vector<HostTensor> &inputs,
   outputs.clear();
   for (auto [i, result] : llvm::enumerate(*results)) {
     ArrayRef<char> bytes = result.getBytes();
-    outputs.push_back({state->outputs[i].type,
-                       {result.getShape().begin(), result.getShape().end()},
-                       {bytes.begin(), bytes.end()}});
+    auto squeezed = llvm::dyn_cast_if_present<DenseI64ArrayAttr>(
+        state->function.getResultAttr(unsigned(i), "graph.squeezed"));
+    std::vector<int64_t> dims;
+    for (auto [axis, extent] : llvm::enumerate(result.getShape()))
+      if (extent != 1 || !squeezed || !llvm::is_contained(squeezed.asArrayRef(), int64_t(axis)))
+        dims.push_back(extent);
+    outputs.push_back({state->outputs[i].type, dims, {bytes.begin(), bytes.end()}});
   }
   return "";
 }

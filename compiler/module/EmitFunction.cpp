@@ -201,6 +201,9 @@ void Emitter::emit(Operation &op) {
         module::TensorSignature signature;
         signature.name = tensor.getName().str();
         signature.areStrings = tensor->hasAttr("program.strings");
+        if (auto axes = tensor->template getAttrOfType<DenseI64ArrayAttr>("program.squeezed"))
+          for (int64_t axis : axes.asArrayRef())
+            signature.squeezed |= uint32_t(1) << axis;
         signature.type =
             getRuntimeType(llvm::cast<program::BufferType>(tensor.getType()).getElementType());
         for (Value extent : tensor.getDims())

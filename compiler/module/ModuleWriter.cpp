@@ -196,7 +196,8 @@ Offset<fb::TensorSignature> Writer::build(const TensorSignature &signature,
   const auto dims = toFb(signature.dims);
   return fb::CreateTensorSignature(builder, builder.CreateString(signature.name),
                                    uint8_t(signature.type), builder.CreateVectorOfStructs(dims),
-                                   builder.CreateVectorOfStrings(text), signature.areStrings);
+                                   builder.CreateVectorOfStrings(text), signature.areStrings,
+                                   signature.squeezed);
 }
 
 Offset<fb::Function> Writer::build(const Function &function) {

@@ -50,6 +50,7 @@ struct TensorSignature {
   std::vector<Dim> dims;
   std::vector<std::string> dimText; // for people: "B", "H + 1", "128"; empty = made from dims
   bool areStrings = false;          // of ui8: the last axis holds the bytes of one each
+  uint32_t squeezed = 0;            // bit d: axis d is left out of results where its extent is 1
 };
 
 // Bytes shared by all variants; identical contents are stored once. `data` must stay valid until

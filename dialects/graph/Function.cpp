@@ -123,9 +123,16 @@ LogicalResult FuncOp::verify() {
   for (auto [i, type] : llvm::enumerate(getArgumentTypes()))
     if (failed(checkStrings(type, getArgAttr(unsigned(i), "graph.strings"))))
       return failure();
-  for (auto [i, type] : llvm::enumerate(getResultTypes()))
+  for (auto [i, type] : llvm::enumerate(getResultTypes())) {
     if (failed(checkStrings(type, getResultAttr(unsigned(i), "graph.strings"))))
       return failure();
+    Attribute squeezed = getResultAttr(unsigned(i), "graph.squeezed");
+    auto axes = llvm::dyn_cast_if_present<DenseI64ArrayAttr>(squeezed);
+    const int64_t rank = llvm::cast<TensorType>(type).rank();
+    if (squeezed && (!axes || llvm::any_of(axes.asArrayRef(),
+                                           [&](int64_t axis) { return axis < 0 || axis >= rank; })))
+      return emitOpError("leaves ") << squeezed << " out of " << type << ", expected axes of it";
+  }
   return success();
 }
 

@@ -39,8 +39,8 @@ using NodeOpsets = llvm::DenseMap<const ::onnx::NodeProto *, int64_t>;
 mlir::LogicalResult inlineFunctions(::onnx::ModelProto &model, int64_t opset, NodeOpsets &opsets,
                                     mlir::Location loc);
 
-/// Renames what a subgraph defines under a name that it sees from outside: the inner one is meant
-/// there. Names of the graph itself stay.
+/// Renames inputs of subgraphs that have a name which is seen from outside: the input is meant
+/// inside. Names of the graph itself stay.
 void separateScopes(::onnx::GraphProto &graph);
 
 /// Every value is defined once, before its first use (so there is no cycle), and outputs are

@@ -188,6 +188,49 @@ LogicalResult Importer::importInitializers(const ::onnx::GraphProto &graph, OpBu
   return success();
 }
 
+/// Whether every element is computed of the elements at its place.
+static bool isMap(Operation &op) {
+  if (op.hasTrait<graph::Elementwise>())
+    return op.getNumResults() == 1;
+  return llvm::isa<graph::DecomposableOpInterface>(op) && op.getNumOperands() == 1 &&
+         op.getNumResults() == 1 &&
+         graph::getTensorType(op.getOperand(0)).getDims() ==
+             graph::getTensorType(op.getResult(0)).getDims() &&
+         !op.hasAttr("axis") && !op.hasAttr("axes");
+}
+
+/// Axes that squeezed values lack where their extent is 1, and so do maps of them and of single
+/// numbers. Other operators see all axes.
+static llvm::DenseMap<Value, Attribute> findSqueezed(Block &block) {
+  llvm::DenseMap<Value, Attribute> squeezed;
+  // One number, with no more axes than are left in any case.
+  auto isOneNumber = [](Value value, int64_t mostAxes) {
+    auto broadcast = value.getDefiningOp<graph::BroadcastOp>();
+    graph::TensorType type = graph::getTensorType(broadcast ? broadcast.getX() : value);
+    return type.rank() <= mostAxes &&
+           llvm::all_of(type.getDims(), [](DimAttr dim) { return dim.getConstant() == 1; });
+  };
+  for (Operation &op : block) {
+    if (Attribute axes = op.removeAttr("graph.squeezed"))
+      squeezed[op.getResult(0)] = axes;
+    if (squeezed.empty() || !isMap(op))
+      continue;
+    Attribute axes;
+    for (Value operand : op.getOperands())
+      if (Attribute own = squeezed.lookup(operand))
+        axes = own;
+    if (!axes)
+      continue;
+    const int64_t mostAxes =
+        graph::getTensorType(op.getResult(0)).rank() - llvm::cast<DenseI64ArrayAttr>(axes).size();
+    if (llvm::all_of(op.getOperands(), [&](Value operand) {
+          return isOneNumber(operand, mostAxes) || squeezed.lookup(operand) == axes;
+        }))
+      squeezed[op.getResult(0)] = axes;
+  }
+  return squeezed;
+}
+
 LogicalResult Importer::importMain(const ::onnx::GraphProto &graph, ModuleOp library) {
   // What operators are missing is said first. Functions of the user are operators, too, but stand
   // behind the model's own function.
@@ -202,6 +245,7 @@ LogicalResult Importer::importMain(const ::onnx::GraphProto &graph, ModuleOp lib
     return failure();
   if (report && !report->unsupported.empty())
     return failure();
+  const llvm::DenseMap<Value, Attribute> squeezed = findSqueezed(function.getBody().front());
   SmallVector<Value> results;
   SmallVector<DictionaryAttr> attributes;
   // Element i of a sequence is called name/i, the lists of a map name/keys and name/values; an
@@ -220,7 +264,10 @@ LogicalResult Importer::importMain(const ::onnx::GraphProto &graph, ModuleOp lib
           return;
         }
         results.push_back(value);
-        attributes.push_back(attributesOfValue(builder, name, areStrings));
+        NamedAttrList own(attributesOfValue(builder, name, areStrings));
+        if (Attribute axes = squeezed.lookup(value))
+          own.set("graph.squeezed", axes);
+        attributes.push_back(own.getDictionary(builder.getContext()));
       };
   for (const ::onnx::ValueInfoProto &output : graph.output()) {
     Value value = values.lookup(output.name());

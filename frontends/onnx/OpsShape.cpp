@@ -165,15 +165,27 @@ static LogicalResult importSqueeze(Node &node) {
   if (failed(readAxes(node, axes, isGiven)) || failed(node.normalizeAxes(axes, rank)))
     return failure();
   DimList dims;
+  SmallVector<int64_t> mayBeDropped;
   for (int64_t i = 0; i < rank; ++i) {
     DimAttr dim = node.type(0).getDim(i);
     bool drop = isGiven ? llvm::is_contained(axes, i) : dim.getConstant() == 1;
     if (drop && dim.isConstant() && dim.getValue() != 1)
       return node.error("drops an axis of extent " + dim.str());
-    if (!drop)
-      dims.push_back(dim);
+    if (drop)
+      continue;
+    if (!isGiven && !dim.isConstant())
+      mayBeDropped.push_back(int64_t(dims.size()));
+    dims.push_back(dim);
   }
-  node.setOutput(node.reshape(node.input(0), dims));
+  if (mayBeDropped.empty()) {
+    node.setOutput(node.reshape(node.input(0), dims));
+    return success();
+  }
+  // A value of its own, also where it has the input's type.
+  Value squeezed = node.create<graph::ReshapeOp>(node.type(0).withDims(dims), node.input(0));
+  squeezed.getDefiningOp()->setAttr("graph.squeezed",
+                                    node.getBuilder().getDenseI64ArrayAttr(mayBeDropped));
+  node.setOutput(squeezed);
   return success();
 }
 

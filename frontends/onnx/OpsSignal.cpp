@@ -136,8 +136,13 @@ static LogicalResult importStft(Node &node) {
   DimList step, length;
   if (failed(node.needInputs(2)) || failed(node.extentsOf(1, "the step between frames", step)))
     return failure();
+  // onnxruntime takes real signals without the axis that would hold one number.
+  if (type.rank() == 2) {
+    node.inputs[0] = node.reshape(node.input(0), {type.getDim(0), type.getDim(1), node.dim(1)});
+    type = node.type(0);
+  }
   if (type.rank() != 3 || step.size() != 1)
-    return node.error("needs a signal of rank 3 and one step between frames");
+    return node.error("needs a signal of rank 2 or 3 and one step between frames");
   DimExpr frame = type.getDim(1);
   if (node.input(3)) {
     if (failed(node.sizesOf(3, "the length of frames", length)))

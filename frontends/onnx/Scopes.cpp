@@ -24,7 +24,7 @@ private:
     std::string name;
     unsigned depth = 0;
   };
-  void define(std::string &name);
+  void define(std::string &name, bool mayHide = false);
   void use(std::string &name) const;
   void runNodes(::onnx::GraphProto &graph);
 
@@ -40,12 +40,12 @@ void ScopeSeparator::use(std::string &name) const {
     name = found->second.name;
 }
 
-void ScopeSeparator::define(std::string &name) {
+void ScopeSeparator::define(std::string &name, bool mayHide) {
   if (name.empty())
     return;
   auto found = visible.find(name);
-  // A second definition in one graph is found by the check of definitions.
-  if (found != visible.end() && found->second.depth == depth)
+  // Other second definitions are found by the check of definitions.
+  if (found != visible.end() && (!mayHide || found->second.depth == depth))
     return use(name);
   if (found == visible.end()) {
     before.emplace_back(name, std::nullopt);
@@ -80,7 +80,7 @@ void ScopeSeparator::run(::onnx::GraphProto &graph) {
   ++depth;
   const size_t outer = before.size();
   for (::onnx::ValueInfoProto &input : *graph.mutable_input())
-    define(*input.mutable_name());
+    define(*input.mutable_name(), /*mayHide=*/true);
   for (::onnx::TensorProto &tensor : *graph.mutable_initializer())
     define(*tensor.mutable_name());
   for (::onnx::SparseTensorProto &tensor : *graph.mutable_sparse_initializer())

@@ -92,6 +92,10 @@ uint32_t tessera_output_is_strings(const tessera_module *module, uint32_t functi
   const Function *f = findFunction(module, function);
   return f && output < f->outputs.size && f->outputs[output].areStrings;
 }
+uint32_t tessera_output_squeezed(const tessera_module *module, uint32_t function, uint32_t output) {
+  const Function *f = findFunction(module, function);
+  return f && output < f->outputs.size ? f->outputs[output].squeezed : 0;
+}
 int32_t tessera_find_function(const tessera_module *module, const char *name) {
   return findName(unwrap(module).variant().functions, name);
 }

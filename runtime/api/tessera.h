@@ -41,7 +41,7 @@ extern "C" {
 #endif
 
 /* Raised when something here is added; nothing is ever removed or changed. */
-#define TESSERA_API_VERSION 7
+#define TESSERA_API_VERSION 8
 #define TESSERA_MAX_RANK 16
 
 typedef struct tessera_module tessera_module;
@@ -228,6 +228,11 @@ TESSERA_API uint32_t tessera_input_is_strings(const tessera_module *module, uint
                                               uint32_t input);
 TESSERA_API uint32_t tessera_output_is_strings(const tessera_module *module, uint32_t function,
                                                uint32_t output);
+/* Since version 8. Bit d: the model's own output has no axis d where its extent is 1 (it drops axes
+ * of extent 1, whichever they are); the output of the module has it always. 0: as the module says,
+ * or there is no such output. */
+TESSERA_API uint32_t tessera_output_squeezed(const tessera_module *module, uint32_t function,
+                                             uint32_t output);
 /* The index, or -1. */
 TESSERA_API int32_t tessera_find_function(const tessera_module *module, const char *name);
 TESSERA_API int32_t tessera_find_input(const tessera_module *module, uint32_t function,

@@ -234,6 +234,9 @@ Status Decoder::signature(TensorSignature &result, const fb::TensorSignature &fr
   result.areStrings = from.strings();
   TESSERA_CHECK(!result.areStrings || (result.type == ElementType::U8 && result.dims.size),
                 "'%s' holds strings, but no bytes along an axis", result.name);
+  result.squeezed = from.squeezed();
+  TESSERA_CHECK(uint64_t(result.squeezed) >> result.dims.size == 0,
+                "'%s' leaves out axes that it has not", result.name);
   return {};
 }
 
@@ -328,7 +331,8 @@ Status Decoder::compare(const Function &a, const Function &b) {
       return false;
     for (size_t i = 0; i < x.size; ++i) {
       if (std::strcmp(x[i].name, y[i].name) != 0 || x[i].type != y[i].type ||
-          x[i].dims.size != y[i].dims.size || x[i].areStrings != y[i].areStrings)
+          x[i].dims.size != y[i].dims.size || x[i].areStrings != y[i].areStrings ||
+          x[i].squeezed != y[i].squeezed)
         return false;
       for (size_t d = 0; d < x[i].dims.size; ++d)
         if (std::strcmp(x[i].dimText[d], y[i].dimText[d]) != 0 ||

@@ -30,6 +30,7 @@ struct TensorSignature {
   Span<Dim> dims;
   Span<const char *> dimText;
   bool areStrings;
+  uint32_t squeezed; // bit d: axis d is left out of results where its extent is 1
 };
 
 struct Constant {

@@ -143,6 +143,18 @@ nb::object convertStrings(const char *how, nb::handle array, const std::string &
                    [&] { return nb::module_::import_("tessera.strings").attr(how)(array); });
 }
 
+// An array without those of the axes (a bit each) whose extent is 1.
+nb::object withoutUnitAxes(nb::handle array, uint32_t axes) {
+  nb::list kept;
+  uint32_t axis = 0;
+  for (nb::handle extent : array.attr("shape")) {
+    if (nb::cast<int64_t>(extent) != 1 || !(axes >> axis & 1))
+      kept.append(extent);
+    ++axis;
+  }
+  return array.attr("reshape")(nb::tuple(kept));
+}
+
 // Inputs without maps: the lists of each in its place (tessera/maps.py).
 nb::object splitMaps(nb::handle inputs, const tessera_module *module, uint32_t function,
                      const std::vector<std::string> &names) {
@@ -252,6 +264,9 @@ nb::dict RunContext::run(nb::handle inputs, nb::handle outputs, nb::handle funct
     nb::object result = targets[i].is_valid() ? targets[i] : results[i].release();
     if (!targets[i].is_valid() && tessera_output_is_strings(m, function, i))
       result = convertStrings("from_bytes", result, "output '" + outputNames[i] + "'");
+    if (const uint32_t axes = tessera_output_squeezed(m, function, i);
+        axes && !targets[i].is_valid())
+      result = withoutUnitAxes(result, axes);
     dict[outputNames[i].c_str()] = result;
   }
   return dict;

@@ -31,7 +31,10 @@ static std::string fetch(const RunReport &report, uint32_t output, Array &array)
     return take(error);
   array.type = tensor.type;
   array.areStrings = tessera_output_is_strings(report.module, report.function, output);
-  array.dims.assign(tensor.dims, tensor.dims + tensor.rank);
+  const uint32_t squeezed = tessera_output_squeezed(report.module, report.function, output);
+  for (uint32_t d = 0; d < tensor.rank; ++d)
+    if (tensor.dims[d] != 1 || !(squeezed >> d & 1))
+      array.dims.push_back(tensor.dims[d]);
   const auto *data = static_cast<const uint8_t *>(tensor.data);
   array.data.assign(data, data + elementCount(array) * tessera_type_bytes(tensor.type));
   return "";

@@ -150,5 +150,7 @@ Value Converter::outputBuffer(unsigned number) {
           dims, builder.getStrArrayAttr(refs)));
   if (Attribute strings = function.getResultAttr(number, "graph.strings"))
     output.getDefiningOp()->setAttr("program.strings", strings);
+  if (Attribute axes = function.getResultAttr(number, "graph.squeezed"))
+    output.getDefiningOp()->setAttr("program.squeezed", axes);
   return outputs[number] = output;
 }

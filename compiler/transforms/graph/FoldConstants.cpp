@@ -29,6 +29,12 @@ static constexpr int64_t kSmallBytes = 1024;
 /// Longer constants are weights: attributes live as long as the context.
 static constexpr int64_t kDenseBytes = 4096;
 
+/// What is made of a few numbers and of positions, and read by products, is laid out for them once
+/// instead of in every run, up to this size: windows, tables of sines, filters of resamplers.
+/// Weights in fewer bits are no less than this share of what they are decoded to.
+static constexpr int64_t kMadeBytes = int64_t(1) << 24;
+static constexpr int64_t kMadeShare = 32;
+
 /// The bytes that a constant occupies: of a splat, one element.
 static int64_t getStoredBytes(graph::ConstantOp constant) {
   if (auto weight = llvm::dyn_cast<graph::WeightAttr>(constant.getValue()))
@@ -52,6 +58,12 @@ struct GraphFoldConstants : transforms::impl::GraphFoldConstantsBase<GraphFoldCo
   void runOnOperation() override {
     ModuleOp module = getOperation();
     store = &getContext().getLoadedDialect<graph::GraphDialect>()->getWeightStore();
+    if (!placed)
+      module.walk([&](Operation *op) {
+        if (llvm::isa<graph::ContractOp, graph::ConvOp>(op))
+          for (Value operand : op->getOperands())
+            markMade(operand);
+      });
     for (auto function : module.getOps<graph::FuncOp>())
       function.walk<WalkOrder::PreOrder>([&](Block *block) {
         for (Operation &op : llvm::make_early_inc_range(*block))
@@ -61,6 +73,7 @@ struct GraphFoldConstants : transforms::impl::GraphFoldConstantsBase<GraphFoldCo
     releaseUnused();
   }
 
+  void markMade(Value operand);
   std::optional<SmallVector<graph::ConstantOp>> getConstants(Operation *op);
   bool foldEmpty(Operation *op);
   void fold(Operation *op);
@@ -74,6 +87,40 @@ struct GraphFoldConstants : transforms::impl::GraphFoldConstantsBase<GraphFoldCo
   llvm::SetVector<graph::WeightAttr> candidates;
 };
 } // namespace
+
+static bool isComputable(Operation *op) {
+  return llvm::isa<graph::GraphDialect>(op->getDialect()) && op->getNumRegions() == 0 &&
+         op->getNumResults() > 0 && isPure(op) && llvm::all_of(op->getResultTypes(), [](Type type) {
+           auto tensor = llvm::dyn_cast<graph::TensorType>(type);
+           return tensor && tensor.hasStaticShape() && tensor.getElementType().isIntOrFloat();
+         });
+}
+
+/// Marks all that an operand is made of where that is constants, much shorter than it, and
+/// positions.
+void GraphFoldConstants::markMade(Value operand) {
+  std::optional<int64_t> bytes = graph::getTensorType(operand).getByteSize();
+  if (!bytes || *bytes > kMadeBytes)
+    return;
+  llvm::SetVector<Operation *> made;
+  int64_t storedBytes = 0;
+  SmallVector<Value> pending{operand};
+  while (!pending.empty()) {
+    Operation *op = pending.pop_back_val().getDefiningOp();
+    if (auto constant = llvm::dyn_cast_or_null<graph::ConstantOp>(op)) {
+      storedBytes += getStoredBytes(constant);
+      continue;
+    }
+    if (!op || !isComputable(op))
+      return;
+    if (made.insert(op))
+      llvm::append_range(pending, op->getOperands());
+  }
+  if (storedBytes * kMadeShare > *bytes)
+    return;
+  for (Operation *op : made)
+    op->setAttr(graph::kFoldAttr, UnitAttr::get(&getContext()));
+}
 
 /// The operands when all are constants, and what is made of them is worth keeping.
 std::optional<SmallVector<graph::ConstantOp>> GraphFoldConstants::getConstants(Operation *op) {
@@ -143,12 +190,7 @@ bool GraphFoldConstants::foldEmpty(Operation *op) {
 void GraphFoldConstants::fold(Operation *op) {
   // Not what may fail: host operators run where the module does, in the libraries that are there.
   bool isCandidate =
-      llvm::isa<graph::GraphDialect>(op->getDialect()) && op->getNumOperands() > 0 &&
-      op->getNumRegions() == 0 && op->getNumResults() > 0 && isPure(op) &&
-      llvm::all_of(op->getResultTypes(), [](Type type) {
-        auto tensor = llvm::dyn_cast<graph::TensorType>(type);
-        return tensor && tensor.hasStaticShape() && tensor.getElementType().isIntOrFloat();
-      });
+      isComputable(op) && (op->getNumOperands() > 0 || op->hasAttr(graph::kFoldAttr));
   bool isPlaced = llvm::isa<graph::ReshapeOp, graph::TransposeOp, graph::SliceOp, graph::ReverseOp,
                             graph::PadOp, graph::BroadcastOp>(op);
   if (!isCandidate || (placed && !isPlaced))

@@ -321,7 +321,8 @@ def GraphFoldConstants : Pass<"graph-fold-constants", "::mlir::ModuleOp"> {
     A tensor without elements is a constant, whatever computes it.
 
     A result that would take more memory than the constants it comes from stays an op (a broadcast, a
-    conversion to a longer type), unless it is small or marked (`graph.fold`). Long results are derived weights; weights that nothing
+    conversion to a longer type), unless it is small, marked (`graph.fold`), or what a product or a convolution reads is made of much less
+    and of positions. Long results are derived weights; weights that nothing
     uses any more are released.
   }];
   let options = [

@@ -90,3 +90,35 @@ graph.func @empty(%x: !graph.tensor<[2, 0], f32>) -> (!graph.tensor<[2, 0], f32>
   %s = graph.reduce sum %r, axes = [1] : !graph.tensor<[2, 0], f32> -> !graph.tensor<[2], f32>
   graph.return %v, %s : !graph.tensor<[2, 0], f32>, !graph.tensor<[2], f32>
 }
+
+// -----
+
+// What a product reads, made of positions and of a few numbers, is a weight; decoded bytes and what others read stay as they are.
+// CHECK-LABEL: graph.func @tables
+// CHECK-NOT: graph.iota axis = 0
+// CHECK: %[[W:.*]] = graph.constant #graph.weight<{{.*}} : !graph.tensor<[40, 40], f32>
+// CHECK: graph.contract "bn,nk->bk" %arg0, %[[W]]
+// CHECK: %[[D:.*]] = graph.convert %{{.*}} : <[40, 40], si8> -> <[40, 40], f32>
+// CHECK: graph.contract "bn,nk->bk" %arg0, %[[D]]
+// CHECK: graph.iota axis = 1
+// CHECK: graph.mul
+// PLACED-LABEL: graph.func @tables
+// PLACED: graph.iota axis = 0
+graph.func @tables(%x: !graph.tensor<[B, 40], f32>, %y: !graph.tensor<[40, 40], f32>)
+    -> (!graph.tensor<[B, 40], f32>, !graph.tensor<[B, 40], f32>, !graph.tensor<[40, 40], f32>) {
+  %step = graph.constant dense<0.15707964> : !graph.tensor<[], f32>
+  %n = graph.iota axis = 0 : !graph.tensor<[40, 40], f32>
+  %k = graph.iota axis = 1 : !graph.tensor<[40, 40], f32>
+  %nk = graph.mul %n, %k : !graph.tensor<[40, 40], f32>
+  %all = graph.broadcast %step, dims = [] : !graph.tensor<[], f32> -> !graph.tensor<[40, 40], f32>
+  %angle = graph.mul %nk, %all : !graph.tensor<[40, 40], f32>
+  %table = graph.cos %angle : !graph.tensor<[40, 40], f32>
+  %p = graph.contract "bn,nk->bk" %x, %table : (!graph.tensor<[B, 40], f32>, !graph.tensor<[40, 40], f32>) -> !graph.tensor<[B, 40], f32>
+  %bytes = graph.constant #graph.weight<"derived", 0, 1600 : !graph.tensor<[40, 40], si8>> : !graph.tensor<[40, 40], si8>
+  %decoded = graph.convert %bytes : !graph.tensor<[40, 40], si8> -> !graph.tensor<[40, 40], f32>
+  %q = graph.contract "bn,nk->bk" %x, %decoded : (!graph.tensor<[B, 40], f32>, !graph.tensor<[40, 40], f32>) -> !graph.tensor<[B, 40], f32>
+  %column = graph.iota axis = 1 : !graph.tensor<[40, 40], f32>
+  %halves = graph.mul %column, %all : !graph.tensor<[40, 40], f32>
+  %r = graph.add %y, %halves : !graph.tensor<[40, 40], f32>
+  graph.return %p, %q, %r : !graph.tensor<[B, 40], f32>, !graph.tensor<[B, 40], f32>, !graph.tensor<[40, 40], f32>
+}

@@ -29,6 +29,25 @@ graph.func @attention(%q: !graph.tensor<[H, M, 8], f32>, %k: !graph.tensor<[H, K
 
 // -----
 
+// A constant that is no single number is an operand, one that is stands in the regions.
+// CHECK-LABEL: graph.func @constant_vector
+// CHECK: %[[V:.*]] = graph.constant dense<[1.0{{.*}}, 2.0{{.*}}, 3.0{{.*}}]>
+// CHECK: graph.stream %{{.*}}, %[[V]], %arg1 axes = [1, -1, 1]
+// CHECK-NOT: dense<[
+// CHECK: merge {
+// CHECK: graph.return
+graph.func @constant_vector(%keys: !graph.tensor<[B, K, 3], f32>, %values: !graph.tensor<[B, K, 8], f32>) -> !graph.tensor<[B, 8], f32> {
+  %v = graph.constant dense<[1.0, 2.0, 3.0]> : !graph.tensor<[3], f32>
+  %t = graph.tanh %keys : !graph.tensor<[B, K, 3], f32>
+  %s = graph.contract "bkd,d->bk" %t, %v : (!graph.tensor<[B, K, 3], f32>, !graph.tensor<[3], f32>) -> !graph.tensor<[B, K], f32>
+  // expected-remark@+1 {{begins a stream along K: the maximum, and graph.contract, graph.reduce of e^(x - max x), repaired by e^(m - m') when the maximum changes; not stored: graph.contract}}
+  %p = graph.softmax %s, axes = [1] : !graph.tensor<[B, K], f32>
+  %o = graph.contract "bk,bkd->bd" %p, %values : (!graph.tensor<[B, K], f32>, !graph.tensor<[B, K, 8], f32>) -> !graph.tensor<[B, 8], f32>
+  graph.return %o : !graph.tensor<[B, 8], f32>
+}
+
+// -----
+
 // Spelled out, divided after the product, the operands the other way round, a bias for each key and a mask given as
 // a tensor; the axis is the first one.
 // CHECK-LABEL: graph.func @spelled_out

@@ -166,3 +166,10 @@ graph.func @dequantize_c5(%x: !graph.tensor<[N, 4], si8>, %s: !graph.tensor<[N, 
 graph.func @numbers_are_no_strings(%x: !graph.tensor<[N], f32> {graph.strings}) -> !graph.tensor<[N], f32> {
   graph.return %x : !graph.tensor<[N], f32>
 }
+
+// -----
+
+// expected-error@+1 {{leaves array<i64: 2> out of '!graph.tensor<[N, 3], f32>', expected axes of it}}
+graph.func @squeezes_what_is_not_there(%x: !graph.tensor<[N, 3], f32>) -> (!graph.tensor<[N, 3], f32> {graph.squeezed = array<i64: 2>}) {
+  graph.return %x : !graph.tensor<[N, 3], f32>
+}

@@ -117,6 +117,8 @@ CASES = {
     "twice-inputs": (model([relu()], inputs=["x", "x"]), "the graph's inputs: 'x' is defined a second time"),
     "twice-constant": (model([relu()], initializers=[tensor("c", [], b"1234"), tensor("c", [], b"1234")]),
                        "the initializers: 'c' is defined a second time"),
+    "twice-inside": (model([n("If", ["c"], ["y"], name="i", then_branch=graph([relu("x", "x")], (), ["x"]), else_branch=graph([relu("x", "z")], (), ["z"]))],
+                           inputs=["x", ("c", (), TensorProto.BOOL)]), "'x' is defined a second time"),
     "no-output": (model([relu()], outputs=[]), "the graph has no outputs"),
     "output-undefined": (model([relu()], outputs=["z"]), "output 'z' is defined nowhere"),
     "output-twice": (model([relu()], outputs=["y", "y"]), "output 'y' is listed twice"),

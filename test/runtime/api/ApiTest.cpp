@@ -293,14 +293,14 @@ TEST_F(Api, sumsOfKernelsCanBeRead) {
   tessera_module_destroy(other);
 }
 
-TEST_F(Api, stringsAreMarked) {
+TEST_F(Api, stringsAndSqueezedAxesAreMarked) {
   EXPECT_EQ(tessera_input_is_strings(module, 0, 0), 0u);
   tessera::module::Function f;
   f.name = "main";
   const std::vector<tessera::module::Dim> dims = {tessera::module::Dim::constant(2),
                                                   tessera::module::Dim::constant(3)};
   f.inputs = {{"x", rt::ElementType::U8, dims, {}, true}};
-  f.outputs = {{"y", rt::ElementType::U8, dims, {}}};
+  f.outputs = {{"y", rt::ElementType::U8, dims, {}, false, /*squeezed=*/2}};
   const uint32_t x = f.addBuffer({rt::BufferKind::Input, rt::ElementType::U8, 0, dims});
   const uint32_t y = f.addBuffer({rt::BufferKind::Output, rt::ElementType::U8, 0, dims});
   f.copy(y, x);
@@ -312,6 +312,9 @@ TEST_F(Api, stringsAreMarked) {
   EXPECT_EQ(tessera_output_is_strings(other, 0, 0), 0u);
   EXPECT_EQ(tessera_input_is_strings(other, 0, 9), 0u);
   EXPECT_EQ(tessera_output_is_strings(other, 9, 0), 0u);
+  EXPECT_EQ(tessera_output_squeezed(other, 0, 0), 2u);
+  EXPECT_EQ(tessera_output_squeezed(other, 0, 9), 0u);
+  EXPECT_EQ(tessera_output_squeezed(module, 0, 0), 0u);
   tessera_module_destroy(other);
 }
 

@@ -56,6 +56,13 @@ TEST(Tables, strings) {
                 [](auto &module) { module.variants[0].functions[0].inputs[0].areStrings = true; });
 }
 
+TEST(Tables, squeezedAxes) {
+  expectRefused(Code::Malformed, "leaves out axes that it has not", [](auto &module) {
+    auto &output = module.variants[0].functions[0].outputs[0];
+    output.squeezed = uint32_t(1) << output.dims.size();
+  });
+}
+
 TEST(Tables, kernels) {
   expectRefused(Code::Malformed, "kernel 'twice' has an input after an output", [](auto &module) {
     std::swap(module.variants[0].kernels[0].args[0], module.variants[0].kernels[0].args[1]);
