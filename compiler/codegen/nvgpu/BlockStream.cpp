@@ -123,8 +123,8 @@ LogicalResult BlockStream::layOut() {
   allocate("stream_" + kernel::getStageName(stage), bytes,
            32 * tile.warps() + (tile.isGroup ? kCopyThreads : 0), tile.isGroup ? 1024 : 128);
   // Assemblers would rather spill than have fewer such blocks side by side.
-  const bool hasWide = stream.productBytes == 8 ||
-                       stream.getAlikeBytes() > 4 * int64_t(stream.isAlike.count());
+  const bool hasWide =
+      stream.productBytes == 8 || stream.getAlikeBytes() > 4 * int64_t(stream.isAlike.count());
   if (tile.isGroup || tile.keyWarps > 1 || stream.columnExtent > 64 || hasWide)
     f.function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), b.getI32IntegerAttr(1));
   warp = div(thread, 32);

@@ -51,6 +51,30 @@ static void makeExplicit(OpType op, ArrayRef<int64_t> dims, StringRef kind) {
   op.setHiAttr(DimArrayAttr::get(op.getContext(), ArrayRef<int64_t>(none)));
 }
 
+/// Vectors go along the last axis, which has to have elements for them.
+static void dropLastUnits(graph::PadOp op) {
+  graph::TensorType type = op.getType();
+  auto isUnit = [&](size_t axis) {
+    return graph::getTensorType(op.getX()).getDim(axis).getConstant() == 1 &&
+           type.getDim(axis).getConstant() == 1;
+  };
+  size_t kept = type.getDims().size();
+  while (kept > 1 && isUnit(kept - 1))
+    --kept;
+  if (kept == type.getDims().size())
+    return;
+  OpBuilder builder(op);
+  graph::GraphBuilder b(builder, op.getLoc());
+  auto front = [&](DimArrayAttr dims) {
+    return DimArrayAttr::get(op.getContext(), dims.getDims().take_front(kept));
+  };
+  Value x = b.reshape(op.getX(), graph::getTensorType(op.getX()).getDims().take_front(kept));
+  Value padded =
+      b.create<graph::PadOp>(op.getMode(), x, op.getValue(), front(op.getLo()), front(op.getHi()));
+  op.replaceAllUsesWith(b.reshape(padded, type.getDims()));
+  op.erase();
+}
+
 namespace {
 struct GraphExplicitPadding : transforms::impl::GraphExplicitPaddingBase<GraphExplicitPadding> {
   void runOnOperation() override {
@@ -60,6 +84,7 @@ struct GraphExplicitPadding : transforms::impl::GraphExplicitPaddingBase<GraphEx
       if (auto window = llvm::dyn_cast<graph::WindowReduceOp>(op))
         makeExplicit(window, window.getAxes(), stringifyWindowKind(window.getKind()));
     });
+    getOperation().walk([](graph::PadOp pad) { dropLastUnits(pad); });
   }
 };
 } // namespace

@@ -99,6 +99,20 @@ def GraphDropUnitAxes : Pass<"graph-drop-unit-axes", "::mlir::ModuleOp"> {
   }];
 }
 
+def GraphMergeAxes : Pass<"graph-merge-axes", "::mlir::ModuleOp"> {
+  let summary = "Joins a short last axis of a contraction with the one before it";
+  let description = [{
+    ```mlir
+    %y = graph.contract "tn,nkc->tkc" %x, %w  // c: 2, real and imaginary parts
+    // =>
+    %m = graph.contract "tn,nk->tk" %x, (graph.reshape %w)
+    %y = graph.reshape %m
+    ```
+    Where two axes stand beside each other in every tensor that has them they are one, and an axis of a few
+    elements fills no vector. Longer axes stay apart: others look for them.
+  }];
+}
+
 def GraphSinkReshapes : Pass<"graph-sink-reshapes", "::mlir::ModuleOp"> {
   let summary = "Adds axes of extent 1 as late as possible, and drops them as early as possible";
   let description = [{
@@ -308,7 +322,8 @@ def GraphExplicitPadding : Pass<"graph-explicit-padding", "::mlir::ModuleOp"> {
   let summary = "Turns the padding of convolutions and windows into graph.pad";
   let description = [{
     Convolutions are padded with zeros, windows with the neutral element of their kind. A kernel
-    that reads a padded tensor has no bounds to test in its inner loops.
+    that reads a padded tensor has no bounds to test in its inner loops. Last axes of extent 1 are left out of
+    paddings: vectors go along the last one.
   }];
 }
 
