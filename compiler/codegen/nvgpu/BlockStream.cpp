@@ -111,7 +111,7 @@ BlockStream::Factor BlockStream::makeFactor(const Reduction &reduction, Value sc
     factor.argument = {};
   }
   if (factor.argument)
-    factor.mayCopy = isAligned(f.arguments.find(factor.argument)->second, 16 / factor.perChunk);
+    factor.alignment = alignmentOf(f.arguments.find(factor.argument)->second, factor.perChunk);
   return factor;
 }
 

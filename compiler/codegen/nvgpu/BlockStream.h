@@ -50,8 +50,9 @@ private:
     bool isOwn = false;              ///< every warp has one
     bool isRing = false;             ///< one for each of several steps
     bool isContiguousAcross = false; ///< memory runs from line to line
-    // Of one that is in memory as it is: an argument, and whether its chunks can be copied.
-    Value argument, mayCopy;
+    // Of one that is in memory as it is: an argument, and how its chunks can be copied.
+    Value argument;
+    Alignment alignment;
     // Of keys that follow each other along a dimension of it: for boxes, where there are maps.
     std::optional<Map> boxes;
   };
@@ -138,7 +139,11 @@ private:
   mlir::FailureOr<Source> source(mlir::linalg::GenericOp stage, Value scalar,
                                  llvm::ArrayRef<Value> loops);
   mlir::LogicalResult copy(const Factor &factor, const Step &step);
-  mlir::LogicalResult copyChunk(const Factor &factor, const Step &step, Value line, Value chunk);
+  mlir::LogicalResult copyPiece(const Factor &factor, const Step &step, Value line, Value first,
+                                int64_t elements);
+  mlir::FailureOr<Value> loadElement(const Factor &factor, const Step &step, Value line,
+                                     Value along);
+  Value elementByte(const Factor &factor, Value line, Value element);
   mlir::LogicalResult computeChunk(const Factor &factor, const Step &step, Value line, Value chunk);
   Values placeOf(const Factor &factor, const Step &step, Value line, Value along, Value &isThere);
 

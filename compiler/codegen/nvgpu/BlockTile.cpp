@@ -276,11 +276,8 @@ LogicalResult BlockTile::layOut() {
            isGroup ? 1024 : 128);
   setThread(thread);
   for (Factor *factor : {&left, &right})
-    if (factor->argument) {
-      factor->mayCopy = isAligned(*factor, 16);
-      if (factor->perChunk > 4)
-        factor->mayCopyWords = isAligned(*factor, wordBytes(*factor));
-    }
+    if (factor->argument)
+      factor->alignment = alignmentOf(*factor);
   if (isBulk)
     addMaps();
   return success();

@@ -45,9 +45,8 @@ private:
     int64_t offset = 0; ///< in the memory of a step
     // Of one that is in memory, element by element: chunks may be copied as they are.
     Value argument;
-    mlir::AffineMap map;             ///< from the loops of the stage
-    Value mayCopy;                   ///< whether all chunks lie at multiples of 16 bytes
-    Value mayCopyWords;              ///< or else words at multiples of theirs; null: they do
+    mlir::AffineMap map; ///< from the loops of the stage
+    Alignment alignment;
     bool isContiguousAcross = false; ///< memory runs along the axis, though chunks do not
     std::optional<Map> boxes;        ///< for bulk copies, and whether there are such at launch
   };
@@ -79,23 +78,17 @@ private:
 
   // TileCopy.cpp
   mlir::LogicalResult copy(Factor &factor, Value step, Value to);
-  mlir::LogicalResult share(int64_t total, bool isRolled,
-                            llvm::function_ref<mlir::LogicalResult(Value)> take);
   /// `element`: its number in the line.
   Place placeOf(const Factor &factor, Value step, Value line, Value element);
   Place placeOf(const Factor &factor, Value step, Value line, Value chunk, int64_t element);
   /// Neighbours in a line, up to a chunk; where they begin.
   void copyPiece(const Factor &factor, Value step, Value to, Value line, Value first,
                  int64_t elements);
-  mlir::LogicalResult copyElements(const Factor &factor, Value step, Value to);
+  mlir::FailureOr<Value> loadElement(const Factor &factor, const Place &at);
   Value byteOf(const Factor &factor, Value to, Value line, Value element);
   mlir::LogicalResult computeChunk(const Factor &factor, Value step, Value to, Value line,
                                    Value chunk);
-  Value isAligned(const Factor &factor, int64_t multiple);
-  /// What the narrowest asynchronous copy brings: 4 bytes, or an element.
-  static int64_t wordBytes(const Factor &factor) {
-    return std::max<int64_t>(4, 16 / factor.perChunk);
-  }
+  Alignment alignmentOf(const Factor &factor);
   Value slot(const Factor &factor, Value line, Value chunk);
 
   // TileMultiply.cpp

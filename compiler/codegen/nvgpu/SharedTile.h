@@ -44,6 +44,36 @@ protected:
   Value isAligned(const GpuFunction::Memory &memory, int64_t bytes,
                   llvm::ArrayRef<Value> others = {}, int64_t multiple = 16);
 
+  // SharedCopy.cpp
+
+  /// Whether all chunks of 16 bytes lie at multiples of these; or else words at multiples of theirs
+  /// (null: they always do).
+  struct Alignment {
+    Value ofChunks, ofWords;
+  };
+  Alignment alignmentOf(const GpuFunction::Memory &memory, int64_t perChunk,
+                        llvm::ArrayRef<Value> others = {});
+  /// Copies by pieces of so many elements, or element by element.
+  mlir::LogicalResult copyWhere(const Alignment &alignment, int64_t perChunk,
+                                llvm::function_ref<mlir::LogicalResult(int64_t)> pieces,
+                                llvm::function_ref<mlir::LogicalResult()> elements);
+  /// So many threads that share work, and the number of this one among them.
+  struct Crew {
+    Value own;
+    int64_t count;
+  };
+  /// Of so many things in a row, those that this thread takes: its neighbours take theirs.
+  mlir::LogicalResult share(const Crew &crew, int64_t total, bool isRolled,
+                            llvm::function_ref<mlir::LogicalResult(Value)> take);
+  /// Elements of lines, each loaded and stored at a byte; those of several lines are under way
+  /// together.
+  mlir::LogicalResult
+  shareElements(const Crew &crew, int64_t lines, int64_t perLine, int64_t bytes,
+                llvm::function_ref<mlir::FailureOr<Value>(Value line, Value element)> load,
+                llvm::function_ref<Value(Value line, Value element)> place);
+  /// `given` of the bytes, then zeros.
+  void copyAsync(Value to, Value from, int64_t bytes, Value given);
+
   /// The same number, of which LLVM knows nothing: what follows from it is neither computed before
   /// a loop nor carried from one iteration to the next, where registers are few.
   /// Of 32 or 64 bits; `iteration`, of 64, changes from one to the next.

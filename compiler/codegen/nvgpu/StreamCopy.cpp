@@ -8,7 +8,6 @@
 #include "compiler/codegen/nvgpu/BlockStream.h"
 
 #include "mlir/Dialect/Affine/Utils.h"
-#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Matchers.h"
@@ -120,38 +119,36 @@ FailureOr<BlockStream::Source> BlockStream::source(linalg::GenericOp stage, Valu
 }
 
 LogicalResult BlockStream::copy(const Factor &factor, const Step &step) {
-  const int64_t total = factor.lines * factor.chunks, count = factor.isOwn   ? 32
-                                                              : tile.isGroup ? kCopyThreads
-                                                                             : threads;
-  Value first = factor.isOwn ? lane : thread;
-  auto forEach = [&](bool isCopied) -> FailureOr<Values> {
-    return f.loop(
-        index((total + count - 1) / count), {}, [&](Value turn, Values) -> FailureOr<Values> {
-          Value number =
-              add(mul(arith::IndexCastUIOp::create(b, b.getI32Type(), turn), count), first);
-          auto bring = [&](Values) -> FailureOr<Values> {
-            // Threads beside each other take what lies so in memory.
-            const bool across = factor.isContiguousAcross;
-            Value line = across ? rem(number, factor.lines) : div(number, factor.chunks);
-            Value chunk = across ? div(number, factor.lines) : rem(number, factor.chunks);
-            if (failed(isCopied ? copyChunk(factor, step, line, chunk)
-                                : computeChunk(factor, step, line, chunk)))
-              return failure();
-            return Values();
-          };
-          if (total % count == 0)
-            return bring({});
-          return f.guard(arith::CmpIOp::create(b, arith::CmpIPredicate::ult, number, i32(total)),
-                         {}, bring);
-        });
-  };
+  const Crew crew = factor.isOwn   ? Crew{lane, 32}
+                    : tile.isGroup ? Crew{thread, kCopyThreads}
+                                   : Crew{thread, threads};
   if (!factor.argument)
-    return success(succeeded(forEach(false)));
-  FailureOr<Values> copied = f.guard(factor.mayCopy, {}, [&](Values) { return forEach(true); });
-  Value mustCompute =
-      arith::XOrIOp::create(b, factor.mayCopy, arith::ConstantOp::create(b, b.getBoolAttr(true)));
-  FailureOr<Values> computed = f.guard(mustCompute, {}, [&](Values) { return forEach(false); });
-  return success(succeeded(copied) && succeeded(computed));
+    return share(crew, factor.lines * factor.chunks, /*isRolled=*/false, [&](Value number) {
+      // Threads beside each other take what lies so in memory.
+      const bool across = factor.isContiguousAcross;
+      const int64_t width = across ? factor.lines : factor.chunks;
+      Value fast = rem(number, width), slow = div(number, width);
+      return computeChunk(factor, step, across ? fast : slow, across ? slow : fast);
+    });
+  auto copyPieces = [&](int64_t elements) {
+    const int64_t perLine = factor.chunks * factor.perChunk / elements;
+    return share(crew, factor.lines * perLine, elements < factor.perChunk, [&](Value number) {
+      return copyPiece(factor, step, div(number, perLine), mul(rem(number, perLine), elements),
+                       elements);
+    });
+  };
+  auto copyElements = [&] {
+    return shareElements(
+        crew, factor.lines, factor.chunks * factor.perChunk, 16 / factor.perChunk,
+        [&](Value line, Value element) { return loadElement(factor, step, line, element); },
+        [&](Value line, Value element) { return elementByte(factor, line, element); });
+  };
+  return copyWhere(factor.alignment, factor.perChunk, copyPieces, copyElements);
+}
+
+Value BlockStream::elementByte(const Factor &factor, Value line, Value element) {
+  Value chunk = div(element, factor.perChunk), inside = rem(element, factor.perChunk);
+  return add(chunkOf(factor, line, chunk), mul(inside, 16 / factor.perChunk));
 }
 
 /// The loops of the factor's stage. `isThere`: the line is one of the tensor.
@@ -171,10 +168,11 @@ SmallVector<Value> BlockStream::placeOf(const Factor &factor, const Step &step, 
   return loopsOf(factor.reduction->follows, place);
 }
 
-/// 16 bytes, zeros where a line ends before or there is none.
-LogicalResult BlockStream::copyChunk(const Factor &factor, const Step &step, Value line,
-                                     Value chunk) {
-  Value isThere, first = mul(chunk, factor.perChunk);
+/// Neighbours in a line, zeros where it ends before or there is none.
+LogicalResult BlockStream::copyPiece(const Factor &factor, const Step &step, Value line,
+                                     Value first, int64_t elements) {
+  const int64_t elementBytes = 16 / factor.perChunk;
+  Value isThere;
   FailureOr<Source> from =
       source(factor.reduction->stage, factor.scalar, placeOf(factor, step, line, first, isThere));
   if (failed(from))
@@ -182,33 +180,41 @@ LogicalResult BlockStream::copyChunk(const Factor &factor, const Step &step, Val
   if (from->isThere)
     isThere = arith::AndIOp::create(b, isThere, from->isThere);
   Value left = arith::SubIOp::create(b, i32(factor.extent), first);
-  left = arith::MaxSIOp::create(b, arith::MinSIOp::create(b, left, i32(factor.perChunk)), i32(0));
-  Value bytes = arith::SelectOp::create(b, isThere, mul(left, 16 / factor.perChunk), i32(0));
-  // Where nothing is read the address need not be one of a chunk.
+  left = arith::MaxSIOp::create(b, arith::MinSIOp::create(b, left, i32(elements)), i32(0));
+  Value bytes = arith::SelectOp::create(b, isThere, mul(left, elementBytes), i32(0));
+  // Where nothing is read the address need not be one of a piece.
   Value isEmpty = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, bytes, i32(0));
   Value address = LLVM::SelectOp::create(b, isEmpty, from->memory->pointer,
                                          f.address(*from->memory, from->element, from->place));
-  NVVM::CpAsyncOp::create(b, shared(chunkOf(factor, line, chunk)), address, 16,
-                          NVVM::LoadCacheModifierKind::CG, bytes);
+  copyAsync(elementByte(factor, line, first), address, elements * elementBytes, bytes);
   return success();
+}
+
+/// As any element of a stage; zero where a line ends before or there is none.
+FailureOr<Value> BlockStream::loadElement(const Factor &factor, const Step &step, Value line,
+                                          Value along) {
+  Value isThere;
+  Values loops = placeOf(factor, step, line, along, isThere);
+  Value isInside = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, along, i32(factor.extent));
+  IRMapping known;
+  FailureOr<Value> value = f.scalar(factor.reduction->stage, factor.scalar, loops, known);
+  if (failed(value))
+    return failure();
+  Value zero = arith::ConstantOp::create(b, b.getZeroAttr(factor.element));
+  return Value(
+      arith::SelectOp::create(b, arith::AndIOp::create(b, isThere, isInside), *value, zero));
 }
 
 LogicalResult BlockStream::computeChunk(const Factor &factor, const Step &step, Value line,
                                         Value chunk) {
   auto type = VectorType::get({factor.perChunk}, factor.element);
   Value elements = LLVM::PoisonOp::create(b, type);
-  Value zero = arith::ConstantOp::create(b, b.getZeroAttr(factor.element));
   for (int64_t element = 0; element < factor.perChunk; ++element) {
-    Value along = add(mul(chunk, factor.perChunk), element), isThere;
-    Values loops = placeOf(factor, step, line, along, isThere);
-    Value isInside = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, along, i32(factor.extent));
-    IRMapping known;
-    FailureOr<Value> value = f.scalar(factor.reduction->stage, factor.scalar, loops, known);
+    Value along = add(mul(chunk, factor.perChunk), element);
+    FailureOr<Value> value = loadElement(factor, step, line, along);
     if (failed(value))
       return failure();
-    Value masked =
-        arith::SelectOp::create(b, arith::AndIOp::create(b, isThere, isInside), *value, zero);
-    elements = LLVM::InsertElementOp::create(b, elements, masked, i32(element));
+    elements = LLVM::InsertElementOp::create(b, elements, *value, i32(element));
   }
   LLVM::StoreOp::create(b, elements, shared(chunkOf(factor, line, chunk)), /*alignment=*/16);
   return success();
