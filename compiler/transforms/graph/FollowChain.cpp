@@ -291,10 +291,12 @@ std::string MaximumChain::addSum(OpOperand &use, const Terms &terms) {
       }))
     return "has a shift of 0 at infinite maxima, and weights that are not just summed";
   if (auto reduce = llvm::dyn_cast<graph::ReduceOp>(op)) {
-    // Sums of maps of the scores may be of another type: how many there are of a kind.
+    // Sums of maps of the scores may be of integers, which blocks do not round: how many there are
+    // of a kind.
+    const Type element = reduce.getType().getElementType();
+    const bool isExact = isPure(terms) && llvm::isa<IntegerType>(element);
     if (reduce.getKind() != graph::ReduceKind::sum || reduce.getAxes() != ArrayRef<int64_t>{axis} ||
-        (!isPure(terms) &&
-         reduce.getType().getElementType() != graph::getTensorType(scores).getElementType()))
+        (!isExact && element != graph::getTensorType(scores).getElementType()))
       return isPure(terms) ? neededElsewhere(terms, op)
                            : "has weights that are reduced otherwise than by a sum along the axis";
   } else {

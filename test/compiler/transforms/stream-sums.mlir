@@ -103,7 +103,7 @@ graph.func @places(%x: !graph.tensor<[N, 6], f32>, %w: !graph.tensor<[V, 6], f32
 
 // -----
 
-// How many scores there are of a kind: sums of another type than the scores come along as they are.
+// How many scores there are of a kind: sums of integers come along as they are. Those of floats in fewer bits would be rounded by every block.
 // CHECK-LABEL: graph.func @counts
 // CHECK-NOT: graph.contract
 // CHECK: graph.stream {{.*}} identity = [0xFF800000 : f32, 0.000000e+00 : f32, 0 : si32]
@@ -123,6 +123,18 @@ graph.func @counts(%x: !graph.tensor<[N, 6], f32>, %w: !graph.tensor<[V, 6], f32
   %o = graph.convert %g : !graph.tensor<[N, V], i1> -> !graph.tensor<[N, V], si32>
   %c = graph.reduce sum %o, axes = [1] : !graph.tensor<[N, V], si32> -> !graph.tensor<[N], si32>
   graph.return %l, %c : !graph.tensor<[N], f32>, !graph.tensor<[N], si32>
+}
+
+// CHECK-LABEL: graph.func @narrow
+// CHECK-NOT: graph.stream
+graph.func @narrow(%x: !graph.tensor<[N, 6], f32>, %w: !graph.tensor<[V, 6], f32>) -> (!graph.tensor<[N], f32>, !graph.tensor<[N], f16>)
+    attributes {dims = {N = #graph.range<0, ?>, V = #graph.range<1, ?>}} {
+  %s = graph.contract "nd,vd->nv" %x, %w : (!graph.tensor<[N, 6], f32>, !graph.tensor<[V, 6], f32>) -> !graph.tensor<[N, V], f32>
+  // expected-remark@+1 {{begins no stream: it has scores that are needed elsewhere: graph.reduce}}
+  %l = graph.logsumexp %s, axes = [1] : !graph.tensor<[N, V], f32> -> !graph.tensor<[N], f32>
+  %h = graph.convert %s : !graph.tensor<[N, V], f32> -> !graph.tensor<[N, V], f16>
+  %c = graph.reduce sum %h, axes = [1] : !graph.tensor<[N, V], f16> -> !graph.tensor<[N], f16>
+  graph.return %l, %c : !graph.tensor<[N], f32>, !graph.tensor<[N], f16>
 }
 
 // -----
