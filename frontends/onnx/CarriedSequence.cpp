@@ -172,10 +172,11 @@ FailureOr<bool> CarriedSequence::take(Node &node, Node &inside, Value result, Bl
       graph::getTensorType(last.values).getElementType() !=
           graph::getTensorType(init.values).getElementType())
     return node.error("makes a sequence of open length of elements of different ranks or types");
-  for (DimAttr &dim : last.dims)
+  DimList outside = last.dims; // Of a stack `last` needs all of its own.
+  for (DimAttr &dim : outside)
     if (dim && dependsOnBody(dim, body))
       dim = {};
-  const DimList common = commonDims(init.dims, last.dims);
+  const DimList common = commonDims(init.dims, outside);
   if (common != init.dims) {
     init = asRagged(node, init, common);
     room.resize(roomCount(), node.dim(1));

@@ -3,6 +3,7 @@
 #include "frontends/onnx/LoopImporter.h"
 
 #include "llvm/ADT/ScopeExit.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -198,6 +199,42 @@ LogicalResult LoopImporter::carryWhole(size_t i) {
   return success();
 }
 
+/// Whether an extent is another one behind the body: one that depends on data inside of it, or is
+/// computed of the same symbols. Of others nothing is known.
+static bool isOther(DimAttr before, DimAttr behind, Block &body) {
+  if (before == behind)
+    return false;
+  if (graph::isKnownDifferent(before, behind) || dependsOnBody(behind, body))
+    return true;
+  llvm::StringSet<> symbols;
+  graph::walkDimSymbols(before, [&](StringRef symbol) { symbols.insert(symbol); });
+  bool areSame = true;
+  graph::walkDimSymbols(behind, [&](StringRef symbol) { areSame &= symbols.contains(symbol); });
+  return areSame;
+}
+
+/// Whether elements of a list get other extents; only of lists whose elements may stand in one
+/// sequence.
+static bool haveOtherExtents(Value list, Value next, Block &body) {
+  bool areOther = false;
+  std::optional<graph::TensorType> first;
+  for (auto [element, made] : llvm::zip(contentsOf(list), contentsOf(next))) {
+    if (isStructure(element) && !isStrings(element))
+      return false;
+    graph::TensorType before =
+        graph::getTensorType(isStrings(element) ? contentsOf(element)[0] : element);
+    graph::TensorType behind = graph::getTensorType(isStrings(made) ? contentsOf(made)[0] : made);
+    first = first ? first : before;
+    for (graph::TensorType type : {before, behind})
+      if (type.rank() != first->rank() || type.getElementType() != first->getElementType())
+        return false;
+    const size_t extents = size_t(first->rank()) - isStrings(element);
+    for (size_t d = 0; d < extents; ++d)
+      areOther |= isOther(before.getDim(d), behind.getDim(d), body);
+  }
+  return areOther;
+}
+
 /// Tensors of the body's results. It does not fit when a state has to have another form.
 LogicalResult LoopImporter::takeResults(bool &fits) {
   OpBuilder inner = OpBuilder::atBlockEnd(body);
@@ -220,6 +257,9 @@ LogicalResult LoopImporter::takeResults(bool &fits) {
     // A sequence of another length is another type.
     if (isSame && isOpenSequence(state))
       isSame = state.getType() == result.getType();
+    // Neither does an element have to keep its extents.
+    if (isSame && isSequence(state))
+      isSame = !haveOtherExtents(state, result, *body);
     if (isSame) {
       flatten(result, next);
       continue;

@@ -164,6 +164,19 @@ def test_other_sequences_in_its_place():
     check([START], body, feeds, inputs=[*INPUTS, info("flags", BOOL, ["K"])])
 
 
+def test_one_element_whose_extent_depends_on_data_in_its_place():
+    part = [GOES_ON, node("Unsqueeze", ["i", "axis"], ["end"]), node("Slice", ["x", "axis", "end"], ["y"])]
+    for start in (START, EMPTY):
+        check([start], [*part, node("SequenceConstruct", ["y"], ["s_out"])], COUNTS)
+        check([start, node("SequenceConstruct", ["x"], ["other"])], [*part, node("SequenceInsert", ["other", "y"], ["s_out"])], COUNTS)
+
+
+@pytest.mark.parametrize("extent", ["A", 2])
+def test_elements_of_a_list_that_get_longer(extent):
+    body = [GOES_ON, node("SequenceAt", ["s_in", "last"], ["before"]), node("Concat", ["before", "x"], ["y"], axis=0), node("SequenceConstruct", ["y"], ["s_out"])]
+    check([START], body, COUNTS, inputs=[info("x", F32, [extent, "B"]), N])
+
+
 def test_what_is_not_there():
     """At a position that the sequence does not have a run ends with an error, as it does in onnxruntime."""
     body = [GOES_ON, node("SequenceAt", ["s_in", "two"], ["before"]), node("Mul", ["before", "half"], ["y"]), node("SequenceErase", ["s_in", "zero"], ["s_out"])]

@@ -64,6 +64,18 @@ def models():
                               helper.make_tensor_value_info("scan", FLOAT, None)])
     yield "collect", model([n("SequenceEmpty", [], ["e"], dtype=FLOAT), n("Loop", ["p", "", "e"], ["s", "y"], body=body)], [x, place], [parts, y],
                            [tensor("z", [0], np.int64)])
+    pushed = helper.make_graph([n("SequenceInsert", ["c_in", "part"], ["added"])], "pushed", [], [helper.make_tensor_sequence_value_info("added", FLOAT, None)])
+    popped = helper.make_graph([n("SequenceErase", ["c_in", "l0"], ["popped"])], "popped", [], [helper.make_tensor_sequence_value_info("popped", FLOAT, None)])
+    for name, made in (("push", n("Add", ["top", "top"], ["part"])), ("push-ragged", n("Slice", ["top", "z", "end"], ["part"]))):
+        body = helper.make_graph([n("SequenceAt", ["c_in", "l0"], ["top"]), n("Unsqueeze", ["i", "z"], ["end"]), made, n("Less", ["i", "p"], ["odd"]),
+                                  n("If", ["odd"], ["c_out"], then_branch=pushed, else_branch=popped), n("SequenceLength", ["c_out"], ["left"]),
+                                  n("Greater", ["left", "p"], ["on_out"])],
+                                 "body", [helper.make_tensor_value_info("i", INT64, []), helper.make_tensor_value_info("on", BOOL, []),
+                                          helper.make_tensor_sequence_value_info("c_in", FLOAT, None)],
+                                 [helper.make_tensor_value_info("on_out", BOOL, []), helper.make_tensor_sequence_value_info("c_out", FLOAT, None),
+                                  helper.make_tensor_value_info("left", INT64, [])])
+        yield name, model([n("SequenceConstruct", ["x", "x"], ["e"]), n("Loop", ["p", "", "e"], ["s", "y"], body=body)], [x, place], [parts, ("y", INT64, None)],
+                          [tensor("z", [0], np.int64), tensor("l0", -1, np.int64)])
     yield "words", model([n("SplitToSequence", ["w"], ["a"]), n("SequenceInsert", ["a", "w"], ["s"]), n("SequenceAt", ["s", "p"], ["y"])],
                          [("w", TensorProto.STRING, ["N"]), place], [strings, ("y", TensorProto.STRING, None)])
     sparse = helper.make_sparse_tensor(tensor("c", [1, 2]), tensor("i", [0, 3], np.int64), [4])
