@@ -252,6 +252,39 @@ static Contents computeBroadcast(BroadcastOp op, const Contents &operand) {
   return dims;
 }
 
+/// Each element of the result is one of the operand's: `place` turns its indices into where it
+/// stood.
+static Contents moveElements(TensorType from, TensorType to, const Contents &operand,
+                             llvm::function_ref<void(MutableArrayRef<int64_t>)> place) {
+  if (!operand)
+    return std::nullopt;
+  DimList dims;
+  for (int64_t i = 0, e = *to.getElementCount(); i < e; ++i) {
+    SmallVector<int64_t> indices = unravel(i, to.getShape());
+    place(indices);
+    dims.push_back((*operand)[ravel(indices, from.getShape())]);
+  }
+  return dims;
+}
+
+static Contents computeTranspose(TransposeOp op, const Contents &operand) {
+  return moveElements(getTensorType(op.getX()), op.getType(), operand,
+                      [&](MutableArrayRef<int64_t> indices) {
+                        SmallVector<int64_t> out(indices);
+                        for (auto [d, source] : llvm::enumerate(op.getPerm()))
+                          indices[source] = out[d];
+                      });
+}
+
+static Contents computeReverse(ReverseOp op, const Contents &operand) {
+  ArrayRef<int64_t> shape = op.getType().getShape();
+  return moveElements(getTensorType(op.getX()), op.getType(), operand,
+                      [&](MutableArrayRef<int64_t> indices) {
+                        for (int64_t axis : op.getAxes())
+                          indices[axis] = shape[axis] - 1 - indices[axis];
+                      });
+}
+
 //===----------------------------------------------------------------------===//
 // The analysis
 //===----------------------------------------------------------------------===//
@@ -288,6 +321,10 @@ static Contents compute(Value value, llvm::DenseMap<Value, Contents> &known, int
     result = computeReduce(reduce, operands[0]);
   else if (auto broadcast = llvm::dyn_cast<BroadcastOp>(op))
     result = computeBroadcast(broadcast, operands[0]);
+  else if (auto transpose = llvm::dyn_cast<TransposeOp>(op))
+    result = computeTranspose(transpose, operands[0]);
+  else if (auto reverse = llvm::dyn_cast<ReverseOp>(op))
+    result = computeReverse(reverse, operands[0]);
   known[value] = result;
   return result;
 }

@@ -18,11 +18,13 @@ public:
   Value isNegative(Value x);
   Value clamp(Value x, Value low, Value high);
   Value element(Value list, int64_t k);
-  DimAttr known(Value list, int64_t k);
+  DimAttr known(Value list, int64_t k, int depth = 0);
   /// A new symbol with the value of the scalar; `what` is for the message when it is no extent.
   DimAttr bind(Value scalar, llvm::StringRef what);
 
 private:
+  DimAttr knownBefore(graph::ConvertOp convert, int64_t k, int depth);
+
   Node &node;
 };
 

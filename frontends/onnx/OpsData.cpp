@@ -53,26 +53,48 @@ Value ShapeScalars::element(Value list, int64_t k) {
 
 /// The value of an element when it follows from extents; null when it depends on data. Sees through
 /// lists that are put together of both.
-DimAttr ShapeScalars::known(Value list, int64_t k) {
+DimAttr ShapeScalars::known(Value list, int64_t k, int depth) {
+  constexpr int kMaxDepth = 200; // Hostile chains stay off the stack.
+  if (depth > kMaxDepth)
+    return {};
   if (DimAttr bound = node.importer.lookupBound(list, k))
     return bound;
   if (std::optional<DimList> contents = graph::getShapeContents(list))
     return (*contents)[k];
   Operation *op = list.getDefiningOp();
+  graph::TensorType type = graph::getTensorType(list);
   if (auto concat = llvm::dyn_cast_or_null<graph::ConcatOp>(op)) {
     for (Value part : concat.getInputs()) {
       DimAttr extent = graph::getTensorType(part).getDim(0);
       if (graph::getTensorType(part).rank() != 1 || !extent.isConstant())
         return {};
       if (k < extent.getValue())
-        return known(part, k);
+        return known(part, k, depth + 1);
       k -= extent.getValue();
     }
   }
   if (llvm::isa_and_nonnull<graph::ReshapeOp>(op) &&
       graph::getTensorType(op->getOperand(0)).rank() <= 1)
-    return known(op->getOperand(0), k);
+    return known(op->getOperand(0), k, depth + 1);
+  if (auto convert = llvm::dyn_cast_or_null<graph::ConvertOp>(op))
+    return knownBefore(convert, k, depth + 1);
+  if (auto slice = llvm::dyn_cast_or_null<graph::SliceOp>(op); slice && type.rank() == 1) {
+    std::optional<int64_t> start = slice.getStarts()[0].getConstant(),
+                           step = slice.getSteps()[0].getConstant();
+    return start && step ? known(slice.getX(), *start + k * *step, depth + 1) : DimAttr();
+  }
   return {};
+}
+
+/// What integers of any width hold alike.
+DimAttr ShapeScalars::knownBefore(graph::ConvertOp convert, int64_t k, int depth) {
+  auto from = llvm::dyn_cast<IntegerType>(graph::getTensorType(convert.getX()).getElementType());
+  auto to = llvm::dyn_cast<IntegerType>(convert.getType().getElementType());
+  if (!from || !to || from.getWidth() < 32 || to.getWidth() < 32)
+    return {};
+  DimAttr dim = known(convert.getX(), k, depth);
+  std::optional<int64_t> value = dim ? dim.getConstant() : std::nullopt;
+  return value && llvm::isInt<31>(*value) ? dim : DimAttr();
 }
 
 DimAttr ShapeScalars::bind(Value scalar, StringRef what) {

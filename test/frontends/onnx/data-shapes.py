@@ -56,6 +56,28 @@ def squeezed(folder):
         assert np.load(f"{folder}/squeezed.y.npy").shape == results[0].shape, reference.stdout
 
 
+def exported_lists(folder):
+    """Lists of extents as exporters put them together: PyTorch turns those of a Pad around, TensorFlow casts them; a 1 among data is a 1."""
+    n = helper.make_node
+    turned = [n("ConstantOfShape", ["four"], ["zeros"], value=helper.make_tensor("v", TensorProto.INT64, [1], [0])),
+              n("Concat", ["pads", "zeros"], ["eight"], axis=0), n("Reshape", ["eight", "pairs"], ["table"]),
+              n("Slice", ["table", "last", "first", "zero", "last"], ["back"]), n("Transpose", ["back"], ["rows"], perm=[1, 0]),
+              n("Reshape", ["rows", "last"], ["list"]), n("Cast", ["list"], ["list64"], to=TensorProto.INT64),
+              n("Pad", ["x", "list64"], ["y"], mode="reflect")]
+    m = Compiled(folder, "turned", build(turned, [("x", F, [1, 1, "A", "B"])], [("y", F, None)],
+                                         [("four", ints(4)), ("pads", ints(2, 1, 0, 3)), ("pairs", ints(-1, 2)), ("last", ints(-1)),
+                                          ("first", ints(-(1 << 63) + 1)), ("zero", ints(0))]))
+    m.check(x=rng.standard_normal((1, 1, 5, 4)).astype(F))
+    frames = [n("Div", ["length", "hop"], ["count"]), n("Reshape", ["count", "one"], ["count1"]), n("Concat", ["count1", "one32"], ["list"], axis=0),
+              n("Cast", ["list"], ["list64"], to=TensorProto.INT64), n("Range", ["start", "count", "step"], ["r"]),
+              n("Reshape", ["r", "list64"], ["column"]), n("Add", ["column", "row"], ["y"])]
+    m = Compiled(folder, "frames", build(frames, [("length", np.int32, [])], [("y", np.int32, None)],
+                                         [("hop", np.int32(3)), ("one", ints(1)), ("one32", np.array([1], np.int32)), ("start", np.int32(0)),
+                                          ("step", np.int32(1)), ("row", np.array([[10, 20, 30, 40, 50]], np.int32))]))
+    for length in (15, 3, 0):
+        m.check(length=np.array(length, np.int32))
+
+
 def ranges(folder):
     for kind, cases in ((I, ((0, 5, 1), (10, 0, -3), (3, 3, 1), (0, -4, 1))),
                         (F, ((0, 1, 0.3), (2, -1, -0.5), (1, 0, 1)))):
@@ -180,6 +202,6 @@ def loops(folder):
 
 
 if __name__ == "__main__":
-    for test in (shapes, squeezed, ranges, slices, branches, branches_by_extents, open_products, loops):
+    for test in (shapes, squeezed, exported_lists, ranges, slices, branches, branches_by_extents, open_products, loops):
         test(sys.argv[1])
     print("passed")
