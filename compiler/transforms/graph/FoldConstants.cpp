@@ -32,7 +32,7 @@ static constexpr int64_t kDenseBytes = 4096;
 /// What is made of a few numbers and of positions, and read by products, is laid out for them once
 /// instead of in every run, up to this size: windows, tables of sines, filters of resamplers.
 /// Weights in fewer bits are no less than this share of what they are decoded to.
-static constexpr int64_t kMadeBytes = int64_t(1) << 24;
+static constexpr int64_t kMadeBytes = int64_t(1) << 25;
 static constexpr int64_t kMadeShare = 32;
 
 /// The bytes that a constant occupies: of a splat, one element.

@@ -10,8 +10,7 @@
 // SCHEDULE: schedule.copy_packed "acc" operand 1 as "acc_i1_packed" inner_dims_pos = [1, 0] inner_tiles = [48, 2] outer_dims_perm = [1, 0]
 // SCHEDULE: schedule.copy_packed "acc" operand 0 as "acc_grouped" inner_dims_pos = [1] inner_tiles = [2] outer_dims_perm = [0, 1]
 // SCHEDULE: schedule.group_reduction "acc" loop {{.*}} by 2
-graph.func @main(%x: !graph.tensor<[M, 63], bf16>) -> !graph.tensor<[M, 48], bf16> {
-  %w = graph.constant dense<3.0> : !graph.tensor<[63, 47], bf16>
+graph.func @main(%x: !graph.tensor<[M, 63], bf16>, %w: !graph.tensor<[63, 47], bf16>) -> !graph.tensor<[M, 48], bf16> {
   %v = graph.constant dense<4.0> : !graph.tensor<[63, 1], bf16>
   %c = graph.concat %w, %v axis = 1 : (!graph.tensor<[63, 47], bf16>, !graph.tensor<[63, 1], bf16>) -> !graph.tensor<[63, 48], bf16>
   %y = graph.contract "mk,kn->mn" %x, %c : (!graph.tensor<[M, 63], bf16>, !graph.tensor<[63, 48], bf16>) -> !graph.tensor<[M, 48], bf16>
