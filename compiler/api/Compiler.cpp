@@ -83,9 +83,9 @@ LogicalResult Compilation::parse(StringRef text) {
                 "(graph.func ...)");
   }
   module = parseModel(text, path, folder, context, options.checkOnly ? &importReport : nullptr,
-                      options.operators);
+                      options.operators, options.dims);
   if (!module && !options.checkOnly)
-    listOtherUnsupported(text, path, folder, options.operators, result.error);
+    listOtherUnsupported(text, path, folder, options.operators, options.dims, result.error);
   return success(bool(module));
 }
 

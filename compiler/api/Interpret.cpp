@@ -56,7 +56,7 @@ std::unique_ptr<ReferenceModel> ReferenceModel::load(const std::string &path,
   auto state = std::make_unique<State>();
   ErrorCollector errors(state->context, error, path);
   state->module = parseModel((*file)->getBuffer(), path, llvm::sys::path::parent_path(path),
-                             state->context, /*report=*/nullptr, operators);
+                             state->context, /*report=*/nullptr, operators, dims);
   if (!state->module)
     return nullptr;
   llvm::StringMap<int64_t> values;

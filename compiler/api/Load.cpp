@@ -92,7 +92,8 @@ static OwningOpRef<ModuleOp> parseOperators(const std::string &path, MLIRContext
 OwningOpRef<ModuleOp> tessera::parseModel(StringRef bytes, const std::string &path,
                                           StringRef folder, MLIRContext &context,
                                           tessera::onnx::ImportReport *report,
-                                          const std::string &operators) {
+                                          const std::string &operators,
+                                          const std::map<std::string, int64_t> &dims) {
   auto *dialect = context.getOrLoadDialect<graph::GraphDialect>();
   dialect->getWeightStore().setFolder(folder.empty() ? "." : folder);
   OwningOpRef<ModuleOp> module;
@@ -100,8 +101,8 @@ OwningOpRef<ModuleOp> tessera::parseModel(StringRef bytes, const std::string &pa
     OwningOpRef<ModuleOp> library;
     if (!operators.empty() && !(library = parseOperators(operators, context)))
       return {};
-    module =
-        tessera::onnx::importOnnx(bytes, path, context, report, library ? *library : ModuleOp());
+    module = tessera::onnx::importOnnx(bytes, path, context, report,
+                                       library ? *library : ModuleOp(), dims);
   } else if (!operators.empty()) {
     emitError(UnknownLoc::get(&context))
         << "--ops is for ONNX models; in the textual IR graph.call names a function of the file";
@@ -115,7 +116,9 @@ OwningOpRef<ModuleOp> tessera::parseModel(StringRef bytes, const std::string &pa
 }
 
 void tessera::listOtherUnsupported(StringRef bytes, const std::string &path, StringRef folder,
-                                   const std::string &operators, std::string &errors) {
+                                   const std::string &operators,
+                                   const std::map<std::string, int64_t> &dims,
+                                   std::string &errors) {
   if (!tessera::onnx::looksLikeOnnx(bytes))
     return;
   // Read again, going on where that is possible: only who is refused pays for it.
@@ -123,7 +126,7 @@ void tessera::listOtherUnsupported(StringRef bytes, const std::string &path, Str
   std::string again;
   ErrorCollector collector(context, again, path);
   tessera::onnx::ImportReport report;
-  parseModel(bytes, path, folder, context, &report, operators);
+  parseModel(bytes, path, folder, context, &report, operators, dims);
   for (const tessera::onnx::UnsupportedOperator &row : report.unsupported) {
     std::string line = path + ": node " + tessera::onnx::quoted(row.firstNode) + " (" + row.name +
                        "): " + row.reason;

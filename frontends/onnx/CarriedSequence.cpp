@@ -208,7 +208,7 @@ FailureOr<bool> CarriedSequence::take(Node &node, Node &inside, Value result, Bl
 //===----------------------------------------------------------------------===//
 
 /// Without changes of how the first extent is written.
-static Value withoutNames(Value tensor) {
+static Value withoutReshapes(Value tensor) {
   while (auto reshape = tensor.getDefiningOp<graph::ReshapeOp>()) {
     ArrayRef<DimAttr> from = graph::getTensorType(reshape.getX()).getDims(),
                       to = graph::getTensorType(tensor).getDims();
@@ -229,7 +229,7 @@ static DimAttr prefixOf(Value part, Value buffer) {
     if (dims.drop_front() != all.drop_front() || !llvm::all_of(slice.getStarts(), is(0)) ||
         !llvm::all_of(slice.getSteps(), is(1)))
       return {};
-    part = withoutNames(slice.getX());
+    part = withoutReshapes(slice.getX());
   }
   return part == buffer ? extent : DimAttr();
 }
@@ -238,7 +238,7 @@ static DimAttr prefixOf(Value part, Value buffer) {
 static SmallVector<Value> partsOf(Value tensor) {
   SmallVector<Value> parts, left{tensor};
   while (!left.empty()) {
-    Value next = withoutNames(left.pop_back_val());
+    Value next = withoutReshapes(left.pop_back_val());
     if (auto concat = next.getDefiningOp<graph::ConcatOp>(); concat && concat.getAxis() == 0)
       llvm::append_range(left, llvm::reverse(concat.getInputs()));
     else if (extentOf(next).getConstant() != 0)

@@ -188,49 +188,6 @@ LogicalResult Importer::importInitializers(const ::onnx::GraphProto &graph, OpBu
   return success();
 }
 
-/// Whether every element is computed of the elements at its place.
-static bool isMap(Operation &op) {
-  if (op.hasTrait<graph::Elementwise>())
-    return op.getNumResults() == 1;
-  return llvm::isa<graph::DecomposableOpInterface>(op) && op.getNumOperands() == 1 &&
-         op.getNumResults() == 1 &&
-         graph::getTensorType(op.getOperand(0)).getDims() ==
-             graph::getTensorType(op.getResult(0)).getDims() &&
-         !op.hasAttr("axis") && !op.hasAttr("axes");
-}
-
-/// Axes that squeezed values lack where their extent is 1, and so do maps of them and of single
-/// numbers. Other operators see all axes.
-static llvm::DenseMap<Value, Attribute> findSqueezed(Block &block) {
-  llvm::DenseMap<Value, Attribute> squeezed;
-  // One number, with no more axes than are left in any case.
-  auto isOneNumber = [](Value value, int64_t mostAxes) {
-    auto broadcast = value.getDefiningOp<graph::BroadcastOp>();
-    graph::TensorType type = graph::getTensorType(broadcast ? broadcast.getX() : value);
-    return type.rank() <= mostAxes &&
-           llvm::all_of(type.getDims(), [](DimAttr dim) { return dim.getConstant() == 1; });
-  };
-  for (Operation &op : block) {
-    if (Attribute axes = op.removeAttr("graph.squeezed"))
-      squeezed[op.getResult(0)] = axes;
-    if (squeezed.empty() || !isMap(op))
-      continue;
-    Attribute axes;
-    for (Value operand : op.getOperands())
-      if (Attribute own = squeezed.lookup(operand))
-        axes = own;
-    if (!axes)
-      continue;
-    const int64_t mostAxes =
-        graph::getTensorType(op.getResult(0)).rank() - llvm::cast<DenseI64ArrayAttr>(axes).size();
-    if (llvm::all_of(op.getOperands(), [&](Value operand) {
-          return isOneNumber(operand, mostAxes) || squeezed.lookup(operand) == axes;
-        }))
-      squeezed[op.getResult(0)] = axes;
-  }
-  return squeezed;
-}
-
 LogicalResult Importer::importMain(const ::onnx::GraphProto &graph, ModuleOp library) {
   // What operators are missing is said first. Functions of the user are operators, too, but stand
   // behind the model's own function.
@@ -245,7 +202,9 @@ LogicalResult Importer::importMain(const ::onnx::GraphProto &graph, ModuleOp lib
     return failure();
   if (report && !report->unsupported.empty())
     return failure();
-  const llvm::DenseMap<Value, Attribute> squeezed = findSqueezed(function.getBody().front());
+  const SqueezedValues squeezed = findSqueezed(builder);
+  if (!misfit.empty())
+    return module.emitError(misfit);
   SmallVector<Value> results;
   SmallVector<DictionaryAttr> attributes;
   // Element i of a sequence is called name/i, the lists of a map name/keys and name/values; an
@@ -265,8 +224,8 @@ LogicalResult Importer::importMain(const ::onnx::GraphProto &graph, ModuleOp lib
         }
         results.push_back(value);
         NamedAttrList own(attributesOfValue(builder, name, areStrings));
-        if (Attribute axes = squeezed.lookup(value))
-          own.set("graph.squeezed", axes);
+        if (auto found = squeezed.find(value); found != squeezed.end())
+          own.set("graph.squeezed", found->second.axes);
         attributes.push_back(own.getDictionary(builder.getContext()));
       };
   for (const ::onnx::ValueInfoProto &output : graph.output()) {
@@ -306,6 +265,12 @@ DimAttr Importer::bindDim(Node &node, Value scalar, StringRef what,
   graph::BindDimOp::create(node.getBuilder(), node.getLoc(), scalar, symbol,
                            node.getBuilder().getStringAttr(message));
   return DimExpr::symbol(context, symbol);
+}
+
+void Importer::checkInRun(Node &node, Value isTrue, StringRef what) {
+  DimAttr one = bindDim(node, isTrue, what);
+  if (one.isSymbol()) // Not when there are too many.
+    function.setRange(one.getSymbol(), graph::RangeAttr::get(module.getContext(), 1, 1));
 }
 
 LogicalResult Importer::importSubgraph(const ::onnx::GraphProto &graph, OpBuilder &builder,
@@ -498,7 +463,8 @@ int64_t ImportReport::opsetOf(StringRef name, int64_t ofDefault) const {
 
 OwningOpRef<ModuleOp> tessera::onnx::importOnnx(StringRef bytes, StringRef fileName,
                                                 MLIRContext &context, ImportReport *report,
-                                                ModuleOp operators) {
+                                                ModuleOp operators,
+                                                const std::map<std::string, int64_t> &dims) {
   context.loadDialect<graph::GraphDialect>();
   Location loc = NameLoc::get(StringAttr::get(&context, fileName));
   ::onnx::ModelProto model;
@@ -517,7 +483,7 @@ OwningOpRef<ModuleOp> tessera::onnx::importOnnx(StringRef bytes, StringRef fileN
     for (const ::onnx::OperatorSetIdProto &import : model.opset_import())
       report->domains[import.domain()] = import.version();
   }
-  if (failed(Importer(*module, *opset, opsets, report).importMain(model.graph(), operators)))
+  if (failed(Importer(*module, *opset, opsets, dims, report).importMain(model.graph(), operators)))
     return nullptr;
   return module;
 }

@@ -7,6 +7,7 @@
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringRef.h"
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -42,11 +43,13 @@ struct ImportReport {
 /// is for messages. With a report the import goes on after nodes that are not supported, as far as
 /// what they compute is not needed; it gives null when there were any, without errors. `operators`
 /// (or null) has functions for operators, named as they are: @"com.example.Gate"; such a function
-/// hides an operator of Tessera's.
+/// hides an operator of Tessera's. Symbols with a value in `dims` are read as it: they stay
+/// declared, and nothing uses them.
 mlir::OwningOpRef<mlir::ModuleOp> importOnnx(llvm::StringRef bytes, llvm::StringRef fileName,
                                              mlir::MLIRContext &context,
                                              ImportReport *report = nullptr,
-                                             mlir::ModuleOp operators = nullptr);
+                                             mlir::ModuleOp operators = nullptr,
+                                             const std::map<std::string, int64_t> &dims = {});
 
 } // namespace tessera::onnx
 

@@ -8,6 +8,7 @@
 #include "frontends/onnx/Import.h"
 #include "frontends/onnx/Names.h"
 
+#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
 
@@ -217,12 +218,23 @@ FailureOr<std::vector<double>> readNumbers(graph::GraphBuilder &builder,
 /// Imports the nodes of one graph and its subgraphs.
 class Importer {
 public:
+  /// `dims` are values of symbols.
   Importer(mlir::ModuleOp module, int64_t opset, const NodeOpsets &opsets,
-           ImportReport *report = nullptr)
-      : module(module), opset(opset), opsets(opsets), report(report) {}
+           const std::map<std::string, int64_t> &dims, ImportReport *report)
+      : module(module), opset(opset), opsets(opsets), dims(dims), report(report) {}
 
   /// `library` has functions for operators (CustomOps.cpp), or is null.
   LogicalResult importMain(const ::onnx::GraphProto &graph, mlir::ModuleOp library);
+
+  /// Values of the function that lack axes where their extent is 1, and the Squeeze that drops
+  /// them.
+  struct Squeezed {
+    mlir::DenseI64ArrayAttr axes;
+    mlir::Location loc;
+  };
+  using SqueezedValues = llvm::MapVector<Value, Squeezed>;
+  /// Finds them. Where an operator goes along such an axis a run checks that it is longer.
+  SqueezedValues findSqueezed(mlir::OpBuilder &builder);
   /// The nodes of a branch or body at the builder's place; `arguments` are its inputs.
   LogicalResult importSubgraph(const ::onnx::GraphProto &graph, mlir::OpBuilder &builder,
                                mlir::ValueRange arguments, llvm::SmallVectorImpl<Value> &results);
@@ -238,6 +250,8 @@ public:
   /// for the message when it is no extent.
   DimAttr bindDim(Node &node, Value scalar, llvm::StringRef what,
                   std::optional<int64_t> highest = std::nullopt);
+  /// A run fails unless the si64 scalar, 0 or 1, is 1; `what` is for the message: "whether ...".
+  void checkInRun(Node &node, Value isTrue, llvm::StringRef what);
   /// What a name of the model stands for here; null when it is defined nowhere before.
   Value lookup(llvm::StringRef name) const { return values.lookup(name); }
   /// How often the context has drawn random numbers (ui32 scalar); it has drawn once more then.
@@ -316,6 +330,7 @@ private:
   mlir::ModuleOp module;
   int64_t opset;
   const NodeOpsets &opsets; ///< of nodes that came out of functions
+  const std::map<std::string, int64_t> &dims;
   graph::FuncOp function;
   llvm::StringMap<graph::FuncOp> customs; ///< by qualified name: functions of the user
   llvm::StringMap<Value> values;

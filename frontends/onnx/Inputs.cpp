@@ -73,7 +73,10 @@ LogicalResult Importer::importInputs(const ::onnx::GraphProto &graph) {
   auto symbolFor = [&](std::string name) {
     if (known.insert(name).second)
       symbols.append(name, any);
-    return DimExpr::symbol(context, name);
+    auto value = this->dims.find(name);
+    return value != this->dims.end() && value->second >= 0
+               ? DimExpr::constant(context, value->second)
+               : DimExpr::symbol(context, name);
   };
   auto addInput = [&](const std::string &name, int64_t kind, DimList dims) -> Argument & {
     bool areStrings = kind == ::onnx::TensorProto::STRING;

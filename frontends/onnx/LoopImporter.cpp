@@ -439,9 +439,7 @@ bool LoopImporter::carryUnread(size_t i) {
   Value runs = node.convert(condition, node.si64());
   if (tripCount)
     runs = node.min(runs, node.max(tripCount, scalars.number(0)));
-  graph::FuncOp function = holder->getParentOfType<graph::FuncOp>();
-  function.setRange(scalars.bind(runs, text).getSymbol(),
-                    graph::RangeAttr::get(function.getContext(), 1, 1));
+  node.importer.checkInRun(node, runs, text);
   inits[i] = node.fill(type, 0);
   argument.setType(type);
   return true;

@@ -71,9 +71,7 @@ static bool isReadBefore(Value value, Operation *update,
     // What stands in another branch does not run with it; what stands in a branch of the update is
     // looked at for the updates there.
     Operation *beside = update->getBlock()->findAncestorOpInBlock(*user);
-    if (beside && (beside == user ? beside == update : false))
-      return false;
-    if (beside && beside != update && !beside->isBeforeInBlock(update))
+    if (beside && (beside == update ? user == update : !beside->isBeforeInBlock(update)))
       return false;
   }
   return true;

@@ -56,6 +56,33 @@ def squeezed(folder):
         assert np.load(f"{folder}/squeezed.y.npy").shape == results[0].shape, reference.stdout
 
 
+def squeezed_and_read(folder):
+    """What goes along other axes gives the same numbers; what goes along an axis that may be dropped runs where it is not."""
+    n = helper.make_node
+    after = {"softmax": ([n("Softmax", ["s"], ["y"], axis=-1)], True), "last": ([n("Slice", ["s", "one", "three", "minus"], ["y"])], True),
+             "sum": ([n("ReduceMax", ["s"], ["t"], axes=[-1], keepdims=1), n("Sub", ["s", "t"], ["y"])], None),
+             "cut": ([n("Slice", ["s", "zero", "one", "zero"], ["y"])], False), "joined": ([n("Concat", ["s", "s"], ["y"], axis=0)], False),
+             "running": ([n("Sigmoid", ["s"], ["t"]), n("CumSum", ["t", "zero0"], ["y"])], False), "first": ([n("Gather", ["s", "zero0"], ["y"], axis=0)], False),
+             "most": ([n("ReduceMax", ["s"], ["y"], axes=[0], keepdims=0)], False), "padded": ([n("Softmax", ["s"], ["t"], axis=-1), n("Slice", ["t", "zero", "two", "zero"], ["y"])], False)}
+    for name, (nodes, alike) in after.items():
+        model = build([n("Squeeze", ["x"], ["s"]), *nodes], [("x", F, ["N", 1, 4])], [("y", F, None)],
+                      [("zero", ints(0)), ("one", ints(1)), ("two", ints(2)), ("three", ints(3)), ("minus", ints(-1)), ("zero0", I(0))], opset=17)
+        m = Compiled(folder, f"squeezed_{name}", model)
+        for rows in (2, 5):
+            m.check(x=rng.standard_normal((rows, 1, 4)).astype(F))
+        one = {"x": rng.standard_normal((1, 1, 4)).astype(F)}
+        if alike:
+            m.check(**one)
+        elif alike is None:  # The numbers; a rank of them is not known.
+            assert np.allclose(m.run(one)["y"].ravel(), m.session.run(None, one)[0].ravel())
+        else:
+            failed = subprocess.run(["tessera-run", m.module, "--input", "x=1x1x4xf32"], capture_output=True, text=True)
+            assert failed.returncode == 1 and "node 'Squeeze:s' (Squeeze): whether axis 0 is longer than 1" in failed.stderr, failed
+            assert "compile with --dim N=1" in failed.stderr, failed.stderr
+            subprocess.run(["tessera-compile", f"{folder}/squeezed_{name}.onnx", "--dim", "N=1", "-o", m.module], check=True, stderr=subprocess.DEVNULL)
+            m.check(**one)
+
+
 def exported_lists(folder):
     """Lists of extents as exporters put them together: PyTorch turns those of a Pad around, TensorFlow casts them; a 1 among data is a 1."""
     n = helper.make_node
@@ -202,6 +229,6 @@ def loops(folder):
 
 
 if __name__ == "__main__":
-    for test in (shapes, squeezed, exported_lists, ranges, slices, branches, branches_by_extents, open_products, loops):
+    for test in (shapes, squeezed, squeezed_and_read, exported_lists, ranges, slices, branches, branches_by_extents, open_products, loops):
         test(sys.argv[1])
     print("passed")
