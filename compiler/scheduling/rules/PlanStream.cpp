@@ -84,10 +84,22 @@ StreamRegion findStreamRegion(const KernelInfo &info, const StageInfo &merge,
       for (auto [dim, loop] : llvm::enumerate(outputLoops(*from)))
         inner[loop] = dims[dim];
       auto [known, isNew] = region.follows.insert({from->op, inner});
-      if (isNew)
+      if (isNew) {
         walk(*from, inner);
-      else if (known->second != inner)
-        region.holds = false;
+      } else if (known->second != inner) {
+        // A map that is read along several loops, such as positions of rows and of the block,
+        // follows none of them.
+        if (from->reduces()) {
+          region.holds = false;
+          continue;
+        }
+        SmallVector<int> joined = known->second;
+        for (auto [loop, other] : llvm::zip(joined, inner))
+          if (loop != other)
+            loop = StreamRegion::kOwn;
+        if (std::exchange(known->second, joined) != joined)
+          walk(*from, joined);
+      }
     }
   };
   SmallVector<int> all;

@@ -75,6 +75,7 @@ private:
   // Backward.
   void pullAll();
   std::string checkInputs();
+  Cut otherFactor(graph::ContractOp sum, unsigned weights) const;
   std::string checkCost() const;
 
   // Writing. States are the maximum, the sums, the places of the maximum, in this order.

@@ -132,7 +132,7 @@ std::string MomentChain::find() {
   for (auto [value, inputAxis] : inputs)
     if (isResult(value))
       return "reads what is computed from its own results";
-  if (llvm::none_of(inputs, [](auto &input) { return input.second >= 0; }))
+  if (llvm::none_of(inputs, [](const Cut &input) { return input.second >= 0; }))
     return "reads nothing along the axis";
   return checkCost();
 }

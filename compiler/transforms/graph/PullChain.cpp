@@ -156,6 +156,14 @@ void ReductionChain::pull(Value value, int64_t axis, bool mayContract) {
       pull(operand, own, mayContract);
 }
 
+/// What a product sums up with weights, and where it has the axis.
+ReductionChain::Cut MaximumChain::otherFactor(graph::ContractOp sum, unsigned weights) const {
+  StringRef own = sum.getLhsLetters(), other = sum.getRhsLetters();
+  if (weights == 1)
+    std::swap(own, other);
+  return {sum->getOperand(1 - weights), int64_t(other.find(own[axis]))};
+}
+
 /// What lift reads: it must be there before the chain.
 std::string MaximumChain::checkInputs() {
   for (Operation *user : scores.getUsers())
@@ -166,32 +174,40 @@ std::string MaximumChain::checkInputs() {
     for (const Term::Factor &factor : state.varying)
       collectInputs(factor.value, axis);
   for (const Sum &sum : sums)
-    if (auto contract = llvm::dyn_cast<graph::ContractOp>(sum.op)) {
-      StringRef own = contract.getLhsLetters(), other = contract.getRhsLetters();
-      if (sum.operand == 1)
-        std::swap(own, other);
-      Value value = sum.op->getOperand(1 - sum.operand);
-      int64_t otherAxis = other.find(own[axis]);
-      auto [entry, isNew] = inputs.insert({value, otherAxis});
-      if (!isNew && entry->second != otherAxis)
-        return "reads one tensor along two axes";
-    }
+    if (auto contract = llvm::dyn_cast<graph::ContractOp>(sum.op))
+      inputs.insert(otherFactor(contract, sum.operand));
   for (auto [value, inputAxis] : inputs)
     if (isResult(value))
       return "reads what is computed from its own results";
-  if (llvm::none_of(inputs, [](auto &input) { return input.second >= 0; }))
+  if (llvm::none_of(inputs, [](const Cut &input) { return input.second >= 0; }))
     return "reads nothing along the axis";
   return "";
+}
+
+std::optional<SmallVector<int64_t>> ReductionChain::pulledAxes(Value value, int64_t axis) const {
+  Operation *op = value.getDefiningOp();
+  if (!op || !pulled.contains(op))
+    return std::nullopt;
+  // It may have been pulled along another axis, of which more is known.
+  SmallVector<int64_t> axes;
+  for (OpOperand &operand : op->getOpOperands()) {
+    std::optional<int64_t> found = axisOfOperand(operand, axis);
+    if (!found)
+      return std::nullopt;
+    axes.push_back(*found);
+  }
+  return axes;
 }
 
 void ReductionChain::collectInputs(Value value, int64_t axis) {
   Operation *op = value.getDefiningOp();
   if (axis < 0 && op && isHeldByRegions(op))
     return;
-  if (!op || !pulled.contains(op)) {
+  std::optional<SmallVector<int64_t>> axes = pulledAxes(value, axis);
+  if (!axes) {
     inputs.insert({value, axis});
     return;
   }
-  for (OpOperand &operand : op->getOpOperands())
-    collectInputs(operand.get(), *axisOfOperand(operand, axis));
+  for (auto [operand, own] : llvm::zip(op->getOperands(), *axes))
+    collectInputs(operand, own);
 }

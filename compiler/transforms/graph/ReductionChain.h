@@ -50,6 +50,8 @@ protected:
   // Backward, to the inputs.
   void pull(mlir::Value value, int64_t axis, bool mayContract);
   void collectInputs(mlir::Value value, int64_t axis);
+  /// The axes of the operands of what computes a value, when it is computed for every block.
+  std::optional<llvm::SmallVector<int64_t>> pulledAxes(mlir::Value value, int64_t axis) const;
 
   // What finalize knows: own results of the chain, made from states, and maps of them.
   virtual bool isOwn(mlir::Value value) const = 0;
@@ -86,9 +88,13 @@ protected:
   int64_t axis = 0;
   llvm::SetVector<mlir::Operation *> members; // forward: the reductions and maps between them
   llvm::SetVector<mlir::Operation *> pulled;  // backward: computed again for every block
-  llvm::MapVector<mlir::Value, int64_t> inputs;
-  graph::DimAttr block;            // the extent of a block
-  mlir::IRMapping mapping, inside; // to values of lift, of finalize
+  /// Values and the axes along which they are cut, -1 for whole ones. One may be read along
+  /// several: positions of queries and of keys.
+  using Cut = std::pair<mlir::Value, int64_t>;
+  llvm::SetVector<Cut> inputs;
+  graph::DimAttr block;                    // the extent of a block
+  llvm::DenseMap<Cut, mlir::Value> lifted; // to values of lift
+  mlir::IRMapping inside;                  // to values of finalize
 
 private:
   graph::StreamOp writeStream(mlir::OpBuilder &builder, llvm::StringRef symbol);

@@ -220,15 +220,17 @@ SmallVector<Value> MaximumChain::lift(graph::GraphBuilder &b) {
       yielded.push_back(b.reduce(graph::ReduceKind::sum, summand, {axis}));
       continue;
     }
-    IRMapping operands(mapping);
-    Value operand = state.op->getOperand(state.operand);
-    operands.map(operand, b.convert(summand, graph::getTensorType(operand).getElementType()));
-    Operation *copy = b.getBuilder().clone(*state.op, operands);
+    auto contract = llvm::cast<graph::ContractOp>(state.op);
+    Value operand = contract->getOperand(state.operand);
+    Value rounded = b.convert(summand, graph::getTensorType(operand).getElementType());
+    Operation *copy = b.getBuilder().clone(*state.op);
+    copy->setOperand(state.operand, rounded);
+    copy->setOperand(1 - state.operand, lifted.lookup(otherFactor(contract, state.operand)));
     copy->getResult(0).setType(typeOfState(unsigned(yielded.size())));
     yielded.push_back(copy->getResult(0));
   }
   for (auto [place, positions] : llvm::zip_equal(places, positionsOfPlaces)) {
-    Value at = b.broadcast(mapping.lookup(positions), {axis}, dimsOf(s));
+    Value at = b.broadcast(lifted.lookup({positions, 0}), {axis}, dimsOf(s));
     Value none = fillNoPlace(b, place, graph::getTensorType(at));
     Value candidates = b.create<graph::SelectOp>(isWhere(b, s, b.expand(m, {axis}, s)), at, none);
     bool isLast = graph::ArgReduceOp(place).getSelectLast();

@@ -103,15 +103,16 @@ graph::TensorType ReductionChain::liftedType(Value value, int64_t axis) const {
 }
 
 Value ReductionChain::inLift(graph::GraphBuilder &b, Value value, int64_t axis) {
-  if (Value known = mapping.lookupOrNull(value))
+  if (Value known = lifted.lookup({value, axis}))
     return known;
   Operation *op = value.getDefiningOp();
+  SmallVector<Value> operands;
   for (OpOperand &operand : op->getOpOperands())
-    if (!mapping.contains(operand.get()))
-      inLift(b, operand.get(), *axisOfOperand(operand, axis));
-  Operation *copy = b.getBuilder().clone(*op, mapping);
+    operands.push_back(inLift(b, operand.get(), *axisOfOperand(operand, axis)));
+  Operation *copy = b.getBuilder().clone(*op);
+  copy->setOperands(operands);
   copy->getResult(0).setType(liftedType(value, axis));
-  mapping.map(value, copy->getResult(0));
+  lifted[{value, axis}] = copy->getResult(0);
   return copy->getResult(0);
 }
 
@@ -141,13 +142,13 @@ graph::StreamOp ReductionChain::writeStream(OpBuilder &builder, StringRef symbol
     graph::YieldOp::create(inner, loc, body(b, *entry));
   };
   Region lifting, merging, finalizing;
-  SmallVector<Type> lifted, pair(states);
+  SmallVector<Type> blocks, pair(states);
   for (auto [value, inputAxis] : inputs)
-    lifted.push_back(liftedType(value, inputAxis));
+    blocks.push_back(liftedType(value, inputAxis));
   pair.append(states);
-  write(lifting, lifted, [&](graph::GraphBuilder &b, Block &entry) {
+  write(lifting, blocks, [&](graph::GraphBuilder &b, Block &entry) {
     for (auto [input, argument] : llvm::zip(inputs, entry.getArguments()))
-      mapping.map(input.first, argument);
+      lifted[input] = argument;
     return lift(b);
   });
   write(merging, pair, [&](graph::GraphBuilder &b, Block &entry) {

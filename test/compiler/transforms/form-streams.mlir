@@ -29,6 +29,46 @@ graph.func @attention(%q: !graph.tensor<[H, M, 8], f32>, %k: !graph.tensor<[H, K
 
 // -----
 
+// One value read along two axes, positions of queries and of keys, is cut along one and whole along the other.
+// CHECK-LABEL: graph.func @positions_of_both
+// CHECK: %[[P:.*]] = graph.iota
+// CHECK: graph.stream %[[P]], %[[P]], %arg0, %arg1, %arg2 axes = [0, -1, -1, 1, 1]
+// CHECK: ^bb0(%[[KEYS:.*]]: !graph.tensor<[block], si64>, %[[QUERIES:.*]]: !graph.tensor<[S], si64>
+// CHECK: graph.broadcast %[[KEYS]], dims = [2]
+// CHECK: graph.broadcast %[[QUERIES]], dims = [1]
+// CHECK: merge {
+graph.func @positions_of_both(%q: !graph.tensor<[H, S, 8], f32>, %k: !graph.tensor<[H, S, 8], f32>, %v: !graph.tensor<[H, S, 8], f32>)
+    -> !graph.tensor<[H, S, 8], f32> {
+  %s0 = graph.contract "hmd,hkd->hmk" %q, %k : (!graph.tensor<[H, S, 8], f32>, !graph.tensor<[H, S, 8], f32>) -> !graph.tensor<[H, S, S], f32>
+  %at = graph.iota axis = 0 : !graph.tensor<[S], si64>
+  %keys = graph.broadcast %at, dims = [2] : !graph.tensor<[S], si64> -> !graph.tensor<[H, S, S], si64>
+  %queries = graph.broadcast %at, dims = [1] : !graph.tensor<[S], si64> -> !graph.tensor<[H, S, S], si64>
+  %seen = graph.compare le %keys, %queries : !graph.tensor<[H, S, S], si64>
+  %c = graph.constant dense<-1.0e9> : !graph.tensor<[], f32>
+  %cb = graph.broadcast %c, dims = [] : !graph.tensor<[], f32> -> !graph.tensor<[H, S, S], f32>
+  %s = graph.select %seen, %s0, %cb : !graph.tensor<[H, S, S], f32>
+  // expected-remark@+1 {{begins a stream along S: the maximum, and graph.contract, graph.reduce of e^(x - max x), repaired by e^(m - m') when the maximum changes; not stored: graph.select, graph.compare, graph.contract}}
+  %p = graph.softmax %s, axes = [2] : !graph.tensor<[H, S, S], f32>
+  %o = graph.contract "hmk,hkd->hmd" %p, %v : (!graph.tensor<[H, S, S], f32>, !graph.tensor<[H, S, 8], f32>) -> !graph.tensor<[H, S, 8], f32>
+  graph.return %o : !graph.tensor<[H, S, 8], f32>
+}
+
+// -----
+
+// The same of a computed value, and of the tensor that is summed: both axes of one product with itself.
+// CHECK-LABEL: graph.func @one_tensor_for_all
+// CHECK: graph.stream %arg0, %arg0 axes = [-1, 0]
+// CHECK: merge {
+graph.func @one_tensor_for_all(%x: !graph.tensor<[S, 8], f32>) -> !graph.tensor<[S, 8], f32> {
+  %s = graph.contract "md,kd->mk" %x, %x : (!graph.tensor<[S, 8], f32>, !graph.tensor<[S, 8], f32>) -> !graph.tensor<[S, S], f32>
+  // expected-remark@+1 {{begins a stream along S}}
+  %p = graph.softmax %s, axes = [1] : !graph.tensor<[S, S], f32>
+  %o = graph.contract "mk,kd->md" %p, %x : (!graph.tensor<[S, S], f32>, !graph.tensor<[S, 8], f32>) -> !graph.tensor<[S, 8], f32>
+  graph.return %o : !graph.tensor<[S, 8], f32>
+}
+
+// -----
+
 // A constant that is no single number is an operand, one that is stands in the regions.
 // CHECK-LABEL: graph.func @constant_vector
 // CHECK: %[[V:.*]] = graph.constant dense<[1.0{{.*}}, 2.0{{.*}}, 3.0{{.*}}]>
