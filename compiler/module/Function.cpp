@@ -50,6 +50,13 @@ uint32_t Function::download(uint32_t dstBuffer, uint32_t srcBuffer, bool beside)
 }
 uint32_t Function::await(uint32_t buffer) { return emit({.op = Opcode::Await, .a = buffer}); }
 uint32_t Function::assertTrue(uint32_t reg, std::string message) {
+  // Extents that a message spells out have no bound of their own; modules do.
+  if (message.size() > rt::kMaxNameBytes) {
+    size_t end = rt::kMaxNameBytes - 4;
+    while (end > 0 && (message[end] & 0xc0) == 0x80) // in the middle of a character
+      --end;
+    message.replace(end, std::string::npos, " ...");
+  }
   messages.push_back(std::move(message));
   return emit({.op = Opcode::Assert, .a = reg, .b = uint32_t(messages.size() - 1)});
 }

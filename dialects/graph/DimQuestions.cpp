@@ -15,7 +15,53 @@ static int64_t floorMod(int64_t a, int64_t b) {
   return r < 0 ? r + b : r;
 }
 
-bool tessera::graph::isKnownNonNegative(DimAttr dim) {
+static bool isNonNegative(DimAttr dim, int &left);
+
+/// A sum is bounded by what it is with a minimum or maximum replaced: n - max(0, n - 1), by both n
+/// and 1 of which it is one; n + max(0, m), by any one.
+static bool isNonNegativeByCases(DimAttr sum, int &left) {
+  // Long sums are lengths of concatenations: that they are extents follows term by term.
+  constexpr size_t kMaxTerms = 6;
+  ArrayRef<DimAttr> terms = sum;
+  if (sum.getKind() == DimKind::Sum)
+    terms = sum.getOperands();
+  if (terms.size() > kMaxTerms)
+    return false;
+  for (DimAttr term : terms) {
+    bool isProduct = term.getKind() == DimKind::Product;
+    int64_t coefficient = isProduct ? term.getValue() : 1;
+    ArrayRef<DimAttr> atoms = term;
+    if (isProduct)
+      atoms = term.getOperands();
+    for (auto [i, atom] : llvm::enumerate(atoms)) {
+      if (atom.getKind() != DimKind::Min && atom.getKind() != DimKind::Max)
+        continue;
+      DimExpr factor = DimExpr::constant(sum.getContext(), coefficient);
+      bool hasSign = true;
+      for (auto [j, other] : llvm::enumerate(atoms)) {
+        if (i == j)
+          continue;
+        factor = factor * other;
+        hasSign &= isNonNegative(other, left);
+      }
+      if (!hasSign)
+        continue;
+      auto isEnough = [&](DimAttr alternative) {
+        DimExpr bound = DimExpr(sum) - term + factor * alternative;
+        return bound && --left >= 0 && isNonNegative(bound, left);
+      };
+      bool isAny = (coefficient > 0) == (atom.getKind() == DimKind::Max);
+      if (isAny ? llvm::any_of(atom.getOperands(), isEnough)
+                : llvm::all_of(atom.getOperands(), isEnough))
+        return true;
+    }
+  }
+  return false;
+}
+
+/// `left` bounds how many cases are tried.
+static bool isNonNegative(DimAttr dim, int &left) {
+  auto isOne = [&](DimAttr operand) { return isNonNegative(operand, left); };
   switch (dim.getKind()) {
   case DimKind::Constant: return dim.getValue() >= 0;
   case DimKind::Symbol:
@@ -23,12 +69,18 @@ bool tessera::graph::isKnownNonNegative(DimAttr dim) {
     return true;
   case DimKind::Sum:
   case DimKind::Product:
-    return dim.getValue() >= 0 && llvm::all_of(dim.getOperands(), isKnownNonNegative);
-  case DimKind::FloorDiv: return isKnownNonNegative(dim.getOperands()[0]);
-  case DimKind::Min: return llvm::all_of(dim.getOperands(), isKnownNonNegative);
-  case DimKind::Max: return llvm::any_of(dim.getOperands(), isKnownNonNegative);
+    return (dim.getValue() >= 0 && llvm::all_of(dim.getOperands(), isOne)) ||
+           isNonNegativeByCases(dim, left);
+  case DimKind::FloorDiv: return isOne(dim.getOperands()[0]);
+  case DimKind::Min: return llvm::all_of(dim.getOperands(), isOne);
+  case DimKind::Max: return llvm::any_of(dim.getOperands(), isOne);
   }
   return false;
+}
+
+bool tessera::graph::isKnownNonNegative(DimAttr dim) {
+  int left = 16;
+  return isNonNegative(dim, left);
 }
 
 bool tessera::graph::isKnownPositive(DimAttr dim) {

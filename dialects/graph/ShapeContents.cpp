@@ -1,4 +1,4 @@
-//===- ShapeContents.cpp - Integer tensors as expressions over symbols -------------------===//
+//===- ShapeContents.cpp - Small tensors as expressions over symbols -------------------===//
 
 #include "dialects/graph/ShapeContents.h"
 
@@ -15,7 +15,27 @@ using OperandContents = ArrayRef<std::optional<SmallVector<DimAttr>>>;
 // The interface
 //===----------------------------------------------------------------------===//
 
+/// A float that is an integer which f64 holds.
+static std::optional<int64_t> wholeNumber(const llvm::APFloat &value) {
+  llvm::APSInt whole(64, /*isUnsigned=*/false);
+  bool isExact;
+  if (value.convertToInteger(whole, llvm::APFloat::rmTowardZero, &isExact) != llvm::APFloat::opOK ||
+      !llvm::isInt<54>(whole.getExtValue()))
+    return std::nullopt;
+  return whole.getExtValue();
+}
+
 Contents ConstantOp::getShapeContents(OperandContents) {
+  if (auto floats = llvm::dyn_cast<DenseFPElementsAttr>(getValue())) {
+    DimList dims;
+    for (const llvm::APFloat &value : floats.getValues<llvm::APFloat>()) {
+      std::optional<int64_t> whole = wholeNumber(value);
+      if (!whole)
+        return std::nullopt;
+      dims.push_back(graph::getDim(getContext(), *whole));
+    }
+    return dims;
+  }
   auto dense = llvm::dyn_cast<DenseIntElementsAttr>(getValue());
   if (!dense)
     return std::nullopt;
@@ -164,6 +184,8 @@ static DimExpr computeElement(Operation *op, ArrayRef<DimAttr> x) {
       .Case([&](MaxOp) { return DimExpr::max(x[0], x[1]); })
       .Case([&](NegOp) { return DimExpr(x[0]) * -1; })
       .Case([&](DivOp) {
+        if (isFloat(getTensorType(op->getResult(0)).getElementType()))
+          return divideExactly(x[0], x[1]);
         // Truncation is floor where the dividend is not negative.
         return positiveDivisor() && isKnownNonNegative(x[0]) ? DimExpr(x[0]).floorDiv(x[1])
                                                              : DimExpr();
@@ -183,16 +205,23 @@ static DimExpr computeElement(Operation *op, ArrayRef<DimAttr> x) {
         bool isBoolOp = isBool(getTensorType(op->getResult(0)).getElementType());
         return value && isBoolOp ? makeBool(context, !*value) : DimExpr();
       })
-      .Case([&](ConvertOp) { return DimExpr(x[0]); })
+      .Case<ConvertOp, FloorOp, CeilOp, RoundOp, TruncOp>([&](Operation *) {
+        return DimExpr(x[0]); // which is whole
+      })
       .Default([](Operation *) { return DimExpr(); });
 }
 
 /// Narrow integers wrap: only constants in their range are the same number as in 64 bits. Extents
 /// in si32 are believed (no tensor has 2^31 of anything along an axis that a model computes in 32
-/// bits).
+/// bits), and so they are in f32, where they are exact up to 2^24.
 static bool isRepresentable(DimAttr value, Type element) {
   if (isBool(element))
     return value.getConstant() == 0 || value.getConstant() == 1;
+  if (isFloat(element)) {
+    std::optional<int64_t> constant = value.getConstant();
+    return element.getIntOrFloatBitWidth() >= 32 &&
+           (!constant || llvm::isIntN(element.getIntOrFloatBitWidth() == 32 ? 25 : 54, *constant));
+  }
   auto type = llvm::dyn_cast<IntegerType>(element);
   if (!type)
     return false;
@@ -227,13 +256,25 @@ static Contents computeReduce(ReduceOp op, const Contents &operand) {
   if (!operand || int64_t(op.getAxes().size()) != getTensorType(op.getX()).rank())
     return std::nullopt;
   MLIRContext *context = op.getContext();
-  bool product = op.getKind() == ReduceKind::prod;
-  if (!product && op.getKind() != ReduceKind::sum)
+  ReduceKind kind = op.getKind();
+  bool isExtremum = kind == ReduceKind::max || kind == ReduceKind::min;
+  if (operand->empty() && isExtremum)
     return std::nullopt;
-  DimExpr total = DimExpr::constant(context, product);
+  DimExpr total;
+  switch (kind) {
+  case ReduceKind::sum: total = DimExpr::constant(context, 0); break;
+  case ReduceKind::prod: total = DimExpr::constant(context, 1); break;
+  case ReduceKind::max:
+  case ReduceKind::min: total = operand->front(); break;
+  default: return std::nullopt;
+  }
   for (DimAttr dim : *operand)
-    total = product ? total * DimExpr(dim) : total + DimExpr(dim);
-  if (!total)
+    total = kind == ReduceKind::sum    ? total + DimExpr(dim)
+            : kind == ReduceKind::prod ? total * DimExpr(dim)
+            : kind == ReduceKind::max  ? DimExpr::max(total, dim)
+                                       : DimExpr::min(total, dim);
+  Type element = op.getType().getElementType();
+  if (!total || !isRepresentable(total, element))
     return std::nullopt;
   return DimList{total};
 }
@@ -289,12 +330,65 @@ static Contents computeReverse(ReverseOp op, const Contents &operand) {
 // The analysis
 //===----------------------------------------------------------------------===//
 
-static bool isSmallInteger(Value value) {
+static bool isSmall(Value value) {
   TensorType type = llvm::dyn_cast<TensorType>(value.getType());
-  if (!type || !(isInteger(type.getElementType()) || isBool(type.getElementType())))
+  if (!type || !(isNumber(type.getElementType()) || isBool(type.getElementType())))
     return false;
   std::optional<int64_t> count = type.getElementCount();
   return count && *count <= kMaxShapeContents;
+}
+
+static Contents compute(Value value, llvm::DenseMap<Value, Contents> &known, int depth);
+
+/// A number that all elements are, as a fraction whose denominator is a small power of two.
+static std::optional<std::pair<int64_t, int64_t>> binaryFraction(Value value) {
+  auto splat = llvm::dyn_cast_or_null<FloatAttr>(getSplat(value));
+  if (!splat)
+    return std::nullopt;
+  double number = splat.getValueAsDouble();
+  for (int64_t denominator = 1; denominator <= 1024; denominator *= 2)
+    if (std::optional<int64_t> whole = wholeNumber(llvm::APFloat(number * double(denominator))))
+      return std::pair(*whole, denominator);
+  return std::nullopt;
+}
+
+/// Quotients of floats are no integers until they are rounded: ceil(x / 32) * 32, int(x * 0.5).
+/// Those of integers up to 2^24 round in f32 to no integer that they are not.
+static Contents computeRounded(Operation *op, llvm::DenseMap<Value, Contents> &known, int depth) {
+  Operation *quotient = op->getOperand(0).getDefiningOp();
+  if (!llvm::isa_and_nonnull<DivOp, MulOp>(quotient) ||
+      !isFloat(getTensorType(quotient->getResult(0)).getElementType()))
+    return std::nullopt;
+  Contents x, divisor;
+  DimExpr factor;
+  if (llvm::isa<DivOp>(quotient)) {
+    x = compute(quotient->getOperand(0), known, depth);
+    divisor = compute(quotient->getOperand(1), known, depth);
+  } else {
+    for (int i = 0; i < 2 && !divisor; ++i)
+      if (auto fraction = binaryFraction(quotient->getOperand(i))) {
+        x = compute(quotient->getOperand(1 - i), known, depth);
+        factor = DimExpr::constant(op->getContext(), fraction->first);
+        if (x)
+          divisor.emplace(x->size(), graph::getDim(op->getContext(), fraction->second));
+      }
+  }
+  if (!x || !divisor)
+    return std::nullopt;
+  DimList dims;
+  for (auto [dividend, by] : llvm::zip(*x, *divisor)) {
+    DimExpr whole = factor ? DimExpr(dividend) * factor : DimExpr(dividend);
+    // What rounds towards zero rounds down where nothing is negative.
+    bool isDown = llvm::isa<FloorOp>(op) ||
+                  (llvm::isa<TruncOp, ConvertOp>(op) && whole && isKnownNonNegative(whole));
+    if (!isKnownPositive(by) || !(isDown || llvm::isa<CeilOp>(op)))
+      return std::nullopt;
+    DimExpr result = isDown ? whole.floorDiv(by) : whole.ceilDiv(by);
+    if (!result || !isRepresentable(result, getTensorType(op->getResult(0)).getElementType()))
+      return std::nullopt;
+    dims.push_back(result);
+  }
+  return dims;
 }
 
 static Contents compute(Value value, llvm::DenseMap<Value, Contents> &known, int depth) {
@@ -303,7 +397,7 @@ static Contents compute(Value value, llvm::DenseMap<Value, Contents> &known, int
   if (auto it = known.find(value); it != known.end())
     return it->second;
   Operation *op = value.getDefiningOp();
-  bool reads = op && (isSmallInteger(value) || llvm::isa<ShapeOfOp>(op));
+  bool reads = op && (isSmall(value) || llvm::isa<ShapeOfOp>(op));
   if (!reads || op->getNumResults() != 1 || depth > kMaxDepth)
     return std::nullopt;
   SmallVector<Contents> operands;
@@ -325,11 +419,20 @@ static Contents compute(Value value, llvm::DenseMap<Value, Contents> &known, int
     result = computeTranspose(transpose, operands[0]);
   else if (auto reverse = llvm::dyn_cast<ReverseOp>(op))
     result = computeReverse(reverse, operands[0]);
+  auto rounds = [&] {
+    auto convert = llvm::dyn_cast<ConvertOp>(op);
+    return llvm::isa<FloorOp, CeilOp, TruncOp>(op) ||
+           (convert && isInteger(convert.getType().getElementType()));
+  };
+  if (!result && rounds())
+    result = computeRounded(op, known, depth + 1);
   known[value] = result;
   return result;
 }
 
 Contents getShapeContents(Value value) {
+  if (isFloat(getTensorType(value).getElementType()))
+    return std::nullopt;
   llvm::DenseMap<Value, Contents> known;
   return compute(value, known, 0);
 }

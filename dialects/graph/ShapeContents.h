@@ -1,7 +1,7 @@
 //===- ShapeContents.h - Integer tensors as expressions over symbols ---------------------===//
 //
-// Models compute shapes with tensors: shape_of, gather, concat, arithmetic. This analysis says what
-// such a tensor holds.
+// Models compute shapes with tensors: shape_of, gather, concat, arithmetic, also by way of floats
+// (ceil(h / 32) * 32). This analysis says what such a tensor holds.
 //
 //===----------------------------------------------------------------------===//
 

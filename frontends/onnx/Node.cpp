@@ -128,6 +128,12 @@ LogicalResult Node::constantInts(size_t i, StringRef what, SmallVectorImpl<int64
 // Broadcasting
 //===----------------------------------------------------------------------===//
 
+/// An open extent that is taken for 1 where it meets another; a run checks it.
+static bool isOneAtMost(DimAttr extent) {
+  return !extent.isConstant() &&
+         graph::isKnownLessEqual(extent, graph::getDim(extent.getContext(), 1));
+}
+
 LogicalResult Node::broadcastDims(ArrayRef<DimAttr> a, ArrayRef<DimAttr> b, DimList &result) {
   if (a.size() < b.size())
     std::swap(a, b);
@@ -138,6 +144,13 @@ LogicalResult Node::broadcastDims(ArrayRef<DimAttr> a, ArrayRef<DimAttr> b, DimL
     if (x == y || y.getConstant() == 1)
       continue;
     if (x.getConstant() == 1) {
+      merged[shift + i] = y;
+      continue;
+    }
+    // One element at most: x[-1:], one unless there is none of the other, too.
+    if (isOneAtMost(y))
+      continue;
+    if (isOneAtMost(x)) {
       merged[shift + i] = y;
       continue;
     }
@@ -163,7 +176,7 @@ Value Node::broadcastTo(Value x, ArrayRef<DimAttr> dims) {
   size_t shift = dims.size() - own.size();
   for (size_t i = 0; i < own.size(); ++i)
     if (own[i] != dims[shift + i] && own[i].getConstant() != 1)
-      own[i] = dims[shift + i];
+      own[i] = isOneAtMost(own[i]) ? dim(1) : dims[shift + i];
   x = reshape(x, own);
   return own == DimList(dims) ? x : create<graph::BroadcastOp>(x, valid(dims));
 }

@@ -1,7 +1,8 @@
 //===- OrientScores.cpp - Scores are computed with the axis of their stream last --------------===//
 //
 // The vectors of a stream lie along its axis where that is the last one of its scores: a product
-// whose softmax goes along another axis is computed in that order, whatever lies between.
+// whose softmax goes along another axis is computed in that order, whatever lies between. Those of
+// a weighted sum lie along its columns: one that is written in another order is transposed behind.
 // A contrastive loss of both sides takes the softmax of one product along its rows and along its
 // columns. No single stream stores neither: the product is computed by two, in either's order.
 //
@@ -54,6 +55,23 @@ std::optional<int64_t> reducedAxis(OpOperand &use) {
   return axis;
 }
 
+/// The order of the axes of a weighted sum that has its columns, which the weights lack, last;
+/// empty where it has.
+Order columnsLast(OpOperand &use) {
+  auto contract = llvm::dyn_cast<graph::ContractOp>(use.getOwner());
+  if (!contract)
+    return {};
+  StringRef weights =
+      use.getOperandNumber() == 0 ? contract.getLhsLetters() : contract.getRhsLetters();
+  Order rows, columns;
+  for (auto [place, letter] : llvm::enumerate(contract.getResultLetters()))
+    (weights.contains(letter) ? rows : columns).push_back(place);
+  if (columns.empty() || columns.back() == int64_t(contract.getResultLetters().size()) - 1)
+    return {};
+  llvm::append_range(rows, columns);
+  return rows;
+}
+
 /// A product, and the maps and transposes of it down to reductions along one axis each.
 class Scores {
 public:
@@ -64,6 +82,9 @@ public:
   unsigned countAxes() const { return axes.size(); }
   bool areOriented() {
     return llvm::all_of(reductions, [&](OpOperand *use) { return isFit(*use); });
+  }
+  bool haveColumnsLast() const {
+    return llvm::all_of(reductions, [](OpOperand *use) { return columnsLast(*use).empty(); });
   }
   /// Gives reductions that read the product's axes in an unfit order, or that come along a second
   /// axis, scores of their own.
@@ -132,8 +153,31 @@ void eraseUnused(Block &block) {
       op.erase();
 }
 
+/// Writes a weighted sum with its columns last.
+void writeColumnsLast(OpOperand &use) {
+  Order perm = columnsLast(use);
+  if (perm.empty())
+    return;
+  auto contract = llvm::cast<graph::ContractOp>(use.getOwner());
+  std::string letters;
+  Order back(perm.size());
+  for (auto [place, from] : llvm::enumerate(perm)) {
+    letters += contract.getResultLetters()[from];
+    back[from] = place;
+  }
+  contract.setEquation(
+      (contract.getLhsLetters() + "," + contract.getRhsLetters() + "->" + letters).str());
+  Value sum = contract.getResult();
+  sum.setType(permutedType(sum, perm));
+  OpBuilder builder(contract.getContext());
+  builder.setInsertionPointAfter(contract);
+  Value as = graph::GraphBuilder(builder, contract.getLoc()).transpose(sum, back);
+  sum.replaceAllUsesExcept(as, as.getDefiningOp());
+}
+
 void Scores::orient() {
   for (OpOperand *use : reductions) {
+    writeColumnsLast(*use);
     if (isFit(*use))
       continue;
     // The other axes keep their order: so do results.
@@ -226,7 +270,8 @@ Value Scores::copy(Value value, const Order &perm, int64_t axis) {
 } // namespace
 
 std::string transforms::orientScores(graph::ContractOp product, bool mayRound) {
-  if (Scores scores(product); !scores.areScores() || scores.areOriented())
+  if (Scores scores(product);
+      !scores.areScores() || (scores.areOriented() && scores.haveColumnsLast()))
     return "";
   // A second product pays only instead of a stored one: this is tried on a copy.
   IRMapping copies;
@@ -241,7 +286,9 @@ std::string transforms::orientScores(graph::ContractOp product, bool mayRound) {
     return "";
   Scores scores(product);
   scores.areScores();
+  bool areOriented = scores.areOriented();
   scores.orient();
-  return scores.countAxes() == 2 ? "is computed twice, for a stream along either axis"
-                                 : "is computed with the axis of its stream last";
+  return areOriented               ? "gives weights of sums whose columns come last"
+         : scores.countAxes() == 2 ? "is computed twice, for a stream along either axis"
+                                   : "is computed with the axis of its stream last";
 }

@@ -117,3 +117,20 @@ graph.func @one_side(%x: !graph.tensor<[N, 6], f32>, %y: !graph.tensor<[M, 6], f
   %b = graph.reduce sum %squares, axes = [0] : !graph.tensor<[N, M], f32> -> !graph.tensor<[M], f32>
   graph.return %a, %b : !graph.tensor<[N], f32>, !graph.tensor<[M], f32>
 }
+
+// -----
+
+// The columns of a weighted sum are its last axis, whatever order it was written in: heads come last here.
+// CHECK-LABEL: graph.func @heads_last
+// CHECK: graph.stream
+// CHECK: graph.contract "hnm,hmd->nhd"
+// CHECK: graph.transpose {{.*}}, perm = [0, 2, 1]
+graph.func @heads_last(%q: !graph.tensor<[3, N, 4], f32>, %k: !graph.tensor<[3, M, 4], f32>, %v: !graph.tensor<[3, M, 5], f32>)
+    -> !graph.tensor<[N, 5, 3], f32> {
+  // expected-remark@+1 {{graph.contract gives weights of sums whose columns come last}}
+  %s = graph.contract "hnd,hmd->hnm" %q, %k : (!graph.tensor<[3, N, 4], f32>, !graph.tensor<[3, M, 4], f32>) -> !graph.tensor<[3, N, M], f32>
+  // expected-remark@+1 {{begins a stream along M}}
+  %p = graph.softmax %s, axes = [2] : !graph.tensor<[3, N, M], f32>
+  %o = graph.contract "hnm,hmd->ndh" %p, %v : (!graph.tensor<[3, N, M], f32>, !graph.tensor<[3, M, 5], f32>) -> !graph.tensor<[N, 5, 3], f32>
+  graph.return %o : !graph.tensor<[N, 5, 3], f32>
+}

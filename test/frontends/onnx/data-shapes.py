@@ -105,6 +105,40 @@ def exported_lists(folder):
         m.check(length=np.array(length, np.int32))
 
 
+def float_extents(folder):
+    """Extents computed in f32, as detectors pad pictures to multiples of 32 and halve them, depend on no data."""
+    n = helper.make_node
+    nodes = [n("Shape", ["x"], ["s"])]
+    for axis, name in ((0, "c"), (1, "h"), (2, "w")):
+        nodes += [n("Gather", ["s", f"at{axis}"], [name], axis=0), n("Unsqueeze", [name, "zero"], [f"{name}1"]), n("Cast", [f"{name}1"], [f"{name}f"], to=TensorProto.FLOAT),
+                  n("ReduceMax", [f"{name}f"], [f"{name}most"], keepdims=0), n("Div", [f"{name}most", "four"], [f"{name}q"]), n("Ceil", [f"{name}q"], [f"{name}up"]),
+                  n("Mul", [f"{name}up", "four"], [f"{name}4"]), n("Cast", [f"{name}4" if axis else f"{name}most"], [f"{name}all"], to=TensorProto.INT64),
+                  n("Sub", [f"{name}all", name], [f"{name}pad"]), n("Unsqueeze", [f"{name}pad", "zero"], [f"{name}pad1"])]
+    nodes += [n("Concat", ["zeros", "cpad1", "hpad1", "wpad1"], ["pads"], axis=0), n("Pad", ["x", "pads"], ["padded"]), n("Unsqueeze", ["padded", "zero"], ["one"]),
+              n("Conv", ["one", "weight"], ["y"]), n("Mul", ["hf", "half"], ["hhalf"]), n("Mul", ["half", "wf"], ["whalf"]), n("Floor", ["hhalf"], ["hdown"]),
+              n("Cast", ["hdown"], ["hint"], to=TensorProto.INT64), n("Cast", ["whalf"], ["wint"], to=TensorProto.INT64),
+              n("Concat", ["hint", "wint"], ["sizes"], axis=0), n("Expand", ["one1", "sizes"], ["z"])]
+    model = build(nodes, [("x", F, [3, "H", "W"])], [("y", F, None), ("z", F, None)],
+                  [("zero", ints(0)), ("zeros", ints(0, 0, 0)), ("four", F(4)), ("half", F(0.5)), ("one1", np.ones((1, 1), F)), *((f"at{i}", I(i)) for i in range(3)),
+                   ("weight", rng.standard_normal((2, 3, 1, 1)).astype(F))])
+    m = Compiled(folder, "float_extents", model)
+    for shape in ((3, 5, 8), (3, 4, 1), (3, 7, 11)):
+        m.check(x=rng.standard_normal(shape).astype(F))
+    graph = subprocess.run(["tessera-compile", f"{folder}/float_extents.onnx", "--emit", "graph"], capture_output=True, text=True, check=True).stdout
+    assert "bind_dim" not in graph and "floordiv(H, 2)" in graph, graph
+
+
+def last_elements(folder):
+    """What is taken from the end of an axis is one element, which broadcasts (places of pictures divided by the last one)."""
+    n = helper.make_node
+    nodes = [n("CumSum", ["x", "axis"], ["sums"]), n("Slice", ["sums", "last", "end", "ones"], ["total"]), n("Div", ["sums", "total"], ["y"]),
+             n("Slice", ["x", "zeros", "ones", "ones"], ["first"]), n("Sub", ["first", "x"], ["z"])]
+    m = Compiled(folder, "last_elements", build(nodes, [("x", F, ["A", "B"])], [("y", F, None), ("z", F, None)],
+                                                [("axis", I(1)), ("last", ints(-1)), ("end", ints(1 << 62)), ("ones", ints(1)), ("zeros", ints(0))]))
+    for shape in ((3, 5), (2, 1), (1, 4)):
+        m.check(x=rng.random(shape).astype(F) + 1)
+
+
 def ranges(folder):
     for kind, cases in ((I, ((0, 5, 1), (10, 0, -3), (3, 3, 1), (0, -4, 1))),
                         (F, ((0, 1, 0.3), (2, -1, -0.5), (1, 0, 1)))):
@@ -229,6 +263,6 @@ def loops(folder):
 
 
 if __name__ == "__main__":
-    for test in (shapes, squeezed, squeezed_and_read, exported_lists, ranges, slices, branches, branches_by_extents, open_products, loops):
+    for test in (shapes, squeezed, squeezed_and_read, exported_lists, float_extents, last_elements, ranges, slices, branches, branches_by_extents, open_products, loops):
         test(sys.argv[1])
     print("passed")
