@@ -52,7 +52,8 @@ static SmallVector<ArrayRef<Operator>> tablesOf(StringRef domain) {
             mlTreeOperators()};
   if (domain == "com.microsoft")
     return {microsoftOperators(),      microsoftAttentionOperators(), microsoftCacheOperators(),
-            microsoftModelOperators(), microsoftQuantizeOperators(),  microsoftStringOperators()};
+            microsoftModelOperators(), microsoftQuantizeOperators(),  microsoftRecurrentOperators(),
+            microsoftStringOperators()};
   if (domain == "ai.onnx.preview")
     return {previewOperators()};
   if (domain == "ai.onnx.preview.training")

@@ -176,6 +176,7 @@ llvm::ArrayRef<Operator> microsoftAttentionOperators();
 llvm::ArrayRef<Operator> microsoftCacheOperators();
 llvm::ArrayRef<Operator> microsoftModelOperators();
 llvm::ArrayRef<Operator> microsoftQuantizeOperators();
+llvm::ArrayRef<Operator> microsoftRecurrentOperators();
 llvm::ArrayRef<Operator> microsoftStringOperators();
 /// ai.onnx.preview
 llvm::ArrayRef<Operator> previewOperators();

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "frontends/onnx/DataShapes.h"
+#include "frontends/onnx/DynamicRange.h"
 
 using namespace mlir;
 using namespace tessera;
@@ -184,28 +185,16 @@ static LogicalResult importMatMulIntegerToFloat(Node &node) {
   return success();
 }
 
-/// Numbers on the 256 steps of the range they have, with scale and zero point.
-static LogicalResult quantizeByRange(Node &node, Value x, Value &scale, Value &zero,
-                                     Value &result) {
-  Node inner(node.importer, node.getBuilder(), node.getLoc(), node.proto, node.opset);
-  inner.inputs = {x};
-  if (failed(findOperator("", "DynamicQuantizeLinear")->import(inner)))
-    return failure();
-  result = inner.outputs[0];
-  scale = inner.outputs[1];
-  zero = inner.outputs[2];
-  return success();
-}
-
 /// Inputs: A, B, scale and zero point of B, bias.
 static LogicalResult importDynamicQuantizeMatMul(Node &node) {
-  Value scale, zero, a;
-  if (failed(node.needInputs(3)) || failed(quantizeByRange(node, node.input(0), scale, zero, a)))
+  if (failed(node.needInputs(3)))
     return failure();
-  FailureOr<Value> sums = importAs(node, "MatMulInteger", {a, node.input(1), zero, node.input(3)});
+  DynamicRange a = quantizeByRange(node, node.input(0));
+  FailureOr<Value> sums =
+      importAs(node, "MatMulInteger", {a.quantized, node.input(1), a.zero, node.input(3)});
   if (failed(sums))
     return failure();
-  node.setOutput(scaleSums(node, *sums, scale, node.input(2), node.input(4)));
+  node.setOutput(scaleSums(node, *sums, a.scale, node.input(2), node.input(4)));
   return success();
 }
 
@@ -419,42 +408,6 @@ static LogicalResult importGatherBlockQuantized(Node &node) {
   return success();
 }
 
-/// An LSTM whose weights are [directions, input, gates * hidden] in 8 bits; what it multiplies them
-/// with is quantized by its range, which here stays what it is. Inputs: those of LSTM, then scale
-/// and zero point of both weights, for the whole or for each column.
-static LogicalResult importDynamicQuantizeLstm(Node &node) {
-  for (size_t i : {size_t(1), size_t(2), size_t(8), size_t(10)})
-    if (!node.input(i))
-      return node.error("lacks input " + Twine(i));
-  SmallVector<Value> inputs(node.inputs.begin(), node.inputs.begin() + 8);
-  for (auto [i, first] : {std::pair<size_t, size_t>(1, 8), std::pair<size_t, size_t>(2, 10)}) {
-    Value scale = node.input(first), zero = node.input(first + 1);
-    graph::TensorType type = node.type(i);
-    if (type.rank() != 3 || graph::getTensorType(scale).rank() > 2)
-      return node.error("needs weights of rank 3 with a scale for each column");
-    Type element = graph::getTensorType(scale).getElementType();
-    // One number for each direction, or for each column of each.
-    auto spread = [&](Value x) {
-      DimList dims(graph::getTensorType(x).getDims());
-      if (dims.size() == 2)
-        dims.insert(dims.begin() + 1, node.dim(1));
-      else if (dims.size() == 1)
-        dims.append(2, node.dim(1));
-      return node.broadcastTo(node.reshape(x, dims), type.getDims());
-    };
-    Value x = node.convert(node.input(i), element);
-    if (zero)
-      x = node.sub(x, node.convert(spread(zero), element));
-    inputs[i] = node.transpose(node.mul(x, spread(scale)), {0, 2, 1});
-  }
-  Node inner(node.importer, node.getBuilder(), node.getLoc(), node.proto, node.opset);
-  inner.inputs = inputs;
-  if (failed(findOperator("", "LSTM")->import(inner)) || failed(inner.checkAttributes()))
-    return failure();
-  node.outputs = inner.outputs;
-  return success();
-}
-
 static LogicalResult importQuantizeLinear(Node &node) {
   FailureOr<Value> y = importAs(node, "QuantizeLinear", node.inputs);
   if (failed(y))
@@ -473,7 +426,6 @@ static LogicalResult importDequantizeLinear(Node &node) {
 ArrayRef<Operator> tessera::onnx::microsoftQuantizeOperators() {
   static const Operator table[] = {
       {"DequantizeLinear", 1, importDequantizeLinear},
-      {"DynamicQuantizeLSTM", 1, importDynamicQuantizeLstm},
       {"DynamicQuantizeMatMul", 1, importDynamicQuantizeMatMul},
       {"GatherBlockQuantized", 1, importGatherBlockQuantized},
       {"MatMulIntegerToFloat", 1, importMatMulIntegerToFloat},

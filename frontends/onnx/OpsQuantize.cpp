@@ -1,6 +1,7 @@
 //===- OpsQuantize.cpp - Quantized operators as compositions
 //------------------------------------===//
 
+#include "frontends/onnx/DynamicRange.h"
 #include "frontends/onnx/Importer.h"
 
 #include "dialects/common/NarrowElements.h"
@@ -110,26 +111,31 @@ static LogicalResult importDequantizeLinear(Node &node) {
   return success();
 }
 
-/// The range of x, 0 included, on the 256 steps of ui8.
-static LogicalResult importDynamicQuantizeLinear(Node &node) {
-  Value x = node.input(0);
-  Type f32 = node.getBuilder().getF32Type();
-  Type ui8 = IntegerType::get(node.getBuilder().getContext(), 8, IntegerType::Unsigned);
-  SmallVector<int64_t> axes = llvm::to_vector(llvm::seq<int64_t>(0, node.type(0).rank()));
-  Value high = node.max(node.reduce(graph::ReduceKind::max, x, axes), 0);
-  Value low = node.min(node.reduce(graph::ReduceKind::min, x, axes), 0);
-  Value range = node.div(node.sub(high, low), node.scalar(f32, 255));
+DynamicRange tessera::onnx::quantizeByRange(graph::GraphBuilder &b, Value x, bool isByRow) {
+  graph::TensorType type = graph::getTensorType(x);
+  Type ui8 = IntegerType::get(x.getContext(), 8, IntegerType::Unsigned);
+  SmallVector<int64_t> axes = llvm::to_vector(llvm::seq<int64_t>(isByRow ? 1 : 0, type.rank()));
+  Value high = b.max(b.reduce(graph::ReduceKind::max, x, axes), 0);
+  Value low = b.min(b.reduce(graph::ReduceKind::min, x, axes), 0);
+  Value range = b.sub(high, low);
+  range = b.div(range, b.fillLike(range, 255));
   // Nothing but zeros: any scale will do.
-  Value zero = node.scalar(f32, 0), one = node.scalar(f32, 1);
+  Value zero = b.fillLike(range, 0), one = b.fillLike(range, 1);
   Value scale =
-      node.create<graph::SelectOp>(node.compare(graph::CompareKind::eq, range, zero), one, range);
-  Value start = node.div(node.sub(zero, low), scale);
-  Value zeroPoint =
-      node.convert(node.create<graph::RoundOp>(node.min(node.max(start, 0), 255)), ui8);
-  node.setOutput(node.create<graph::QuantizeOp>(node.type(0).withElementType(ui8), x, scale,
-                                                zeroPoint, IntegerAttr(), IntegerAttr()));
-  node.setOutput(scale);
-  node.setOutput(zeroPoint);
+      b.create<graph::SelectOp>(b.compare(graph::CompareKind::eq, range, zero), one, range);
+  Value start = b.div(b.sub(zero, low), scale);
+  Value zeroPoint = b.convert(b.create<graph::RoundOp>(b.min(b.max(start, 0), 255)), ui8);
+  IntegerAttr axis = isByRow ? b.getBuilder().getI64IntegerAttr(0) : IntegerAttr();
+  Value quantized = b.create<graph::QuantizeOp>(type.withElementType(ui8), x, scale, zeroPoint,
+                                                axis, IntegerAttr());
+  return {quantized, scale, zeroPoint};
+}
+
+static LogicalResult importDynamicQuantizeLinear(Node &node) {
+  DynamicRange x = quantizeByRange(node, node.input(0));
+  node.setOutput(x.quantized);
+  node.setOutput(x.scale);
+  node.setOutput(x.zero);
   return success();
 }
 

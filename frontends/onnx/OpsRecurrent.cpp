@@ -3,10 +3,11 @@
 //
 // The products with the input are computed for the whole sequence at once; what is left is a
 // graph.scan over time. Sequences of different length are masked: a state stays as it is outside of
-// its sequence, which serves both directions.
+// its sequence, which serves both directions. com.microsoft's LSTM of 8 bits has other products.
 //
 //===----------------------------------------------------------------------===//
 
+#include "frontends/onnx/DynamicRange.h"
 #include "frontends/onnx/Importer.h"
 
 #include <cmath>
@@ -148,15 +149,21 @@ public:
   LogicalResult import();
 
 protected:
+  /// Brings inputs into the form that an operator of ONNX has.
+  virtual LogicalResult prepare() { return success(); }
   /// The next states from the states and the products of this step's input.
   virtual SmallVector<Value> step(Step &step, ValueRange states, Value projected,
                                   int64_t direction) = 0;
   /// Biases of the recurrent products that cannot be added to those of the input.
   virtual bool keepsRecurrentBias() { return false; }
+  /// Rows of inputs (`from` 1) or states (2), as W and R are numbered, times a weight [columns, K].
+  virtual Value multiply(GraphBuilder &b, Value rows, Value weight, size_t from, int64_t direction);
 
   LogicalResult read();
   Value ofDirection(Value x, int64_t direction);
-  Value recurrent(GraphBuilder &b, Value hidden, Value weight);
+  Value recurrent(GraphBuilder &b, Value hidden, Value weight, int64_t direction) {
+    return multiply(b, hidden, weight, 2, direction);
+  }
   Value initial(size_t input, int64_t direction);
   Value project(int64_t direction);
   SmallVector<Value> scan(int64_t direction, bool reverse);
@@ -253,9 +260,7 @@ Value Recurrence::project(int64_t direction) {
   auto projected = graph::TensorType::get({rows, all}, type.getElementType());
   DimList stepwise{time, batch, all};
   Value weight = ofDirection(node.input(1), direction);
-  Value result =
-      node.create<graph::ContractOp>(projected, node.getBuilder().getStringAttr("ri,gi->rg"),
-                                     node.reshape(x, {rows, type.getDim(2)}), weight, TypeAttr());
+  Value result = multiply(node, node.reshape(x, {rows, type.getDim(2)}), weight, 1, direction);
   weights.push_back(ofDirection(node.input(2), direction));
   biases.push_back({});
   if (!node.input(3))
@@ -270,12 +275,16 @@ Value Recurrence::project(int64_t direction) {
   return node.reshape(node.add(result, atRows(node, first, projected)), stepwise);
 }
 
-/// hidden R^T
-Value Recurrence::recurrent(GraphBuilder &b, Value state, Value weight) {
-  auto type = graph::TensorType::get({batch, graph::getTensorType(weight).getDim(0)},
-                                     stateType.getElementType());
-  return b.create<graph::ContractOp>(type, b.getBuilder().getStringAttr("bh,gh->bg"), state, weight,
-                                     TypeAttr());
+/// rows weight^T
+static Value multiplyRows(GraphBuilder &b, Value rows, Value weight) {
+  graph::TensorType type = graph::getTensorType(rows);
+  auto result = type.withDims({type.getDim(0), graph::getTensorType(weight).getDim(0)});
+  return b.create<graph::ContractOp>(result, b.getBuilder().getStringAttr("ri,gi->rg"), rows,
+                                     weight, TypeAttr());
+}
+
+Value Recurrence::multiply(GraphBuilder &b, Value rows, Value weight, size_t, int64_t) {
+  return multiplyRows(b, rows, weight);
 }
 
 /// The last states, then the hidden state of every step.
@@ -322,7 +331,7 @@ SmallVector<Value> Recurrence::scan(int64_t direction, bool reverse) {
 }
 
 LogicalResult Recurrence::import() {
-  if (failed(read()))
+  if (failed(prepare()) || failed(read()))
     return failure();
   SmallVector<SmallVector<Value>> perDirection;
   for (int64_t d = 0; d < directions; ++d)
@@ -360,7 +369,7 @@ public:
 protected:
   static constexpr StringRef kStandard[] = {"Tanh"};
   SmallVector<Value> step(Step &step, ValueRange h, Value projected, int64_t d) override {
-    return {step.activate(0, step.b.add(projected, recurrent(step.b, h[0], weights[d])))};
+    return {step.activate(0, step.b.add(projected, recurrent(step.b, h[0], weights[d], d)))};
   }
 };
 
@@ -385,18 +394,18 @@ protected:
     GraphBuilder &b = step.b;
     Value weight = weights[d], product, z, r, n;
     if (linearBeforeReset) {
-      product = recurrent(b, h[0], weight);
+      product = recurrent(b, h[0], weight, d);
       if (biases[d])
         product = b.add(product, atRows(b, biases[d], graph::getTensorType(product)));
     } else {
-      product = recurrent(b, h[0], rows(b, weight, 0, 2));
+      product = recurrent(b, h[0], rows(b, weight, 0, 2), d);
     }
     z = step.activate(0, b.add(step.gate(projected, 0, hidden), step.gate(product, 0, hidden)));
     r = step.activate(0, b.add(step.gate(projected, 1, hidden), step.gate(product, 1, hidden)));
     if (linearBeforeReset)
       n = b.mul(r, step.gate(product, 2, hidden));
     else
-      n = recurrent(b, b.mul(r, h[0]), rows(b, weight, 2, 1));
+      n = recurrent(b, b.mul(r, h[0]), rows(b, weight, 2, 1), d);
     n = step.activate(1, b.add(step.gate(projected, 2, hidden), n));
     Value rest = b.sub(b.fillLike(z, 1), z);
     return {b.add(b.mul(rest, n), b.mul(z, h[0]))};
@@ -415,7 +424,7 @@ protected:
 
   SmallVector<Value> step(Step &step, ValueRange hc, Value projected, int64_t d) override {
     GraphBuilder &b = step.b;
-    Value all = b.add(projected, recurrent(b, hc[0], weights[d])), old = hc[1];
+    Value all = b.add(projected, recurrent(b, hc[0], weights[d], d)), old = hc[1];
     Value peephole = node.input(7) ? ofDirection(node.input(7), d) : Value();
     // Gates stand as i, o, f, c; peepholes as i, o, f.
     auto gate = [&](int64_t k, Value cell) {
@@ -435,7 +444,74 @@ protected:
     return {b.mul(o, apply(b, step.f[2], cell)), cell};
   }
 };
+
+/// An LSTM whose weights are [directions, K, gates * hidden] in 8 bits. What they multiply is put
+/// on the 256 steps of its range when the model runs: the input as a whole, as onnxruntime does it,
+/// a state by itself for each sequence, where onnxruntime takes those that share a thread. Inputs:
+/// those of LSTM, then scale and zero point of both weights, for the whole or for each column.
+class DynamicQuantizedLstm : public Lstm {
+public:
+  explicit DynamicQuantizedLstm(Node &node) : Lstm(node) {}
+
+protected:
+  LogicalResult prepare() override;
+  Value multiply(GraphBuilder &b, Value rows, Value weight, size_t from,
+                 int64_t direction) override;
+
+private:
+  static size_t scaleOf(size_t weight) { return weight == 1 ? 8 : 10; }
+};
 } // namespace
+
+LogicalResult DynamicQuantizedLstm::prepare() {
+  for (size_t weight : {1, 2}) {
+    const size_t scale = scaleOf(weight), zero = scale + 1;
+    for (size_t needed : {weight, scale})
+      if (!node.input(needed))
+        return node.error("lacks input " + Twine(needed));
+    graph::TensorType type = node.type(weight);
+    auto bits = llvm::dyn_cast<IntegerType>(type.getElementType());
+    if (type.rank() != 3 || !bits || bits.getWidth() != 8)
+      return node.error("needs weights of rank 3 in 8 bits");
+    node.inputs[weight] = node.transpose(node.input(weight), {0, 2, 1});
+    // One number for each direction, or for each column of each.
+    const DimAttr columns = type.getDim(2);
+    for (size_t i : {scale, zero}) {
+      if (!node.input(i))
+        continue;
+      const bool isWhole = node.type(i).rank() < 2;
+      DimList dims{type.getDim(0), isWhole ? node.dim(1) : columns};
+      node.inputs[i] = isWhole ? node.reshape(node.input(i), dims) : node.input(i);
+      if (node.type(i).rank() != 2 || !node.takesDims(i, dims))
+        return node.error("needs a scale and a zero point for each direction or each column");
+      node.inputs[i] = node.broadcastTo(node.input(i), {type.getDim(0), columns});
+    }
+    if (node.input(zero) && node.type(zero).getElementType() != type.getElementType())
+      return node.error("has a zero point of another type than its weight");
+  }
+  return success();
+}
+
+Value DynamicQuantizedLstm::multiply(GraphBuilder &b, Value rows, Value weight, size_t from,
+                                     int64_t direction) {
+  Type si32 = IntegerType::get(b.getBuilder().getContext(), 32, IntegerType::Signed);
+  auto centre = [&](Value x, Value zero) {
+    x = b.convert(x, si32);
+    ArrayRef<DimAttr> dims = graph::getTensorType(x).getDims();
+    SmallVector<int64_t> at(graph::getTensorType(zero).rank(), 0);
+    return b.sub(x, b.broadcast(b.convert(zero, si32), at, dims));
+  };
+  const size_t scale = scaleOf(from), zero = scale + 1;
+  DynamicRange x = quantizeByRange(b, rows, /*isByRow=*/from == 2);
+  Value right = node.input(zero) ? centre(weight, ofDirection(node.input(zero), direction))
+                                 : b.convert(weight, si32);
+  Value sums = multiplyRows(b, centre(x.quantized, x.zero), right);
+  Value product = b.convert(sums, stateType.getElementType());
+  ArrayRef<DimAttr> dims = graph::getTensorType(product).getDims();
+  SmallVector<int64_t> at(graph::getTensorType(x.scale).rank(), 0);
+  Value scales = b.broadcast(ofDirection(node.input(scale), direction), {1}, dims);
+  return b.mul(product, b.mul(b.broadcast(x.scale, at, dims), scales));
+}
 
 template <typename Kind> static LogicalResult import(Node &node) { return Kind(node).import(); }
 
@@ -445,5 +521,10 @@ ArrayRef<Operator> tessera::onnx::recurrentOperators() {
       {"LSTM", 7, import<Lstm>},
       {"RNN", 7, import<Rnn>},
   };
+  return table;
+}
+
+ArrayRef<Operator> tessera::onnx::microsoftRecurrentOperators() {
+  static const Operator table[] = {{"DynamicQuantizeLSTM", 1, import<DynamicQuantizedLstm>}};
   return table;
 }

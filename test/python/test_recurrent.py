@@ -81,3 +81,62 @@ def test_no_steps_leave_the_states_as_they_were():
     result = tessera.compile(model).run({"x": np.ones((0, 3, 64), np.float32)})
     assert result["y"].shape == (0, 1, 3, 64)
     assert result["h"].shape == (1, 3, 64) and not result["h"].any() and not result["c"].any()
+
+
+# Weights that are inputs are copied before the loop, in the order of the instructions that this processor has.
+@pytest.mark.parametrize("left, right", [(np.uint8, np.int8), (np.int8, np.int8), (np.int8, np.uint8), (np.uint8, np.uint8)])
+@pytest.mark.parametrize("batch, depth, columns", [(1, 64, 65), (5, 12, 130), (7, 6, 3), (3, 7, 64), (2, 0, 8)])
+def test_products_of_bytes(left, right, batch, depth, columns):
+    def name(kind):
+        return ("ui8" if kind is np.uint8 else "si8")
+
+    sums = f"!graph.tensor<[N, {columns}], si32>"
+    x, w = f"!graph.tensor<[T, N, {depth}], {name(left)}>", f"!graph.tensor<[{columns}, {depth}], {name(right)}>"
+    row = f"!graph.tensor<[N, {depth}], {name(left)}>"
+    module = tessera.compile(f"""
+      graph.func @main(%x: {x} {{graph.name = "x"}}, %w: {w} {{graph.name = "w"}}, %h: {sums} {{graph.name = "h"}})
+          -> ({sums} {{graph.name = "y"}}) {{
+        %last = graph.scan (%c = %h) over (%e = %x), axis = 0 : ({sums}), ({x}) -> ({sums}) {{
+          %p = graph.contract "mk,nk->mn" %e, %w : ({row}, {w}) -> {sums}
+          %n = graph.add %c, %p : {sums}
+          graph.yield %n : {sums}
+        }}
+        graph.return %last : {sums}
+      }}""".encode())
+    rng = np.random.default_rng(depth)
+    limits = [np.iinfo(kind) for kind in (left, right)]
+    x = rng.integers(limits[0].min, limits[0].max + 1, (3, batch, depth)).astype(left)
+    w = rng.integers(limits[1].min, limits[1].max + 1, (columns, depth)).astype(right)
+    h = rng.integers(-1000, 1000, (batch, columns)).astype(np.int32)
+    expected = h + (x.astype(np.int64) @ w.T.astype(np.int64)).sum(axis=0)
+    assert np.array_equal(module.run({"x": x, "w": w, "h": h})["y"], expected)
+
+
+# Along contiguous elements extremes are vectors of running values, and NaN stays.
+@pytest.mark.parametrize("name, kind", [("f32", np.float32), ("f64", np.float64), ("f16", np.float16), ("si32", np.int32), ("si8", np.int8), ("ui8", np.uint8)])
+@pytest.mark.parametrize("width", [1, 7, 16, 33, 100, "W"])
+def test_extremes_of_rows_in_steps(name, kind, width):
+    x, row, column = (f"!graph.tensor<[{dims}], {name}>" for dims in (f"T, N, {width}", f"N, {width}", "N"))
+    module = tessera.compile(f"""
+      graph.func @main(%x: {x} {{graph.name = "x"}}, %a: {column} {{graph.name = "a"}}, %b: {column} {{graph.name = "b"}})
+          -> ({column} {{graph.name = "high"}}, {column} {{graph.name = "low"}}) {{
+        %last:2 = graph.scan (%h = %a, %l = %b) over (%e = %x), axis = 0 : ({column}, {column}), ({x}) -> ({column}, {column}) {{
+          %m = graph.reduce max %e, axes = [1] : {row} -> {column}
+          %n = graph.reduce min %e, axes = [1] : {row} -> {column}
+          %p = graph.max %h, %m : {column}
+          %q = graph.min %l, %n : {column}
+          graph.yield %p, %q : {column}, {column}
+        }}
+        graph.return %last#0, %last#1 : {column}, {column}
+      }}""".encode())
+    rng = np.random.default_rng(1)
+    for size in ([width] if width != "W" else [1, 15, 64, 131]):
+        data = (rng.standard_normal((3, 5, size)) * 50).astype(kind)
+        first, last = data[0, :, 0].copy(), data[0, :, 0].copy()
+        if kind in (np.float32, np.float64, np.float16):
+            data[1, 0, -1] = np.nan
+            data[2, 1, 0] = np.inf
+            data[:, 2] = -np.inf
+        found = module.run({"x": data, "a": first, "b": last})
+        assert np.array_equal(found["high"], np.maximum(first, data.max(axis=(0, 2))), equal_nan=True)
+        assert np.array_equal(found["low"], np.minimum(last, data.min(axis=(0, 2))), equal_nan=True)

@@ -169,10 +169,14 @@ emitKernel(kernel::FuncOp kernel, const codegen::CodeTarget &target, llvm::LLVMC
     return kernel.emitOpError()
            << "keeps an intermediate whose size is not constant, or large, and has "
               "no scratch result for it (--kernel-reserve-scratch makes one)";
-  bool wide = target.cpu == "x86-64-v4" || target.features.find("+avx512f") != std::string::npos;
+  const bool wide =
+      target.cpu == "x86-64-v4" || target.features.find("+avx512f") != std::string::npos;
+  const unsigned bytes = wide ? 64 : 32;
+  const VectorUnit unit{bytes, target.cpu == "x86-64-v2" ? 16 : bytes,
+                        target.features.find("vnni") != std::string::npos};
   ModuleOp module = *buffers->module;
   SmallVector<SharedLoop> shared;
-  if (failed(emitStageLoops(module, wide ? 64 : 32, {}, &shared)))
+  if (failed(emitStageLoops(module, unit, {}, &shared)))
     return kernel.emitOpError() << "has a stage that cannot become loops";
   outlineSharedLoops(module.lookupSymbol<func::FuncOp>(kernel.getSymName()), shared);
   if (nest) {

@@ -4,6 +4,7 @@
 
 #include "compiler/codegen/KernelImage.h"
 #include "compiler/codegen/llvm/Finish.h"
+#include "compiler/codegen/loops/ByteProducts.h"
 #include "dialects/kernel/Kernel.h"
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -62,11 +63,11 @@ struct SharedLoop {
   mlir::scf::ForOp loop;
   mlir::Value isLarge;
 };
-/// Turns the stages of a function on buffers into loops on vectors of `vectorBytes` (0: on single
-/// elements). `share`: what of a stage is computed, null when all. `shared` takes the loops whose
-/// iterations threads could share.
+/// Turns the stages of a function on buffers into loops on vectors, where the unit has some.
+/// `share`: what of a stage is computed, null when all. `shared` takes the loops whose iterations
+/// threads could share.
 mlir::LogicalResult
-emitStageLoops(mlir::ModuleOp module, unsigned vectorBytes,
+emitStageLoops(mlir::ModuleOp module, const VectorUnit &unit,
                llvm::function_ref<std::optional<StageShare>(mlir::Operation *)> share = {},
                llvm::SmallVectorImpl<SharedLoop> *shared = nullptr);
 

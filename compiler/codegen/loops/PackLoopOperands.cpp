@@ -6,7 +6,10 @@
 //   (g, k) of G x K   =>   (g floordiv 64, k, g mod 64) of ceil(G / 64) x K x 64
 //
 // which also makes a sweep over k one stream. A constant of the model is asked for in this layout
-// (kernel.layout); anything else is copied by a stage before the loop.
+// (kernel.layout); anything else is copied by a stage before the loop. Of products of bytes several
+// that follow each other along k stand together (ByteProducts.h):
+//
+//   (g, k)   =>   (g floordiv 64, k floordiv 4, g mod 64, k mod 4)
 #include "compiler/codegen/loops/Loops.h"
 
 #include "mlir/IR/ImplicitLocOpBuilder.h"
@@ -18,6 +21,7 @@ namespace tessera::loops {
 
 using namespace mlir;
 using namespace tessera;
+using namespace tessera::loops;
 
 /// What lies side by side in a packed operand: 4 cache lines, 8 AVX2 or 4 AVX-512 registers.
 static constexpr int64_t kTileBytes = 256;
@@ -28,11 +32,14 @@ struct Candidate {
   OpOperand *operand;
   unsigned column;
   int64_t tile;
+  std::optional<unsigned> depth = std::nullopt; ///< of it, cut into groups of so many
+  int64_t group = 1;
 };
 
 class KernelPacker {
 public:
-  explicit KernelPacker(kernel::FuncOp kernel) : kernel(kernel) {}
+  KernelPacker(kernel::FuncOp kernel, bool sumsGroups, bool sumsFours)
+      : kernel(kernel), sumsGroups(sumsGroups), sumsFours(sumsFours) {}
 
   void run() {
     SmallVector<Candidate> found;
@@ -65,10 +72,43 @@ private:
       if (place == map.getResults().end() || place + 1 == map.getResults().end())
         continue;
       unsigned bits = type.getElementTypeBitWidth();
-      if (bits >= 8)
-        found.push_back(
-            {operand, unsigned(place - map.getResults().begin()), kTileBytes * 8 / bits});
+      if (bits < 8)
+        continue;
+      Candidate candidate{operand, unsigned(place - map.getResults().begin()),
+                          kTileBytes * 8 / bits};
+      if (sumsGroups)
+        findGroup(stage, candidate);
+      found.push_back(candidate);
     }
+  }
+
+  /// Whether the stage sums products of bytes along its last loop, in which the other factor is
+  /// contiguous.
+  void findGroup(linalg::GenericOp stage, Candidate &candidate) {
+    std::optional<ByteProduct> product = matchByteProduct(stage);
+    if (!product || stage.hasIndexSemantics() ||
+        (candidate.operand != product->lhs && candidate.operand != product->rhs))
+      return;
+    const bool isLeft = candidate.operand == product->lhs;
+    AffineMap map = stage.getMatchingIndexingMap(candidate.operand);
+    AffineMap other = stage.getMatchingIndexingMap(isLeft ? product->rhs : product->lhs);
+    const unsigned loop = stage.getNumLoops() - 1;
+    AffineExpr along = getAffineDimExpr(loop, map.getContext());
+    const AffineExpr *depth = llvm::find(map.getResults(), along);
+    if (stage.getIteratorTypesArray()[loop] != utils::IteratorType::reduction ||
+        depth == map.getResults().end() || !other.isProjectedPermutation() ||
+        other.getNumResults() == 0 || other.getResults().back() != along ||
+        other.isFunctionOfDim(cast<AffineDimExpr>(map.getResult(candidate.column)).getPosition()))
+      return;
+    const int64_t group =
+        getGroupSize(isLeft ? product->rhsUnsigned : product->lhsUnsigned,
+                     isLeft ? product->lhsUnsigned : product->rhsUnsigned, sumsFours);
+    const unsigned dim = depth - map.getResults().begin();
+    if (cast<RankedTensorType>(candidate.operand->get().getType()).getDimSize(dim) % group != 0)
+      return;
+    candidate.depth = dim;
+    candidate.group = group;
+    candidate.tile = kTileBytes * 8 / 32; // of sums
   }
 
   /// Made outside of all loops.
@@ -96,8 +136,12 @@ private:
   }
 
   static kernel::PackedAttr layoutOf(const Candidate &candidate) {
-    return kernel::PackedAttr::get(candidate.operand->get().getContext(),
-                                   {int64_t(candidate.column)}, {candidate.tile},
+    SmallVector<int64_t> dims{int64_t(candidate.column)}, tiles{candidate.tile};
+    if (candidate.depth) {
+      dims.push_back(*candidate.depth);
+      tiles.push_back(candidate.group);
+    }
+    return kernel::PackedAttr::get(candidate.operand->get().getContext(), dims, tiles,
                                    orderOf(candidate));
   }
 
@@ -130,11 +174,17 @@ private:
           SmallVector<Value> at(type.getRank());
           for (auto [place, dim] : llvm::enumerate(order))
             at[dim] = index(place);
-          Value tile = arith::ConstantIndexOp::create(body, candidate.tile);
+          auto inTile = [&](Value tile, int64_t size, int64_t loop) -> Value {
+            Value width = arith::ConstantIndexOp::create(body, size);
+            Value start = arith::MulIOp::create(body, tile, width);
+            return arith::AddIOp::create(body, start, index(loop));
+          };
           Value last = arith::ConstantIndexOp::create(body, type.getDimSize(candidate.column) - 1);
-          Value start = arith::MulIOp::create(body, at[candidate.column], tile);
-          Value place = arith::AddIOp::create(body, start, index(packed.getRank() - 1));
+          Value place = inTile(at[candidate.column], candidate.tile, type.getRank());
           at[candidate.column] = arith::MinSIOp::create(body, place, last);
+          if (candidate.depth)
+            at[*candidate.depth] =
+                inTile(at[*candidate.depth], candidate.group, type.getRank() + 1);
           Value element = tensor::ExtractOp::create(body, source, at);
           linalg::YieldOp::create(body, element);
         });
@@ -145,15 +195,38 @@ private:
     candidate.operand->set(copy.getResult(0));
   }
 
+  /// The last loop, along which the products are summed, becomes two: of groups, of a group.
+  static void splitLoop(linalg::GenericOp stage, int64_t group) {
+    MLIRContext *context = stage.getContext();
+    const unsigned loop = stage.getNumLoops() - 1;
+    SmallVector<AffineExpr> dims;
+    for (unsigned i = 0; i <= loop; ++i)
+      dims.push_back(getAffineDimExpr(i, context));
+    dims[loop] = dims[loop] * group + getAffineDimExpr(loop + 1, context);
+    SmallVector<AffineMap> maps;
+    for (AffineMap map : stage.getIndexingMapsArray())
+      maps.push_back(map.replaceDimsAndSymbols(dims, {}, loop + 2, 0));
+    Builder builder(context);
+    stage.setIndexingMapsAttr(builder.getAffineMapArrayAttr(maps));
+    SmallVector<Attribute> iterators(stage.getIteratorTypes().getValue());
+    iterators.push_back(iterators.back());
+    stage.setIteratorTypesAttr(builder.getArrayAttr(iterators));
+  }
+
   void changeMap(Candidate &candidate) {
     auto stage = cast<linalg::GenericOp>(candidate.operand->getOwner());
+    if (candidate.depth)
+      splitLoop(stage, candidate.group);
     AffineMap map = stage.getMatchingIndexingMap(candidate.operand);
     AffineExpr column = map.getResult(candidate.column);
     SmallVector<AffineExpr> exprs{column.floorDiv(candidate.tile)};
+    const unsigned last = map.getNumDims() - 1; // of a group, where there is one
     for (auto [d, expr] : llvm::enumerate(map.getResults()))
       if (d != candidate.column)
-        exprs.push_back(expr);
+        exprs.push_back(d == candidate.depth ? getAffineDimExpr(last - 1, map.getContext()) : expr);
     exprs.push_back(column % candidate.tile);
+    if (candidate.depth)
+      exprs.push_back(getAffineDimExpr(last, map.getContext()));
     SmallVector<AffineMap> maps = stage.getIndexingMapsArray();
     maps[candidate.operand->getOperandNumber()] =
         AffineMap::get(map.getNumDims(), 0, exprs, map.getContext());
@@ -161,12 +234,17 @@ private:
   }
 
   kernel::FuncOp kernel;
+  bool sumsGroups, sumsFours;
 };
 
 struct KernelPackLoopOperands : loops::impl::KernelPackLoopOperandsBase<KernelPackLoopOperands> {
   void runOnOperation() override {
+    auto target = getOperation()->getAttrOfType<StringAttr>("tessera.target");
+    const codegen::CodeTarget code =
+        codegen::getCodeTarget(target ? target.str() : codegen::CodeTarget().cpu);
+    const bool sumsFours = code.features.find("vnni") != std::string::npos;
     for (auto kernel : getOperation().getOps<kernel::FuncOp>())
-      KernelPacker(kernel).run();
+      KernelPacker(kernel, !isForGpu(getOperation()), sumsFours).run();
   }
 };
 } // namespace

@@ -84,6 +84,26 @@ bool isContiguous(linalg::GenericOp stage) {
   return true;
 }
 
+bool hasVectorForm(linalg::GenericOp stage, unsigned loop) {
+  llvm::DenseSet<Value> varying; // from one step of the loop to the next
+  for (OpOperand &operand : stage->getOpOperands())
+    if (!isa<MemRefType>(operand.get().getType()) ||
+        stage.getMatchingIndexingMap(&operand).isFunctionOfDim(loop))
+      varying.insert(stage.getMatchingBlockArgument(&operand));
+  for (Operation &inner : stage.getRegion().front().without_terminator()) {
+    auto index = dyn_cast<linalg::IndexOp>(inner);
+    const bool varies = index ? index.getDim() == loop
+                              : llvm::any_of(inner.getOperands(),
+                                             [&](Value value) { return varying.contains(value); });
+    if (!varies)
+      continue;
+    if (!index && !OpTrait::hasElementwiseMappableTraits(&inner))
+      return false;
+    varying.insert(inner.result_begin(), inner.result_end());
+  }
+  return true;
+}
+
 OpFoldResult lengthOf(linalg::LinalgOp stage, unsigned loop) {
   for (OpOperand &operand : stage->getOpOperands()) {
     auto type = dyn_cast<MemRefType>(operand.get().getType());

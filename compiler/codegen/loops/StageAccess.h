@@ -27,6 +27,8 @@ bool isPointwise(mlir::linalg::GenericOp stage);
 /// Whether neighbouring elements of the results come from neighbouring elements: such stages are
 /// computed on vectors.
 bool isContiguous(mlir::linalg::GenericOp stage);
+/// Whether what the body computes along a loop has a form on vectors.
+bool hasVectorForm(mlir::linalg::GenericOp stage, unsigned loop);
 /// How long a loop is: a constant, the value that a buffer was made with, or null for unknown.
 mlir::OpFoldResult lengthOf(mlir::linalg::LinalgOp stage, unsigned loop);
 /// Whether the loops of two stages are known to be as long.

@@ -4,15 +4,15 @@
 // reductions around a tile, whose running values lie in registers. Every element still adds up in
 // the order of the loops, so nothing is reassociated. Blocks are independent: Parallel.h shares
 // them among threads where there is enough to do. Of other stages parallel loops lie outside in the
-// order of the result's dimensions, and their innermost loops are left to LLVM's vectorizer.
+// order of the result's dimensions, and their innermost loops are left to LLVM's vectorizer, but
+// for minima and maxima of neighbours, which are vectors of running values.
 #include "compiler/codegen/loops/Parallel.h"
+#include "compiler/codegen/loops/StageAccess.h"
+#include "compiler/codegen/loops/StageTile.h"
+#include "dialects/kernel/Combiner.h"
 
-#include "mlir/Dialect/Affine/Utils.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include "mlir/IR/IRMapping.h"
-#include "mlir/IR/ImplicitLocOpBuilder.h"
 
 #include <numeric>
 
@@ -27,22 +27,14 @@ constexpr int64_t kBlockRows = 16;
 constexpr int64_t kBlockBytes = 256;
 /// Vectors of so many bytes have 32 registers, others 16.
 constexpr unsigned kWideVector = 64;
-/// Bytes that a core's second cache keeps, and how far ahead of its use other memory is asked for.
-constexpr int64_t kCoreCache = 1 << 20, kStepsAhead = 16;
 /// The least that is computed at a time, before single elements.
 constexpr int64_t kFewestLanes = 4;
 
-/// The elements that one step of the innermost parallel loops computes.
-struct Tile {
-  int64_t rows = 1, lanes = 1;
-};
-
-class StageEmitter {
+class StageEmitter : TileEmitter {
 public:
-  StageEmitter(linalg::GenericOp op, unsigned vectorBytes, std::optional<StageShare> share,
+  StageEmitter(linalg::GenericOp op, const VectorUnit &unit, std::optional<StageShare> share,
                SmallVectorImpl<SharedLoop> *shared)
-      : op(op), b(op.getLoc(), op), vectorBytes(vectorBytes), share(share), shared(shared),
-        indices(op.getNumLoops()), starts(op.getNumDpsInits()) {}
+      : TileEmitter(op, unit), share(share), shared(shared) {}
 
   LogicalResult run() {
     AffineMap result = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
@@ -60,12 +52,15 @@ public:
       extents.push_back(extent);
     }
     zero = arith::ConstantIndexOp::create(b, 0);
-    if (share)
+    if (share) {
       emitShare();
-    else if (vectorBytes && chooseLanes())
+    } else if (unit.bytes && chooseLanes()) {
       emitBlocks();
-    else
+    } else {
+      if (unit.bytes)
+        chooseLanesAcross();
       emitParallel(0);
+    }
     op.erase();
     return success();
   }
@@ -87,13 +82,14 @@ private:
 
   /// Whether vectors of elements are computed, and how many elements they have.
   bool chooseLanes() {
-    if (parallel.empty() || !isContiguousIn(parallel.back()))
+    if (parallel.empty())
       return false;
-    unsigned bits = 32; // Narrower elements are computed in f32.
-    for (OpOperand &operand : op->getOpOperands())
-      if (Type type = getElementTypeOrSelf(operand.get().getType()); type.isIntOrFloat())
-        bits = std::max(bits, type.getIntOrFloatBitWidth());
-    vectorLanes = vectorBytes * 8 / bits;
+    groups = findByteGroups(op, parallel.back(), unit);
+    if (!isContiguousIn(parallel.back()))
+      return false;
+    lanesLoop = parallel.back();
+    const unsigned bits = bitsOfLane();
+    vectorLanes = unit.bytes * 8 / bits;
     blockColumns = block ? block : kBlockBytes * 8 / bits;
     if (blockColumns % kFewestLanes != 0)
       return false;
@@ -102,13 +98,46 @@ private:
     return true;
   }
 
+  unsigned bitsOfLane() {
+    unsigned bits = 32; // Narrower elements are computed in f32.
+    for (OpOperand &operand : op->getOpOperands())
+      if (Type type = getElementTypeOrSelf(operand.get().getType()); type.isIntOrFloat())
+        bits = std::max(bits, type.getIntOrFloatBitWidth());
+    return bits;
+  }
+
+  /// Whether the innermost reduction takes minima or maxima of neighbours, which are the same in
+  /// any order: it goes along in vectors, as its results do not.
+  void chooseLanesAcross() {
+    std::optional<kernel::Combiner> combiner;
+    if (!reductions.empty() && op.getNumDpsInits() == 1)
+      combiner = kernel::matchCombiner(op, 0);
+    Operation *combine = combiner ? combiner->op : nullptr;
+    if (!isa_and_present<arith::MaximumFOp, arith::MinimumFOp, arith::MaxSIOp, arith::MinSIOp,
+                         arith::MaxUIOp, arith::MinUIOp>(combine))
+      return;
+    Type type = combine->getResult(0).getType();
+    if ((!type.isInteger() && !type.isF32() && !type.isF64()) ||
+        !isContiguousIn(reductions.back()) || block)
+      return;
+    llvm::TypeSwitch<Operation *>(combine)
+        .Case([&](arith::MaximumFOp) { across = vector::CombiningKind::MAXIMUMF; })
+        .Case([&](arith::MinimumFOp) { across = vector::CombiningKind::MINIMUMF; })
+        .Case([&](arith::MaxSIOp) { across = vector::CombiningKind::MAXSI; })
+        .Case([&](arith::MinSIOp) { across = vector::CombiningKind::MINSI; })
+        .Case([&](arith::MaxUIOp) { across = vector::CombiningKind::MAXUI; })
+        .Case([&](arith::MinUIOp) { across = vector::CombiningKind::MINUI; });
+    lanesLoop = reductions.back();
+    vectorLanes = unit.bytes * 8 / bitsOfLane();
+  }
+
   /// Registers for running values: as many as hide the latency of a multiply-add, and no more than
   /// leave some for what is read.
   int64_t lanesOf(int64_t rows) {
     int64_t vectors = 1;
     if (!reductions.empty())
       vectors =
-          std::max<int64_t>((vectorBytes == kWideVector ? 4 : 8 / rows) / op.getNumDpsInits(), 1);
+          std::max<int64_t>((unit.bytes == kWideVector ? 4 : 8 / rows) / op.getNumDpsInits(), 1);
     int64_t lanes = vectors * vectorLanes;
     while (blockColumns % lanes != 0)
       lanes /= 2;
@@ -145,7 +174,8 @@ private:
       for (auto [dim, expr] : llvm::enumerate(exprs)) {
         if (!expr.isFunctionOfDim(loop))
           continue;
-        bool isLast = dim + 1 == exprs.size();
+        // Of a weight in groups what is contiguous are the groups.
+        bool isLast = dim + (groups && groups->weight == &operand ? 2 : 1) == exprs.size();
         // (.., i floordiv n, .., i mod n): contiguous within blocks of n.
         auto parts = dyn_cast<AffineBinaryOpExpr>(expr);
         bool isBlocked =
@@ -160,24 +190,7 @@ private:
           return false;
       }
     }
-    // Reads of the body, and operations that have no form on vectors.
-    llvm::DenseSet<Value> varying;
-    for (OpOperand &operand : op->getOpOperands())
-      if (!isa<MemRefType>(operand.get().getType()) ||
-          op.getMatchingIndexingMap(&operand).isFunctionOfDim(loop))
-        varying.insert(op.getMatchingBlockArgument(&operand));
-    for (Operation &inner : op.getRegion().front().without_terminator()) {
-      auto index = dyn_cast<linalg::IndexOp>(inner);
-      bool varies = index ? index.getDim() == loop
-                          : llvm::any_of(inner.getOperands(),
-                                         [&](Value value) { return varying.contains(value); });
-      if (!varies)
-        continue;
-      if (!index && !OpTrait::hasElementwiseMappableTraits(&inner))
-        return false;
-      varying.insert(inner.result_begin(), inner.result_end());
-    }
-    return true;
+    return hasVectorForm(op, loop);
   }
 
   /// Bools take a byte in memory but a bit in a vector.
@@ -235,7 +248,6 @@ private:
 
   //===-- Blocks --------------------------------------------------------------------===//
 
-  Value constant(int64_t value) { return arith::ConstantIndexOp::create(b, value); }
   Value blocksOf(Value extent, int64_t size) {
     if (std::optional<int64_t> known = getConstantIntValue(extent))
       return constant(llvm::divideCeil(*known, size));
@@ -350,202 +362,21 @@ private:
                                          constant(kLeastSharedWork));
   }
 
-  //===-- Tiles ---------------------------------------------------------------------===//
-
-  /// All results of a tile: running values in registers, reduction loops around the body.
-  void emitTile(Tile tile) {
-    SmallVector<Value> carried;
-    for (int64_t row = 0; row < tile.rows; ++row)
-      for (OpOperand &init : op.getDpsInitsMutable())
-        carried.push_back(needsInit(init) ? start(init, row, tile) : Value());
-    if (reductions.empty()) {
-      storeAll(emitBodies(carried, tile), tile);
-      return;
-    }
-    storeAll(emitReductions(0, carried, tile), tile);
-  }
-
-  Value start(OpOperand &init, int64_t row, Tile tile) {
-    Value value = starts[init.getOperandNumber() - op.getNumDpsInputs()];
-    if (!value)
-      return load(init, row, tile);
-    return isVector(init, tile) ? widen(value, tile.lanes) : value;
-  }
-
-  bool needsInit(OpOperand &init) {
-    return !reductions.empty() || !op.getMatchingBlockArgument(&init).use_empty();
-  }
-
-  SmallVector<Value> emitReductions(size_t depth, SmallVector<Value> carried, Tile tile) {
-    if (depth == reductions.size())
-      return emitBodies(carried, tile);
-    unsigned loop = reductions[depth];
-    Value one = arith::ConstantIndexOp::create(b, 1);
-    auto nest = scf::ForOp::create(b, zero, extents[loop], one, carried);
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(nest.getBody());
-    indices[loop] = nest.getInductionVar();
-    SmallVector<Value> next = emitReductions(
-        depth + 1,
-        SmallVector<Value>(nest.getRegionIterArgs().begin(), nest.getRegionIterArgs().end()), tile);
-    scf::YieldOp::create(b, next);
-    return SmallVector<Value>(nest.getResults());
-  }
-
-  SmallVector<Value> emitBodies(ArrayRef<Value> carried, Tile tile) {
-    SmallVector<Value> results;
-    unsigned count = op.getNumDpsInits();
-    for (int64_t row = 0; row < tile.rows; ++row)
-      llvm::append_range(results, emitBody(carried.slice(row * count, count), row, tile));
-    return results;
-  }
-
-  //===-- Elements --------------------------------------------------------------------===//
-
-  /// The index of a loop for a row of the tile.
-  Value indexOf(unsigned loop, int64_t row) {
-    if (row == 0 || parallel.size() < 2 || loop != parallel[parallel.size() - 2])
-      return indices[loop];
-    return arith::AddIOp::create(b, indices[loop], arith::ConstantIndexOp::create(b, row));
-  }
-
-  SmallVector<Value> place(OpOperand &operand, int64_t row) {
-    SmallVector<Value> loops, at;
-    for (unsigned loop = 0; loop < op.getNumLoops(); ++loop)
-      loops.push_back(indices[loop] ? indexOf(loop, row) : zero);
-    AffineMap map = op.getMatchingIndexingMap(&operand);
-    for (AffineExpr expr : map.getResults())
-      at.push_back(affine::expandAffineExpr(b, b.getLoc(), expr, loops, {}));
-    return at;
-  }
-
-  bool isVector(OpOperand &operand, Tile tile) {
-    return tile.lanes > 1 && op.getMatchingIndexingMap(&operand).isFunctionOfDim(parallel.back());
-  }
-
-  Value load(OpOperand &operand, int64_t row, Tile tile) {
-    SmallVector<Value> at = place(operand, row);
-    Type element = getElementTypeOrSelf(operand.get().getType());
-    if (isVector(operand, tile))
-      return vector::LoadOp::create(b, VectorType::get({tile.lanes}, element), operand.get(), at);
-    return memref::LoadOp::create(b, operand.get(), at);
-  }
-
-  /// A row alone waits for what it reads of a weight that is larger than a core's own cache: that
-  /// is fetched some steps ahead.
-  void prefetch(OpOperand &operand, Tile tile) {
-    auto type = cast<MemRefType>(operand.get().getType());
-    const unsigned loop = reductions.back();
-    const int64_t bits = type.getElementTypeBitWidth(), line = 64 * 8 / bits;
-    if (!type.hasStaticShape() || type.getNumElements() * bits / 8 <= kCoreCache ||
-        !op.getMatchingIndexingMap(&operand).isFunctionOfDim(loop))
-      return;
-    Value here = indices[loop];
-    indices[loop] = arith::AddIOp::create(b, here, constant(kStepsAhead));
-    SmallVector<Value> at = place(operand, 0);
-    indices[loop] = here;
-    for (int64_t column = 0; column < tile.lanes; column += line) {
-      SmallVector<Value> next(at);
-      next.back() = arith::AddIOp::create(b, at.back(), constant(column));
-      memref::PrefetchOp::create(b, operand.get(), next, /*isWrite=*/false, /*localityHint=*/3,
-                                 /*isDataCache=*/true);
-    }
-  }
-
-  void storeAll(ArrayRef<Value> values, Tile tile) {
-    unsigned count = op.getNumDpsInits();
-    for (auto [number, given] : llvm::enumerate(values)) {
-      Value value = given;
-      OpOperand &init = *op.getDpsInitOperand(number % count);
-      SmallVector<Value> at = place(init, number / count);
-      if (tile.lanes == 1) {
-        memref::StoreOp::create(b, value, init.get(), at);
-        continue;
-      }
-      vector::StoreOp::create(b, widen(value, tile.lanes), init.get(), at);
-    }
-  }
-
-  Value widen(Value value, int64_t lanes) {
-    if (isa<VectorType>(value.getType()))
-      return value;
-    return vector::BroadcastOp::create(b, VectorType::get({lanes}, value.getType()), value);
-  }
-
-  SmallVector<Value> emitBody(ArrayRef<Value> carried, int64_t row, Tile tile) {
-    IRMapping mapping;
-    for (OpOperand *input : op.getDpsInputOperands()) {
-      BlockArgument argument = op.getMatchingBlockArgument(input);
-      if (argument.use_empty())
-        continue;
-      bool isScalar = !isa<MemRefType>(input->get().getType());
-      if (!isScalar && tile.rows == 1 && !reductions.empty() && isVector(*input, tile))
-        prefetch(*input, tile);
-      mapping.map(argument, isScalar ? input->get() : load(*input, row, tile));
-    }
-    for (auto [number, value] : llvm::enumerate(carried))
-      if (value)
-        mapping.map(op.getMatchingBlockArgument(op.getDpsInitOperand(number)), value);
-    Block &body = op.getRegion().front();
-    for (Operation &inner : body.without_terminator())
-      emitScalar(inner, mapping, row, tile);
-    SmallVector<Value> results;
-    for (auto [yielded, init] :
-         llvm::zip(body.getTerminator()->getOperands(), op.getDpsInitsMutable())) {
-      Value result = mapping.lookupOrDefault(yielded);
-      results.push_back(isVector(init, tile) ? widen(result, tile.lanes) : result);
-    }
-    return results;
-  }
-
-  void emitScalar(Operation &inner, IRMapping &mapping, int64_t row, Tile tile) {
-    if (auto index = dyn_cast<linalg::IndexOp>(inner)) {
-      Value value = indexOf(index.getDim(), row);
-      if (tile.lanes > 1 && index.getDim() == parallel.back()) {
-        auto type = VectorType::get({tile.lanes}, b.getIndexType());
-        value = arith::AddIOp::create(b, widen(value, tile.lanes), vector::StepOp::create(b, type));
-      }
-      mapping.map(index, value);
-      return;
-    }
-    bool onVectors = llvm::any_of(inner.getOperands(), [&](Value operand) {
-      return isa<VectorType>(mapping.lookupOrDefault(operand).getType());
-    });
-    if (!onVectors) {
-      b.clone(inner, mapping);
-      return;
-    }
-    OperationState state(inner.getLoc(), inner.getName());
-    for (Value operand : inner.getOperands())
-      state.addOperands(widen(mapping.lookupOrDefault(operand), tile.lanes));
-    for (Type type : inner.getResultTypes())
-      state.addTypes(VectorType::get({tile.lanes}, type));
-    state.addAttributes(inner.getAttrs());
-    mapping.map(inner.getResults(), b.create(state)->getResults());
-  }
-
-  linalg::GenericOp op;
-  ImplicitLocOpBuilder b;
-  unsigned vectorBytes;
   std::optional<StageShare> share;
   SmallVectorImpl<SharedLoop> *shared;
-  Value zero;
-  SmallVector<unsigned> parallel, reductions;
-  SmallVector<Value> extents, indices;
-  SmallVector<Value> starts; ///< of reductions, per result; null: what its buffer holds
-  int64_t block = 0;         ///< of elements that are contiguous in every operand; 0: all of them
-  int64_t vectorLanes = 1, blockColumns = 1;
+  int64_t block = 0; ///< of elements that are contiguous in every operand; 0: all of them
+  int64_t blockColumns = 1;
 };
 } // namespace
 
-LogicalResult emitStageLoops(ModuleOp module, unsigned vectorBytes,
+LogicalResult emitStageLoops(ModuleOp module, const VectorUnit &unit,
                              llvm::function_ref<std::optional<StageShare>(Operation *)> share,
                              SmallVectorImpl<SharedLoop> *shared) {
   IRRewriter rewriter(module.getContext());
   SmallVector<linalg::LinalgOp> stages;
   module.walk([&](linalg::GenericOp op) { stages.push_back(op); });
   for (linalg::LinalgOp stage : stages)
-    if (failed(StageEmitter(cast<linalg::GenericOp>(*stage), vectorBytes,
+    if (failed(StageEmitter(cast<linalg::GenericOp>(*stage), unit,
                             share ? share(stage) : std::nullopt, shared)
                    .run()))
       return failure();
@@ -558,7 +389,7 @@ LogicalResult emitStageLoops(ModuleOp module, unsigned vectorBytes,
     FailureOr<linalg::GenericOp> general = linalg::generalizeNamedOp(rewriter, stage);
     if (failed(general))
       return stage->emitOpError() << "has no general form";
-    if (failed(StageEmitter(*general, vectorBytes, part, shared).run()))
+    if (failed(StageEmitter(*general, unit, part, shared).run()))
       return failure();
   }
   return success();

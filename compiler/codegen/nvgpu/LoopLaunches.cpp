@@ -522,7 +522,7 @@ emitLoopLaunches(kernel::FuncOp kernel, llvm::LLVMContext &context, LaunchRecord
     auto found = cutter.shares.find(stage);
     return found == cutter.shares.end() ? std::nullopt : std::optional(found->second);
   };
-  if (failed(loops::emitStageLoops(module, /*vectorBytes=*/0, share)))
+  if (failed(loops::emitStageLoops(module, /*unit=*/{}, share)))
     return failure();
   if (failed(makeAtomics(module)))
     return failure();
