@@ -5,10 +5,10 @@
 // Tasks of many vectors; the lanes follow the target.
 // CHECK: schedule.func @double_schedule for @double {
 // CHECK-NEXT: schedule.stage "out" {
+// NARROW-NEXT: schedule.vectorize "i" by 8
+// WIDE-NEXT: schedule.vectorize "i" by 16
 // CHECK-NEXT: schedule.split "i" into "task", "task_i" by {{[0-9]+}} tail guard
 // CHECK-NEXT: schedule.parallel "task"
-// NARROW-NEXT: schedule.vectorize "task_i" by 8
-// WIDE-NEXT: schedule.vectorize "task_i" by 16
 // SERIAL: schedule.func @double_schedule
 // SERIAL-NOT: schedule.parallel
 // SERIAL: schedule.func @mine
