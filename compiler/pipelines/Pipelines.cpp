@@ -36,6 +36,7 @@ void tessera::addGraphPasses(mlir::OpPassManager &passes) {
   // In the layout that was chosen.
   passes.addPass(transforms::createGraphSinkShuffles());
   passes.addPass(transforms::createGraphRepeatPixels());
+  passes.addPass(transforms::createGraphJoinScales());
   passes.addPass(transforms::createGraphFoldTransposes());
   passes.addPass(transforms::createGraphExplicitPadding());
   // Again: weights were transposed and padded for the layouts chosen above.

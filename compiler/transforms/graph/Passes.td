@@ -349,11 +349,29 @@ def GraphFoldConstants : Pass<"graph-fold-constants", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numFolded", "folded", "Ops that became constants">];
 }
 
+def GraphJoinScales : Pass<"graph-join-scales", "::mlir::ModuleOp"> {
+  let summary = "Scales a product of two scaled factors once";
+  let description = [{
+    ```
+    %q = graph.mul %x, 0.5; %k = graph.mul %y, 0.25           %q = graph.mul %x, 0.125
+    graph.contract "mk,nk->mn" %q, %k                    =>   graph.contract "mk,nk->mn" %q, %y
+    ```
+    Also behind views. Of f32 and f64, by the factor that is known to have no more elements, or the first.
+  }];
+  let statistics = [Statistic<"numJoined", "joined", "Factors that are not scaled any more">];
+}
+
 def GraphFoldTransposes : Pass<"graph-fold-transposes", "::mlir::ModuleOp"> {
   let summary = "Lets contractions read transposed operands in place";
   let description = [{
     The letters of a contraction's equation say where each dim of an operand is, so a transpose
-    before or after it is a change of letters.
+    before or after it is a change of letters. One that stands before a view which splits its axes goes
+    behind it:
+    ```
+    %a = graph.reshape %x : [B, H, S, D] -> [B * H, S, D]
+    %t = graph.transpose %a, perm = [0, 2, 1]            =>   %r = graph.transpose %x, perm = [0, 1, 3, 2]
+    %r = graph.reshape %t : [B * H, D, S] -> [B, H, D, S]
+    ```
   }];
 }
 
