@@ -360,7 +360,7 @@ CompileResult tessera::compileDynamic(const CompileOptions &options, const Quant
     return result;
   }
   CompileResult result = compile(options, [&](mlir::ModuleOp model) -> std::string {
-    const LayerList list = findLayers(getFunction(model));
+    const LayerList list = findLayers(getFunction(model), /*withSteps=*/true);
     if (list.layers.empty())
       return explainNothing(mode.name.str(), list);
     for (const QuantizedLayer &layer : list.layers)

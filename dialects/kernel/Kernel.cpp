@@ -236,10 +236,13 @@ static LogicalResult verifyLegal(FuncOp func, Operation *op) {
     return success();
   if (inStage && isa<linalg::IndexOp, linalg::YieldOp, tensor::ExtractOp>(op))
     return success();
-  if (!inStage && isa<tensor::EmptyOp, linalg::FillOp, linalg::GenericOp, scf::ForOp>(op))
+  // An element that is read outside of loops says how long one is.
+  if (!inStage &&
+      isa<tensor::EmptyOp, tensor::ExtractOp, linalg::FillOp, linalg::GenericOp, scf::ForOp>(op))
     return success();
-  if (inLoop && isa<scf::IfOp, scf::YieldOp, tensor::ExtractOp, tensor::InsertOp,
-                    tensor::ExtractSliceOp, tensor::InsertSliceOp>(op))
+  if (inLoop &&
+      isa<scf::IfOp, scf::YieldOp, tensor::InsertOp, tensor::ExtractSliceOp, tensor::InsertSliceOp>(
+          op))
     return success();
   if (parent == func && isa<ReturnOp>(op))
     return success();

@@ -17,10 +17,9 @@ def Kernel_FuncOp : Kernel_Op<"func", [
   let description = [{
     - (C1) Arguments are ranked tensors, then `index` values (the symbolic extents); results are
       ranked tensors.
-    - (C2) The body holds only `arith`, `math`, `tensor.empty`, `tensor.dim` of an argument,
+    - (C2) The body holds only `arith`, `math`, `tensor.empty`, `tensor.dim` of an argument, `tensor.extract`,
       `linalg.fill`, `linalg.generic`, `scf.for` and `kernel.return`; bodies of stages also hold
-      `linalg.index` and `tensor.extract`, loops also `scf.if`, `scf.yield`, `tensor.extract`, `insert`,
-      `extract_slice` and `insert_slice`.
+      `linalg.index`, loops also `scf.if`, `scf.yield`, `tensor.insert`, `extract_slice` and `insert_slice`.
     - (C3) Every linalg operation and every outermost `scf.for` carries `kernel.stage`, a name that is
       unique in the kernel.
     - (C4) `kernel.loops` names every iterator of its stage, each name once.

@@ -140,3 +140,54 @@ def test_extremes_of_rows_in_steps(name, kind, width):
         found = module.run({"x": data, "a": first, "b": last})
         assert np.array_equal(found["high"], np.maximum(first, data.max(axis=(0, 2))), equal_nan=True)
         assert np.array_equal(found["low"], np.minimum(last, data.min(axis=(0, 2))), equal_nan=True)
+
+
+@pytest.mark.parametrize("reverse", ["", "reverse "])
+@pytest.mark.parametrize("kind", ["si32", "ui8"])
+def test_steps_behind_all_sequences_are_left_out(reverse, kind):
+    """Sums over the first of 300 steps that a length lets, 7 behind it. Threads share sequences, and the bits stay the same."""
+    x, row, numbers = (f"!graph.tensor<[{dims}], {element}>" for dims, element in
+                       (("T, N, 40", "f32"), ("N, 40", "f32"), ("N, 40", kind)))
+    lengths, places, place = f"!graph.tensor<[N], {kind}>", f"!graph.tensor<[T], {kind}>", f"!graph.tensor<[], {kind}>"
+    module = tessera.compile(f"""
+      graph.func @main(%x: {x} {{graph.name = "x"}}, %l: {lengths} {{graph.name = "l"}})
+          -> ({row} {{graph.name = "sum"}}, {x} {{graph.name = "all"}}) {{
+        %c = graph.constant dense<7.0> : !graph.tensor<[], f32>
+        %h = graph.broadcast %c, dims = [] : <[], f32> -> <[N, 40], f32>
+        %i = graph.iota axis = 0 : <[T], {kind}>
+        %last, %all = graph.scan (%s = %h) over (%e = %x, %at = %i), axis = 0 {reverse}
+            : ({row}), ({x}, {places}) -> ({row}, {x}) {{
+          %n = graph.add %s, %e : {row[13:]}
+          %p = graph.broadcast %at, dims = [] : <[], {kind}> -> {numbers[13:]}
+          %q = graph.broadcast %l, dims = [0] : <[N], {kind}> -> {numbers[13:]}
+          %m = graph.compare lt %p, %q : {numbers[13:]}
+          %k = graph.select %m, %n, %s : {row[13:]}
+          %o = graph.select %m, %n, %h : {row[13:]}
+          graph.yield %k, %o : {row}, {row}
+        }}
+        graph.return %last, %all : {row}, {x}
+      }}""".encode())
+    rng = np.random.default_rng(3)
+    for steps, batch, longest in ((300, 11, 0), (300, 11, 9), (200, 3, 255), (5, 1, 5), (0, 2, 4), (4, 0, 3)):
+        data = rng.standard_normal((steps, batch, 40)).astype(np.float32)
+        lens = rng.integers(0, longest + 1, batch).astype(np.int32 if kind == "si32" else np.uint8)
+        inside = (np.arange(steps)[:, None] < lens)[:, :, None]
+        order = slice(None, None, -1) if reverse else slice(None)
+        sums = np.cumsum(np.where(inside, data, 0)[order].astype(np.float64), axis=0)[order] + 7
+        results = [module.context(threads=threads).run({"x": data, "l": lens}) for threads in (1, 2, 3)]
+        assert np.allclose(results[0]["all"], np.where(inside, sums, 7), rtol=1e-4, atol=1e-4)
+        assert np.allclose(results[0]["sum"], 7 + np.where(inside, data, 0).sum(axis=0), rtol=1e-4, atol=1e-4)
+        assert all(result[name].tobytes() == results[0][name].tobytes() for result in results for name in ("sum", "all"))
+
+
+@pytest.mark.parametrize("hidden", [64, 100])
+def test_ranges_of_states_are_found_in_each_step(hidden):
+    model, weights = lstm(hidden, np.random.default_rng(6))
+    module = tessera.compile(model, quantize="int8-dynamic")
+    for batch in (1, 5):
+        x = np.random.default_rng(7).standard_normal((9, batch, hidden)).astype(np.float32)
+        results = [module.context(threads=threads).run({"x": x}) for threads in (1, 3)]
+        for name, value in steps(x, weights).items():
+            error = np.abs(results[0][name] - value).max()
+            assert 1e-6 < error <= 0.05 * np.abs(value).max()
+            assert results[0][name].tobytes() == results[1][name].tobytes()

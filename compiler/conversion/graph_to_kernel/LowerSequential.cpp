@@ -72,8 +72,90 @@ static Tensors lowerCumulative(graph::CumulativeOp op, KernelEmitter &emitter) {
 // scan
 //===----------------------------------------------------------------------===//
 
+/// Where a scan stops doing anything: at steps of this number or more every state stays as it is,
+/// and every output is a constant.
+struct ScanEnd {
+  Value numbers; ///< integers of the graph, from outside of the scan: the largest of them
+  SmallVector<TypedAttr> rest; ///< of each output
+};
+
+/// What a step's number is less than where it does something: `cond` = number < numbers, both
+/// repeated as needed.
+static Value matchLimit(graph::ScanOp op, Value cond) {
+  auto compare = cond.getDefiningOp<graph::CompareOp>();
+  if (!compare || compare.getKind() != graph::CompareKind::lt)
+    return {};
+  auto strip = [](Value value) {
+    auto broadcast = value.getDefiningOp<graph::BroadcastOp>();
+    return broadcast ? broadcast.getX() : value;
+  };
+  auto number = llvm::dyn_cast<BlockArgument>(strip(compare.getX()));
+  if (!number || number.getOwner() != &op.getBody().front() ||
+      number.getArgNumber() < op.getStates().size() ||
+      !op.getXs()[number.getArgNumber() - op.getStates().size()].getDefiningOp<graph::IotaOp>())
+    return {};
+  Value numbers = compare.getY();
+  if (op->isAncestor(numbers.getParentBlock()->getParentOp()))
+    numbers = strip(numbers);
+  return op->isAncestor(numbers.getParentBlock()->getParentOp()) ? Value() : numbers;
+}
+
+/// Sequences that are over keep their states and give zeros: select(step < lengths, new, old).
+static std::optional<ScanEnd> matchEnd(graph::ScanOp op) {
+  ScanEnd end;
+  Value cond;
+  Block &body = op.getBody().front();
+  for (auto [i, value] : llvm::enumerate(body.getTerminator()->getOperands())) {
+    const bool isState = i < op.getStates().size();
+    if (isState && value == body.getArgument(i))
+      continue;
+    auto select = value.getDefiningOp<graph::SelectOp>();
+    if (!select || (cond && select.getCond() != cond))
+      return std::nullopt;
+    cond = select.getCond();
+    if (isState && select.getY() != body.getArgument(i))
+      return std::nullopt;
+    if (isState)
+      continue;
+    Attribute splat = graph::getSplat(select.getY());
+    Type element = getKernelElementType(elementOf(value));
+    if (auto integer = llvm::dyn_cast_or_null<IntegerAttr>(splat))
+      splat = IntegerAttr::get(element, integer.getValue());
+    auto rest = llvm::dyn_cast_or_null<TypedAttr>(splat);
+    if (!rest || rest.getType() != element)
+      return std::nullopt;
+    end.rest.push_back(rest);
+  }
+  end.numbers = cond ? matchLimit(op, cond) : Value();
+  return end.numbers ? std::optional(std::move(end)) : std::nullopt;
+}
+
+/// How many steps do something: the largest of the numbers, between 0 and all.
+static Value countSteps(KernelEmitter &emitter, Value numbers, Value all) {
+  Type element = elementOf(numbers);
+  Value tensor = emitter.lookup(numbers);
+  const unsigned rank = unsigned(graph::getTensorType(numbers).rank());
+  Builder &builder = emitter.getBuilder();
+  Value largest = emitter.reduce(
+      "steps", 0, rank, {{tensor, builder.getMultiDimIdentityMap(rank)}},
+      emitter.fill("steps_init", {}, neutralScalar(emitter, "max", element)),
+      AffineMap::get(rank, 0, {}, builder.getContext()),
+      [&](BodyBuilder &b, ValueRange x, ValueRange running) {
+        return SmallVector<Value>{combineScalars(b, "max", element, running[0], x[0])};
+      })[0];
+  ImplicitLocOpBuilder b(emitter.getLoc(), emitter.getBuilder());
+  Value number = tensor::ExtractOp::create(b, largest, ValueRange());
+  if (element.isUnsignedInteger())
+    return arith::MinUIOp::create(b, arith::IndexCastUIOp::create(b, b.getIndexType(), number),
+                                  all);
+  Value steps = arith::IndexCastOp::create(b, b.getIndexType(), number);
+  steps = arith::MinSIOp::create(b, steps, all);
+  return arith::MaxSIOp::create(b, steps, emitter.constantIndex(0));
+}
+
 /// The ops of the region become stages of the loop's body. States change at the end of a step, when
-/// all of the next ones are known.
+/// all of the next ones are known. Steps that do nothing are left out (not on a GPU, whose threads
+/// would wait for the number of them).
 static Tensors lowerScan(graph::ScanOp op, KernelEmitter &emitter) {
   size_t states = op.getStates().size();
   int64_t axis = op.getAxis();
@@ -91,9 +173,18 @@ static Tensors lowerScan(graph::ScanOp op, KernelEmitter &emitter) {
     at[axis] = index;
     return Part(emitter, type.getDims(), at, getKernelElementType(type.getElementType()));
   };
-  SmallVector<Value> results = forLoop(
-      emitter, "scan", emitter.constantIndex(0), emitter.extent(op.getExtent()),
-      emitter.constantIndex(1), carried, [&](Value step, ValueRange inside) {
+  const std::optional<ScanEnd> end = emitter.isForGpu() ? std::nullopt : matchEnd(op);
+  Value zero = emitter.constantIndex(0), one = emitter.constantIndex(1);
+  Value first = zero, last = emitter.extent(op.getExtent()), steps = last;
+  if (end) {
+    steps = countSteps(emitter, end->numbers, last);
+    if (op.getReverse())
+      first = arith::SubIOp::create(emitter.getBuilder(), emitter.getLoc(), last, steps);
+    else
+      last = steps;
+  }
+  SmallVector<Value> results =
+      forLoop(emitter, "scan", first, last, one, carried, [&](Value step, ValueRange inside) {
         Value index = op.getReverse() ? fromEnd(emitter, op.getExtent(), step) : step;
         Block &body = op.getBody().front();
         for (auto [argument, tensor] : llvm::zip(body.getArguments(), inside.take_front(states)))
@@ -125,6 +216,24 @@ static Tensors lowerScan(graph::ScanOp op, KernelEmitter &emitter) {
       });
   if (failed)
     return failure();
+  if (!end || end->rest.empty())
+    return results;
+  SmallVector<Value> outputs = forLoop(
+      emitter, "rest", steps, emitter.extent(op.getExtent()), one,
+      ArrayRef<Value>(results).drop_front(states),
+      [&](Value index, ValueRange inside) {
+        SmallVector<Value> next;
+        for (auto [i, rest] : llvm::enumerate(end->rest)) {
+          Value output = op.getResult(states + i);
+          ArrayRef<DimAttr> dims = op.getSliceType(output.getType()).getDims();
+          Value filled = emitter.fill("rest", dims, emitter.constant(rest));
+          next.push_back(partOf(output, index).put(emitter, filled, inside[i]));
+        }
+        return next;
+      },
+      /*isParallel=*/true);
+  results.resize(states);
+  llvm::append_range(results, outputs);
   return results;
 }
 

@@ -7,6 +7,9 @@
 // 3. A class that products read is a layer; its roots are the values that no such op makes.
 // 4. So is one that lies between products and is stored in any case, as one of its readers sums it
 //    and another one goes on with its elements: what squeezes and excites channels.
+// 5. Where ranges are found when it runs, a product with a constant in the body of a scan is a
+// layer
+//    of its own.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/transforms/quantize/Layers.h"
@@ -30,6 +33,8 @@ using namespace tessera::transforms;
 
 /// Products of fewer multiply-adds are left: quantizing their operands costs more than they do.
 static constexpr int64_t kLeastWork = 1 << 16;
+/// The same of each row of a step (an LSTM of 32 states).
+static constexpr int64_t kLeastStepWork = 1 << 12;
 
 static bool isF32(Value value) {
   auto type = llvm::dyn_cast<graph::TensorType>(value.getType());
@@ -72,14 +77,22 @@ static std::optional<int64_t> chooseAxis(graph::ContractOp op, unsigned weight) 
   return best;
 }
 
+/// Whether it is computed in each step of recurrences, and nowhere else.
+static bool isInSteps(Operation *op) {
+  Operation *parent = op->getParentOp();
+  while (llvm::isa<graph::ScanOp>(parent))
+    parent = parent->getParentOp();
+  return parent != op->getParentOp() && llvm::isa<graph::FuncOp>(parent);
+}
+
 /// Why the operands and sums of a product are not what integers could stand for, or "".
-template <typename OpType> static std::string examineSums(OpType op) {
+template <typename OpType> static std::string examineSums(OpType op, bool withSteps) {
   for (Value operand : op->getOperands())
     if (llvm::isa_and_nonnull<graph::DequantizeOp>(getSource(operand).getDefiningOp()))
       return "the model quantizes what it reads";
   if (!isF32(op->getOperand(0)) || !isF32(op->getOperand(1)) || !isF32(op->getResult(0)))
     return "its elements are not f32";
-  if (!llvm::isa<graph::FuncOp>(op->getParentOp()))
+  if (!llvm::isa<graph::FuncOp>(op->getParentOp()) && !(withSteps && isInSteps(op)))
     return ("it is inside of " + op->getParentOp()->getName().getStringRef()).str();
   graph::DimExpr summed = getSummedExtent(op);
   std::optional<int64_t> count = summed ? summed.get().getConstant() : std::nullopt;
@@ -109,23 +122,39 @@ static std::string sayIsSmall(int64_t work) {
          " multiply-adds";
 }
 
+/// Why a product of a step stays as it is, or "".
+static std::string examineStep(graph::ContractOp op, const QuantizableProduct &product) {
+  StringRef rows = product.activation == 0 ? op.getLhsLetters() : op.getRhsLetters();
+  StringRef other = product.activation == 0 ? op.getRhsLetters() : op.getLhsLetters();
+  if (rows.size() != 2 || other.contains(rows[0]) || !op.getResultLetters().contains(rows[0]))
+    return "it is inside of a loop and does not multiply the rows of a matrix";
+  std::optional<int64_t> work =
+      graph::getTensorType(op->getOperand(product.weight)).getElementCount();
+  return work && *work < kLeastStepWork
+             ? "it is small: " + std::to_string(*work) + " of at least " +
+                   std::to_string(kLeastStepWork) + " multiply-adds for each row of a step"
+             : "";
+}
+
 /// Why a product with a constant operand stays as it is, or "".
-static std::string examine(Operation *op, QuantizableProduct &product) {
+static std::string examine(Operation *op, QuantizableProduct &product, bool withSteps) {
   std::string reason;
   if (auto contract = llvm::dyn_cast<graph::ContractOp>(op)) {
     product.weightAxis = chooseAxis(contract, product.weight);
-    reason = examineSums(contract);
+    reason = examineSums(contract, withSteps);
     reason = reason.empty() ? examineForm(contract) : reason;
+    if (reason.empty() && isInSteps(op))
+      reason = examineStep(contract, product);
   } else {
     auto conv = llvm::cast<graph::ConvOp>(op);
     product.weightAxis = conv.getConvLayout().weightOutput;
-    reason = examineSums(conv);
+    reason = examineSums(conv, /*withSteps=*/false);
     reason = reason.empty() ? examineForm(conv) : reason;
   }
   if (!reason.empty())
     return reason;
   if (std::optional<int64_t> work = getWork(op, op->getOperand(product.weight), product.weightAxis);
-      work && *work < kLeastWork)
+      work && *work < kLeastWork && !isInSteps(op))
     return sayIsSmall(*work);
   reference::Tensor numbers = readWeight({op, product.activation, product.weight, {}});
   if (!numbers)
@@ -138,7 +167,7 @@ static std::string examine(Operation *op, QuantizableProduct &product) {
 
 /// Why a product of two computed tensors stays as it is, or "".
 static std::string examineComputed(graph::ContractOp op) {
-  if (std::string reason = examineSums(op); !reason.empty())
+  if (std::string reason = examineSums(op, /*withSteps=*/false); !reason.empty())
     return reason;
   if (std::string reason = examineForm(op); !reason.empty())
     return reason;
@@ -174,7 +203,7 @@ static SmallVector<Value> getPlaced(Operation *op) {
 namespace {
 class Finder {
 public:
-  explicit Finder(graph::FuncOp function) : function(function) {}
+  Finder(graph::FuncOp function, bool withSteps) : function(function), withSteps(withSteps) {}
   LayerList run();
 
 private:
@@ -190,6 +219,7 @@ private:
   bool leadsToLayer(Value value) const;
 
   graph::FuncOp function;
+  bool withSteps;
   llvm::EquivalenceClasses<void *> classes;
   SmallVector<Value> values; ///< in order
   std::vector<QuantizableProduct> products;
@@ -242,7 +272,7 @@ void Finder::findProducts() {
     unsigned weight = isRight ? 1 : 0;
     QuantizableProduct product{op, 1 - weight, weight, std::nullopt};
     if (left.reason.empty())
-      left.reason = examine(op, product);
+      left.reason = examine(op, product, withSteps);
     if (left.reason.empty())
       products.push_back(product);
     else
@@ -389,8 +419,17 @@ LayerList Finder::run() {
       rows.insert(classes.getLeaderValue(value.getAsOpaquePointer()));
     return layer;
   };
-  for (const QuantizableProduct &product : products)
-    read(product.op, product.activation).products.push_back(product);
+  std::vector<QuantizedLayer> steps;
+  for (const QuantizableProduct &product : products) {
+    if (!isInSteps(product.op)) {
+      read(product.op, product.activation).products.push_back(product);
+      continue;
+    }
+    QuantizedLayer &step = steps.emplace_back();
+    step.name = describePlace(product.op) + " (steps)";
+    step.products.push_back(product);
+    step.isStep = true;
+  }
   for (graph::ContractOp op : computed)
     for (unsigned operand = 0; operand < 2; ++operand)
       read(op, operand, operand != findColumns(op));
@@ -405,7 +444,10 @@ LayerList Finder::run() {
   }
   for (auto &entry : layers)
     list.layers.push_back(std::move(entry.second));
+  llvm::move(steps, std::back_inserter(list.layers));
   return std::move(list);
 }
 
-LayerList transforms::findLayers(graph::FuncOp function) { return Finder(function).run(); }
+LayerList transforms::findLayers(graph::FuncOp function, bool withSteps) {
+  return Finder(function, withSteps).run();
+}

@@ -31,6 +31,9 @@ struct QuantizedLayer {
   /// All products take it as the operand that stands where weights stand: in si8 around 0.
   bool isSigned = false;
   bool isBetween = false; ///< no product reads it
+  /// It has one product, of a matrix, in a loop: each row has a range of its own in each step. Who
+  /// else reads the matrix reads it as it is, as errors of a state would add up.
+  bool isStep = false;
 };
 
 struct LeftProduct {
@@ -43,7 +46,8 @@ struct LayerList {
 };
 
 /// The layers of a function, in the order of their first products: the same for its copies.
-LayerList findLayers(graph::FuncOp function);
+/// `withSteps`: those in loops, too, whose ranges are known only when they run.
+LayerList findLayers(graph::FuncOp function, bool withSteps = false);
 
 /// The elements of a product's weight.
 reference::Tensor readWeight(const QuantizableProduct &product);

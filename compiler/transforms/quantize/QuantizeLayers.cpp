@@ -99,12 +99,13 @@ static OpBuilder getBuilderBehind(Value value) {
   return builder;
 }
 
-/// The scale and zero point of ui8 for the range that a value has when it runs. NaN makes the scale
-/// NaN, and with it all that is computed.
-static Quantized quantizeDynamically(GraphBuilder &b, Value value, bool isSymmetric) {
+/// The scale and zero point of ui8 for the range that a value, or each row of it, has when it runs.
+/// NaN makes the scale NaN, and with it all that is computed.
+static Quantized quantizeDynamically(GraphBuilder &b, Value value, bool isSymmetric,
+                                     bool isByRow = false) {
   Type f32 = b.getBuilder().getF32Type(), byte = getByte(value.getContext(), isSymmetric);
   SmallVector<int64_t> axes =
-      llvm::to_vector(llvm::seq<int64_t>(0, graph::getTensorType(value).rank()));
+      llvm::to_vector(llvm::seq<int64_t>(isByRow, graph::getTensorType(value).rank()));
   auto reduce = [&](graph::ReduceKind kind) {
     return axes.empty() ? value : b.reduce(kind, value, axes);
   };
@@ -114,16 +115,34 @@ static Quantized quantizeDynamically(GraphBuilder &b, Value value, bool isSymmet
                             : b.mul(b.sub(hi, lo), 1.0 / 255);
   // `graph-lower-quantized` asks for scales in bounds.
   Value scale = b.min(b.max(steps, 0x1p-90), 0x1p90);
+  const IntegerAttr axis = isByRow ? b.getBuilder().getI64IntegerAttr(0) : IntegerAttr();
   Value zero;
   if (!isSymmetric) {
-    Value one = b.scalar(f32, 1.0);
     zero = b.create<graph::QuantizeOp>(graph::getTensorType(scale).withElementType(byte),
-                                       b.div(b.create<graph::NegOp>(lo), scale), one, Value(),
-                                       IntegerAttr(), IntegerAttr());
+                                       b.div(b.create<graph::NegOp>(lo), scale), b.scalar(f32, 1.0),
+                                       Value(), IntegerAttr(), IntegerAttr());
   }
   auto type = graph::getTensorType(value).withElementType(byte);
-  return {b.create<graph::QuantizeOp>(type, value, scale, zero, IntegerAttr(), IntegerAttr()),
-          scale, zero, std::nullopt};
+  return {b.create<graph::QuantizeOp>(type, value, scale, zero, axis, IntegerAttr()), scale, zero,
+          isByRow ? std::optional<int64_t>(0) : std::nullopt};
+}
+
+/// The weight is dequantized before the outermost loop.
+static void quantizeStep(const QuantizableProduct &product, const QuantizationStyle &style) {
+  Operation *outside = product.op;
+  while (llvm::isa<graph::ScanOp>(outside->getParentOp()))
+    outside = outside->getParentOp();
+  OpBuilder before(outside), inside(product.op);
+  GraphBuilder b(before, product.op->getLoc()), inner(inside, product.op->getLoc());
+  Value weight = dequantize(b, quantizeWeight(b, product, style.weightsPerTensor));
+  Operation *constant = product.op->getOperand(product.weight).getDefiningOp();
+  product.op->setOperand(product.weight, weight);
+  if (constant->use_empty())
+    constant->erase();
+  Value rows = product.op->getOperand(product.activation);
+  product.op->setOperand(product.activation,
+                         dequantize(inner, quantizeDynamically(inner, rows, style.symmetric,
+                                                               /*isByRow=*/true)));
 }
 
 static void quantizeLayer(const QuantizedLayer &layer, const QuantizationStyle &style,
@@ -161,7 +180,9 @@ void transforms::quantizeLayers(const LayerList &list, ArrayRef<std::optional<Nu
 
 void transforms::quantizeLayersDynamically(const LayerList &list, const QuantizationStyle &style) {
   for (const QuantizedLayer &layer : list.layers)
-    if (!layer.isBetween) // The range would have to be found before anything is stored.
+    if (layer.isStep)
+      quantizeStep(layer.products.front(), style);
+    else if (!layer.isBetween) // The range would have to be found before anything is stored.
       quantizeLayer(layer, style, [&](GraphBuilder &b, Value root) {
         return quantizeDynamically(b, root, style.symmetric || layer.isSigned);
       });
@@ -175,7 +196,7 @@ struct GraphQuantizeLayers : transforms::impl::GraphQuantizeLayersBase<GraphQuan
     auto functions = getOperation().getOps<graph::FuncOp>();
     if (functions.empty())
       return;
-    const LayerList list = findLayers(*functions.begin());
+    const LayerList list = findLayers(*functions.begin(), /*withSteps=*/dynamic);
     if (explain) {
       for (const QuantizedLayer &layer : list.layers)
         emitRemark(getOperation().getLoc()) << "layer: " << layer.name;

@@ -17,7 +17,7 @@ def f32(*shape):
     return rng.uniform(-0.7, 0.7, shape).astype(np.float32)
 
 
-def case(label, op, time=5, batch=3, width=7, hidden=6, direction="forward", bias=True, initial=True, lengths=False,
+def case(label, op, time=5, batch=3, width=7, hidden=6, direction="forward", bias=True, initial=True, lengths=False, longest=5,
          peephole=False, layout=0, dynamic=True, open_width=False, tolerance=2e-6, **attributes):
     directions, gates = (2 if direction == "bidirectional" else 1), GATES[op]
 
@@ -27,7 +27,7 @@ def case(label, op, time=5, batch=3, width=7, hidden=6, direction="forward", bia
     inputs = {"X": order(f32(time, batch, width)), "W": f32(directions, gates * hidden, width),
               "R": f32(directions, gates * hidden, hidden),
               "B": f32(directions, 2 * gates * hidden) if bias else None,
-              "sequence_lens": rng.integers(1, time + 1, batch).astype(np.int32) if lengths else None,
+              "sequence_lens": rng.integers(1, longest + 1, batch).astype(np.int32) if lengths else None,
               "initial_h": order(f32(directions, batch, hidden)) if initial else None}
     outputs = ["Y", "Y_h"]
     if op == "LSTM":
@@ -49,6 +49,9 @@ for op in GATES:
     good &= case("plain", op)
     good &= case("reverse, no bias, no initial state", op, direction="reverse", bias=False, initial=False)
     good &= case("bidirectional with lengths", op, direction="bidirectional", lengths=True)
+    for longest in (1, 2):
+        good &= case(f"lengths of at most {longest}", op, direction="bidirectional", lengths=True, longest=longest, time=9)
+        good &= case(f"lengths of at most {longest}, backwards", op, direction="reverse", lengths=True, longest=longest, batch=1)
     good &= case("a width that only the weights tell", op, open_width=True)
     good &= case("one step, one row, wide", op, time=1, batch=1, width=33, hidden=67, dynamic=False)
 good &= case("other activations and a clip", "RNN", activations=["LeakyRelu"], activation_alpha=[0.2], clip=0.4)
