@@ -63,7 +63,7 @@ private:
 } // namespace
 
 int64_t pieceOf(const StageInfo &stage, unsigned loop) {
-  constexpr int64_t kMostPieces = 16, kLeast = 8;
+  constexpr int64_t kMostPieces = 64, kLeast = 8;
   if (ShapedType::isDynamic(stage.extents[loop]))
     return 0;
   TurnFinder finder;

@@ -2,7 +2,7 @@
 //
 // In program order, so that a chain of ops folds in one walk. The interpreter computes; this pass
 // only decides what is worth it: results never take more memory than the constants they replace (a
-// broadcast stays an op), unless they are small.
+// broadcast stays an op, through which what reads it is folded), unless they are small.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/reference/graph/Evaluation.h"
@@ -122,12 +122,20 @@ void GraphFoldConstants::markMade(Value operand) {
     op->setAttr(graph::kFoldAttr, UnitAttr::get(&getContext()));
 }
 
-/// The operands when all are constants, and what is made of them is worth keeping.
+/// The constant that a value is, or that it repeats.
+static graph::ConstantOp constantBehind(Value value) {
+  if (auto broadcast = value.getDefiningOp<graph::BroadcastOp>())
+    value = broadcast.getX();
+  return value.getDefiningOp<graph::ConstantOp>();
+}
+
+/// What the operands are, or repeat, when all are constants, and what is made of them is worth
+/// keeping.
 std::optional<SmallVector<graph::ConstantOp>> GraphFoldConstants::getConstants(Operation *op) {
   SmallVector<graph::ConstantOp> constants;
   int64_t storedBytes = 0, resultBytes = 0;
   for (Value operand : op->getOperands()) {
-    auto constant = operand.getDefiningOp<graph::ConstantOp>();
+    graph::ConstantOp constant = constantBehind(operand);
     if (!constant)
       return std::nullopt;
     storedBytes += getStoredBytes(constant);
@@ -198,14 +206,25 @@ void GraphFoldConstants::fold(Operation *op) {
   auto constants = getConstants(op);
   if (!constants)
     return;
+  reference::Evaluation evaluation(getOperation(), {maxBytes, maxSteps});
   SmallVector<Tensor> operands;
-  for (graph::ConstantOp constant : *constants) {
-    llvm::Expected<Tensor> tensor = reference::toTensor(constant.getValue());
+  llvm::SetVector<Operation *> broadcasts;
+  for (auto [operand, constant] : llvm::zip(op->getOperands(), *constants)) {
+    llvm::Expected<Tensor> tensor = reference::toTensor(graph::ConstantOp(constant).getValue());
     if (!tensor) // Who needs the bytes says so.
       return llvm::consumeError(tensor.takeError());
     operands.push_back(std::move(*tensor));
+    auto broadcast = operand.getDefiningOp<graph::BroadcastOp>();
+    if (!broadcast)
+      continue;
+    if (!isComputable(broadcast))
+      return;
+    auto repeated = evaluation.evaluate(broadcast, operands.back());
+    if (failed(repeated))
+      return;
+    operands.back() = std::move(repeated->front());
+    broadcasts.insert(broadcast);
   }
-  reference::Evaluation evaluation(getOperation(), {maxBytes, maxSteps});
   auto results = evaluation.evaluate(op, operands);
   if (failed(results))
     return; // An error of the model shows when it runs; too much work stays an op.
@@ -216,6 +235,9 @@ void GraphFoldConstants::fold(Operation *op) {
             .getResult());
   op->erase();
   ++numFolded;
+  for (Operation *broadcast : broadcasts)
+    if (broadcast->use_empty())
+      broadcast->erase();
   for (graph::ConstantOp constant :
        llvm::SetVector<graph::ConstantOp>(constants->begin(), constants->end()))
     if (constant->use_empty())
