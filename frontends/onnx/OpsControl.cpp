@@ -2,6 +2,8 @@
 
 #include "frontends/onnx/LoopImporter.h"
 
+#include "llvm/ADT/SetVector.h"
+
 using namespace mlir;
 using namespace tessera;
 using namespace tessera::onnx;
@@ -9,7 +11,9 @@ using namespace tessera::onnx;
 namespace {
 /// Loop (trip count, condition, carried values). Where it carries sequences or optional values and
 /// its trip count is known, the body is repeated when compiling: they may change their structure
-/// then. So it is for strings where iterations are few. Everything else is a LoopImporter's.
+/// then. So it is for strings where iterations are few. Everything else is a LoopImporter's. A
+/// tensor to which each iteration appends rows is a scan output of these rows, behind the first
+/// ones.
 class LoopReader {
 public:
   explicit LoopReader(Node &node) : node(node), scalars(node) {}
@@ -20,12 +24,61 @@ private:
   LogicalResult readStates();
   bool mayUnroll();
   FailureOr<bool> unroll();
+  bool isAppended(size_t i) const;
+  LogicalResult runWithAppended(const llvm::SmallSetVector<size_t, 2> &appended);
 
   Node &node;
   ShapeScalars scalars;
   LoopStart start;
 };
 } // namespace
+
+/// How often a name is read in a graph and its subgraphs.
+static size_t countReads(const ::onnx::GraphProto &graph, StringRef name) {
+  size_t reads = 0;
+  for (const ::onnx::NodeProto &reader : graph.node()) {
+    reads += size_t(llvm::count(reader.input(), name));
+    for (const ::onnx::AttributeProto &attribute : reader.attribute())
+      if (attribute.has_g())
+        reads += countReads(attribute.g(), name);
+  }
+  for (const ::onnx::ValueInfoProto &output : graph.output())
+    reads += output.name() == name;
+  return reads;
+}
+
+static const ::onnx::NodeProto *producerOf(const ::onnx::GraphProto &graph, StringRef name) {
+  for (const ::onnx::NodeProto &producer : graph.node())
+    if (llvm::is_contained(producer.output(), name))
+      return &producer;
+  return nullptr;
+}
+
+/// Whether the body only appends rows to a carried value: the next one is a concatenation that
+/// begins with it, and nothing else reads either. (A cast of it is one to its own type.)
+bool LoopReader::isAppended(size_t i) const {
+  const ::onnx::GraphProto &body = node.attribute("body")->g();
+  if (body.input_size() <= int(2 + i) || body.output_size() <= int(1 + i) ||
+      isStructure(start.states[i]) || graph::getTensorType(start.states[i]).rank() == 0)
+    return false;
+  const std::string &next = body.output(int(1 + i)).name(), &state = body.input(int(2 + i)).name();
+  const ::onnx::NodeProto *concat = producerOf(body, next);
+  if (!concat || concat->op_type() != "Concat" || !concat->domain().empty() ||
+      concat->input_size() != 2 || countReads(body, next) != 1)
+    return false;
+  bool isRows = llvm::any_of(concat->attribute(), [](const ::onnx::AttributeProto &attribute) {
+    return attribute.name() == "axis" && attribute.i() == 0;
+  });
+  std::string before = concat->input(0);
+  while (isRows && before != state) {
+    const ::onnx::NodeProto *same = producerOf(body, before);
+    if (!same || !same->domain().empty() || countReads(body, before) != 1 ||
+        !llvm::is_contained({"Cast", "Identity"}, same->op_type()))
+      return false;
+    before = same->input(0);
+  }
+  return isRows && countReads(body, state) == 1;
+}
 
 LogicalResult LoopReader::readTripCount() {
   for (size_t i : {0, 1})
@@ -144,12 +197,84 @@ LogicalResult LoopReader::run() {
     if (failed(isDone) || *isDone)
       return success(succeeded(isDone));
   }
+  llvm::SmallSetVector<size_t, 2> appended;
+  for (size_t i = 0; i < start.states.size(); ++i)
+    if (isAppended(i))
+      appended.insert(i);
+  return runWithAppended(appended);
+}
+
+LogicalResult LoopReader::runWithAppended(const llvm::SmallSetVector<size_t, 2> &appended) {
   const ::onnx::GraphProto &body = node.attribute("body")->g();
+  const SmallVector<Value> first = start.states;
+  start.states.clear();
+  for (auto [i, state] : llvm::enumerate(first))
+    if (!appended.contains(i))
+      start.states.push_back(state);
+  start.grows.resize(start.states.size());
   auto importIteration = [&](OpBuilder &inner, ArrayRef<Value> arguments,
-                             SmallVectorImpl<Value> &results) {
-    return node.importer.importSubgraph(body, inner, arguments, results);
+                             SmallVectorImpl<Value> &results) -> LogicalResult {
+    SmallVector<Value> all(arguments.take_front(2)), made, rows;
+    ArrayRef<Value> carried = arguments.drop_front(2);
+    for (auto [i, state] : llvm::enumerate(first)) {
+      // Nothing but the concatenation reads it, and nothing reads that.
+      all.push_back(appended.contains(i) ? state : carried.front());
+      carried = carried.drop_front(appended.contains(i) ? 0 : 1);
+    }
+    if (failed(node.importer.importSubgraph(body, inner, all, made)))
+      return failure();
+    if (made.size() <= first.size())
+      return node.error("its body gives " + Twine(made.size()) + " values for " +
+                        Twine(first.size()) + " carried ones");
+    results.clear();
+    for (auto [i, value] : llvm::enumerate(made)) {
+      if (i == 0 || !appended.contains(i - 1)) {
+        results.push_back(value);
+        continue;
+      }
+      auto concat = value.getDefiningOp<graph::ConcatOp>();
+      if (!concat)
+        return node.error("carried value " + Twine(i - 1) +
+                          " is no tensor to which rows are "
+                          "appended");
+      rows.push_back(concat.getInputs().back());
+    }
+    llvm::append_range(results, rows);
+    return success();
   };
-  return LoopImporter(node, start, importIteration, size_t(node.proto.output_size())).run();
+  const size_t outputs = size_t(node.proto.output_size());
+  if (failed(LoopImporter(node, start, importIteration, outputs).run()))
+    return failure();
+  if (appended.empty())
+    return success();
+  // The order that the node has: carried values, among them those, then its scan outputs.
+  SmallVector<Value> made = std::exchange(node.outputs, {});
+  ArrayRef<Value> others(made), stacks = others.take_back(appended.size());
+  others = others.drop_back(appended.size());
+  for (size_t i = 0; i < outputs; ++i) {
+    if (!appended.contains(i)) {
+      node.setOutput(others.front());
+      others = others.drop_front();
+      continue;
+    }
+    DimList dims(graph::getTensorType(stacks.front()).getDims());
+    DimExpr rows = DimExpr(dims[0]) * DimExpr(dims[1]);
+    dims.erase(dims.begin());
+    dims[0] = node.known(rows);
+    Value all = node.reshape(stacks.front(), dims), begin = first[i];
+    stacks = stacks.drop_front();
+    graph::TensorType type = graph::getTensorType(begin);
+    if (type.getDim(0).getConstant() == 0) {
+      node.setOutput(all);
+      continue;
+    }
+    dims[0] = type.getDim(0);
+    if (!mayBe(type.getDims(), dims))
+      return node.error("carried value " + Twine(i) + " begins as " + describeStructure(begin) +
+                        " and gets rows of " + describeStructure(all));
+    node.setOutput(node.concat({node.reshape(begin, dims), all}, 0));
+  }
+  return success();
 }
 
 static LogicalResult importLoop(Node &node) { return LoopReader(node).run(); }

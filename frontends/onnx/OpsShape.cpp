@@ -365,29 +365,41 @@ static LogicalResult importSplit(Node &node) {
   graph::TensorType type = node.type(0);
   if (failed(node.normalizeAxis(axis, type.rank())))
     return failure();
-  SmallVector<int64_t> sizes;
+  DimList sizes;
   if (node.opset >= 13 && node.input(1)) {
-    if (failed(node.constantInts(1, "the list of sizes", sizes)))
+    if (failed(node.sizesOf(1, "the list of sizes", sizes)))
       return failure();
   } else if (auto listed = node.getInts("split")) {
-    sizes = *listed;
+    sizes = graph::getDims(node.getBuilder().getContext(), *listed);
+  }
+  Value x = node.input(0);
+  if (!sizes.empty()) {
+    if (int64_t(sizes.size()) != count)
+      return node.error("has " + Twine(count) + " outputs and " + Twine(sizes.size()) + " sizes");
+    DimExpr sum = node.dim(0);
+    for (DimAttr size : sizes)
+      sum = sum + DimExpr(size);
+    DimAttr whole = type.getDim(axis), all = node.known(sum);
+    if (whole.isConstant() && all.isConstant() && whole != all)
+      return node.error("splits " + whole.str() + " elements in parts of " + all.str());
+    // Where that cannot be compared it is checked when the model runs.
+    DimList dims(type.getDims());
+    dims[axis] = all;
+    x = node.reshape(x, dims);
   }
   DimExpr start = node.dim(0);
   for (int64_t i = 0; i < count; ++i) {
     DimExpr size = DimExpr(type.getDim(axis)).ceilDiv(count);
     if (i + 1 == count && sizes.empty())
       size = DimExpr(type.getDim(axis)) - start;
-    if (!sizes.empty()) {
-      if (int64_t(sizes.size()) != count)
-        return node.error("has " + Twine(count) + " outputs and " + Twine(sizes.size()) + " sizes");
-      size = node.dim(sizes[i]);
-    }
+    if (!sizes.empty())
+      size = sizes[i];
     if (!start || !size)
       return node.error("its extents overflow");
     DimList starts(type.rank(), node.dim(0)), steps(type.rank(), node.dim(1)), dims(type.getDims());
     starts[axis] = start;
     dims[axis] = size;
-    node.setOutput(node.create<graph::SliceOp>(node.input(0), starts, steps, node.valid(dims)));
+    node.setOutput(node.create<graph::SliceOp>(x, starts, steps, node.valid(dims)));
     start = start + size;
   }
   return success();

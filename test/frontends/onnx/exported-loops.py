@@ -83,8 +83,36 @@ def additive_attention():
                                     ("one", np.array([1], I))])
 
 
+def appended():
+    """torch.cat in a scripted loop (masks and keypoints of detectors): each iteration appends rows; two values, one of which begins with
+    rows, and a third that is read as well and keeps its extents."""
+    inner = body([n("Gather", ["x", "i"], ["row"], axis=0), n("Unsqueeze", ["row", "zero"], ["one"]), n("Add", ["one", "kept"], ["sum"]), n("Cast", ["all"], ["same"], to=TensorProto.FLOAT),
+                  n("Concat", ["same", "sum"], ["longer"], axis=0), n("Mul", ["row", "row"], ["square"]), n("ReduceSum", ["square"], ["total"], keepdims=1),
+                  n("Concat", ["total", "total"], ["twice"], axis=0), n("Concat", ["sums", "twice"], ["more"], axis=0), n("Neg", ["kept"], ["next"]),
+                  n("ReduceSum", ["row"], ["size"], keepdims=0), n("Less", ["size", "limit"], ["on"])],
+                 [("i", TensorProto.INT64), ("go", TensorProto.BOOL), ("all", TensorProto.FLOAT), ("kept", TensorProto.FLOAT), ("sums", TensorProto.FLOAT)],
+                 ["on", "longer", "next", "more"])
+    return build([n("Shape", ["x"], ["s"]), n("Gather", ["s", "zero0"], ["count"]), n("Loop", ["count", "", "none", "first", "begin"], ["all_rows", "last", "all_sums"], body=inner)],
+                 [("x", F, ["N", 4]), ("begin", F, ["B"]), ("limit", F, [])], [("all_rows", F, None), ("last", F, None), ("all_sums", F, None)],
+                 [("none", np.zeros((0, 4), F)), ("first", rng.standard_normal((1, 4)).astype(F)), ("zero", np.array([0], I)), ("zero0", I(0))])
+
+
+def split_by_extents():
+    """Parts as long as the inputs are."""
+    return build([n("Shape", ["b"], ["s"], end=1), n("Shape", ["a"], ["t"], end=1), n("Concat", ["s", "t"], ["sizes"], axis=0), n("Concat", ["b", "a"], ["ab"], axis=0),
+                  n("Neg", ["ab"], ["minus"]), n("Split", ["minus", "sizes"], ["y", "z"], axis=0)],
+                 [("a", F, ["A", 3]), ("b", F, ["B", 3])], [("y", F, None), ("z", F, None)])
+
+
 def main():
     folder = sys.argv[1]
+    m = Compiled(folder, "appended", appended())
+    x = np.ones((5, 4), F)
+    for rows, begin, limit in ((5, 2, 9), (5, 0, 9), (1, 1, 9), (5, 3, -1)):
+        m.check(x=x[:rows] + rng.random((rows, 4)).astype(F), begin=rng.standard_normal(begin).astype(F), limit=np.array(limit, F))
+    m = Compiled(folder, "split-by-extents", split_by_extents())
+    for a, b in ((2, 3), (0, 4), (1, 0)):
+        m.check(a=rng.standard_normal((a, 3)).astype(F), b=rng.standard_normal((b, 3)).astype(F))
     m = Compiled(folder, "shadowed", shadowed())
     for rows, steps in ((1, 3), (3, 1), (2, 0), (0, 2)):
         m.check(x=rng.standard_normal((rows, 8)).astype(F), n=np.array(steps, I))
