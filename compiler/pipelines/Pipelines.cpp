@@ -42,6 +42,9 @@ void tessera::addGraphPasses(mlir::OpPassManager &passes) {
   // Again: weights were transposed and padded for the layouts chosen above.
   passes.addPass(transforms::createGraphFoldConstants());
   passes.addPass(mlir::createCanonicalizerPass());
+  // Behind all that makes linear layers of other things, and transposes are gone.
+  passes.addPass(transforms::createGraphMergeRows());
+  passes.addPass(mlir::createCanonicalizerPass());
   passes.addPass(mlir::createLoopInvariantCodeMotionPass());
   passes.addPass(mlir::createCSEPass());
   passes.addPass(transforms::createGraphUseBounds());

@@ -465,8 +465,12 @@ void StreamLowering::cutIntoBlocks(DimAttr extent) {
   DimExpr one = DimExpr::constant(op.getContext(), 1);
   DimExpr count = DimExpr::max(DimExpr(extent).ceilDiv(most), one);
   DimExpr pieces = DimExpr::max(DimExpr(extent).ceilDiv(count).ceilDiv(kPiece), one);
-  DimExpr size = pieces * kPiece;
-  blocks = {extent, size.get(), {DimExpr(extent).ceilDiv(size).get()}};
+  DimExpr size = pieces * kPiece, number = DimExpr(extent).ceilDiv(size);
+  if (!number) { // Too large an expression: blocks of one size.
+    size = DimExpr::constant(op.getContext(), most);
+    number = DimExpr(extent).ceilDiv(most);
+  }
+  blocks = {extent, size.get(), {number.get()}};
   if (blocks.size.isConstant())
     return;
   // That it is bounded, and a multiple, stands in the kernel: schedules rely on it.

@@ -113,6 +113,24 @@ def GraphMergeAxes : Pass<"graph-merge-axes", "::mlir::ModuleOp"> {
   }];
 }
 
+def GraphMergeRows : Pass<"graph-merge-rows", "::mlir::ModuleOp"> {
+  let summary = "Linear layers of batches of sequences have one axis of rows";
+  let description = [{
+    ```mlir
+    %y = graph.contract "bsx,xz->bsz" %x, %w
+    %z = graph.add %y, (graph.broadcast %bias, dims = [2])
+    // =>
+    %r = graph.contract "sx,xz->sz" (graph.reshape %x), %w  // [B * S, X]
+    %z = graph.reshape (graph.add %r, (graph.broadcast %bias, dims = [1]))
+    ```
+    Kernels cut one axis of rows into tiles; the inner one of two is one token where a decoder steps, or a small batch.
+    What works on rows goes along: maps, reductions of features, broadcasts of both axes or none. Nothing is merged
+    that ends in something which knows the axes apart (a transpose, a concatenation, positions that are added) and
+    that nobody else reads: a kernel would have gone on there.
+  }];
+  let statistics = [Statistic<"numMerged", "merged", "Ops that have one axis of rows now">];
+}
+
 def GraphSinkReshapes : Pass<"graph-sink-reshapes", "::mlir::ModuleOp"> {
   let summary = "Adds axes of extent 1 as late as possible, and drops them as early as possible";
   let description = [{
