@@ -202,16 +202,18 @@ void Suppression::sort() {
   boxes = node.create<graph::GatherOp>(flat, node.add(first, order), 0);
 }
 
-/// One bool for each sorted box.
+/// One bool for each sorted box. Boxes are the last axis of what a step compares, and what is kept
+/// are numbers, 0 or 1: so they are vectors.
 Value Suppression::keep() {
-  Type flag = node.getBuilder().getI1Type();
-  DimList all{count, batch, classes}, pair{batch, classes};
-  Corners sorted = corners(boxes);
+  Type flag = graph::getTensorType(boxes).getElementType();
+  Type narrow = IntegerType::get(node.getBuilder().getContext(), 32, IntegerType::Signed);
+  DimList all{batch, classes, count}, pair{batch, classes};
+  Corners sorted = corners(node.transpose(boxes, {1, 2, 0, 3}));
   graph::TensorType kept = graph::TensorType::get(all, flag),
                     number = graph::TensorType::get(pair, si64(node));
   SmallVector<Value> inits{node.fill(kept, 0), node.fill(number, 0)};
   SmallVector<Value> xs{boxes, scores,
-                        node.create<graph::IotaOp>(graph::TensorType::get({count}, si64(node)), 0)};
+                        node.create<graph::IotaOp>(graph::TensorType::get({count}, narrow), 0)};
   SmallVector<Type> results{kept, number};
   auto scan =
       graph::ScanOp::create(node.getBuilder(), node.getLoc(), results, inits, xs, /*axis=*/0,
@@ -229,26 +231,31 @@ Value Suppression::keep() {
   Value keptSoFar = body.getArgument(0), taken = body.getArgument(1), box = body.getArgument(2);
   Value score = body.getArgument(3), index = body.getArgument(4);
   Corners own = corners(box), spread;
-  auto spreadOut = [&](Value x) { return node.broadcast(x, {1, 2}, all); };
+  auto spreadOut = [&](Value x) { return node.broadcast(x, {0, 1}, all); };
   for (int d = 0; d < 2; ++d) {
     spread.low[d] = spreadOut(own.low[d]);
     spread.high[d] = spreadOut(own.high[d]);
   }
   spread.area = spreadOut(own.area);
-  Value conflict = node.create<graph::AndOp>(keptSoFar, overlaps(sorted, spread));
-  Value isFree = node.create<graph::NotOp>(node.reduce(graph::ReduceKind::or_, conflict, {0}));
+  Value conflict = choose(node, overlaps(sorted, spread), keptSoFar, node.fillLike(keptSoFar, 0));
+  Value most = node.reduce(graph::ReduceKind::max, conflict, {2});
+  Value isFree = node.compare(CompareKind::le, most, node.fillLike(most, 0));
   Value hasRoom = node.compare(CompareKind::lt, taken, node.broadcast(limit, {}, pair));
   Value isKept = node.create<graph::AndOp>(isFree, hasRoom);
   if (threshold)
     isKept = node.create<graph::AndOp>(
         isKept, node.compare(CompareKind::gt, score, node.broadcast(threshold, {}, pair)));
-  graph::TensorType places = graph::TensorType::get(all, si64(node));
-  Value isHere = node.compare(CompareKind::eq, node.create<graph::IotaOp>(places, 0),
+  Value nowKept = spreadOut(node.convert(isKept, flag));
+  // Right before what reads it: one sweep, without bools in memory.
+  Value isHere = node.compare(CompareKind::eq,
+                              node.create<graph::IotaOp>(graph::TensorType::get(all, narrow), 2),
                               node.broadcast(index, {}, all));
-  Value next = choose(node, isHere, spreadOut(isKept), keptSoFar);
+  Value next = choose(node, isHere, nowKept, keptSoFar);
   Value nextTaken = node.add(taken, node.convert(isKept, si64(node)));
   graph::YieldOp::create(builder, node.getLoc(), ValueRange{next, nextTaken});
-  return scan.getResult(0);
+  builder.setInsertionPointAfter(scan);
+  Value result = scan.getResult(0);
+  return node.compare(CompareKind::gt, result, node.fillLike(result, 0));
 }
 
 LogicalResult Suppression::run() {
@@ -267,7 +274,7 @@ LogicalResult Suppression::run() {
     threshold = scalarInput(4, element, 0);
   sort();
   // Selected ones in the order of batch, class and score.
-  Value kept = node.transpose(keep(), {1, 2, 0});
+  Value kept = keep();
   DimList dims{batch, classes, count};
   FailureOr<Value> flat = node.flatten(kept),
                    places = node.flatten(node.transpose(order, {1, 2, 0}));
