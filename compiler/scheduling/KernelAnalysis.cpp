@@ -6,6 +6,8 @@
 
 #include "mlir/IR/Matchers.h"
 
+#include <numeric>
+
 using namespace mlir;
 
 namespace tessera::scheduling {
@@ -342,16 +344,50 @@ static bool comparesWithOwnPlace(BodyAnalysis &body, linalg::GenericOp op,
   return false;
 }
 
+/// Of an index that depends on a loop by d floordiv c alone: c. 1 when it depends on it otherwise,
+/// 0 when it does not.
+static int64_t stepsOfGroup(AffineExpr expr, unsigned loop) {
+  if (!expr.isFunctionOfDim(loop))
+    return 0;
+  auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
+  if (!binary)
+    return 1;
+  if (auto by = dyn_cast<AffineConstantExpr>(binary.getRHS());
+      by && expr.getKind() == AffineExprKind::FloorDiv && isa<AffineDimExpr>(binary.getLHS()))
+    return by.getValue();
+  return std::gcd(stepsOfGroup(binary.getLHS(), loop), stepsOfGroup(binary.getRHS(), loop));
+}
+
+/// Channels in groups, which are no columns: a factor that is an operand goes on to the next group
+/// only where that begins.
+static int64_t findGroups(StageInfo &info, const Slice &factor, unsigned loop) {
+  // Fewer are no rows of a register tile.
+  constexpr int64_t kFew = 4;
+  if (factor.reads.size() != 1 || !factor.reads[0].operand || info.innermostOutputLoop() == loop)
+    return 0;
+  int64_t steps = 0;
+  for (AffineExpr expr : info.op.getMatchingIndexingMap(factor.reads[0].operand).getResults())
+    steps = std::gcd(steps, stepsOfGroup(expr, loop));
+  return steps < kFew ? 0 : steps;
+}
+
 static void matchProduct(StageInfo &info, BodyAnalysis &body) {
   std::optional<kernel::Product> product = kernel::matchProduct(info.op);
   if (!product)
     return;
   info.lhs = body.slice(product->lhs);
   info.rhs = body.slice(product->rhs);
+  info.groups.assign(info.loops.size(), 0);
   for (unsigned loop = 0; loop < info.loops.size(); ++loop) {
     if (info.reductionLoops.test(loop))
       continue;
     bool left = info.lhs.loops.test(loop), right = info.rhs.loops.test(loop);
+    if (left && right) {
+      int64_t ofLeft = findGroups(info, info.lhs, loop), ofRight = findGroups(info, info.rhs, loop);
+      info.groups[loop] = ofLeft && ofRight ? 0 : ofLeft + ofRight;
+      left = !info.groups[loop] || !ofLeft;
+      right = !info.groups[loop] || !ofRight;
+    }
     (left == right ? info.batch : left ? info.m : info.n).push_back(loop);
   }
   info.isProduct = !info.m.empty() || !info.n.empty();

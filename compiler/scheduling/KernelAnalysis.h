@@ -71,6 +71,9 @@ struct StageInfo {
   Slice lhs, rhs;
   bool isProduct = false;
   llvm::SmallVector<unsigned> batch, m, n; ///< in both factors (or none), in lhs only, in rhs only
+  /// Of channels in groups: how many steps of a loop of m or n read the same of the other factor,
+  /// which then goes on; 0 for loops that it does not depend on.
+  llvm::SmallVector<int64_t> groups;
 
   bool reduces() const { return reductionLoops.any(); }
   unsigned loopNumber(llvm::StringRef loop) const;

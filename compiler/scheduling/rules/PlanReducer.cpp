@@ -259,6 +259,14 @@ void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned colum
     tile = {*unpackedRows, std::clamp<int64_t>(8 / *unpackedRows, 1, 4)};
   if (rows && !ShapedType::isDynamic(stage.extents[*rows]))
     tile.rows = std::min(tile.rows, stage.extents[*rows]);
+  // All rows of a tile are of one group. Half of the registers hide the latency of their sums, and
+  // lines of pictures are short.
+  if (rows && stage.isProduct && stage.groups[*rows]) {
+    tile.rows = std::min<int64_t>(stage.groups[*rows], 8);
+    while (stage.groups[*rows] % tile.rows != 0)
+      --tile.rows;
+    tile.vectors = std::clamp<int64_t>(target.vectorRegisters / 2 / tile.rows, 1, tile.vectors);
+  }
   if (!ShapedType::isDynamic(columnExtent))
     tile.vectors = std::min(tile.vectors, llvm::divideCeilSigned(columnExtent, plan.lanes));
   // Fewer columns than lanes: shorter vectors.
