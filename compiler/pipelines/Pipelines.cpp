@@ -31,6 +31,7 @@ void tessera::addGraphPasses(mlir::OpPassManager &passes) {
   passes.addPass(transforms::createGraphMergeAxes());
   passes.addPass(transforms::createGraphSplitConcats());
   passes.addPass(transforms::createGraphSinkReshapes());
+  passes.addPass(transforms::createGraphSplitBatches());
   passes.addPass(transforms::createGraphChannelsLast());
   passes.addPass(mlir::createCanonicalizerPass());
   // In the layout that was chosen.

@@ -113,6 +113,21 @@ def GraphMergeAxes : Pass<"graph-merge-axes", "::mlir::ModuleOp"> {
   }];
 }
 
+def GraphSplitBatches : Pass<"graph-split-batches", "::mlir::ModuleOp"> {
+  let summary = "Products of a batch have the axes that a view behind them splits it into";
+  let description = [{
+    ```mlir
+    %s = graph.contract "amd,akd->amk" %q, %k  // a: B * H
+    %r = graph.reshape (graph.mul %s, %scale)  // [B, H, M, K]
+    // =>
+    %s = graph.contract "abmd,abkd->abmk" (graph.reshape %q), (graph.reshape %k)
+    %r = graph.mul %s, %scale
+    ```
+    Also behind maps of the product that nobody else reads. Attention that is written with products of three
+    axes and a mask of four is one stream then.
+  }];
+}
+
 def GraphMergeRows : Pass<"graph-merge-rows", "::mlir::ModuleOp"> {
   let summary = "Linear layers of batches of sequences have one axis of rows";
   let description = [{
