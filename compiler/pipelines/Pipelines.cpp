@@ -28,6 +28,7 @@ void tessera::addGraphPasses(mlir::OpPassManager &passes) {
   passes.addPass(mlir::createCanonicalizerPass());
   passes.addPass(transforms::createGraphFoldConstants());
   passes.addPass(transforms::createGraphDropUnitAxes());
+  passes.addPass(transforms::createGraphSplitDilatedConv());
   passes.addPass(transforms::createGraphMergeAxes());
   passes.addPass(transforms::createGraphSplitConcats());
   passes.addPass(transforms::createGraphSinkReshapes());

@@ -99,6 +99,20 @@ def GraphDropUnitAxes : Pass<"graph-drop-unit-axes", "::mlir::ModuleOp"> {
   }];
 }
 
+def GraphSplitDilatedConv : Pass<"graph-split-dilated-conv", "::mlir::ModuleOp"> {
+  let summary = "Computes taps that lie far apart as products of what they read";
+  let description = [{
+    ```mlir
+    %y = graph.conv %x, %w, dilations = [24, 24], lo = [24, 24], hi = [24, 24]  // 3x3 on 32x32
+    // =>
+    %0 = graph.conv (graph.slice %x), (graph.slice %w)  // 1x1, of 8x8 elements
+    %1 = graph.pad constant %0  // to 32x32
+    %y = graph.add %1, ...      // of all taps
+    ```
+    Only where a fifth of the products at least would be with padding.
+  }];
+}
+
 def GraphMergeAxes : Pass<"graph-merge-axes", "::mlir::ModuleOp"> {
   let summary = "Joins a short last axis of a contraction with the one before it";
   let description = [{
