@@ -151,7 +151,8 @@ private:
       return known;
     SmallVector<DimAttr> dims = merge(dimsOf(operand));
     auto broadcast = operand.getDefiningOp<graph::BroadcastOp>();
-    if (!broadcast)
+    // One that has one of both axes (queries for each sample) is stored, and gets a view.
+    if (!broadcast || !keepsRowsTogether(broadcast))
       return b.reshape(operand, dims);
     return repeat(b, broadcast, broadcast.getX(), dims);
   }

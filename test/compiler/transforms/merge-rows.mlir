@@ -93,3 +93,15 @@ graph.func @others(%x: !graph.tensor<[B, 197, 8], f32>, %w: !graph.tensor<[8, 8]
   %2 = graph.contract "bsx,xz->zbs" %y, %w : (!graph.tensor<[B, S, 8], f32>, !graph.tensor<[8, 8], f32>) -> !graph.tensor<[8, B, S], f32>
   graph.return %0, %1, %2 : !graph.tensor<[B, 197, 8], f32>, !graph.tensor<[B, S, 8], f32>, !graph.tensor<[8, B, S], f32>
 }
+
+// What has one of both axes only is repeated before: queries that all samples share.
+// CHECK-LABEL: graph.func @repeated
+// CHECK: %[[ALL:.*]] = graph.broadcast %arg0, dims = [1, 2] : <[20, 8], f32> -> <[B, 20, 8], f32>
+// CHECK: graph.reshape %[[ALL]] : <[B, 20, 8], f32> -> <[20 * B, 8], f32>
+// CHECK: graph.contract
+graph.func @repeated(%q: !graph.tensor<[20, 8], f32>, %w: !graph.tensor<[8, 8], f32>, %o: !graph.tensor<[B, 20, 8], f32>) -> !graph.tensor<[B, 20, 8], f32> {
+  %x = graph.broadcast %q, dims = [1, 2] : !graph.tensor<[20, 8], f32> -> !graph.tensor<[B, 20, 8], f32>
+  %0 = graph.contract "bsx,xz->bsz" %x, %w : (!graph.tensor<[B, 20, 8], f32>, !graph.tensor<[8, 8], f32>) -> !graph.tensor<[B, 20, 8], f32>
+  %1 = graph.add %0, %o : !graph.tensor<[B, 20, 8], f32>
+  graph.return %1 : !graph.tensor<[B, 20, 8], f32>
+}
