@@ -13,6 +13,8 @@
 #include "mlir/Analysis/TopologicalSortUtils.h"
 #include "mlir/IR/AttrTypeSubElements.h"
 #include "mlir/IR/IRMapping.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
+#include "mlir/Transforms/RegionUtils.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -386,6 +388,19 @@ static StringRef describe(ArrayRef<Operation *> group) {
   return chosen->getName().stripDialect();
 }
 
+/// What the steps of a loop read repeated, such as a bias for each row, is repeated inside, where
+/// its readers see through it: outside it would be a kernel of its own, and longer.
+static void repeatInside(LoopLikeOpInterface loop) {
+  for (Region *region : loop.getLoopRegions()) {
+    llvm::SetVector<Value> captured;
+    getUsedValuesDefinedAbove(*region, captured);
+    OpBuilder builder = OpBuilder::atBlockBegin(&region->front());
+    for (Value value : captured)
+      if (auto broadcast = value.getDefiningOp<graph::BroadcastOp>())
+        replaceAllUsesInRegionWith(value, builder.clone(*broadcast)->getResult(0), *region);
+  }
+}
+
 namespace {
 struct GraphFormKernels : tessera::impl::GraphFormKernelsBase<GraphFormKernels> {
   using GraphFormKernelsBase::GraphFormKernelsBase;
@@ -409,8 +424,11 @@ struct GraphFormKernels : tessera::impl::GraphFormKernelsBase<GraphFormKernels> 
       BoundSymbols bound = function.getBoundSymbols();
       SmallVector<Block *> blocks;
       function.walk<WalkOrder::PreOrder>([&](Operation *op) {
-        if (llvm::isa<KernelLoweringOpInterface>(op))
-          return WalkResult::skip(); // Its regions are part of its kernel.
+        if (llvm::isa<KernelLoweringOpInterface>(op)) { // Its regions are part of its kernel.
+          if (auto loop = llvm::dyn_cast<LoopLikeOpInterface>(op); loop && !gpu)
+            repeatInside(loop);
+          return WalkResult::skip();
+        }
         for (Region &region : op->getRegions())
           for (Block &block : region)
             blocks.push_back(&block);
