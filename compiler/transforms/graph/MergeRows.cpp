@@ -110,8 +110,9 @@ private:
       return true;
     if (auto broadcast = operand.getDefiningOp<graph::BroadcastOp>())
       return keepsRowsTogether(broadcast);
+    // What a product alone is read by is part of its kernel, or of a stream that begins with it.
     Operation *op = operand.getDefiningOp();
-    return !op || !operand.hasOneUse() || !goesOn(op);
+    return !op || !operand.hasOneUse() || !(goesOn(op) || llvm::isa<graph::ContractOp>(op));
   }
 
   /// (1)

@@ -105,3 +105,18 @@ graph.func @repeated(%q: !graph.tensor<[20, 8], f32>, %w: !graph.tensor<[8, 8], 
   %1 = graph.add %0, %o : !graph.tensor<[B, 20, 8], f32>
   graph.return %1 : !graph.tensor<[B, 20, 8], f32>
 }
+
+// -----
+
+// Scores of latent attention are a sum of two products, of which one knows heads and rows apart: they stay the beginning of a stream.
+// CHECK-LABEL: graph.func @latent
+// CHECK: graph.contract "hmr,kr->hmk"
+// CHECK-NOT: graph.reshape
+graph.func @latent(%q: !graph.tensor<[H, M, 16], f32>, %k: !graph.tensor<[H, K, 16], f32>, %qr: !graph.tensor<[H, M, 8], f32>, %kr: !graph.tensor<[K, 8], f32>)
+    -> !graph.tensor<[H, M], f32> {
+  %0 = graph.contract "hmd,hkd->hmk" %q, %k : (!graph.tensor<[H, M, 16], f32>, !graph.tensor<[H, K, 16], f32>) -> !graph.tensor<[H, M, K], f32>
+  %1 = graph.contract "hmr,kr->hmk" %qr, %kr : (!graph.tensor<[H, M, 8], f32>, !graph.tensor<[K, 8], f32>) -> !graph.tensor<[H, M, K], f32>
+  %2 = graph.add %0, %1 : !graph.tensor<[H, M, K], f32>
+  %3 = graph.reduce max %2, axes = [2] : !graph.tensor<[H, M, K], f32> -> !graph.tensor<[H, M], f32>
+  graph.return %3 : !graph.tensor<[H, M], f32>
+}
