@@ -143,9 +143,10 @@ def test_extremes_of_rows_in_steps(name, kind, width):
 
 
 @pytest.mark.parametrize("reverse", ["", "reverse "])
-@pytest.mark.parametrize("kind", ["si32", "ui8"])
+@pytest.mark.parametrize("kind", ["si32", "si64", "ui32", "ui8"])
 def test_steps_behind_all_sequences_are_left_out(reverse, kind):
-    """Sums over the first of 300 steps that a length lets, 7 behind it. Threads share sequences, and the bits stay the same."""
+    """Sums over the first of 300 steps that a length lets, 7 behind it. Threads share sequences, and the bits stay the same.
+    A counter of 8 bits begins anew after 256 steps, which then do something again."""
     x, row, numbers = (f"!graph.tensor<[{dims}], {element}>" for dims, element in
                        (("T, N, 40", "f32"), ("N, 40", "f32"), ("N, 40", kind)))
     lengths, places, place = f"!graph.tensor<[N], {kind}>", f"!graph.tensor<[T], {kind}>", f"!graph.tensor<[], {kind}>"
@@ -170,8 +171,8 @@ def test_steps_behind_all_sequences_are_left_out(reverse, kind):
     rng = np.random.default_rng(3)
     for steps, batch, longest in ((300, 11, 0), (300, 11, 9), (200, 3, 255), (5, 1, 5), (0, 2, 4), (4, 0, 3)):
         data = rng.standard_normal((steps, batch, 40)).astype(np.float32)
-        lens = rng.integers(0, longest + 1, batch).astype(np.int32 if kind == "si32" else np.uint8)
-        inside = (np.arange(steps)[:, None] < lens)[:, :, None]
+        lens = rng.integers(0, longest + 1, batch).astype({"si32": np.int32, "si64": np.int64, "ui32": np.uint32, "ui8": np.uint8}[kind])
+        inside = (np.arange(steps).astype(lens.dtype)[:, None] < lens)[:, :, None]
         order = slice(None, None, -1) if reverse else slice(None)
         sums = np.cumsum(np.where(inside, data, 0)[order].astype(np.float64), axis=0)[order] + 7
         results = [module.context(threads=threads).run({"x": data, "l": lens}) for threads in (1, 2, 3)]
@@ -191,3 +192,25 @@ def test_ranges_of_states_are_found_in_each_step(hidden):
             error = np.abs(results[0][name] - value).max()
             assert 1e-6 < error <= 0.05 * np.abs(value).max()
             assert results[0][name].tobytes() == results[1][name].tobytes()
+
+
+def test_counters_of_columns_count_no_steps():
+    """What is less than a number along another axis says nothing of the steps behind it."""
+    x, row = "!graph.tensor<[T, 6], f32>", "!graph.tensor<[6], f32>"
+    module = tessera.compile(f"""
+      graph.func @main(%x: {x} {{graph.name = "x"}}, %l: !graph.tensor<[], si32> {{graph.name = "l"}}) -> ({row} {{graph.name = "y"}}) {{
+        %c = graph.constant dense<0.0> : !graph.tensor<[], f32>
+        %h = graph.broadcast %c, dims = [] : <[], f32> -> <[6], f32>
+        %i = graph.iota axis = 1 : <[T, 6], si32>
+        %last = graph.scan (%s = %h) over (%e = %x, %at = %i), axis = 0 : ({row}), ({x}, !graph.tensor<[T, 6], si32>) -> ({row}) {{
+          %n = graph.add %s, %e : <[6], f32>
+          %q = graph.broadcast %l, dims = [] : <[], si32> -> <[6], si32>
+          %m = graph.compare lt %at, %q : <[6], si32>
+          %k = graph.select %m, %n, %s : <[6], f32>
+          graph.yield %k : {row}
+        }}
+        graph.return %last : {row}
+      }}""".encode())
+    x = np.random.default_rng(8).integers(0, 9, (11, 6)).astype(np.float32)
+    for columns in (0, 2, 6):
+        assert np.array_equal(module.run({"x": x, "l": np.array(columns, np.int32)})["y"], np.where(np.arange(6) < columns, x.sum(axis=0), 0))

@@ -91,8 +91,13 @@ static Value matchLimit(graph::ScanOp op, Value cond) {
   };
   auto number = llvm::dyn_cast<BlockArgument>(strip(compare.getX()));
   if (!number || number.getOwner() != &op.getBody().front() ||
-      number.getArgNumber() < op.getStates().size() ||
-      !op.getXs()[number.getArgNumber() - op.getStates().size()].getDefiningOp<graph::IotaOp>())
+      number.getArgNumber() < op.getStates().size())
+    return {};
+  // Narrower counters begin anew.
+  auto counter =
+      op.getXs()[number.getArgNumber() - op.getStates().size()].getDefiningOp<graph::IotaOp>();
+  auto integer = llvm::dyn_cast<IntegerType>(elementOf(number));
+  if (!counter || counter.getAxis() != op.getAxis() || !integer || integer.getWidth() < 32)
     return {};
   Value numbers = compare.getY();
   if (op->isAncestor(numbers.getParentBlock()->getParentOp()))
