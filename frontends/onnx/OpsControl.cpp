@@ -55,7 +55,7 @@ static const ::onnx::NodeProto *producerOf(const ::onnx::GraphProto &graph, Stri
 }
 
 /// Whether the body only appends rows to a carried value: the next one is a concatenation that
-/// begins with it, and nothing else reads either. (A cast of it is one to its own type.)
+/// begins with it, and nothing else reads either. (A single cast of it is one to its own type.)
 bool LoopReader::isAppended(size_t i) const {
   const ::onnx::GraphProto &body = node.attribute("body")->g();
   if (body.input_size() <= int(2 + i) || body.output_size() <= int(1 + i) ||
@@ -70,10 +70,14 @@ bool LoopReader::isAppended(size_t i) const {
     return attribute.name() == "axis" && attribute.i() == 0;
   });
   std::string before = concat->input(0);
+  int casts = 0;
   while (isRows && before != state) {
     const ::onnx::NodeProto *same = producerOf(body, before);
     if (!same || !same->domain().empty() || countReads(body, before) != 1 ||
         !llvm::is_contained({"Cast", "Identity"}, same->op_type()))
+      return false;
+    casts += same->op_type() == "Cast";
+    if (casts > 1) // to another type and back
       return false;
     before = same->input(0);
   }

@@ -112,21 +112,19 @@ private:
     std::optional<kernel::Combiner> combiner;
     if (!reductions.empty() && op.getNumDpsInits() == 1)
       combiner = kernel::matchCombiner(op, 0);
-    Operation *combine = combiner ? combiner->op : nullptr;
-    if (!isa_and_present<arith::MaximumFOp, arith::MinimumFOp, arith::MaxSIOp, arith::MinSIOp,
-                         arith::MaxUIOp, arith::MinUIOp>(combine))
+    using vector::CombiningKind;
+    const std::optional<CombiningKind> kind =
+        combiner ? linalg::getCombinerOpKind(combiner->op) : std::nullopt;
+    if (!kind ||
+        !llvm::is_contained({CombiningKind::MAXIMUMF, CombiningKind::MINIMUMF, CombiningKind::MAXSI,
+                             CombiningKind::MINSI, CombiningKind::MAXUI, CombiningKind::MINUI},
+                            *kind))
       return;
-    Type type = combine->getResult(0).getType();
+    Type type = combiner->op->getResult(0).getType();
     if ((!type.isInteger() && !type.isF32() && !type.isF64()) ||
         !isContiguousIn(reductions.back()) || block)
       return;
-    llvm::TypeSwitch<Operation *>(combine)
-        .Case([&](arith::MaximumFOp) { across = vector::CombiningKind::MAXIMUMF; })
-        .Case([&](arith::MinimumFOp) { across = vector::CombiningKind::MINIMUMF; })
-        .Case([&](arith::MaxSIOp) { across = vector::CombiningKind::MAXSI; })
-        .Case([&](arith::MinSIOp) { across = vector::CombiningKind::MINSI; })
-        .Case([&](arith::MaxUIOp) { across = vector::CombiningKind::MAXUI; })
-        .Case([&](arith::MinUIOp) { across = vector::CombiningKind::MINUI; });
+    across = kind;
     lanesLoop = reductions.back();
     vectorLanes = unit.bytes * 8 / bitsOfLane();
   }
