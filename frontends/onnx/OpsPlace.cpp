@@ -163,10 +163,9 @@ static LogicalResult importUnique(Node &node) { return UniqueImporter(node).run(
 
 /// Blocks [samples, channels * taps, count] are added up where they overlap.
 static LogicalResult importCol2Im(Node &node) {
-  DimList image;
-  SmallVector<int64_t> block;
+  DimList image, block;
   if (failed(node.needInputs(3)) || failed(node.sizesOf(1, "the shape of the image", image)) ||
-      failed(node.constantInts(2, "the shape of a block", block)))
+      failed(node.sizesOf(2, "the shape of a block", block)))
     return failure();
   size_t spatial = block.size();
   auto list = [&](StringRef name, size_t count, int64_t otherwise) {
@@ -179,53 +178,55 @@ static LogicalResult importCol2Im(Node &node) {
       dilations.size() != spatial || pads.size() != 2 * spatial || spatial == 0)
     return node.error("its image, block and window attributes do not have one entry for each axis");
   // Sums and products of two such numbers do not overflow.
-  int64_t taps = 1;
+  DimExpr product = node.dim(1);
   for (size_t d = 0; d < 2 * spatial; ++d) {
     constexpr int64_t kLargest = std::numeric_limits<int32_t>::max();
     auto isSize = [](int64_t size) { return size >= 1 && size <= kLargest; };
-    if (pads[d] < -kLargest || pads[d] > kLargest ||
-        (d < spatial && (!isSize(block[d]) || !isSize(strides[d]) || !isSize(dilations[d]) ||
-                         llvm::MulOverflow(taps, block[d], taps))))
+    if (d < spatial)
+      product = product * DimExpr(block[d]);
+    if (pads[d] < -kLargest || pads[d] > kLargest || !product ||
+        (d < spatial && (!isSize(block[d].getConstant().value_or(1)) || !isSize(strides[d]) ||
+                         !isSize(dilations[d]))))
       return node.error("its block and window attributes are no sizes from 1 to 2147483647");
   }
-  DimAttr samples = node.type(0).getDim(0);
-  DimExpr channels =
-      taps > 0 ? graph::divideExactly(node.type(0).getDim(1), node.dim(taps)) : DimExpr();
-  if (!channels)
-    return node.error("has " + node.type(0).getDim(1).str() + " rows for blocks of " + Twine(taps) +
-                      " elements");
+  const DimAttr samples = node.type(0).getDim(0), rows = node.type(0).getDim(1), taps = product;
+  DimExpr channels = graph::divideExactly(rows, taps);
+  if (!channels && rows.isConstant() && taps.isConstant())
+    return node.error("has " + rows.str() + " rows for blocks of " + taps.str() + " elements");
+  if (!channels) // The number of elements says whether nothing is left over.
+    channels = node.known(DimExpr(rows).floorDiv(taps));
   // [taps, count of blocks along each axis ...]
-  DimList each{node.dim(taps)};
+  DimList each{taps};
   DimExpr blocks = node.dim(1), area = node.dim(1);
   for (size_t d = 0; d < spatial; ++d) {
-    DimExpr room =
-        DimExpr(image[d]) + (pads[d] + pads[spatial + d] - dilations[d] * (block[d] - 1) - 1);
+    DimExpr room = DimExpr(image[d]) + (pads[d] + pads[spatial + d] - 1) -
+                   (DimExpr(block[d]) - 1) * dilations[d];
     DimExpr count = room.floorDiv(strides[d]) + 1;
     each.push_back(node.known(count));
     blocks = blocks * count;
     area = area * DimExpr(image[d]);
   }
-  DimExpr all = blocks * taps;
+  DimExpr all = blocks * DimExpr(taps);
   if (!all || !area)
     return node.error("its extents overflow");
   ShapeScalars scalars(node);
+  auto number = [&](DimAttr dim) { return node.broadcast(scalars.number(dim), {}, each); };
   Value place = node.fill(node.typeOf(each, node.si64()), 0), isInside;
-  int64_t behind = taps;
   for (size_t d = 0; d < spatial; ++d) {
-    behind /= block[d];
-    Value tap = node.iota(each, 0);
-    tap = node.create<graph::ModOp>(node.div(tap, node.fillLike(tap, double(behind))),
-                                    node.fillLike(tap, double(block[d])));
+    DimAttr behind = node.known(graph::multiplyDims(node.getBuilder().getContext(),
+                                                    ArrayRef<DimAttr>(block).drop_front(d + 1)));
+    Value tap =
+        node.create<graph::ModOp>(node.div(node.iota(each, 0), number(behind)), number(block[d]));
     Value at = node.add(node.mul(node.iota(each, 1 + d), double(strides[d])),
                         node.add(node.mul(tap, double(dilations[d])), -double(pads[d])));
-    Value length = node.broadcast(scalars.number(image[d]), {}, each);
+    Value length = number(image[d]);
     Value inside =
         node.create<graph::AndOp>(node.compare(CompareKind::ge, at, node.fillLike(at, 0)),
                                   node.compare(CompareKind::lt, at, length));
     isInside = isInside ? node.create<graph::AndOp>(isInside, inside) : inside;
     place = node.add(node.mul(place, length), at);
   }
-  place = node.choose(isInside, place, node.broadcast(scalars.number(area.get()), {}, each));
+  place = node.choose(isInside, place, number(area.get()));
   DimList flat{samples, channels.get(), all.get()}, empty(flat);
   empty[2] = area;
   // Bools that meet are true where any is.

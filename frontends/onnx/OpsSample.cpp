@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "frontends/onnx/Convolution.h"
 #include "frontends/onnx/DataShapes.h"
 
 using namespace mlir;
@@ -463,26 +464,25 @@ static LogicalResult importMaxRoiPool(Node &node) {
 //===----------------------------------------------------------------------===//
 
 static LogicalResult importDeformConv(Node &node) {
-  if (failed(node.needInputs(3)))
+  if (failed(node.needInputs(3)) || failed(fitConvolution(node, /*isTransposed=*/false, 3)))
     return failure();
   graph::TensorType type = node.type(0), weight = node.type(1), offset = node.type(2);
   int64_t spatial = type.rank() - 2, groups = node.getInt("group", 1);
   int64_t shared = node.getInt("offset_group", 1);
-  if (spatial < 1 || spatial > 3 || weight.rank() != type.rank() || offset.rank() != type.rank() ||
-      !weight.hasStaticShape() || weight.getElementCount().value_or(0) == 0 ||
-      !type.getDim(1).isConstant() || groups < 1 || shared < 1)
-    return node.error("needs an input, a weight of known extents and offsets of one rank, 3 to 5");
-  int64_t channels = type.getDim(1).getValue(), filters = weight.getDim(0).getValue(), taps = 1;
-  SmallVector<int64_t> kernel;
-  for (DimAttr dim : weight.getDims().drop_front(2)) {
-    kernel.push_back(dim.getValue());
-    taps *= dim.getValue();
-  }
-  // Where groups divide them, products with these do not overflow.
-  if (channels < 1 || channels % shared || channels % groups || filters % groups ||
-      weight.getDim(1).getValue() != channels / groups ||
-      node.known(DimExpr(node.dim(shared)) * taps * spatial) != offset.getDim(1))
-    return node.error("its channels, groups and offsets do not fit");
+  auto isZero = [](DimAttr dim) { return dim.getConstant() == 0; };
+  if (spatial > 3 || offset.rank() != type.rank() || llvm::any_of(weight.getDims(), isZero) ||
+      shared < 1)
+    return node.error("needs an input, a weight with elements and offsets of one rank, 3 to 5");
+  DimExpr channels = type.getDim(1), filters = weight.getDim(0);
+  ArrayRef<DimAttr> kernel = weight.getDims().drop_front(2);
+  DimAttr taps = node.known(graph::multiplyDims(node.getBuilder().getContext(), kernel));
+  if (failed(checkDivides(node, shared, channels, "channels")))
+    return failure();
+  DimList shiftDims(offset.getDims());
+  shiftDims[1] = node.known(DimExpr(taps) * shared * spatial);
+  if (graph::isKnownDifferent(shiftDims[1], offset.getDim(1)))
+    return node.error("has " + offset.getDim(1).str() + " offsets at each place, expected " +
+                      shiftDims[1].str());
   auto list = [&](StringRef name, int64_t count, int64_t otherwise) {
     return node.getInts(name).value_or(SmallVector<int64_t>(count, otherwise));
   };
@@ -493,25 +493,28 @@ static LogicalResult importDeformConv(Node &node) {
     return node.error("its window attributes do not have one entry for each spatial axis");
   Type element = type.getElementType(), wide = sampleType(element);
   DimAttr samples = type.getDim(0);
+  DimAttr perOffset = node.known(channels.floorDiv(shared)),
+          perGroup = node.known(filters.floorDiv(groups));
   ArrayRef<DimAttr> outputs = offset.getDims().drop_front(2);
   // Samples and groups of offsets side by side; taps and places of the result behind them.
   DimExpr rows = node.known(DimExpr(samples) * shared);
-  DimList each{rows.get(), node.dim(taps)};
+  DimList each{rows.get(), taps};
   llvm::append_range(each, outputs);
-  DimList apart{rows.get(), node.dim(taps), node.dim(spatial)};
+  DimList apart{rows.get(), taps, node.dim(spatial)};
   llvm::append_range(apart, outputs);
   Value shifts = node.reshape(node.convert(node.input(2), wide), apart);
-  DimList split{rows.get(), node.dim(channels / shared)};
+  DimList split{rows.get(), perOffset};
   llvm::append_range(split, type.getDims().drop_front(2));
   Sampler sampler(node, node.reshape(node.convert(node.input(0), wide), split), Outside::zero,
                   true);
   SmallVector<Value> coordinates;
-  int64_t behind = taps;
+  ShapeScalars scalars(node);
   for (int64_t d = 0; d < spatial; ++d) {
-    behind /= kernel[d];
-    Value tap = node.iota(each, 1);
-    tap = node.create<graph::ModOp>(node.div(tap, node.fillLike(tap, double(behind))),
-                                    node.fillLike(tap, double(kernel[d])));
+    DimAttr behind =
+        node.known(graph::multiplyDims(node.getBuilder().getContext(), kernel.drop_front(d + 1)));
+    auto number = [&](DimAttr dim) { return node.broadcast(scalars.number(dim), {}, each); };
+    Value tap =
+        node.create<graph::ModOp>(node.div(node.iota(each, 1), number(behind)), number(kernel[d]));
     Value start = node.add(node.mul(node.iota(each, 2 + d), double(strides[d])), -double(pads[d]));
     Value base = node.add(start, node.mul(tap, double(dilations[d])));
     coordinates.push_back(node.add(node.convert(base, wide), node.dropAxis(shifts, 2, d)));
@@ -526,18 +529,15 @@ static LogicalResult importDeformConv(Node &node) {
   DimExpr area = graph::multiplyDims(node.getBuilder().getContext(), outputs);
   if (!area)
     return node.error("its extents overflow");
-  x = node.reshape(
-      x, {samples, node.dim(shared), node.dim(taps), area.get(), node.dim(channels / shared)});
+  x = node.reshape(x, {samples, node.dim(shared), taps, area.get(), perOffset});
   x = node.transpose(x, {0, 1, 4, 2, 3});
-  x = node.reshape(
-      x, {samples, node.dim(groups), node.dim(channels / groups), node.dim(taps), area.get()});
-  Value w = node.reshape(
-      node.convert(node.input(1), wide),
-      {node.dim(groups), node.dim(filters / groups), node.dim(channels / groups), node.dim(taps)});
-  graph::TensorType sums = graph::TensorType::get(
-      DimList{samples, node.dim(groups), node.dim(filters / groups), area.get()}, wide);
+  x = node.reshape(x, {samples, node.dim(groups), weight.getDim(1), taps, area.get()});
+  Value w = node.reshape(node.convert(node.input(1), wide),
+                         {node.dim(groups), perGroup, weight.getDim(1), taps});
+  graph::TensorType sums =
+      graph::TensorType::get(DimList{samples, node.dim(groups), perGroup, area.get()}, wide);
   Value y = node.create<graph::ContractOp>(sums, "ngcks,gock->ngos", x, w, TypeAttr());
-  DimList result{samples, node.dim(filters)};
+  DimList result{samples, weight.getDim(0)};
   llvm::append_range(result, outputs);
   y = node.convert(node.reshape(y, result), element);
   if (node.input(3))

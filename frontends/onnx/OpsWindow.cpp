@@ -1,20 +1,26 @@
 //===- OpsWindow.cpp - Convolutions, pooling, resizing
 //---------------------------------------------===//
 
+#include "frontends/onnx/Convolution.h"
 #include "frontends/onnx/DataShapes.h"
 
 using namespace mlir;
 using namespace tessera;
 using namespace tessera::onnx;
 
+/// What a window has at most where each of its elements is a candidate of its own.
+static constexpr int64_t kMaxWindow = 1 << 12;
+
 namespace {
 /// The attributes that every sliding window has.
-/// What a window has at most where each of its elements is a candidate of its own.
-constexpr int64_t kMaxWindow = 1 << 12;
-
 struct Window {
-  SmallVector<int64_t> kernel, strides, dilations;
+  DimList extents;
+  SmallVector<int64_t> kernel; ///< the same of a pool, whose window is an attribute
+  SmallVector<int64_t> strides, dilations;
   DimList lo, hi;
+
+  /// From the first element of a window to its last.
+  DimExpr span(size_t axis) const { return (DimExpr(extents[axis]) - 1) * dilations[axis] + 1; }
 };
 } // namespace
 
@@ -25,24 +31,29 @@ static LogicalResult checkSpatial(Node &node) {
                    "needs an input of rank 2 at least, whose spatial axes follow two others");
 }
 
-static LogicalResult readWindow(Node &node, SmallVector<int64_t> kernel, Window &window) {
+/// `extents` of the window, which a convolution's weight may leave open.
+static LogicalResult readWindow(Node &node, ArrayRef<DimAttr> extents, Window &window) {
   if (failed(checkSpatial(node)))
     return failure();
   size_t spatial = node.type(0).rank() - 2;
-  window.kernel = std::move(kernel);
+  window.extents.assign(extents.begin(), extents.end());
   window.strides = node.getInts("strides").value_or(SmallVector<int64_t>(spatial, 1));
   window.dilations = node.getInts("dilations").value_or(SmallVector<int64_t>(spatial, 1));
   SmallVector<int64_t> pads = node.getInts("pads").value_or(SmallVector<int64_t>(2 * spatial, 0));
-  if (window.kernel.size() != spatial || window.strides.size() != spatial ||
+  if (extents.size() != spatial || window.strides.size() != spatial ||
       window.dilations.size() != spatial || pads.size() != 2 * spatial)
     return node.error("its window attributes do not have one entry for each of " + Twine(spatial) +
                       " spatial axes");
   // Kernels count in 32 bits, and products of these do not overflow in 64.
-  for (ArrayRef<int64_t> extents : {window.kernel, window.strides, window.dilations})
-    for (int64_t extent : extents)
-      if (extent < 1 || extent > std::numeric_limits<int32_t>::max())
-        return node.error("its window has an extent, stride or dilation of " + Twine(extent) +
-                          ", expected 1 to 2147483647");
+  SmallVector<int64_t> sizes(window.strides);
+  llvm::append_range(sizes, window.dilations);
+  for (DimAttr extent : extents)
+    if (extent.isConstant())
+      sizes.push_back(extent.getValue());
+  for (int64_t size : sizes)
+    if (size < 1 || size > std::numeric_limits<int32_t>::max())
+      return node.error("its window has an extent, stride or dilation of " + Twine(size) +
+                        ", expected 1 to 2147483647");
   std::string automatic = node.getString("auto_pad", "NOTSET");
   for (size_t i = 0; i < spatial; ++i) {
     DimExpr lo = node.dim(pads[i]), hi = node.dim(pads[spatial + i]);
@@ -51,8 +62,8 @@ static LogicalResult readWindow(Node &node, SmallVector<int64_t> kernel, Window 
       // side.
       DimExpr extent = node.type(0).getDim(2 + i);
       DimExpr outputs = extent.ceilDiv(window.strides[i]);
-      int64_t span = (window.kernel[i] - 1) * window.dilations[i] + 1;
-      DimExpr total = DimExpr::max((outputs - 1) * window.strides[i] + span - extent, node.dim(0));
+      DimExpr total =
+          DimExpr::max((outputs - 1) * window.strides[i] + window.span(i) - extent, node.dim(0));
       DimExpr half = total.floorDiv(2);
       lo = automatic == "SAME_UPPER" ? half : total - half;
       hi = total - lo;
@@ -67,6 +78,12 @@ static LogicalResult readWindow(Node &node, SmallVector<int64_t> kernel, Window 
   return success();
 }
 
+/// The window of a pool.
+static LogicalResult readPool(Node &node, Window &window) {
+  window.kernel = node.getInts("kernel_shape").value_or(SmallVector<int64_t>());
+  return readWindow(node, graph::getDims(node.getBuilder().getContext(), window.kernel), window);
+}
+
 static graph::DimArrayAttr listOf(Node &node, ArrayRef<DimAttr> dims) {
   DimList known;
   for (DimAttr dim : dims)
@@ -78,13 +95,31 @@ static SmallVector<int64_t> spatialAxes(Node &node) {
   return llvm::to_vector(llvm::seq<int64_t>(2, node.type(0).rank()));
 }
 
-/// The window's extents: the attribute, else the weight's.
-static LogicalResult kernelOf(Node &node, SmallVector<int64_t> &kernel) {
-  for (DimAttr dim : node.type(1).getDims().drop_front(2)) {
-    if (!dim.isConstant())
-      return node.error("its weight has a spatial extent that is not constant");
-    kernel.push_back(dim.getValue());
-  }
+//===----------------------------------------------------------------------===//
+// Convolutions
+//===----------------------------------------------------------------------===//
+
+/// The operands' extents, and the window: all axes of the weight but two.
+static LogicalResult readConvolution(Node &node, bool isTransposed, Window &window) {
+  if (failed(fitConvolution(node, isTransposed, /*bias=*/2)))
+    return failure();
+  return readWindow(node, node.type(1).getDims().drop_front(2), window);
+}
+
+template <typename OpType>
+static LogicalResult createConvolution(Node &node, const Window &window, OperationState &state) {
+  Builder &b = node.getBuilder();
+  state.addOperands({node.input(0), node.input(1)});
+  auto &properties = state.getOrAddProperties<typename OpType::Properties>();
+  properties.strides = b.getDenseI64ArrayAttr(window.strides);
+  properties.dilations = b.getDenseI64ArrayAttr(window.dilations);
+  properties.lo = listOf(node, window.lo);
+  properties.hi = listOf(node, window.hi);
+  properties.groups = b.getI64IntegerAttr(node.getInt("group", 1));
+  if (failed(OpType::inferReturnTypes(b.getContext(), node.getLoc(), state.operands,
+                                      state.attributes.getDictionary(b.getContext()),
+                                      state.getRawProperties(), {}, state.types)))
+    return node.error("its operands do not fit");
   return success();
 }
 
@@ -96,56 +131,40 @@ static Value addBias(Node &node, Value result) {
 }
 
 static LogicalResult importConv(Node &node) {
-  SmallVector<int64_t> kernel;
   Window window;
-  if (!node.input(1) || node.type(0).rank() < 3 || node.type(1).rank() != node.type(0).rank())
-    return node.error("needs an input and a weight of equal rank, at least 3");
-  if (failed(kernelOf(node, kernel)) || failed(readWindow(node, kernel, window)))
-    return failure();
-  Builder &b = node.getBuilder();
-  Operation *op = nullptr;
   OperationState state(node.getLoc(), graph::ConvOp::getOperationName());
-  state.addOperands({node.input(0), node.input(1)});
-  graph::ConvOp::Properties &properties = state.getOrAddProperties<graph::ConvOp::Properties>();
-  properties.strides = b.getDenseI64ArrayAttr(window.strides);
-  properties.dilations = b.getDenseI64ArrayAttr(window.dilations);
-  properties.lo = listOf(node, window.lo);
-  properties.hi = listOf(node, window.hi);
-  properties.groups = b.getI64IntegerAttr(node.getInt("group", 1));
-  if (failed(graph::ConvOp::inferReturnTypes(b.getContext(), node.getLoc(), state.operands,
-                                             state.attributes.getDictionary(b.getContext()),
-                                             state.getRawProperties(), {}, state.types)))
-    return node.error("its operands do not fit");
-  op = node.getBuilder().create(state);
-  node.setOutput(addBias(node, op->getResult(0)));
+  if (failed(readConvolution(node, false, window)) ||
+      failed(createConvolution<graph::ConvOp>(node, window, state)))
+    return failure();
+  node.setOutput(addBias(node, node.getBuilder().create(state)->getResult(0)));
   return success();
 }
 
 /// Where the output's extents are given (output_shape), or follow from the input's (auto_pad), the
-/// padding is what is too much; the odd one goes to one side.
-static LogicalResult padToShape(Node &node, MutableArrayRef<int64_t> more, Window &window) {
+/// padding is what is too much; the odd one goes to one side. `wanted`: these extents.
+static LogicalResult padToShape(Node &node, DimList &more, Window &window, DimList &wanted) {
   std::string automatic = node.getString("auto_pad", "NOTSET");
   bool isSame = automatic == "SAME_UPPER" || automatic == "SAME_LOWER";
   std::optional<SmallVector<int64_t>> shape = node.getInts("output_shape");
-  if (shape && shape->size() == window.kernel.size() + 2)
+  const size_t spatial = window.extents.size();
+  if (shape && shape->size() == spatial + 2)
     shape->erase(shape->begin(), shape->begin() + 2); // Some models give all extents.
-  if (shape && shape->size() != window.kernel.size())
+  if (shape && shape->size() != spatial)
     return node.error("has " + Twine(shape->size()) + " entries in output_shape, expected " +
-                      Twine(window.kernel.size()));
+                      Twine(spatial));
   if (!shape && !isSame)
     return success();
-  for (size_t i = 0; i < window.kernel.size(); ++i) {
-    DimExpr extent = node.type(0).getDim(2 + i);
-    int64_t span = (window.kernel[i] - 1) * window.dilations[i] + 1, stride = window.strides[i];
-    DimExpr wanted = shape ? DimExpr(node.dim((*shape)[i])) : extent * stride;
-    DimExpr all = (extent - 1) * stride + more[i] + span;
-    if (!all || !wanted)
+  for (size_t i = 0; i < spatial; ++i) {
+    DimExpr extent = node.type(0).getDim(2 + i), zero = node.dim(0);
+    int64_t stride = window.strides[i];
+    wanted.push_back(node.known(shape ? DimExpr(node.dim((*shape)[i])) : extent * stride));
+    DimExpr missing =
+        DimExpr(wanted[i]) - ((extent - 1) * stride + DimExpr(more[i]) + window.span(i));
+    if (!missing)
       return node.error("its extents overflow");
-    DimExpr total = DimExpr::max(all - wanted, node.dim(0)), half = total.floorDiv(2);
+    DimExpr total = DimExpr::max(missing * -1, zero), half = total.floorDiv(2);
     // What no window reaches is zero.
-    if (std::optional<int64_t> missing = node.known(wanted - all).getConstant();
-        missing && *missing > 0 && llvm::AddOverflow(more[i], *missing, more[i]))
-      return node.error("its extents overflow");
+    more[i] = node.known(DimExpr(more[i]) + DimExpr::max(missing, zero));
     window.lo[i] = node.known(automatic == "SAME_UPPER" ? half : total - half);
     window.hi[i] = node.known(total - DimExpr(window.lo[i]));
   }
@@ -153,34 +172,27 @@ static LogicalResult padToShape(Node &node, MutableArrayRef<int64_t> more, Windo
 }
 
 static LogicalResult importConvTranspose(Node &node) {
-  SmallVector<int64_t> kernel;
   Window window;
-  if (!node.input(1) || node.type(0).rank() < 3 || node.type(1).rank() != node.type(0).rank())
-    return node.error("needs an input and a weight of equal rank, at least 3");
-  if (failed(kernelOf(node, kernel)) || failed(readWindow(node, kernel, window)))
+  if (failed(readConvolution(node, true, window)))
     return failure();
-  Builder &b = node.getBuilder();
-  auto more = node.getInts("output_padding").value_or(SmallVector<int64_t>(kernel.size(), 0));
-  if (more.size() != kernel.size())
-    return node.error("has " + Twine(more.size()) + " entries in output_padding, expected " +
-                      Twine(kernel.size()));
-  if (failed(padToShape(node, more, window)))
+  MLIRContext *context = node.getBuilder().getContext();
+  auto padding =
+      node.getInts("output_padding").value_or(SmallVector<int64_t>(window.extents.size(), 0));
+  if (padding.size() != window.extents.size())
+    return node.error("has " + Twine(padding.size()) + " entries in output_padding, expected " +
+                      Twine(window.extents.size()));
+  DimList more(graph::getDims(context, padding)), wanted;
+  if (failed(padToShape(node, more, window, wanted)))
     return failure();
   OperationState state(node.getLoc(), graph::ConvTransposeOp::getOperationName());
-  state.addOperands({node.input(0), node.input(1)});
-  auto &properties = state.getOrAddProperties<graph::ConvTransposeOp::Properties>();
-  properties.strides = b.getDenseI64ArrayAttr(window.strides);
-  properties.dilations = b.getDenseI64ArrayAttr(window.dilations);
-  properties.lo = listOf(node, window.lo);
-  properties.hi = listOf(node, window.hi);
-  properties.output_padding = graph::DimArrayAttr::get(b.getContext(), ArrayRef<int64_t>(more));
-  properties.groups = b.getI64IntegerAttr(node.getInt("group", 1));
-  if (failed(
-          graph::ConvTransposeOp::inferReturnTypes(b.getContext(), node.getLoc(), state.operands,
-                                                   state.attributes.getDictionary(b.getContext()),
-                                                   state.getRawProperties(), {}, state.types)))
-    return node.error("its operands do not fit");
-  node.setOutput(addBias(node, node.getBuilder().create(state)->getResult(0)));
+  state.getOrAddProperties<graph::ConvTransposeOp::Properties>().output_padding =
+      graph::DimArrayAttr::get(context, ArrayRef<DimAttr>(more));
+  if (failed(createConvolution<graph::ConvTransposeOp>(node, window, state)))
+    return failure();
+  Value result = node.getBuilder().create(state)->getResult(0);
+  DimList dims(graph::getTensorType(result).getDims());
+  llvm::copy(wanted, dims.begin() + 2); // Expressions that are equal for all extents.
+  node.setOutput(addBias(node, node.reshape(result, dims)));
   return success();
 }
 
@@ -194,7 +206,8 @@ static void roundUp(Node &node, Window &window) {
     return;
   for (size_t i = 0; i < window.kernel.size(); ++i) {
     DimExpr extent = node.type(0).getDim(2 + i);
-    int64_t span = (window.kernel[i] - 1) * window.dilations[i] + 1, stride = window.strides[i];
+    DimExpr span = window.span(i);
+    int64_t stride = window.strides[i];
     DimExpr room = extent + DimExpr(window.lo[i]) + DimExpr(window.hi[i]) - span;
     DimExpr outputs = room.ceilDiv(stride) + 1;
     // A window that begins in the padding behind is dropped.
@@ -281,8 +294,7 @@ static FailureOr<Value> placesOfLargest(Node &node, const Window &window,
 
 static LogicalResult importMaxPool(Node &node) {
   Window window;
-  if (failed(
-          readWindow(node, node.getInts("kernel_shape").value_or(SmallVector<int64_t>()), window)))
+  if (failed(readPool(node, window)))
     return failure();
   roundUp(node, window);
   Value largest = pool(node, graph::WindowKind::max, node.input(0), window);
@@ -300,8 +312,7 @@ static LogicalResult importMaxPool(Node &node) {
 static LogicalResult importLpPool(Node &node) {
   Window window;
   int64_t p = node.getInt("p", 2);
-  if (failed(
-          readWindow(node, node.getInts("kernel_shape").value_or(SmallVector<int64_t>()), window)))
+  if (failed(readPool(node, window)))
     return failure();
   if (p < 1)
     return node.error("has p = " + Twine(p) + ", expected a positive one");
@@ -321,8 +332,7 @@ static LogicalResult importLpPool(Node &node) {
 
 static LogicalResult importAveragePool(Node &node) {
   Window window;
-  if (failed(
-          readWindow(node, node.getInts("kernel_shape").value_or(SmallVector<int64_t>()), window)))
+  if (failed(readPool(node, window)))
     return failure();
   DimList ownLo(window.lo), ownHi(window.hi);
   roundUp(node, window);

@@ -333,13 +333,11 @@ static Tensors lowerConv(graph::ConvOp op, KernelEmitter &emitter) {
   weight[layout.weightInput] = channel;
   int64_t groups = op.getGroups();
   x[layout.xChannel] = channel;
-  if (groups > 1) {
-    DimAttr outputs = dimsOf(op.getWeight())[layout.weightOutput];
-    DimAttr inputs = dimsOf(op.getWeight())[layout.weightInput];
-    if (!outputs.isConstant() || !inputs.isConstant()) {
-      op.emitError("a grouped convolution needs constant channel counts");
-      return failure();
-    }
+  DimAttr outputs = dimsOf(op.getWeight())[layout.weightOutput];
+  DimAttr inputs = dimsOf(op.getWeight())[layout.weightInput];
+  // A channel's group is its place divided by a number that may be known in a run only.
+  const bool isOpen = groups > 1 && (!outputs.isConstant() || !inputs.isConstant());
+  if (groups > 1 && !isOpen) {
     int64_t perGroup = outputs.getValue() / groups;
     AffineExpr output = loop(layout.resultChannel);
     AffineExpr group = perGroup == 1 ? output : output.floorDiv(perGroup);
@@ -365,13 +363,42 @@ static Tensors lowerConv(graph::ConvOp op, KernelEmitter &emitter) {
     if (int64_t(dim) != layout.weightOutput)
       count = count * graph::DimExpr(extent);
   bool fits = fitsAccumulator(op, count, lhs, rhs, acc);
-  Value sum = emitter.reduce(
-      "acc", rank, 1 + spatial,
-      {{emitter.lookup(op.getX()), mapOf(x)}, {emitter.lookup(op.getWeight()), mapOf(weight)}},
-      init, builder.getMultiDimIdentityMap(loops).getMajorSubMap(rank),
-      [&](BodyBuilder &b, ValueRange v, ValueRange running) {
-        return multiplyAdd(b, v, running[0], lhs, rhs, acc, fits);
-      })[0];
+  KernelEmitter::Read factor = {emitter.lookup(op.getWeight()), mapOf(weight)};
+  AffineMap places = builder.getMultiDimIdentityMap(loops).getMajorSubMap(rank);
+  Value sum, input = emitter.lookup(op.getX());
+  if (isOpen) {
+    // Bounded, so that the generator sees what is read.
+    graph::DimExpr one = graph::DimExpr::constant(op.getContext(), 1);
+    graph::DimExpr perGroup = graph::DimExpr::max(graph::DimExpr(outputs).floorDiv(groups), one);
+    Value divisor = emitter.extent(perGroup), width = emitter.extent(inputs),
+          last = emitter.extent(graph::DimExpr(dimsOf(op.getX())[layout.xChannel]) - 1);
+    sum = emitter.reduce(
+        "acc", rank, 1 + spatial, {factor}, init, places,
+        [&](BodyBuilder &b, ValueRange v, ValueRange running) {
+          auto here = [&](size_t i) -> Value { return linalg::IndexOp::create(b, i); };
+          auto scaled = [&](Value at, int64_t by) -> Value {
+            return by == 1 ? at
+                           : arith::MulIOp::create(b, at, arith::ConstantIndexOp::create(b, by));
+          };
+          SmallVector<Value> at(rank);
+          at[layout.xBatch] = here(layout.resultBatch);
+          Value group = arith::DivUIOp::create(b, here(layout.resultChannel), divisor);
+          Value channel =
+              arith::AddIOp::create(b, arith::MulIOp::create(b, group, width), here(rank));
+          at[layout.xChannel] = arith::MinSIOp::create(b, channel, last);
+          for (size_t i = 0; i < spatial; ++i)
+            at[layout.xSpatial[i]] =
+                arith::AddIOp::create(b, scaled(here(layout.resultSpatial[i]), op.getStrides()[i]),
+                                      scaled(here(rank + 1 + i), op.getDilations()[i]));
+          Value factors[] = {extract(b, input, at), v[0]};
+          return multiplyAdd(b, factors, running[0], lhs, rhs, acc, fits);
+        })[0];
+  } else {
+    sum = emitter.reduce("acc", rank, 1 + spatial, {{input, mapOf(x)}, factor}, init, places,
+                         [&](BodyBuilder &b, ValueRange v, ValueRange running) {
+                           return multiplyAdd(b, v, running[0], lhs, rhs, acc, fits);
+                         })[0];
+  }
   keepConsent(op, sum);
   return SmallVector<Value>{finish(emitter, sum, dims, acc, elementOf(op.getResult()))};
 }

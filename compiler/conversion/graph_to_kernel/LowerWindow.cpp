@@ -63,10 +63,6 @@ static Tensors lowerConvTranspose(graph::ConvTransposeOp op, KernelEmitter &emit
   int64_t groups = op.getGroups();
   DimAttr channels = dimsOf(op.getX())[layout.xChannel];
   DimAttr outputs = dimsOf(op.getWeight())[layout.weightOutput];
-  if (groups > 1 && (!channels.isConstant() || !outputs.isConstant())) {
-    op.emitError("a grouped transposed convolution needs constant channel counts");
-    return failure();
-  }
   SmallVector<Value> lows, lasts;
   for (size_t i = 0; i < spatial; ++i) {
     lows.push_back(emitter.extent(op.getLo()[i]));
@@ -77,18 +73,41 @@ static Tensors lowerConvTranspose(graph::ConvTransposeOp op, KernelEmitter &emit
   unsigned loops = rank + 1 + spatial;
   SmallVector<AffineExpr> weight(rank);
   AffineExpr output = loop(layout.resultChannel), channel = loop(rank);
-  int64_t perGroup = groups > 1 ? channels.getValue() / groups : 0;
-  weight[layout.weightOutput] = groups > 1 ? output % outputs.getValue() : output;
-  AffineExpr group = groups > 1 ? output.floorDiv(outputs.getValue()) : AffineExpr();
-  weight[layout.weightInput] = groups > 1 ? group * perGroup + channel : channel;
+  DimExpr perGroup = DimExpr(channels).floorDiv(groups);
+  // A channel's group is its place divided by a number that may be known in a run only.
+  const bool isOpen = groups > 1 && (!channels.isConstant() || !outputs.isConstant());
+  const bool isSplit = groups > 1 && !isOpen;
+  weight[layout.weightOutput] = isSplit ? output % outputs.getValue() : output;
+  AffineExpr group = isSplit ? output.floorDiv(outputs.getValue()) : AffineExpr();
+  weight[layout.weightInput] = isSplit ? group * perGroup.get().getValue() + channel : channel;
   for (size_t i = 0; i < spatial; ++i)
     weight[layout.weightSpatial[i]] = loop(rank + 1 + i);
+  auto mapOf = [&](ArrayRef<AffineExpr> exprs) {
+    return AffineMap::get(loops, 0, exprs, builder.getContext());
+  };
   // The loops' extents: of the channels by an empty tensor when a group has only some of them.
-  SmallVector<KernelEmitter::Read> reads = {
-      {emitter.lookup(op.getWeight()), AffineMap::get(loops, 0, weight, builder.getContext())}};
+  Value factors = emitter.lookup(op.getWeight());
+  SmallVector<KernelEmitter::Read> reads;
+  if (isOpen) {
+    SmallVector<DimAttr> extents{perGroup.get()};
+    SmallVector<AffineExpr> ranges{channel};
+    for (size_t i = 0; i < spatial; ++i) {
+      extents.push_back(dimsOf(op.getWeight())[layout.weightSpatial[i]]);
+      ranges.push_back(loop(rank + 1 + i));
+    }
+    reads.push_back({emitter.empty(extents, builder.getI1Type()), mapOf(ranges)});
+  } else {
+    reads.push_back({factors, mapOf(weight)});
+    if (isSplit)
+      reads.push_back({emitter.empty({perGroup.get()}, builder.getI1Type()), mapOf({channel})});
+  }
+  // Not 0 where nothing is computed.
+  Value divisor, width, lastChannel, lastOutput;
   if (groups > 1) {
-    Value range = emitter.empty(graph::getDims(op.getContext(), {perGroup}), builder.getI1Type());
-    reads.push_back({range, AffineMap::get(loops, 0, {channel}, builder.getContext())});
+    divisor = emitter.extent(DimExpr::max(outputs, graph::getDim(op.getContext(), 1)));
+    width = emitter.extent(perGroup);
+    lastChannel = emitter.extent(DimExpr(channels) - 1);
+    lastOutput = emitter.extent(DimExpr(outputs) - 1);
   }
   Type lhs = elementOf(op.getX()), rhs = elementOf(op.getWeight()), acc = op.getAccumulatorType();
   if (op.getAcc())
@@ -104,12 +123,23 @@ static Tensors lowerConvTranspose(graph::ConvTransposeOp op, KernelEmitter &emit
         SmallVector<Value> at(rank);
         at[layout.xBatch] = here(layout.resultBatch);
         at[layout.xChannel] = here(rank);
+        Value factor = isOpen ? Value() : v[0];
         if (groups > 1) {
           // Unsigned, so that the generator sees its bounds.
-          Value number =
-              arith::DivUIOp::create(b, here(layout.resultChannel), index(b, outputs.getValue()));
-          at[layout.xChannel] = arith::AddIOp::create(
-              b, arith::MulIOp::create(b, number, index(b, perGroup)), here(rank));
+          Value number = arith::DivUIOp::create(b, here(layout.resultChannel), divisor);
+          at[layout.xChannel] =
+              arith::AddIOp::create(b, arith::MulIOp::create(b, number, width), here(rank));
+          if (isOpen) {
+            at[layout.xChannel] = clamp(b, at[layout.xChannel], lastChannel);
+            SmallVector<Value> place(rank);
+            place[layout.weightInput] = at[layout.xChannel];
+            Value before = arith::MulIOp::create(b, number, divisor);
+            place[layout.weightOutput] =
+                clamp(b, arith::SubIOp::create(b, here(layout.resultChannel), before), lastOutput);
+            for (size_t i = 0; i < spatial; ++i)
+              place[layout.weightSpatial[i]] = here(rank + 1 + i);
+            factor = extract(b, factors, place);
+          }
         }
         Value exists;
         for (size_t i = 0; i < spatial; ++i) {
@@ -120,7 +150,7 @@ static Tensors lowerConvTranspose(graph::ConvTransposeOp op, KernelEmitter &emit
               exists ? Value(arith::AndIOp::create(b, exists, meeting.exists)) : meeting.exists;
         }
         Value element = convertScalar(b, extract(b, x, at), lhs, acc);
-        Value factor = convertScalar(b, v[0], rhs, acc);
+        factor = convertScalar(b, factor, rhs, acc);
         Value product = isFloat(acc) ? Value(arith::MulFOp::create(b, element, factor))
                                      : Value(arith::MulIOp::create(b, element, factor));
         product = arith::SelectOp::create(b, exists, product,
