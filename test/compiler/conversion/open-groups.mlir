@@ -11,10 +11,10 @@
 
 //--- conv.mlir
 // CHECK: kernel.func @k0_conv
+// CHECK: kernel.stage = "acc"}
 // CHECK: %[[GROUP:.*]] = arith.divui %{{.*}}, %{{.*}} : index
 // CHECK: %[[FIRST:.*]] = arith.muli %[[GROUP]], %{{.*}} : index
 // CHECK: arith.addi %[[FIRST]]
-// CHECK: kernel.stage = "acc"
 graph.func @main(%x: !graph.tensor<[N, 3 * I, W], si32> {graph.name = "x"}, %w: !graph.tensor<[O, I, K], si32> {graph.name = "w"}) -> !graph.tensor<[N, O, W - K + 1], si32> {
   %y = graph.conv %x, %w, strides = [1], dilations = [1], lo = [0], hi = [0], groups = 3 : (!graph.tensor<[N, 3 * I, W], si32>, !graph.tensor<[O, I, K], si32>) -> !graph.tensor<[N, O, W - K + 1], si32>
   graph.return %y : !graph.tensor<[N, O, W - K + 1], si32>
@@ -22,8 +22,8 @@ graph.func @main(%x: !graph.tensor<[N, 3 * I, W], si32> {graph.name = "x"}, %w: 
 
 //--- transposed.mlir
 // TRANSPOSED: kernel.func @k0_conv_transpose
+// TRANSPOSED: kernel.stage = "acc"}
 // TRANSPOSED: arith.divui %{{.*}}, %{{.*}} : index
-// TRANSPOSED: kernel.stage = "acc"
 graph.func @main(%x: !graph.tensor<[N, C, W], si32> {graph.name = "x"}, %w: !graph.tensor<[C, O, K], si32> {graph.name = "w"}) -> !graph.tensor<[N, 3 * O, 2 * W + K - 2], si32> {
   %y = graph.conv_transpose %x, %w, strides = [2], dilations = [1], lo = [0], hi = [0], output_padding = [0], groups = 3 : (!graph.tensor<[N, C, W], si32>, !graph.tensor<[C, O, K], si32>) -> !graph.tensor<[N, 3 * O, 2 * W + K - 2], si32>
   graph.return %y : !graph.tensor<[N, 3 * O, 2 * W + K - 2], si32>
