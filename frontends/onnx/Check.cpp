@@ -9,7 +9,6 @@
 #include "frontends/onnx/Check.h"
 #include "frontends/onnx/Names.h"
 
-#include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
@@ -113,7 +112,6 @@ public:
 private:
   LogicalResult define(StringRef name, const Twine &who);
   LogicalResult defineInputs(const ::onnx::GraphProto &graph);
-  LogicalResult explainUndefined(const ::onnx::GraphProto &graph, int user, StringRef name);
 
   Location loc;
   llvm::StringSet<> defined;
@@ -157,60 +155,15 @@ LogicalResult GraphCheck::defineInputs(const ::onnx::GraphProto &graph) {
   return success();
 }
 
-/// 1. Which nodes define which names.
-/// 2. From the user along what it needs, always into nodes that come later or are the user itself;
-/// the way back to the
-///    user is a cycle.
-LogicalResult GraphCheck::explainUndefined(const ::onnx::GraphProto &graph, int user,
-                                           StringRef name) {
-  llvm::StringMap<int> definers;
-  for (const auto &[i, node] : llvm::enumerate(graph.node()))
-    for (const std::string &output : node.output())
-      definers.try_emplace(output, int(i));
-  const ::onnx::NodeProto &node = graph.node(user);
-  auto found = definers.find(name);
-  if (found == definers.end())
-    return emitError(loc) << placeOf(node) << ": its input " << quoted(name)
-                          << " is defined nowhere";
-  // Depth first; `from` leads back along the path.
-  std::vector<int> from(size_t(graph.node_size()), -1);
-  SmallVector<int> todo = {found->second};
-  from[size_t(found->second)] = user;
-  while (!todo.empty()) {
-    int at = todo.pop_back_val();
-    if (at == user)
-      break;
-    for (const std::string &input : graph.node(at).input())
-      if (auto next = definers.find(input);
-          next != definers.end() && from[size_t(next->second)] < 0) {
-        from[size_t(next->second)] = at;
-        todo.push_back(next->second);
-      }
-  }
-  if (from[size_t(user)] < 0)
-    return emitError(loc) << placeOf(node) << ": its input " << quoted(name)
-                          << " is computed only later, by " << placeOf(graph.node(found->second))
-                          << "; nodes have to stand in the order of computation";
-  constexpr size_t kShown = 6;
-  SmallVector<int> cycle;
-  for (int at = from[size_t(user)]; at != user; at = from[size_t(at)])
-    cycle.push_back(at);
-  InFlightDiagnostic error = emitError(loc);
-  error << "the graph has a cycle of " << cycle.size() + 1 << " nodes: " << placeOf(node);
-  for (size_t i = 0; i < cycle.size() && i < kShown; ++i)
-    error << " <- " << placeOf(graph.node(cycle[cycle.size() - 1 - i]));
-  return error << (cycle.size() > kShown ? " <- ..." : "") << " <- " << placeOf(node);
-}
-
 LogicalResult GraphCheck::run(const ::onnx::GraphProto &graph, const ::onnx::NodeProto *owner) {
   size_t outer = order.size();
   if (failed(defineInputs(graph)))
     return failure();
-  for (int i = 0; i < graph.node_size(); ++i) {
-    const ::onnx::NodeProto &node = graph.node(i);
+  for (const ::onnx::NodeProto &node : graph.node()) {
     for (const std::string &name : node.input())
       if (!name.empty() && !defined.contains(name))
-        return explainUndefined(graph, i, name);
+        return emitError(loc) << placeOf(node) << ": its input " << quoted(name)
+                              << " is defined nowhere";
     for (const ::onnx::AttributeProto &attribute : node.attribute()) {
       if (attribute.has_g() && failed(run(attribute.g(), &node)))
         return failure();

@@ -39,12 +39,15 @@ using NodeOpsets = llvm::DenseMap<const ::onnx::NodeProto *, int64_t>;
 mlir::LogicalResult inlineFunctions(::onnx::ModelProto &model, int64_t opset, NodeOpsets &opsets,
                                     mlir::Location loc);
 
+/// Puts nodes behind those whose results they, or their subgraphs, read; else they keep their
+/// order. Fails for a cycle.
+mlir::LogicalResult orderNodes(::onnx::GraphProto &graph, mlir::Location loc);
+
 /// Renames inputs of subgraphs that have a name which is seen from outside: the input is meant
 /// inside. Names of the graph itself stay.
 void separateScopes(::onnx::GraphProto &graph);
 
-/// Every value is defined once, before its first use (so there is no cycle), and outputs are
-/// values.
+/// Every value is defined once, before its first use, and outputs are values.
 mlir::LogicalResult checkGraph(const ::onnx::GraphProto &graph, mlir::Location loc);
 
 } // namespace tessera::onnx

@@ -473,7 +473,8 @@ OwningOpRef<ModuleOp> tessera::onnx::importOnnx(StringRef bytes, StringRef fileN
   if (failed(readModel(bytes, model, loc)) || failed(checkNesting(model, loc)))
     return nullptr;
   FailureOr<int64_t> opset = opsetOfModel(model, loc);
-  if (failed(opset) || failed(inlineFunctions(model, *opset, opsets, loc)))
+  if (failed(opset) || failed(inlineFunctions(model, *opset, opsets, loc)) ||
+      failed(orderNodes(*model.mutable_graph(), loc)))
     return nullptr;
   separateScopes(*model.mutable_graph());
   if (failed(checkGraph(model.graph(), loc)))

@@ -27,14 +27,22 @@ class Compiled:
     def __init__(self, folder, name, model, literal=False):
         os.makedirs(folder, exist_ok=True)
         self.folder, self.name = folder, name
-        path = f"{folder}/{name}.onnx"
-        onnx.save(model, path)
+        path = self.save(model)
         options = onnxruntime.SessionOptions()
         if literal:
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         self.session = onnxruntime.InferenceSession(path, options)
         self.module = f"{folder}/{name}.tsm"
-        subprocess.run(["tessera-compile", path, "-o", self.module], check=True, stderr=subprocess.DEVNULL)
+        self.compile(model)
+
+    def save(self, model):
+        path = f"{self.folder}/{self.name}.onnx"
+        onnx.save(model, path)
+        return path
+
+    def compile(self, model):
+        """Another spelling of the model takes its place, but for onnxruntime."""
+        subprocess.run(["tessera-compile", self.save(model), "-o", self.module], check=True, stderr=subprocess.DEVNULL)
 
     def run(self, arrays):
         command = ["tessera-run", self.module]
