@@ -71,7 +71,8 @@ LogicalResult tessera::onnx::checkDivides(Node &node, int64_t groups, DimAttr ex
     return node.error("has " + Twine(groups) + " groups and " + extent.str() + " " + what);
   if (!known)
     checkEqual(node, rest, node.dim(0),
-               "whether " + Twine(groups) + " groups divide the " + what + " (" + extent.str() + ")");
+               "whether " + Twine(groups) + " groups divide the " + what + " (" + extent.str() +
+                   ")");
   return success();
 }
 

@@ -405,67 +405,6 @@ static LogicalResult importSplit(Node &node) {
   return success();
 }
 
-static LogicalResult importPad(Node &node) {
-  graph::TensorType type = node.type(0);
-  SmallVector<int64_t> axes;
-  DimList pads;
-  Value filler;
-  if (node.opset < 11) {
-    auto listed = node.getInts("pads");
-    if (!listed)
-      return node.error("has no pads");
-    pads = graph::getDims(node.getBuilder().getContext(), *listed);
-    filler = node.scalar(type.getElementType(), node.getFloat("value", 0));
-  } else {
-    if (failed(node.extentsOf(1, "the list of pads", pads)))
-      return failure();
-    if (node.input(3) && (failed(node.constantInts(3, "the list of axes", axes))))
-      return failure();
-    filler =
-        node.input(2) ? node.reshape(node.input(2), {}) : node.scalar(type.getElementType(), 0);
-  }
-  if (axes.empty())
-    axes = llvm::to_vector(llvm::seq<int64_t>(0, type.rank()));
-  if (pads.size() != 2 * axes.size())
-    return node.error("has " + Twine(pads.size()) + " pads for " + Twine(axes.size()) + " axes");
-  std::string name = node.getString("mode", "constant");
-  std::optional<graph::PadMode> mode = graph::symbolizePadMode(name);
-  if (!mode)
-    return node.error("pads in mode '" + name + "', which is not known");
-  Value x = node.input(0);
-  DimList lo(type.rank(), node.dim(0)), hi(lo);
-  DimList cutStarts(lo), steps(type.rank(), node.dim(1)), cutDims(type.getDims());
-  bool cuts = false;
-  for (size_t i = 0; i < axes.size(); ++i) {
-    if (failed(node.normalizeAxis(axes[i], type.rank())))
-      return failure();
-    lo[axes[i]] = pads[i];
-    hi[axes[i]] = pads[axes.size() + i];
-    // Negative padding cuts.
-    auto cut = [&](DimAttr &pad, bool atStart) {
-      if (!pad.isConstant() || pad.getValue() >= 0)
-        return;
-      if (pad.getValue() < std::numeric_limits<int32_t>::min())
-        pad = node.known({}); // More than any axis has.
-      if (atStart)
-        cutStarts[axes[i]] = node.dim(-pad.getValue());
-      cutDims[axes[i]] = node.known(DimExpr(cutDims[axes[i]]) + pad.getValue());
-      pad = node.dim(0);
-      cuts = true;
-    };
-    cut(lo[axes[i]], true);
-    cut(hi[axes[i]], false);
-  }
-  if (cuts)
-    x = node.create<graph::SliceOp>(x, cutStarts, steps, node.valid(cutDims));
-  MLIRContext *context = node.getBuilder().getContext();
-  node.setOutput(
-      node.create<graph::PadOp>(*mode, x, *mode == graph::PadMode::constant ? filler : Value(),
-                                graph::DimArrayAttr::get(context, ArrayRef<DimAttr>(lo)),
-                                graph::DimArrayAttr::get(context, ArrayRef<DimAttr>(hi))));
-  return success();
-}
-
 ArrayRef<Operator> tessera::onnx::shapeOperators() {
   static const Operator table[] = {
       {"Concat", 1, importConcat},
@@ -474,7 +413,6 @@ ArrayRef<Operator> tessera::onnx::shapeOperators() {
       {"Expand", 8, importExpand},
       {"Flatten", 1, importFlatten},
       {"Gather", 1, importGather},
-      {"Pad", 2, importPad},
       {"Reshape", 1, importReshape},
       {"Shape", 1, importShape},
       {"Size", 1, importSize},

@@ -119,11 +119,11 @@ static Tensors evaluatePad(graph::PadOp op, Operands operands, Evaluation &evalu
   graph::PadMode mode = op.getMode();
   for (int64_t i = 0; i < x.getRank(); ++i) {
     int64_t padding = std::max((*lo)[i], (*hi)[i]), extent = x.getDim(i);
-    bool fits = mode == graph::PadMode::constant || padding == 0 ||
+    bool fits = mode == graph::PadMode::constant || padding <= 0 ||
                 (mode == graph::PadMode::reflect ? padding < extent
                  : mode == graph::PadMode::wrap  ? padding <= extent
                                                  : extent > 0);
-    if ((*lo)[i] < 0 || (*hi)[i] < 0 || (!fits && result->size() > 0))
+    if (!fits && result->size() > 0)
       return evaluation.fail("(C3) axis " + llvm::Twine(i) + " of extent " + llvm::Twine(extent) +
                              " cannot be padded by " + llvm::Twine((*lo)[i]) + " and " +
                              llvm::Twine((*hi)[i]));
