@@ -451,6 +451,9 @@ LogicalResult LoopImporter::checkCarried() {
   llvm::DenseMap<DimAttr, DimAttr> known;
   OpBuilder inner = OpBuilder::atBlockEnd(body);
   graph::GraphBuilder b = node.at(inner);
+  llvm::StringMap<graph::BindDimOp> bound;
+  if (!isChecked)
+    body->walk([&](graph::BindDimOp bind) { bound[bind.getSymbol()] = bind; });
   for (auto [i, init, value] : llvm::enumerate(inits, next)) {
     if (llvm::any_of(wholes, [i = i](const auto &whole) { return whole && whole->holds(i); }))
       continue;
@@ -460,11 +463,15 @@ LogicalResult LoopImporter::checkCarried() {
       fits = !graph::isKnownDifferent(wanted.getDim(d), type.getDim(d));
     if (!fits && carryUnread(i))
       continue;
-    if (!fits) {
+    if (!isChecked)
+      outgrown = findOutgrown(i, bound);
+    if (!fits || outgrown) {
       std::string text;
       llvm::raw_string_ostream(text)
           << "carried value " << i << " begins as " << wanted << " and goes on as " << type
           << "; a carried value has to keep its type and shape";
+      if (outgrown)
+        forgetBody();
       return node.error(text);
     }
     next[i] = b.reshape(value, wanted.getDims());
@@ -472,6 +479,7 @@ LogicalResult LoopImporter::checkCarried() {
       if (inside != outside)
         known.try_emplace(inside, outside);
   }
+  isChecked = true;
   auto replace = [&](DimList dims) {
     for (DimAttr &dim : dims)
       if (DimAttr outside = dim ? known.lookup(dim) : DimAttr())

@@ -39,6 +39,13 @@ public:
   /// Sets the node's outputs.
   LogicalResult run();
 
+  /// A carried tensor that gets another extent along an axis, which no tensor of a graph.while can.
+  struct Outgrown {
+    size_t state, axis;
+  };
+  /// Why run() failed, if that is why. What it built is gone then.
+  std::optional<Outgrown> outgrown;
+
   /// What an iteration gives fits the states and the outputs.
   static LogicalResult checkResults(Node &node, llvm::ArrayRef<Value> results, size_t states,
                                     size_t outputs);
@@ -70,6 +77,7 @@ private:
   void bindTripDim();
   LogicalResult checkCarried();
   bool carryUnread(size_t i);
+  std::optional<Outgrown> findOutgrown(size_t i, const llvm::StringMap<graph::BindDimOp> &bound);
   LogicalResult sortAdditions();
   /// One more tensor that the loop carries: its argument in the body.
   Value carry(Value init);
@@ -110,6 +118,7 @@ private:
   bool alwaysGoesOn = false; // the condition never ends the loop
   bool mayLackRoom = false;  // sequences that are carried as a whole may become too long
   bool isSettled = false;    // what form states have is known
+  bool isChecked = false;    // carried tensors keep their extents
 };
 
 } // namespace tessera::onnx

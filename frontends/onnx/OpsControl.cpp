@@ -13,7 +13,8 @@ namespace {
 /// its trip count is known, the body is repeated when compiling: they may change their structure
 /// then. So it is for strings where iterations are few. Everything else is a LoopImporter's. A
 /// tensor to which each iteration appends rows is a scan output of these rows, behind the first
-/// ones.
+/// ones. One that gets longer, or shorter, along an axis in any other way is carried as what it is
+/// along that axis: a sequence of open length.
 class LoopReader {
 public:
   explicit LoopReader(Node &node) : node(node), scalars(node) {}
@@ -25,11 +26,16 @@ private:
   bool mayUnroll();
   FailureOr<bool> unroll();
   bool isAppended(size_t i) const;
-  LogicalResult runWithAppended(const llvm::SmallSetVector<size_t, 2> &appended);
+  FailureOr<Value> nextParts(Node &inside, size_t i, Value value);
+  LogicalResult findGrown(std::optional<LoopImporter::Outgrown> &found);
+  LogicalResult runWithAppended(std::optional<LoopImporter::Outgrown> &outgrown);
 
   Node &node;
   ShapeScalars scalars;
   LoopStart start;
+  SmallVector<Value> first; ///< what the loop carries, as the node has it
+  llvm::SmallSetVector<size_t, 2> appended;
+  llvm::MapVector<size_t, size_t> grown; ///< carried values, and the axis along which they grow
 };
 } // namespace
 
@@ -201,29 +207,103 @@ LogicalResult LoopReader::run() {
     if (failed(isDone) || *isDone)
       return success(succeeded(isDone));
   }
-  llvm::SmallSetVector<size_t, 2> appended;
+  first = start.states;
   for (size_t i = 0; i < start.states.size(); ++i)
     if (isAppended(i))
       appended.insert(i);
-  return runWithAppended(appended);
+  // Each time one more carried value is known to grow.
+  std::optional<LoopImporter::Outgrown> outgrown;
+  do
+    if (failed(findGrown(outgrown)))
+      return failure();
+  while (outgrown);
+  return success();
 }
 
-LogicalResult LoopReader::runWithAppended(const llvm::SmallSetVector<size_t, 2> &appended) {
+/// The loop as far as it is known; what is wrong with it may be that a carried value grows.
+LogicalResult LoopReader::findGrown(std::optional<LoopImporter::Outgrown> &outgrown) {
+  std::vector<Diagnostic> errors;
+  const Importer::Notes noted = node.importer.notes();
+  const Importer::Report report = node.importer.saveReport();
+  LogicalResult result = failure();
+  outgrown.reset();
+  {
+    ScopedDiagnosticHandler keep(node.getLoc().getContext(), [&](Diagnostic &diagnostic) {
+      errors.push_back(std::move(diagnostic));
+      return success();
+    });
+    result = runWithAppended(outgrown);
+  }
+  if (!outgrown) {
+    for (Diagnostic &error : errors)
+      node.getLoc().getContext()->getDiagEngine().emit(std::move(error));
+    return result;
+  }
+  node.importer.restore(noted);
+  node.importer.restoreReport(report);
+  size_t i = 0; // Of all carried values.
+  for (size_t left = outgrown->state; appended.contains(i) || left > 0; ++i)
+    left -= appended.contains(i) ? 0 : 1;
+  grown.insert({i, outgrown->axis});
+  return node.importer.countRepeated(node, node.attribute("body")->g());
+}
+
+/// The parts of a tensor along an axis, and back.
+static Value partsAlong(Node &node, Value tensor, size_t axis) {
+  return makeStack(node.getBuilder(), node.getLoc(), node.moveAxis(tensor, int64_t(axis), 0));
+}
+static Value joinedAlong(Node &node, Value parts, size_t axis) {
+  return node.moveAxis(takeApart(parts).values, 0, int64_t(axis));
+}
+
+/// Of what an iteration gives: extents along other axes stay what they are, which a run checks.
+FailureOr<Value> LoopReader::nextParts(Node &inside, size_t i, Value value) {
+  const size_t axis = grown.lookup(i);
+  Value state = first[i];
+  DimList dims(graph::getTensorType(state).getDims());
+  if (!isStructure(value)) {
+    graph::TensorType type = graph::getTensorType(value);
+    if (type.rank() == int64_t(dims.size()))
+      dims[axis] = type.getDim(int64_t(axis));
+    if (type.getElementType() == graph::getTensorType(state).getElementType() &&
+        mayBe(type.getDims(), dims))
+      return partsAlong(inside, inside.reshape(value, dims), axis);
+  }
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  stream << "carried value " << i << " begins as " << state.getType() << " and goes on as ";
+  if (isStructure(value))
+    stream << describeStructure(value);
+  else
+    stream << value.getType();
+  return node.error(text +
+                    "; a carried value has to keep its type, and its shape but for one axis");
+}
+
+LogicalResult LoopReader::runWithAppended(std::optional<LoopImporter::Outgrown> &outgrown) {
   const ::onnx::GraphProto &body = node.attribute("body")->g();
-  const SmallVector<Value> first = start.states;
   start.states.clear();
-  for (auto [i, state] : llvm::enumerate(first))
-    if (!appended.contains(i))
+  for (auto [i, state] : llvm::enumerate(first)) {
+    if (auto axis = grown.find(i); axis != grown.end())
+      start.states.push_back(partsAlong(node, state, axis->second));
+    else if (!appended.contains(i))
       start.states.push_back(state);
+  }
   start.grows.resize(start.states.size());
   auto importIteration = [&](OpBuilder &inner, ArrayRef<Value> arguments,
                              SmallVectorImpl<Value> &results) -> LogicalResult {
     SmallVector<Value> all(arguments.take_front(2)), made, rows;
     ArrayRef<Value> carried = arguments.drop_front(2);
+    Node inside(node.importer, inner, node.getLoc(), node.proto, node.opset);
     for (auto [i, state] : llvm::enumerate(first)) {
       // Nothing but the concatenation reads it, and nothing reads that.
-      all.push_back(appended.contains(i) ? state : carried.front());
+      Value value = appended.contains(i) ? state : carried.front();
       carried = carried.drop_front(appended.contains(i) ? 0 : 1);
+      if (grown.contains(i) && isGrowing(value)) // What it has to be, in a form that can be read.
+        return node.importer.needAllOf(value);
+      if (grown.contains(i))
+        value = joinedAlong(inside, value, grown.lookup(i));
+      all.push_back(value);
     }
     if (failed(node.importer.importSubgraph(body, inner, all, made)))
       return failure();
@@ -232,6 +312,13 @@ LogicalResult LoopReader::runWithAppended(const llvm::SmallSetVector<size_t, 2> 
                         Twine(first.size()) + " carried ones");
     results.clear();
     for (auto [i, value] : llvm::enumerate(made)) {
+      if (i != 0 && grown.contains(i - 1)) {
+        FailureOr<Value> parts = nextParts(inside, i - 1, value);
+        if (failed(parts))
+          return failure();
+        results.push_back(*parts);
+        continue;
+      }
       if (i == 0 || !appended.contains(i - 1)) {
         results.push_back(value);
         continue;
@@ -247,8 +334,15 @@ LogicalResult LoopReader::runWithAppended(const llvm::SmallSetVector<size_t, 2> 
     return success();
   };
   const size_t outputs = size_t(node.proto.output_size());
-  if (failed(LoopImporter(node, start, importIteration, outputs).run()))
+  LoopImporter loop(node, start, importIteration, outputs);
+  if (failed(loop.run())) {
+    outgrown = loop.outgrown;
     return failure();
+  }
+  size_t place = 0; // of an output, of those that are no scan outputs now
+  for (size_t i = 0; i < first.size(); place += appended.contains(i) ? 0 : 1, ++i)
+    if (grown.contains(i))
+      node.outputs[place] = joinedAlong(node, node.outputs[place], grown.lookup(i));
   if (appended.empty())
     return success();
   // The order that the node has: carried values, among them those, then its scan outputs.
