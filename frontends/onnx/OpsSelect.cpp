@@ -7,6 +7,9 @@
 
 #include "frontends/onnx/Strings.h"
 
+#include <array>
+#include <limits>
+
 using namespace mlir;
 using namespace tessera;
 using namespace tessera::onnx;
@@ -110,39 +113,53 @@ static LogicalResult importCompress(Node &node) {
 namespace {
 /// Boxes of every class are visited in the order of their scores. One is kept when its score is
 /// above the threshold, fewer than the limit are kept of its class, and no kept one overlaps it too
-/// much.
+/// much. It is compared with the kept ones only, as many at once as a row of theirs has.
 class Suppression {
 public:
   explicit Suppression(Node &node) : node(node), s(node) {}
   LogicalResult run();
 
 private:
-  struct Corners {
-    Value low[2], high[2], area;
-  };
-  /// Column k of the last dim.
+  static constexpr int64_t kRow = 32; ///< some vectors
+  enum Side { LowY, LowX, HighY, HighX, Area, Sides };
+  using Corners = std::array<Value, Sides>;
+
   Value column(Value boxes, int64_t k);
   Corners corners(Value boxes);
-  void sort();
-  Value keep();
+  /// Whether the boxes x and y share too much.
   Value overlaps(const Corners &x, const Corners &y);
   Value scalarInput(size_t i, Type element, double otherwise);
+  void sort();
+  /// A scan over xs; `body` takes the states and slices, and gives the next states, then outputs.
+  ValueRange scan(ValueRange states, ValueRange xs, ArrayRef<graph::TensorType> outputs,
+                  llvm::function_ref<SmallVector<Value>(ValueRange)> body);
+  /// Of one class: the next states from the ones before a candidate.
+  SmallVector<Value> visit(ValueRange arguments);
+  Value hasConflict(const Corners &box, ValueRange kept, Value taken);
+  void keep();
+  Value counter(DimAttr extent) {
+    return node.create<graph::IotaOp>(graph::TensorType::get({extent}, si64(node)), 0);
+  }
+  Value spread(Value scalar) { return node.broadcast(scalar, {}, {node.dim(kRow)}); }
+  Value number(int64_t value) { return node.scalar(si64(node), double(value)); }
 
   Node &node;
   ShapeScalars s;
   Value limit, overlap, threshold; ///< scalars; null without a threshold
-  Value scores, order, boxes;      // sorted
-  DimAttr batch, classes, count;
+  Value scores, order;             ///< [batch x classes, count], sorted
+  Value firstBox;                  ///< of the batch of each class
+  Corners boxes;                   ///< [batch x count]
+  Value taken, kept;               ///< [batch x classes], [batch x classes, rows, kRow]
+  DimAttr batch, classes, count, all, rows;
 };
 } // namespace
 
+/// Column k of the last dim.
 Value Suppression::column(Value boxes, int64_t k) {
-  graph::TensorType type = graph::getTensorType(boxes);
-  DimList starts(type.rank(), node.dim(0)), steps(type.rank(), node.dim(1)), dims(type.getDims());
-  starts.back() = node.dim(k);
-  dims.back() = node.dim(1);
-  Value slice = node.create<graph::SliceOp>(boxes, starts, steps, dims);
-  return node.reshape(slice, type.getDims().drop_back());
+  DimAttr one = node.dim(1);
+  int64_t axis = graph::getTensorType(boxes).rank() - 1;
+  Value slice = node.cut(boxes, axis, node.dim(k), one);
+  return node.reshape(slice, {node.known(DimExpr(batch) * DimExpr(count))});
 }
 
 /// From any two opposite corners, or from the middle and the sides.
@@ -152,15 +169,15 @@ Suppression::Corners Suppression::corners(Value boxes) {
     Value first = column(boxes, d), second = column(boxes, 2 + d);
     if (node.getInt("center_point_box", 0)) {
       Value half = node.mul(second, 0.5);
-      result.low[d] = node.sub(first, half);
-      result.high[d] = node.add(first, half);
+      result[LowY + d] = node.sub(first, half);
+      result[HighY + d] = node.add(first, half);
     } else {
-      result.low[d] = node.min(first, second);
-      result.high[d] = node.max(first, second);
+      result[LowY + d] = node.min(first, second);
+      result[HighY + d] = node.max(first, second);
     }
   }
-  result.area =
-      node.mul(node.sub(result.high[0], result.low[0]), node.sub(result.high[1], result.low[1]));
+  result[Area] =
+      node.mul(node.sub(result[HighY], result[LowY]), node.sub(result[HighX], result[LowX]));
   return result;
 }
 
@@ -168,15 +185,14 @@ Suppression::Corners Suppression::corners(Value boxes) {
 Value Suppression::overlaps(const Corners &x, const Corners &y) {
   Value shared;
   for (int d = 0; d < 2; ++d) {
-    Value side =
-        node.max(node.sub(node.min(x.high[d], y.high[d]), node.max(x.low[d], y.low[d])), 0.0);
+    Value side = node.max(
+        node.sub(node.min(x[HighY + d], y[HighY + d]), node.max(x[LowY + d], y[LowY + d])), 0.0);
     shared = shared ? node.mul(shared, side) : side;
   }
-  Value both = node.sub(node.add(x.area, y.area), shared);
+  Value both = node.sub(node.add(x[Area], y[Area]), shared);
   Value isShared = node.compare(CompareKind::gt, shared, node.fillLike(shared, 0));
   Value share = node.div(shared, both);
-  Value limit = node.broadcast(overlap, {}, graph::getTensorType(shared).getDims());
-  return node.create<graph::AndOp>(isShared, node.compare(CompareKind::gt, share, limit));
+  return node.create<graph::AndOp>(isShared, node.compare(CompareKind::gt, share, spread(overlap)));
 }
 
 Value Suppression::scalarInput(size_t i, Type element, double otherwise) {
@@ -185,77 +201,119 @@ Value Suppression::scalarInput(size_t i, Type element, double otherwise) {
   return node.convert(node.reshape(node.input(i), {}), element);
 }
 
-/// Scores, and the boxes in their order: [count, batch, classes] and [count, batch, classes, 4].
+/// Scores of every class in order. What is not above the threshold is all the same, so that there
+/// is little to sort.
 void Suppression::sort() {
-  Value turned = node.transpose(node.input(1), {2, 0, 1});
-  auto sorted = graph::SortOp::create(node.getBuilder(), node.getLoc(), turned, /*axis=*/0,
+  DimList dims{all, count};
+  Value given = node.reshape(node.input(1), dims);
+  if (threshold)
+    given = choose(node, node.compare(CompareKind::gt, given, node.broadcast(threshold, {}, dims)),
+                   given, node.fillLike(given, -std::numeric_limits<double>::infinity()));
+  auto sorted = graph::SortOp::create(node.getBuilder(), node.getLoc(), given, /*axis=*/1,
                                       /*descending=*/true, /*first=*/nullptr);
   scores = sorted.getValues();
   order = sorted.getIndices();
-  // Boxes of all batches side by side; those of a batch serve all of its classes.
-  DimList dims{count, batch, classes};
-  graph::TensorType places = graph::TensorType::get(dims, si64(node));
-  Value first =
-      node.mul(node.create<graph::IotaOp>(places, 1), node.broadcast(s.number(count), {}, dims));
-  Value flat =
-      node.reshape(node.input(0), {node.known(DimExpr(batch) * DimExpr(count)), node.dim(4)});
-  boxes = node.create<graph::GatherOp>(flat, node.add(first, order), 0);
+  Value group = node.div(counter(all), node.broadcast(s.number(classes), {}, {all}));
+  firstBox = node.mul(group, node.broadcast(s.number(count), {}, {all}));
 }
 
-/// One bool for each sorted box. Boxes are the last axis of what a step compares, and what is kept
-/// are numbers, 0 or 1: so they are vectors.
-Value Suppression::keep() {
-  Type flag = graph::getTensorType(boxes).getElementType();
-  Type narrow = IntegerType::get(node.getBuilder().getContext(), 32, IntegerType::Signed);
-  DimList all{batch, classes, count}, pair{batch, classes};
-  Corners sorted = corners(node.transpose(boxes, {1, 2, 0, 3}));
-  graph::TensorType kept = graph::TensorType::get(all, flag),
-                    number = graph::TensorType::get(pair, si64(node));
-  SmallVector<Value> inits{node.fill(kept, 0), node.fill(number, 0)};
-  SmallVector<Value> xs{boxes, scores,
-                        node.create<graph::IotaOp>(graph::TensorType::get({count}, narrow), 0)};
-  SmallVector<Type> results{kept, number};
-  auto scan =
-      graph::ScanOp::create(node.getBuilder(), node.getLoc(), results, inits, xs, /*axis=*/0,
-                            /*reverse=*/false);
-  Block &body = scan.getBody().emplaceBlock();
-  for (Value init : inits)
-    body.addArgument(init.getType(), node.getLoc());
-  for (Value x : xs) {
-    graph::TensorType type = graph::getTensorType(x);
-    body.addArgument(type.withDims(type.getDims().drop_front()), node.getLoc());
-  }
+ValueRange Suppression::scan(ValueRange states, ValueRange xs, ArrayRef<graph::TensorType> outputs,
+                             llvm::function_ref<SmallVector<Value>(ValueRange)> body) {
   OpBuilder &builder = node.getBuilder();
+  SmallVector<Type> results(states.getTypes());
+  llvm::append_range(results, outputs);
+  auto op = graph::ScanOp::create(builder, node.getLoc(), results, states, xs, /*axis=*/0,
+                                  /*reverse=*/false);
+  Block &block = op.getBody().emplaceBlock();
+  for (Value state : states)
+    block.addArgument(state.getType(), node.getLoc());
+  for (Value x : xs)
+    block.addArgument(op.getSliceType(x.getType()), node.getLoc());
   OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToEnd(&body);
-  Value keptSoFar = body.getArgument(0), taken = body.getArgument(1), box = body.getArgument(2);
-  Value score = body.getArgument(3), index = body.getArgument(4);
-  Corners own = corners(box), spread;
-  auto spreadOut = [&](Value x) { return node.broadcast(x, {0, 1}, all); };
-  for (int d = 0; d < 2; ++d) {
-    spread.low[d] = spreadOut(own.low[d]);
-    spread.high[d] = spreadOut(own.high[d]);
-  }
-  spread.area = spreadOut(own.area);
-  Value conflict = choose(node, overlaps(sorted, spread), keptSoFar, node.fillLike(keptSoFar, 0));
-  Value most = node.reduce(graph::ReduceKind::max, conflict, {2});
-  Value isFree = node.compare(CompareKind::le, most, node.fillLike(most, 0));
-  Value hasRoom = node.compare(CompareKind::lt, taken, node.broadcast(limit, {}, pair));
-  Value isKept = node.create<graph::AndOp>(isFree, hasRoom);
+  builder.setInsertionPointToEnd(&block);
+  SmallVector<Value> next = body(block.getArguments());
+  graph::YieldOp::create(builder, node.getLoc(), next);
+  return op.getResults();
+}
+
+/// Of as many rows as there are kept boxes in. Boxes without an area share nothing: such are behind
+/// the last one.
+Value Suppression::hasConflict(const Corners &box, ValueRange kept, Value taken) {
+  Corners own;
+  for (int side = 0; side < Sides; ++side)
+    own[side] = spread(box[side]);
+  Value used = node.div(node.add(taken, number(kRow - 1)), number(kRow));
+  Type flag = graph::getTensorType(box[Area]).getElementType();
+  Value none = node.fill(graph::TensorType::get({node.dim(kRow)}, flag), 0);
+  SmallVector<Value> xs(kept);
+  xs.push_back(counter(rows));
+  Value found = scan(none, xs, {}, [&](ValueRange arguments) {
+    Corners other;
+    for (int side = 0; side < Sides; ++side)
+      other[side] = arguments[1 + side];
+    Value conflict = node.convert(overlaps(other, own), flag);
+    Value isUsed = node.compare(CompareKind::lt, spread(arguments[1 + Sides]), spread(used));
+    Value next = choose(node, isUsed, node.max(arguments[0], conflict), arguments[0]);
+    return SmallVector<Value>{next};
+  })[0];
+  Value most = node.reduce(graph::ReduceKind::max, found, {0});
+  return node.compare(CompareKind::gt, most, node.fillLike(most, 0));
+}
+
+/// States: the sides of the kept boxes, their places, how many there are. Then a score, a place.
+/// The next kept one goes behind the last one, an other one nowhere.
+SmallVector<Value> Suppression::visit(ValueRange arguments) {
+  ValueRange kept = arguments.take_front(Sides), states = arguments.take_front(Sides + 2);
+  Value taken = states[Sides + 1];
+  Value score = arguments[Sides + 2], place = arguments[Sides + 3], first = firstBox;
+  Value isCandidate = node.compare(CompareKind::lt, taken, limit);
   if (threshold)
-    isKept = node.create<graph::AndOp>(
-        isKept, node.compare(CompareKind::gt, score, node.broadcast(threshold, {}, pair)));
-  Value nowKept = spreadOut(node.convert(isKept, flag));
-  // Right before what reads it: one sweep, without bools in memory.
-  Value isHere = node.compare(CompareKind::eq,
-                              node.create<graph::IotaOp>(graph::TensorType::get(all, narrow), 2),
-                              node.broadcast(index, {}, all));
-  Value next = choose(node, isHere, nowKept, keptSoFar);
-  Value nextTaken = node.add(taken, node.convert(isKept, si64(node)));
-  graph::YieldOp::create(builder, node.getLoc(), ValueRange{next, nextTaken});
-  builder.setInsertionPointAfter(scan);
-  Value result = scan.getResult(0);
-  return node.compare(CompareKind::gt, result, node.fillLike(result, 0));
+    isCandidate =
+        node.create<graph::AndOp>(isCandidate, node.compare(CompareKind::gt, score, threshold));
+  Corners box;
+  for (int side = 0; side < Sides; ++side)
+    box[side] = node.create<graph::GatherOp>(boxes[side], node.add(first, place), 0);
+  Value isFree = node.create<graph::NotOp>(hasConflict(box, kept, taken));
+  Value row = node.div(taken, number(kRow)), lane = node.create<graph::ModOp>(taken, number(kRow));
+  Value target = choose(node, isFree, row, s.number(rows));
+  Value isHere = node.compare(CompareKind::eq, counter(node.dim(kRow)), spread(lane));
+  SmallVector<Value> next;
+  for (int side = 0; side <= Sides; ++side) {
+    Value own = spread(side < Sides ? box[side] : place);
+    Value changed = choose(node, isHere, own, node.create<graph::GatherOp>(states[side], row, 0));
+    next.push_back(node.create<graph::ScatterOp>(graph::ScatterKind::replace, states[side], target,
+                                                 changed, 0));
+  }
+  next.push_back(node.add(taken, node.convert(isFree, si64(node))));
+  for (auto [value, state] : llvm::zip(next, states)) {
+    ArrayRef<DimAttr> dims = graph::getTensorType(state).getDims();
+    value = choose(node, dims.empty() ? isCandidate : node.broadcast(isCandidate, {}, dims), value,
+                   state);
+  }
+  return next;
+}
+
+/// One class after the other.
+void Suppression::keep() {
+  Type element = graph::getTensorType(node.input(0)).getElementType();
+  graph::TensorType places = graph::TensorType::get({rows, node.dim(kRow)}, si64(node));
+  graph::TensorType one = graph::TensorType::get(ArrayRef<DimAttr>(), si64(node));
+  boxes = corners(node.input(0));
+  Value firsts = firstBox;
+  ValueRange results = scan(
+      {}, {scores, order, firsts},
+      {places.withDims({all, rows, node.dim(kRow)}), one.withDims({all})}, [&](ValueRange row) {
+        firstBox = row[2];
+        SmallVector<Value> states(Sides,
+                                  node.fill(graph::TensorType::get(places.getDims(), element), 0));
+        states.push_back(node.fill(places, 0));
+        states.push_back(node.fill(one, 0));
+        ValueRange last = scan(states, {row[0], row[1]}, {},
+                               [&](ValueRange arguments) { return visit(arguments); });
+        return SmallVector<Value>{last[Sides], last[Sides + 1]};
+      });
+  kept = results[0];
+  taken = results[1];
 }
 
 LogicalResult Suppression::run() {
@@ -266,6 +324,8 @@ LogicalResult Suppression::run() {
   batch = node.type(0).getDim(0);
   count = node.type(0).getDim(1);
   classes = node.type(1).getDim(1);
+  all = node.known(DimExpr(batch) * DimExpr(classes));
+  rows = node.known(DimExpr(count).ceilDiv(DimExpr::constant(batch.getContext(), kRow)));
   node.inputs[1] = node.broadcastTo(node.input(1), DimList{batch, classes, count});
   Type element = node.type(0).getElementType();
   limit = scalarInput(2, si64(node), 0);
@@ -273,19 +333,28 @@ LogicalResult Suppression::run() {
   if (node.input(4))
     threshold = scalarInput(4, element, 0);
   sort();
-  // Selected ones in the order of batch, class and score.
-  Value kept = keep();
-  DimList dims{batch, classes, count};
-  FailureOr<Value> flat = node.flatten(kept),
-                   places = node.flatten(node.transpose(order, {1, 2, 0}));
-  if (failed(flat) || failed(places))
+  keep();
+  // Those of a class follow those of the one before it; where some begin, the class changes.
+  DimAttr total = s.bind(node.reduce(graph::ReduceKind::sum, taken, {0}),
+                         "the number of boxes that are selected");
+  graph::TensorType each = graph::TensorType::get({total}, si64(node));
+  Value first = node.create<graph::CumulativeOp>(graph::CumulativeKind::sum, taken, 0,
+                                                 /*exclusive=*/true, /*reverse=*/false);
+  Value changes = node.create<graph::ScatterOp>(graph::ScatterKind::add, node.fill(each, 0), first,
+                                                node.fillLike(first, 1), 0);
+  Value passed = node.create<graph::CumulativeOp>(graph::CumulativeKind::sum, changes, 0,
+                                                  /*exclusive=*/false, /*reverse=*/false);
+  Value group = node.sub(passed, node.fill(each, 1));
+  Value within = node.sub(counter(total), node.create<graph::GatherOp>(first, group, 0));
+  FailureOr<Value> places = node.flatten(kept);
+  if (failed(places))
     return failure();
-  Value selected = placesOf(node, *flat, "the number of boxes that are selected");
-  SmallVector<Value> columns = coordinatesOf(node, selected, dims);
-  columns[2] = node.create<graph::GatherOp>(*places, selected, 0);
-  DimList one{graph::getTensorType(selected).getDim(0), node.dim(1)};
+  Value room = node.broadcast(s.number(node.known(DimExpr(rows) * kRow)), {}, {total});
+  SmallVector<Value> columns = coordinatesOf(node, group, {batch, classes});
+  columns.push_back(
+      node.create<graph::GatherOp>(*places, node.add(node.mul(group, room), within), 0));
   for (Value &column : columns)
-    column = node.reshape(column, one);
+    column = node.reshape(column, {total, node.dim(1)});
   node.setOutput(node.create<graph::ConcatOp>(columns, 1));
   return success();
 }

@@ -10,6 +10,10 @@
 #include "compiler/conversion/graph_to_kernel/SequentialLoops.h"
 #include "dialects/kernel/Atomic.h"
 
+#include "mlir/Analysis/SliceAnalysis.h"
+
+#include "llvm/ADT/SmallBitVector.h"
+
 using namespace mlir;
 using namespace tessera;
 using namespace tessera::lower;
@@ -158,6 +162,54 @@ static Value countSteps(KernelEmitter &emitter, Value numbers, Value all) {
   return arith::MaxSIOp::create(b, steps, emitter.constantIndex(0));
 }
 
+/// The scalar without which a step does nothing: every state is select(condition, new, old). Null
+/// where there is none, or a step has outputs.
+static Value matchCondition(graph::ScanOp op) {
+  if (op.getNumResults() != op.getStates().size())
+    return {};
+  Value condition;
+  Block &body = op.getBody().front();
+  for (auto [state, value] : llvm::zip(body.getArguments(), body.getTerminator()->getOperands())) {
+    if (value == state)
+      continue;
+    auto select = value.getDefiningOp<graph::SelectOp>();
+    if (!select || select.getY() != state)
+      return {};
+    Value scalar = select.getCond();
+    if (auto broadcast = scalar.getDefiningOp<graph::BroadcastOp>())
+      scalar = broadcast.getX();
+    if (graph::getTensorType(scalar).rank() || (condition && scalar != condition))
+      return {};
+    condition = scalar;
+  }
+  return condition;
+}
+
+/// The condition that is tested before the rest of a step is computed. Threads of a GPU would wait
+/// for it.
+static Value conditionOf(graph::ScanOp op, KernelEmitter &emitter) {
+  return emitter.isForGpu() ? Value() : matchCondition(op);
+}
+
+/// Whether a scatter makes the next state of a scan from the last one, which nothing reads after it
+/// (but the select of a condition that is tested before).
+static bool updatesState(graph::ScatterOp op, KernelEmitter &emitter) {
+  auto state = llvm::dyn_cast<BlockArgument>(op.getX());
+  auto scan = llvm::dyn_cast<graph::ScanOp>(op->getParentOp());
+  if (!state || !scan || state.getOwner() != op->getBlock() ||
+      state.getArgNumber() >= scan.getStates().size() || !op->hasOneUse())
+    return false;
+  Operation *terminator = op->getBlock()->getTerminator(), *last = *op->user_begin();
+  Value next = terminator->getOperand(state.getArgNumber());
+  if (next != op.getResult() &&
+      (next.getDefiningOp() != last || !next.hasOneUse() || !conditionOf(scan, emitter)))
+    return false;
+  return llvm::all_of(state.getUsers(), [&](Operation *user) {
+    Operation *here = op->getBlock()->findAncestorOpInBlock(*user);
+    return here == op || here->isBeforeInBlock(op) || (here == last && here != terminator);
+  });
+}
+
 /// The ops of the region become stages of the loop's body. States change at the end of a step, when
 /// all of the next ones are known. Steps that do nothing are left out (not on a GPU, whose threads
 /// would wait for the number of them).
@@ -188,36 +240,83 @@ static Tensors lowerScan(graph::ScanOp op, KernelEmitter &emitter) {
     else
       last = steps;
   }
+  Block &body = op.getBody().front();
+  Value condition = end ? Value() : conditionOf(op, emitter);
+  llvm::SetVector<Operation *> before; // what says whether the rest of a step is computed
+  if (condition) {
+    BackwardSliceOptions options;
+    options.inclusive = true;
+    options.filter = [&](Operation *inner) { return inner->getBlock() == &body; };
+    if (mlir::failed(getBackwardSlice(condition, &before, options)))
+      return failure();
+  }
+  // Selects between the next states and the old ones: decided by then.
+  auto isDecided = [&](Operation &inner) {
+    return condition && llvm::isa<graph::SelectOp>(inner) && inner.hasOneUse() &&
+           *inner.user_begin() == body.getTerminator();
+  };
+  auto lowerOps = [&](bool isBefore) {
+    for (Operation &inner : body.without_terminator())
+      if (!failed && before.contains(&inner) == isBefore && !isDecided(inner) &&
+          mlir::failed(emitter.lower(&inner)))
+        failed = true;
+  };
+  // What a state becomes, and whether it is that already.
+  auto nextOf = [&](size_t i) -> std::pair<Value, bool> {
+    Value value = body.getTerminator()->getOperand(i);
+    if (condition && value != body.getArgument(i))
+      value = value.getDefiningOp<graph::SelectOp>().getX();
+    auto scatter = value.getDefiningOp<graph::ScatterOp>();
+    return {emitter.lookup(value),
+            scatter && scatter.getX() == body.getArgument(i) && updatesState(scatter, emitter)};
+  };
+  auto finishStep = [&](Value index, ValueRange inside) {
+    lowerOps(/*isBefore=*/false);
+    SmallVector<Value> next(inside);
+    if (failed)
+      return next;
+    llvm::SmallBitVector isUpdated(states);
+    for (size_t i = 0; i < states; ++i) {
+      auto [value, updated] = nextOf(i);
+      next[i] = value;
+      isUpdated[i] = updated;
+    }
+    for (size_t i = states; i < next.size(); ++i)
+      next[i] = partOf(op.getResult(i), index)
+                    .put(emitter, emitter.lookup(body.getTerminator()->getOperand(i)), inside[i]);
+    // A state that becomes another one is read before it is overwritten.
+    for (size_t i = 0; i < states; ++i)
+      if (next[i] != inside[i] && llvm::is_contained(inside, next[i]))
+        next[i] =
+            copyOf(emitter, "state", next[i], graph::getTensorType(op.getStates()[i]).getDims());
+    for (size_t i = 0; i < states; ++i)
+      if (next[i] != inside[i] && !isUpdated[i])
+        next[i] = copyInto(emitter, "state", next[i], inside[i]);
+    return next;
+  };
   SmallVector<Value> results =
       forLoop(emitter, "scan", first, last, one, carried, [&](Value step, ValueRange inside) {
         Value index = op.getReverse() ? fromEnd(emitter, op.getExtent(), step) : step;
-        Block &body = op.getBody().front();
         for (auto [argument, tensor] : llvm::zip(body.getArguments(), inside.take_front(states)))
           emitter.bind(argument, tensor);
         for (auto [argument, x] : llvm::zip(body.getArguments().drop_front(states), op.getXs()))
           emitter.bind(argument, partOf(x, index).take(emitter, emitter.lookup(x)));
-        for (Operation &inner : body.without_terminator())
-          if (!failed && mlir::failed(emitter.lower(&inner)))
-            failed = true;
-        SmallVector<Value> next;
+        if (!condition)
+          return finishStep(index, inside);
+        lowerOps(/*isBefore=*/true);
         if (failed)
           return SmallVector<Value>(inside);
-        for (auto [i, value] : llvm::enumerate(body.getTerminator()->getOperands())) {
-          Value computed = emitter.lookup(value);
-          if (i < states)
-            next.push_back(computed);
-          else
-            next.push_back(partOf(op.getResult(i), index).put(emitter, computed, inside[i]));
-        }
-        // A state that becomes another one is read before it is overwritten.
-        for (size_t i = 0; i < states; ++i)
-          if (next[i] != inside[i] && llvm::is_contained(inside, next[i]))
-            next[i] = copyOf(emitter, "state", next[i],
-                             graph::getTensorType(op.getStates()[i]).getDims());
-        for (size_t i = 0; i < states; ++i)
-          if (next[i] != inside[i])
-            next[i] = copyInto(emitter, "state", next[i], inside[i]);
-        return next;
+        OpBuilder &builder = emitter.getBuilder();
+        Value holds = tensor::ExtractOp::create(builder, emitter.getLoc(),
+                                                emitter.lookup(condition), ValueRange());
+        auto branch = scf::IfOp::create(builder, emitter.getLoc(), inside.getTypes(), holds,
+                                        /*withElse=*/true);
+        OpBuilder::InsertionGuard guard(builder);
+        builder.setInsertionPointToStart(branch.thenBlock());
+        scf::YieldOp::create(builder, emitter.getLoc(), finishStep(index, inside));
+        builder.setInsertionPointToStart(branch.elseBlock());
+        scf::YieldOp::create(builder, emitter.getLoc(), inside);
+        return SmallVector<Value>(branch.getResults());
       });
   if (failed)
     return failure();
@@ -291,7 +390,9 @@ static Tensors lowerScatter(graph::ScatterOp op, KernelEmitter &emitter) {
   Value indices = emitter.lookup(op.getIndices()), updates = emitter.lookup(op.getUpdates());
   Value extent = emitter.extent(dims[axis]), zero = emitter.constantIndex(0);
   bool isUnsigned = indexType.getElementType().isUnsignedInteger();
-  Value start = copyOf(emitter, "copy", emitter.lookup(op.getX()), dims);
+  Value start = emitter.lookup(op.getX());
+  if (!updatesState(op, emitter))
+    start = copyOf(emitter, "copy", start, dims);
 
   Value parts = emitter.isForGpu() ? emitter.extent(scatterParts(dims, axis).get()) : Value();
   // Of one index: all places after the axis, or the one at `after`.

@@ -27,7 +27,8 @@ Value lower::isBefore(BodyBuilder &b, Type element, bool descending, Value x, Va
 
 namespace {
 /// Merge sort of one row, from short runs to long ones (bottom-up). Keys and places lie in two
-/// pairs of arrays: runs are merged from the first pair into the second one and copied back.
+/// pairs of arrays: runs are merged from the first pair into the second one and copied back. Two
+/// runs that are in order already stay where they are.
 class RowSorter {
 public:
   /// Rows of that extent, of which the first `count` are sorted.
@@ -54,21 +55,25 @@ private:
     Value isNeeded = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, width, count);
     Value end = arith::SelectOp::create(b, isNeeded, count, zero);
     Value step = arith::AddIOp::create(b, width, width);
-    SmallVector<Value> merged = forLoop(
-        emitter, "merges", zero, end, step, {arrays[2], arrays[3]}, [&](Value low, ValueRange to) {
-          ImplicitLocOpBuilder inner(emitter.getLoc(), emitter.getBuilder());
-          Value middle =
-              arith::MinSIOp::create(inner, arith::AddIOp::create(inner, low, width), count);
-          Value high =
-              arith::MinSIOp::create(inner, arith::AddIOp::create(inner, low, step), count);
-          return mergeTwo(low, middle, high, arrays, to);
-        });
-    SmallVector<Value> back = forLoop(emitter, "copy", zero, end, one, {arrays[0], arrays[1]},
-                                      [&](Value i, ValueRange to) {
-                                        return SmallVector<Value>{put(get(merged[0], i), to[0], i),
-                                                                  put(get(merged[1], i), to[1], i)};
-                                      });
-    return {back[0], back[1], merged[0], merged[1]};
+    return forLoop(emitter, "merges", zero, end, step, arrays, [&](Value low, ValueRange inside) {
+      ImplicitLocOpBuilder inner(emitter.getLoc(), emitter.getBuilder());
+      Value middle = arith::MinSIOp::create(inner, arith::AddIOp::create(inner, low, width), count);
+      Value high = arith::MinSIOp::create(inner, arith::AddIOp::create(inner, low, step), count);
+      // Without a second run, its first element would be the last one of the first run.
+      Value begin = arith::MinSIOp::create(inner, middle, last);
+      Value before = arith::SubIOp::create(inner, middle, one);
+      Value isMixed =
+          isBefore(inner, element, descending, get(inside[0], begin), get(inside[0], before));
+      Value until = arith::SelectOp::create(inner, isMixed, high, low);
+      SmallVector<Value> merged =
+          mergeTwo(low, middle, until, inside.take_front(2), inside.drop_front(2));
+      SmallVector<Value> back = forLoop(
+          emitter, "copy", low, until, one, {inside[0], inside[1]}, [&](Value i, ValueRange to) {
+            return SmallVector<Value>{put(get(merged[0], i), to[0], i),
+                                      put(get(merged[1], i), to[1], i)};
+          });
+      return SmallVector<Value>{back[0], back[1], merged[0], merged[1]};
+    });
   }
 
   /// Merges [low, middle) and [middle, high) of `from`.
@@ -187,6 +192,76 @@ private:
 };
 } // namespace
 
+/// The value that comes last of all; null for types without one that all share.
+static TypedAttr lastOfAll(Type element, bool descending) {
+  Type type = getKernelElementType(element);
+  if (auto floating = llvm::dyn_cast<FloatType>(type)) {
+    if (!type.isF16() && !type.isBF16() && !type.isF32() && !type.isF64())
+      return {};
+    const llvm::fltSemantics &semantics = floating.getFloatSemantics();
+    return FloatAttr::get(type, descending ? APFloat::getInf(semantics, /*Negative=*/true)
+                                           : APFloat::getNaN(semantics));
+  }
+  const unsigned width = type.getIntOrFloatBitWidth();
+  const bool isSigned = element.isSignedInteger();
+  APInt last = descending ? (isSigned ? APInt::getSignedMinValue(width) : APInt::getZero(width))
+                          : (isSigned ? APInt::getSignedMaxValue(width) : APInt::getAllOnes(width));
+  return IntegerAttr::get(type, last);
+}
+
+namespace {
+/// Keys and places of a row, the first `count` of which are to be sorted.
+struct RowParts {
+  Value keys, places, count;
+};
+} // namespace
+
+/// What comes last of all (what a mask made -inf) is equal, so it stays in its order, behind the
+/// rest: only that is sorted.
+static RowParts splitRow(KernelEmitter &emitter, Value row, DimAttr extent, Type element,
+                         bool descending) {
+  Type keyType = getKernelElementType(element), placeType = emitter.getBuilder().getI64Type();
+  TypedAttr last = lastOfAll(element, descending);
+  Value zero = emitter.constantIndex(0), one = emitter.constantIndex(1);
+  Value all = emitter.extent(extent);
+  if (!last) {
+    Value places =
+        emitter.mapIndexed("places", extent, placeType, [&](BodyBuilder &b, ValueRange i) {
+          return arith::IndexCastOp::create(b, placeType, i[0]);
+        });
+    return {copyOf(emitter, "keys", row, extent), places, all};
+  }
+  Value limit = emitter.constant(last);
+  // An element is written behind both parts, and counted in one.
+  SmallVector<Value> parts = forLoop(
+      emitter, "elements", zero, all, one,
+      {emitter.empty(extent, keyType), emitter.empty(extent, placeType),
+       emitter.empty(extent, keyType), emitter.empty(extent, placeType), zero},
+      [&](Value i, ValueRange carried) {
+        ImplicitLocOpBuilder b(emitter.getLoc(), emitter.getBuilder());
+        Value key = tensor::ExtractOp::create(b, row, i);
+        Value place = arith::IndexCastOp::create(b, placeType, i), count = carried[4];
+        Value rest = arith::SubIOp::create(b, i, count);
+        Value isSorted = isBefore(b, element, descending, key, limit);
+        Value next =
+            arith::SelectOp::create(b, isSorted, arith::AddIOp::create(b, count, one), count);
+        return SmallVector<Value>{tensor::InsertOp::create(b, key, carried[0], count),
+                                  tensor::InsertOp::create(b, place, carried[1], count),
+                                  tensor::InsertOp::create(b, key, carried[2], rest),
+                                  tensor::InsertOp::create(b, place, carried[3], rest), next};
+      });
+  SmallVector<Value> joined = forLoop(
+      emitter, "last", parts[4], all, one, {parts[0], parts[1]}, [&](Value i, ValueRange carried) {
+        ImplicitLocOpBuilder b(emitter.getLoc(), emitter.getBuilder());
+        Value from = arith::SubIOp::create(b, i, parts[4]);
+        Value key = tensor::ExtractOp::create(b, parts[2], from);
+        Value place = tensor::ExtractOp::create(b, parts[3], from);
+        return SmallVector<Value>{tensor::InsertOp::create(b, key, carried[0], i),
+                                  tensor::InsertOp::create(b, place, carried[1], i)};
+      });
+  return {joined[0], joined[1], parts[4]};
+}
+
 static Tensors lowerSort(graph::SortOp op, KernelEmitter &emitter) {
   if (emitter.isForGpu())
     return lowerSortByNetwork(op, emitter);
@@ -210,14 +285,10 @@ static Tensors lowerSort(graph::SortOp op, KernelEmitter &emitter) {
           RowSelector selector(emitter, dims[axis], *op.getFirst(), element, op.getDescending());
           sorted = selector.select(given.take(emitter, x));
         } else {
-          Value key = copyOf(emitter, "keys", given.take(emitter, x), dims[axis]);
-          Value number =
-              emitter.mapIndexed("places", dims[axis], place, [&](BodyBuilder &b, ValueRange i) {
-                return arith::IndexCastOp::create(b, place, i[0]);
-              });
-          sorted = RowSorter(emitter, dims[axis], emitter.extent(dims[axis]), element,
-                             op.getDescending())
-                       .sort(key, number);
+          RowParts parts =
+              splitRow(emitter, given.take(emitter, x), dims[axis], element, op.getDescending());
+          sorted = RowSorter(emitter, dims[axis], parts.count, element, op.getDescending())
+                       .sort(parts.keys, parts.places);
         }
         return SmallVector<Value>{keys.put(emitter, sorted[0], carried[0]),
                                   places.put(emitter, sorted[1], carried[1])};

@@ -112,6 +112,44 @@ def scan():
                 expect(f"scan{reverse} {label}", actual, expected.astype(np.float32))
 
 
+def condition():
+    """Steps without which every state stays as it is; a list that grows where it is, or that is read after it grew."""
+    e, n, xs, flag = (f"!graph.tensor<[{t}>" for t in ("], f32", "], si64", "T], f32", "], i1"))
+    grows, flags = "!graph.tensor<[5], f32>", "!graph.tensor<[5], i1>"
+    for old in ("%next", "%list"):
+        body = f"""  %zero = graph.constant dense<0.0> : {e}
+  %one = graph.constant dense<1> : {n}
+  %all, %count, %sum = graph.scan (%list = %start, %taken = %first, %s = %zero) over (%e = %x), axis = 0
+      : ({grows}, {n}, {e}), ({xs}) -> ({grows}, {n}, {e}) {{
+    %positive = graph.compare gt %e, %zero : {e}
+    %room = graph.compare lt %taken, %limit : {n}
+    %holds = graph.and_ %positive, %room : {flag}
+    %holds5 = graph.broadcast %holds, dims = [] : {flag} -> {flags}
+    %next = graph.scatter replace %list, %taken, %e, axis = 0 : ({grows}, {n}, {e}) -> {grows}
+    %r = graph.reduce sum {old}, axes = [0] : {grows} -> {e}
+    %s1 = graph.add %s, %r : {e}
+    %t1 = graph.add %taken, %one : {n}
+    %list2 = graph.select %holds5, %next, %list : {grows}
+    %taken2 = graph.select %holds, %t1, %taken : {n}
+    %s2 = graph.select %holds, %s1, %s : {e}
+    graph.yield %list2, %taken2, %s2 : {grows}, {n}, {e}
+  }}"""
+        arguments = [("x", xs), ("start", grows), ("first", n), ("limit", n)]
+        for count, limit in ((0, 5), (1, 5), (30, 5), (30, 3), (30, 0)):
+            x, start = values(np.float32, count), values(np.float32, 5)
+            got = run(function(arguments, [("all", grows), ("count", n), ("sum", e)], body),
+                      {"x": x, "start": start, "first": np.int64(0), "limit": np.int64(limit)}, ["all", "count", "sum"])
+            kept, taken, total = start.copy(), 0, np.float32(0)
+            for element in x:
+                if element > 0 and taken < limit:
+                    before = kept.sum()
+                    kept[taken] = element
+                    total += kept.sum() if old == "%next" else before
+                    taken += 1
+            for actual, expected in zip(got, (kept, np.int64(taken), total)):
+                expect(f"condition {old} {count} {limit}", actual, np.asarray(expected))
+
+
 def scatter():
     combine = {"replace": lambda old, new: new, "add": np.add, "mul": np.multiply, "max": np.maximum, "min": np.minimum}
     for dtype, shape, indices, axis in [(np.float32, (6,), (9,), 0), (np.float32, (2, 5, 3), (4,), 1),
@@ -134,7 +172,7 @@ def scatter():
 
 
 def sort():
-    for dtype, shape, axis in [(np.float32, (3, 37), 1), (np.int8, (300,), 0), (np.uint64, (5, 2), 0),
+    for dtype, shape, axis in [(np.float32, (3, 37), 1), (np.int8, (301,), 0), (np.uint64, (5, 2), 0),
                                (np.float64, (2, 6, 3), 1), (np.bool_, (9,), 0), (np.float32, (1,), 0),
                                (np.float32, (2, 6000), 1), (np.float32, (2, 0), 1),
                                (np.float32, (600, 64), 1)]:  # rows in several tasks
@@ -143,6 +181,9 @@ def sort():
             x.flat[3] = np.nan
             x.flat[1] = -0.0
             x.flat[2] = 0.0
+        if x.size > 300:  # what comes last of all, among the rest
+            lasts = [-np.inf, np.inf, np.nan] if x.dtype.kind == "f" else [np.iinfo(dtype).min, np.iinfo(dtype).max]
+            x.flat[4::3] = rng.choice(np.array(lasts, dtype), x.flat[4::3].size)
         given = tensor(x, "AB"[:len(shape)] if shape[-1] > 100 else None)
         places = given.replace(ELEMENTS[dtype], "si64")
         for direction in ("", " descending"):
@@ -151,7 +192,7 @@ def sort():
             key = x.astype(np.int64) if dtype in (np.bool_, np.int8, np.uint64) else x
             order = np.argsort(-key if direction else key, axis=axis, kind="stable")
             if direction and x.dtype.kind == "f":  # NaN is the largest: first
-                order = np.argsort(np.where(np.isnan(key), -np.inf, -key), axis=axis, kind="stable")
+                order = np.lexsort((-key, ~np.isnan(key)), axis=axis)
             expect(f"sort{direction} {dtype.__name__} {shape} places", i, order.astype(np.int64))
             expect(f"sort{direction} {dtype.__name__} {shape}", v, np.take_along_axis(x, order, axis))
 
@@ -212,6 +253,7 @@ def random():
 
 cumulative()
 scan()
+condition()
 scatter()
 sort()
 first()

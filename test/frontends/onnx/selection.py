@@ -60,7 +60,34 @@ def suppression():
                         threshold=np.array([threshold], np.float32))
 
 
+def many_boxes():
+    """Rows of kept boxes that are full, and not; nothing, few and all above the threshold; equal scores; NaN."""
+    inputs = [("boxes", np.float32, ["N", "K", 4]), ("scores", np.float32, ["N", "C", "K"]),
+              ("limit", np.int64, [1]), ("overlap", np.float32, [1]), ("threshold", np.float32, [1])]
+    output = [("y", np.int64, None)]
+    names = [name for name, _, _ in inputs]
+    m = Compiled(folder, "many_boxes", build([helper.make_node("NonMaxSuppression", names, ["y"])], inputs, output))
+    open_ended = Compiled(folder, "no_threshold",
+                          build([helper.make_node("NonMaxSuppression", names[:4], ["y"])], inputs[:4], output))
+    for batch, classes, count in ((1, 1, 1), (2, 3, 7), (2, 1, 33), (1, 5, 300), (2, 2, 1000), (1, 90, 65)):
+        for power, threshold in ((1, 0.1), (1, 2.0), (20, 0.5)):
+            scores = rng.uniform(0, 1, (batch, classes, count)).astype(np.float32) ** power
+            data = dict(boxes=np.resize(boxes(count, True), (batch, count, 4)), scores=scores,
+                        overlap=np.array([0.4], np.float32))
+            m.check(**data, limit=np.array([count]), threshold=np.array([threshold], np.float32))
+            m.check(**data, limit=np.array([32]), threshold=np.array([threshold], np.float32))
+            open_ended.check(**data, limit=np.array([33]))
+    far = np.arange(40, dtype=np.float32)[None, :, None] * 10 + np.array([0, 0, 1, 1], np.float32)
+    equal = np.repeat(np.array([0.5, 0.7], np.float32), 20)[None, None]
+    data = dict(boxes=far, limit=np.array([100]), overlap=np.array([0.5], np.float32),
+                threshold=np.array([0.1], np.float32))
+    m.check(**data, scores=equal)
+    equal[..., ::3] = np.nan
+    m.check(**data, scores=equal)
+
+
 non_zero()
 compress()
 suppression()
+many_boxes()
 print("passed")
