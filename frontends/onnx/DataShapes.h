@@ -41,8 +41,9 @@ bool drawsNumbers(mlir::Block &body);
 /// Where a rank-1 bool is true: si64 of a new extent; `what` is for the message.
 Value placesOf(Node &node, Value isSet, llvm::StringRef what);
 /// A slice of x between places that depend on data (si64 scalars in the convention of the
-/// operator).
-LogicalResult sliceByData(Node &node, Value &x, int64_t axis, Value start, Value end, int64_t step);
+/// operator); `length` is end - start, where it is known: there are as many elements at most.
+LogicalResult sliceByData(Node &node, Value &x, int64_t axis, Value start, Value end, int64_t step,
+                          std::optional<int64_t> length = std::nullopt);
 
 } // namespace tessera::onnx
 

@@ -231,14 +231,15 @@ LogicalResult tessera::onnx::readExpand(Node &node, DimList &dims) {
 }
 
 LogicalResult tessera::onnx::sliceByData(Node &node, Value &x, int64_t axis, Value start, Value end,
-                                         int64_t step) {
+                                         int64_t step, std::optional<int64_t> length) {
   ShapeScalars s(node);
   DimAttr extentDim = graph::getTensorType(x).getDim(axis);
   Value extent = s.number(extentDim), zero = s.number(0), last = node.sub(extent, s.number(1));
   auto fromEnd = [&](Value at) { return s.select(s.isNegative(at), node.add(at, extent), at); };
   start = fromEnd(start);
   end = fromEnd(end);
-  if (step < 0) {
+  const bool isForward = step > 0;
+  if (!isForward) {
     // Backwards: reverse the axis, then forwards between the mirrored places.
     x = node.create<graph::ReverseOp>(x, ArrayRef<int64_t>{axis});
     start = node.sub(last, s.clamp(start, s.number(-1), last));
@@ -247,11 +248,14 @@ LogicalResult tessera::onnx::sliceByData(Node &node, Value &x, int64_t axis, Val
   }
   start = s.clamp(start, zero, extent);
   end = s.clamp(end, zero, extent);
-  Value length = node.max(node.sub(end, start), zero);
-  Value count = node.div(node.add(length, s.number(step - 1)), s.number(step));
+  Value between = node.max(node.sub(end, start), zero);
+  Value count = node.div(node.add(between, s.number(step - 1)), s.number(step));
   std::string which = " along axis " + std::to_string(axis);
   DimAttr first = s.bind(start, "the start of the slice" + which);
   DimAttr dim = s.bind(count, "the number of elements" + which);
+  if (length && *length >= 0 && isForward)
+    dim = node.known(
+        DimExpr::min(dim, node.dim(llvm::divideCeil(uint64_t(*length), uint64_t(step)))));
   graph::TensorType type = graph::getTensorType(x);
   DimList starts(type.rank(), node.dim(0)), steps(type.rank(), node.dim(1)), dims(type.getDims());
   starts[axis] = first;

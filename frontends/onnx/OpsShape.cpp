@@ -301,6 +301,64 @@ static LogicalResult sliceAxis(Node &node, Value &x, int64_t axis, DimExpr start
   return success();
 }
 
+namespace {
+/// base + offset
+struct Sum {
+  Value base;
+  int64_t offset = 0;
+};
+} // namespace
+
+/// What a single integer adds to another one. Sums wrap around, which makes slices shorter.
+static Sum sumOf(ShapeScalars &scalars, Value x) {
+  constexpr int kMaxDepth = 100; // Hostile chains take no time of a square.
+  Sum sum{x};
+  for (int depth = 0; depth < kMaxDepth; ++depth) {
+    Operation *op = sum.base.getDefiningOp();
+    if (llvm::isa_and_nonnull<graph::ReshapeOp, graph::BroadcastOp>(op)) {
+      if (!llvm::all_of(graph::getTensorType(op->getOperand(0)).getDims(),
+                        [](DimAttr dim) { return dim.getConstant() == 1; }))
+        break;
+      sum.base = op->getOperand(0);
+      continue;
+    }
+    if (!llvm::isa_and_nonnull<graph::AddOp>(op))
+      break;
+    bool isFound = false;
+    for (unsigned i = 0; i < 2 && !isFound; ++i) {
+      DimAttr known = scalars.known(op->getOperand(i), 0);
+      if (!known || !known.isConstant() || !llvm::isInt<31>(known.getValue()))
+        continue;
+      sum.offset += known.getValue();
+      sum.base = op->getOperand(1 - i);
+      isFound = true;
+    }
+    if (!isFound)
+      break;
+  }
+  return sum;
+}
+
+/// x - y of two lists of one integer.
+static std::optional<int64_t> knownDifference(ShapeScalars &scalars, Value x, Value y) {
+  Sum a = sumOf(scalars, x), b = sumOf(scalars, y);
+  if (a.base != b.base)
+    return std::nullopt;
+  return a.offset - b.offset;
+}
+
+/// The lists of a slice have one length: what is open in one is known of another, or is 1 where
+/// there cannot be more. A run checks it.
+static bool takesSliceLength(Node &node, size_t list) {
+  if (node.type(list).hasStaticShape())
+    return true;
+  for (size_t other = 1; other <= 4; ++other)
+    if (node.input(other) && node.type(other).rank() == 1 && node.type(other).hasStaticShape())
+      return node.takesDims(list, node.type(other).getDims());
+  const DimAttr one = node.dim(1);
+  return graph::isKnownLessEqual(node.type(list).getDim(0), one) && node.takesDims(list, {one});
+}
+
 static LogicalResult importSlice(Node &node) {
   DimList starts, ends;
   SmallVector<int64_t> axes, steps;
@@ -320,7 +378,7 @@ static LogicalResult importSlice(Node &node) {
       return node.error("has no starts or ends");
     ShapeScalars scalars(node);
     for (auto [input, list] : {std::pair(1, &starts), std::pair(2, &ends)}) {
-      if (node.type(input).rank() != 1 || !node.type(input).hasStaticShape())
+      if (node.type(input).rank() != 1 || !takesSliceLength(node, input))
         return node.error("slices a number of axes that depends on data");
       if (node.type(input).getDim(0).getValue() > node.type(0).rank())
         return node.error("slices more axes than its input has");
@@ -353,7 +411,11 @@ static LogicalResult importSlice(Node &node) {
     auto place = [&](size_t input, DimAttr known) {
       return known ? scalars.number(known) : scalars.element(node.input(input), i);
     };
-    if (failed(sliceByData(node, x, axes[i], place(1, starts[i]), place(2, ends[i]), steps[i])))
+    std::optional<int64_t> length;
+    if (starts.size() == 1)
+      length = knownDifference(scalars, node.input(2), node.input(1));
+    if (failed(sliceByData(node, x, axes[i], place(1, starts[i]), place(2, ends[i]), steps[i],
+                           length)))
       return failure();
   }
   node.setOutput(x);

@@ -161,6 +161,29 @@ def slices(folder):
             m.check(x=x[:3], a=ints(a), b=ints(b))
 
 
+def bags(folder):
+    """x[offsets[i]:offsets[i + 1]] where i is data, as PyTorch exports bags of embeddings: each list is a slice of one element at most."""
+    n = helper.make_node
+    nodes = [n("Add", ["i", "one"], ["j"]), n("Add", ["j", "one"], ["k"]), n("Slice", ["offsets", "i", "j"], ["start"]),
+             n("Slice", ["offsets", "j", "k"], ["end"]), n("Slice", ["x", "start", "end"], ["rows"]), n("ReduceSum", ["rows", "zero"], ["y"], keepdims=0),
+             n("Slice", ["x", "start", "end", "one"], ["columns"])]
+    m = Compiled(folder, "bags", build(nodes, [("x", F, ["N", 5]), ("offsets", I, ["B"]), ("i", I, [1])],
+                                       [("y", F, None), ("rows", F, None), ("columns", F, None)], [("one", ints(1)), ("zero", ints(0))]))
+    x = rng.standard_normal((9, 5)).astype(F)
+    for i in range(4):
+        m.check(x=x, offsets=ints(0, 2, 2, 5, 9), i=ints(i))
+    for name, array in (("x", x), ("offsets", ints(0, 2)), ("i", ints(1))):
+        np.save(f"{folder}/bags.{name}.npy", array)
+    failed = subprocess.run(["tessera-run", m.module, *(part for name in ("x", "offsets", "i") for part in ("--input", f"{name}=@{folder}/bags.{name}.npy"))],
+                            capture_output=True, text=True)
+    assert failed.returncode == 1 and "elements, which these input extents do not give" in failed.stderr, failed.stderr
+    # What is open in one list is known of another.
+    m = Compiled(folder, "bags_axes", build([n("NonZero", ["m"], ["p"]), n("Reshape", ["p", "minus"], ["start"]), n("Slice", ["x", "start", "ends", "axes"], ["y"])],
+                                            [("x", F, ["N", 5]), ("m", F, ["L"])], [("y", F, None)], [("minus", ints(-1)), ("ends", ints(8, 4)), ("axes", ints(0, 1))]))
+    for mask in ([0, 1, 1], [1, 0, 0, 1], [0, 0, 1, 1]):
+        m.check(x=x, m=np.array(mask, F))
+
+
 def branches(folder):
     """The branches differ in shape; both depend on the inputs' extents."""
     def branch(name, nodes):
@@ -263,6 +286,6 @@ def loops(folder):
 
 
 if __name__ == "__main__":
-    for test in (shapes, squeezed, squeezed_and_read, exported_lists, float_extents, last_elements, ranges, slices, branches, branches_by_extents, open_products, loops):
+    for test in (shapes, squeezed, squeezed_and_read, exported_lists, float_extents, last_elements, ranges, slices, bags, branches, branches_by_extents, open_products, loops):
         test(sys.argv[1])
     print("passed")
