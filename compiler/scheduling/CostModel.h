@@ -26,14 +26,17 @@ double iterations(const StageInfo &stage);
 struct RegisterTile {
   int64_t rows = 1, vectors = 1;
 };
+/// What a number of rows that only a run knows is taken for: so many that the last tile does not
+/// matter, or the places of a line, which are few as often as not.
+enum class UnknownRows { many, line };
 /// The tile that needs the fewest cycles for rows x columns outputs, by the model: per step of the
 /// reduction rows * vectors multiply-adds (2 per cycle) against rows + vectors loads (2 per cycle),
-/// all tiles in full. `maxRows`/`columns` are extents, or ShapedType::kDynamic.
+/// all tiles in full. `rows` and `columns` are extents, or ShapedType::kDynamic.
 /// `temporaries`: registers that a multiply-add of several instructions needs beside;
 /// `loadsPerVector`: of one along the columns, where they do not lie as they are wanted.
 RegisterTile chooseRegisterTile(const Target &target, int64_t lanes, int64_t rows, int64_t columns,
                                 int64_t temporaries = 0, int64_t mostVectors = 8,
-                                double loadsPerVector = 1);
+                                double loadsPerVector = 1, UnknownRows unknown = UnknownRows::many);
 
 /// Tiles of a cache block, and the length of the reduction in it.
 struct CacheBlock {

@@ -234,7 +234,8 @@ void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned colum
         target, plan.lanes, rows ? stage.extents[*rows] : 1, columnExtent,
         matchIntegerProduct(stage) ? 1 : 0,
         stage.kind == StageKind::Window && !plan.columnsSlide ? mostVectors(target) : 8,
-        plan.columnsSlide ? loadsPerVector(stage, columns) : 1);
+        plan.columnsSlide ? loadsPerVector(stage, columns) : 1,
+        stage.kind == StageKind::Window ? UnknownRows::line : UnknownRows::many);
   else if (rows)
     tile = window ? RegisterTile{window->rows, window->vectors} : RegisterTile{4, 2};
   else if (!ShapedType::isDynamic(columnExtent))
@@ -412,15 +413,23 @@ void Planner::blockWindow(ReducerPlan &plan, const StageInfo &stage) {
   const int64_t mostTiles = std::max<int64_t>(2, kAccumulatorBytes / (width * plan.rowTile));
   plan.block.rowTiles = choices.choose(stage.name, "row_tiles", mostTiles, {2, 4, 8, 16});
   plan.blocked = steps >= kFewSteps && all > steps * 3 / 2;
-  // Rows of unknown length are taken for long ones.
+  if (plan.outerRows.empty())
+    return;
+  // Rows of unknown length may be short: where L2 does not hold the filter, blocks are high, of two
+  // tiles along each row. Where it does they are of one row: what follows finds it as it lies.
   const int64_t along = stage.extents[stage.loopNumber(plan.rows)];
-  if (plan.outerRows.empty() || ShapedType::isDynamic(along)) {
+  const int64_t columns = stage.extents[stage.loopNumber(plan.columns)];
+  const int64_t columnBytes = all * target.vectorBits / 8 / lanesFor(target, stage.op);
+  if (ShapedType::isDynamic(along) && !ShapedType::isDynamic(columns) &&
+      columns * columnBytes <= target.l2Bytes) {
     plan.outerRows.clear();
     return;
   }
-  const int64_t tiles = llvm::divideCeil(along, plan.rowTile);
+  const int64_t tiles = ShapedType::isDynamic(along) ? 2 : llvm::divideCeil(along, plan.rowTile);
   const int64_t outer = stage.extents[stage.loopNumber(plan.outerRows)];
   plan.outerTile = std::max<int64_t>(1, mostTiles / tiles);
+  if (ShapedType::isDynamic(along)) // There are multiples of a power of two as often as not.
+    plan.outerTile = llvm::bit_floor<uint64_t>(plan.outerTile);
   if (!ShapedType::isDynamic(outer)) // in equal parts
     plan.outerTile =
         llvm::divideCeil(outer, llvm::divideCeil(outer, std::min(outer, plan.outerTile)));

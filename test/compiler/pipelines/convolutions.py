@@ -11,6 +11,8 @@ LEVELS = ["x86-64-v2", "x86-64-v3", "x86-64-v4", "x86-64-v4+bf16"]
 # channels in and out, width, window, step, dilation, groups, type
 FORMS = [(200, 40, 7, 3, 1, 1, 1, "f32"), (130, 33, 14, 3, 1, 1, 1, "f32"), (192, 24, 29, 3, 2, 1, 1, "f32"), (300, 17, 13, 1, 1, 1, 1, "f32"),
          (72, 70, 9, 3, 1, 2, 1, "f32"), (128, 48, 11, 3, 1, 1, 2, "f32"), (150, 10, None, 3, 1, 1, 1, "f32"), (100, 20, 12, 5, 2, 1, 1, "f64"),
+         # Filters that the second cache does not hold, lines of unknown length.
+         (180, 170, None, 3, 1, 1, 1, "f32"), (130, 130, None, 3, 2, 1, 1, "f64"),
          (140, 18, 7, 3, 1, 1, 1, "f16"), (91, 18, 13, 3, 1, 1, 1, "bf16"), (64, 34, None, 3, 2, 1, 2, "bf16")]
 SIZES = [(1, 7), (2, 15), (0, 9), (3, 29)]  # batch, height
 TYPES = {"bf16": (ml_dtypes.bfloat16, 1e-2), "f16": (np.float16, 2e-3), "f32": (np.float32, 1e-5), "f64": (np.float64, 1e-13)}
