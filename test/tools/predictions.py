@@ -60,10 +60,20 @@ def measured_and_predicted(*options):
     return found
 
 
+def quietest(one, other):
+    """The machine's rates are measured, too: beside other work both may be too slow, at different times."""
+    return {name: tuple(map(min, times, other[name])) for name, times in one.items()}
+
+
+ATTEMPTS = 4
 found = measured_and_predicted()
 assert len(found) >= len(KERNELS), found
-logs = {name: math.log(predicted / measured) for name, (predicted, measured) in found.items()}
-table = "\n".join(f"{name:<20} predicted {p * 1e6:8.2f} us, measured {m * 1e6:8.2f} us, {p / m:.2f}" for name, (p, m) in found.items())
-print(table)
-assert all(abs(value) < math.log(FACTOR) for value in logs.values()), table
-assert sorted(abs(value) for value in logs.values())[len(logs) // 2] < math.log(MIDDLE), table
+for attempt in range(ATTEMPTS):
+    logs = {name: math.log(predicted / measured) for name, (predicted, measured) in found.items()}
+    table = "\n".join(f"{name:<20} predicted {p * 1e6:8.2f} us, measured {m * 1e6:8.2f} us, {p / m:.2f}" for name, (p, m) in found.items())
+    print(table)
+    distances = sorted(map(abs, logs.values()))
+    if distances[-1] < math.log(FACTOR) and distances[len(distances) // 2] < math.log(MIDDLE):
+        break
+    assert attempt + 1 < ATTEMPTS, table
+    found = quietest(found, measured_and_predicted())
