@@ -176,25 +176,33 @@ ThreadPool::Habit &ThreadPool::habitOf(KernelTask jobTask, int32_t jobExtent) {
   return habits[first % kHabits] = {jobTask, jobExtent};
 }
 
-// A job is shared the first time, then tried alone if it was short. A worker that sleeps is woken
-// for a long job, or when it would have saved as much as it costs to wake it.
+// A job is shared at first, then tried alone if it was short. What is tried is tried some times in
+// a row: the first time a thread's caches lack what another one computed before. A worker that
+// sleeps is woken for a long job, or when it would have saved as much as it costs to wake it. Until
+// it is there jobs go on being shared: who finds nobody computes all of it, and one that wakes
+// during a job that is not shared would sleep again.
 bool ThreadPool::shouldShare(Habit &habit, uint64_t now) {
   if (now - lastEnd > kPause)
     missed = 0;
   ++habit.runs;
-  if (habit.shared == 0 || habit.isLong())
+  if (habit.shared == 0 || habit.isLong() || habit.runs <= kTrial)
     return true;
-  if (habit.alone == 0)
+  if (habit.alone == 0 || habit.runs <= 2 * kTrial)
     return false;
-  const bool isAwake = sleepers.load(std::memory_order_relaxed) == 0;
-  if (isAwake)
-    return habit.savesTime() != (habit.runs % kTryAgain == 0);
-  if (!habit.savesTime())
-    return false;
-  missed += habit.alone - habit.shared;
-  if (missed < kWake)
-    return false;
-  missed = 0;
+  const bool isThere = sleepers.load(std::memory_order_relaxed) == 0 || now < comesUntil;
+  if (isThere)
+    return habit.savesTime() != (habit.runs % kTryAgain < kTrial);
+  if (!habit.savesTime()) {
+    // What was measured may have been beside another program.
+    if (habit.runs % kTryAsleep >= kTrial)
+      return false;
+  } else {
+    missed += habit.alone - habit.shared;
+    if (missed < kWake)
+      return false;
+    missed = 0;
+  }
+  comesUntil = now + kComing;
   return true;
 }
 

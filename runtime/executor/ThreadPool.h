@@ -70,9 +70,12 @@ private:
 
   static constexpr uint32_t kOpen = 0x80000000u, kAwaited = 0x40000000u;
   // Ticks: there are 2 to 4 in a nanosecond. Longer jobs are always shared. Waking a worker costs
-  // the caller kWake; what happened before a pause of kPause says nothing of what follows.
-  static constexpr uint64_t kLong = 150'000, kWake = 30'000, kPause = 300'000;
-  static constexpr uint32_t kHabits = 256, kTryAgain = 64, kFirstRuns = 3;
+  // the caller kWake, and it comes within kComing; what happened before a pause of kPause says
+  // nothing of what follows.
+  static constexpr uint64_t kLong = 150'000, kWake = 30'000, kComing = 150'000, kPause = 300'000;
+  static constexpr uint32_t kHabits = 256, kFirstRuns = 3;
+  // Runs: of a trial, and from one to the next, where no worker has to be woken, and where one has.
+  static constexpr uint32_t kTrial = 8, kTryAgain = 256, kTryAsleep = 1024;
   const Allocator &allocator;
   Worker *handles = nullptr;
   Share *shares = nullptr; // of each thread
@@ -96,6 +99,7 @@ private:
   // Of the thread that calls run.
   Habit habits[kHabits];
   uint64_t lastEnd = 0, missed = 0; // ticks that sleeping workers would have saved since the pause
+  uint64_t comesUntil = 0;          // a worker that was woken may still be on its way
 };
 
 } // namespace tessera::rt
