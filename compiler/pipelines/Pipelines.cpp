@@ -117,6 +117,9 @@ void tessera::addSchedulePasses(mlir::OpPassManager &passes, llvm::StringRef lev
   options.dotProducts = target.dotProducts;
   options.bf16Products = target.bf16Products;
   options.matrixTiles = target.matrixTiles;
+  options.groupBytes = target.groupBytes;
+  if (target.matrixTiles) // Others were measured with what is usual.
+    options.l2Bytes = target.l2Bytes;
   options.gpu = level.starts_with("cuda:");
   const scheduling::GpuTarget gpu = scheduling::GpuTarget::ofLevel(level);
   options.sharedBytes = gpu.sharedBytes;

@@ -105,9 +105,9 @@ CacheBlock chooseCacheBlock(const Target &target, RegisterTile tile, int64_t lan
   // 90.7; of vectors of 256 bits 256 and 18 88, 1024 and 36 90). Rows of unknown number may be few:
   // half as many are left for each thread to have some.
   constexpr int64_t kEdge = 128, kFewestSteps = 256, kMostSteps = 1024;
-  // What all rows share of a thread's part of L3. Without it, products of 1536 and more read their
-  // columns from memory for every block of rows (62 against 75 % of the peak at 2048 cubed).
-  constexpr int64_t kGroupBytes = 2 << 20, kAssumedDepth = 1024;
+  // Where columns are not cut into groups that all rows share, products of 1536 and more read them
+  // from memory for every block of rows (62 against 75 % of the peak at 2048 cubed on Zen 5).
+  constexpr int64_t kAssumedDepth = 1024;
   CacheBlock block;
   int64_t width = tile.vectors * lanes, panel = width * elementBytes;
   block.depth = std::clamp<int64_t>(llvm::bit_floor<uint64_t>(target.l2Bytes / 4 / panel),
@@ -119,7 +119,7 @@ CacheBlock chooseCacheBlock(const Target &target, RegisterTile tile, int64_t lan
   auto group = [&] {
     int64_t blockBytes =
         block.columnTiles * panel * (ShapedType::isDynamic(depth) ? kAssumedDepth : depth);
-    int64_t most = std::max<int64_t>(1, kGroupBytes / std::max<int64_t>(1, blockBytes));
+    int64_t most = std::max<int64_t>(1, target.groupBytes / std::max<int64_t>(1, blockBytes));
     if (ShapedType::isDynamic(columns))
       return most;
     int64_t blocks = columnBlocks(), groups = llvm::divideCeil(blocks, most);

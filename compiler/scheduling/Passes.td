@@ -30,6 +30,7 @@ def ScheduleDefault : Pass<"schedule-default", "::mlir::ModuleOp"> {
     Option<"matrixTiles", "matrix-tiles", "bool", "false", "Products of bf16 and of 8 bits by tiles of matrices (AMX)">,
     Option<"l1Bytes", "l1-bytes", "int64_t", "32768", "Size of the first data cache">,
     Option<"l2Bytes", "l2-bytes", "int64_t", "524288", "Size of the second cache">,
+    Option<"groupBytes", "group-bytes", "int64_t", "2097152", "Columns of a product that all rows pass by">,
     Option<"cores", "cores", "int64_t", "2", "1: never spread work over threads">,
     Option<"gpu", "gpu", "bool", "false", "Schedules for a GPU: one thread for each element of an output">,
     Option<"sharedBytes", "shared-bytes", "int64_t", "49152", "Shared memory that a block of a GPU may ask for">,

@@ -30,6 +30,7 @@ struct ScheduleDefault : impl::ScheduleDefaultBase<ScheduleDefault> {
     target.matrixTiles = matrixTiles;
     target.l1Bytes = l1Bytes;
     target.l2Bytes = l2Bytes;
+    target.groupBytes = groupBytes;
     target.cores = cores;
 
     llvm::DenseSet<StringAttr> scheduled;

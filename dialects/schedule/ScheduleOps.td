@@ -492,10 +492,12 @@ def Schedule_GpuStreamOp : Schedule_Directive<"gpu_stream"> {
 def Schedule_TileMultiplyOp : Schedule_Directive<"tile_multiply"> {
   let summary = "Sums the products of a stage by tiles of matrices";
   let description = [{
-    Of the update of a stage `acc[..., mt, ..., nt, ..., mi, ni] += lhs[..., mt, k / K, mi, k % K] * rhs[..., nt, k / G, ni, k % G]`, for
-    bf16 (K = 32, G = 2) or bytes (K = 64, G = 4), with 32 rows `mi` and 32 columns `ni`: what `copy_packed` and `pad_to_tile` make
-    of a product. A block of tiles of rows `mt` and of columns `nt` is computed at a time, by tiles of 16 x 16 sums that stay in
-    registers for 8 K steps (AMX); nothing else is said about its loops.
+    Of the update of a stage `acc[..., mt, ..., nt, ..., mi, ni] += lhs[...] * rhs[..., nt, taps, k / G, ni, k % G]`, for bf16 (G = 2) or
+    bytes (G = 4), with at most 16 rows `mi` and 32 columns `ni`: what `pack_operand` and `pad_to_tile` make of a product or a
+    window. The rows are `lhs[..., mt, k / K, mi, k % K]` of 64 bytes (K = 32 or 64; `copy_packed`), or lie anywhere: all indices but the
+    last one move by constants with loops, the last one is `k`, whose extent is known and has steps of equal length. Indices that
+    `pad_to_tile` bounds belong to rows that are not there and are not read. A block of tiles is computed at a time,
+    by tiles of 16 x 16 sums that stay in registers for some taps or steps (AMX); nothing else is said about its loops.
 
     ```mlir
     schedule.update "acc" { schedule.tile_multiply "m_t", "n_t" }

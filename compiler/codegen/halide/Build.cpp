@@ -385,10 +385,13 @@ private:
     std::vector<Var> dims;
     for (auto dim = stage.outputDims.rbegin(); dim != stage.outputDims.rend(); ++dim)
       dims.emplace_back(stage.loops[*dim]);
-    here.func.define_extern(
-        product.tiles.name,
-        {factor(product.lhs), factor(product.rhs), exprs(stage, here, {product.steps})[0]},
-        toHalide(stage.types[0]), dims, Halide::NameMangling::C);
+    std::vector<Halide::ExternFuncArgument> arguments{factor(product.lhs), factor(product.rhs)};
+    for (const Expr &extent : exprs(stage, here, product.extents))
+      arguments.emplace_back(extent);
+    arguments.emplace_back(product.lastRow < 0 ? Halide::Int(32).max()
+                                               : exprs(stage, here, {product.lastRow})[0] + 1);
+    here.func.define_extern(product.tiles.name, arguments, toHalide(stage.types[0]), dims,
+                            Halide::NameMangling::C);
     built.push_back(std::move(here));
   }
 

@@ -12,8 +12,9 @@ namespace tessera::halide {
 /// A stage that a function computes (schedule.tile_multiply).
 struct MatrixProduct {
   int32_t stage = 0;
-  int32_t lhs = 0, rhs = 0; ///< nodes that load the factors
-  int32_t steps = 0;        ///< a node: the extent of the reduction
+  int32_t lhs = 0, rhs = 0;     ///< nodes that load the factors
+  std::vector<int32_t> extents; ///< nodes: of the sums, but for the last two, and of reductions
+  int32_t lastRow = -1;         ///< a node: rows past it are not there; -1: all tiles are full
   codegen::MatrixTiles tiles;
 };
 

@@ -199,6 +199,20 @@ static void hideEverythingElse(Module &module, const KernelFunction &kernel) {
     }
 }
 
+/// Halide asks for lines that are used once (prefetchnta). Processors whose last cache does not
+/// hold what the inner ones do drop such lines: filters that all rows share, and weights that each
+/// run reads, would come from memory again (Granite Rapids, 3x3 of 256 channels on 14 places: 4.1
+/// ms, so 1.2).
+static void keepPrefetchedLines(Module &module) {
+  constexpr uint64_t kInAllCaches = 3;
+  for (Function &function : module)
+    for (BasicBlock &block : function)
+      for (Instruction &instruction : block)
+        if (auto *call = dyn_cast<IntrinsicInst>(&instruction);
+            call && call->getIntrinsicID() == Intrinsic::prefetch)
+          call->setArgOperand(2, ConstantInt::get(call->getArgOperand(2)->getType(), kInAllCaches));
+}
+
 /// Halide rounds single numbers by calls to the C library; every target here has an instruction for
 /// it. Vectors it rounds by an instruction of AVX, so that longer ones are cut in halves.
 static void useRoundingIntrinsics(Module &module) {
@@ -450,6 +464,7 @@ Expected<SmallVector<char, 0>> finishKernel(Module &module, const KernelFunction
   bindRuntime(module);
   defineMatrixTiles(module, kernel.matrixTiles);
   moveAllocationsToStack(module);
+  keepPrefetchedLines(module);
   useRoundingIntrinsics(module);
   splitFusedProducts(module, **machine);
   formTableVectors(module);

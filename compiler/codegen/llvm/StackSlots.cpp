@@ -7,6 +7,7 @@
 
 #include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/SmallPtrSet.h"
+#include "llvm/Analysis/ValueTracking.h"
 #include "llvm/IR/CFG.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/IntrinsicInst.h"
@@ -31,6 +32,7 @@ public:
     for (unsigned i = 0; i < addresses.size() && !escapes; ++i)
       for (Use &use : addresses[i]->uses())
         visit(*cast<Instruction>(addresses[i]), use, addresses);
+    escapes |= isDescribed && !isReleased;
   }
 
   bool contains(CallInst *point) const {
@@ -49,6 +51,10 @@ private:
     if (isa<GetElementPtrInst, CastInst, PHINode, SelectInst>(user) &&
         user->getType()->isPtrOrPtrVectorTy())
       addresses.insert(user);
+    else if (isDescription(use))
+      isDescribed = true; // For a function that is called before the buffer is released.
+    else if (isRelease(use))
+      isReleased = true;
     else if (!isPlainUse(use))
       escapes = true;
     if (auto *phi = dyn_cast<PHINode>(user)) {
@@ -64,19 +70,28 @@ private:
       markIn(*block, address);
   }
 
-  /// Reading, writing, comparing and releasing keep no copy of an address.
+  /// The address becomes a part of what stands on the stack (a halide_buffer_t).
+  static bool isDescription(const Use &use) {
+    auto *store = dyn_cast<StoreInst>(use.getUser());
+    return store && use.getOperandNo() != StoreInst::getPointerOperandIndex() &&
+           isa<AllocaInst>(getUnderlyingObject(store->getPointerOperand()));
+  }
+  static bool isRelease(const Use &use) {
+    auto *call = dyn_cast<CallInst>(use.getUser());
+    const Function *callee = call ? call->getCalledFunction() : nullptr;
+    return callee && callee->getName() == "halide_free";
+  }
+
+  /// Reading, writing and comparing keep no copy of an address.
   static bool isPlainUse(const Use &use) {
     const User *user = use.getUser();
     if (isa<LoadInst, ICmpInst, MemIntrinsic>(user))
       return true;
     if (auto *store = dyn_cast<StoreInst>(user))
       return use.getOperandNo() == StoreInst::getPointerOperandIndex();
-    if (auto *intrinsic = dyn_cast<IntrinsicInst>(user))
-      return !intrinsic->getType()->isPtrOrPtrVectorTy() &&
-             intrinsic->doesNotCapture(use.getOperandNo());
-    auto *call = dyn_cast<CallInst>(user);
-    const Function *callee = call ? call->getCalledFunction() : nullptr;
-    return callee && callee->getName() == "halide_free";
+    auto *intrinsic = dyn_cast<IntrinsicInst>(user);
+    return intrinsic && !intrinsic->getType()->isPtrOrPtrVectorTy() &&
+           intrinsic->doesNotCapture(use.getOperandNo());
   }
 
   void markIn(const BasicBlock &block, const Instruction &address) {
@@ -99,6 +114,7 @@ private:
   SmallPtrSet<const BasicBlock *, 16> liveOut;
   SmallDenseSet<std::pair<const Instruction *, const BasicBlock *>, 16> reached;
   SmallDenseMap<const BasicBlock *, const Instruction *> lastUse;
+  bool isDescribed = false, isReleased = false;
   bool escapes = false;
 };
 

@@ -20,7 +20,7 @@ std::optional<GroupedFactors> findGroupedFactors(const Target &target, const Sta
   std::optional<IntegerProduct> product = matchIntegerProduct(stage);
   GroupedFactors factors;
   // Of bf16, a depthwise window would copy as many bytes as it has in f32.
-  if (std::optional<Bf16Product> floats; !product && target.bf16Products &&
+  if (std::optional<Bf16Product> floats; !product && (target.bf16Products || target.matrixTiles) &&
                                          stage.kind != StageKind::DepthwiseWindow &&
                                          (floats = matchBf16Product(stage))) {
     product = IntegerProduct{floats->lhs, floats->rhs};
@@ -83,7 +83,8 @@ static bool chooseChannelTile(ReducerPlan &plan, const Target &target, const Sta
 
 void Planner::planGroups(ReducerPlan &plan, const StageInfo &stage, unsigned columns) {
   std::optional<GroupedFactors> factors = findGroupedFactors(target, stage, columns);
-  if (!factors || !packedDim(*factors->packed, columns))
+  if (!factors || (factors->isFloat && !target.bf16Products) ||
+      !packedDim(*factors->packed, columns))
     return;
   std::optional<unsigned> inner;
   if (stage.kind == StageKind::DepthwiseWindow) {

@@ -58,7 +58,7 @@ void LoopWriter::tiles(const ReducerPlan &main) {
     order.push_back(l + "_i");
   Names tasks = others; // What threads share, innermost first.
   const std::string w = main.outerRows.empty() ? "" : hostLoop(main, main.outerRows);
-  if (isWindow && !w.empty()) {
+  if (!w.empty()) {
     // A tile of columns keeps its part of the filter in place for several rows.
     out.split(w, w + "_b", w + "_c", main.outerTile);
     at = u + "_t";

@@ -265,7 +265,8 @@ private:
   mlir::LogicalResult peel(ReducerPlan &plan);
   void planGroups(ReducerPlan &plan, const StageInfo &stage, unsigned columns);
   mlir::LogicalResult packGroups(const ReducerPlan &plan);
-  bool planMatrixTiles(ReducerPlan &plan, const StageInfo &stage, unsigned columns);
+  bool planMatrixTiles(ReducerPlan &plan, const StageInfo &stage, unsigned columns,
+                       std::optional<unsigned> lines);
   mlir::LogicalResult packMatrixTiles(const ReducerPlan &plan);
   mlir::LogicalResult group(ReducerPlan &plan);
   mlir::LogicalResult widenBroadcast(ReducerPlan &plan);

@@ -321,7 +321,7 @@ void Planner::planTile(ReducerPlan &plan, const StageInfo &stage, unsigned colum
   }
   if (plan.walksRows)
     walkRows(plan, tile.vectors, depth, columnExtent);
-  if (!plan.walksRows && planMatrixTiles(plan, stage, columns))
+  if (!plan.walksRows && planMatrixTiles(plan, stage, columns, outerRows))
     return;
   if (stage.isProduct && !plan.columnsSlide)
     planGroups(plan, stage, columns);
