@@ -3,6 +3,7 @@
 // them. Only moves and multiply-adds on registers: no memory.
 #include "tools/common/MachinePeak.h"
 
+#include "runtime/module/CpuFeatures.h"
 #include "tools/common/Files.h"
 
 #include <algorithm>
@@ -22,7 +23,7 @@ double now() {
   return double(time.tv_sec) + 1e-9 * double(time.tv_nsec);
 }
 
-constexpr int64_t kSteps = 100'000;
+constexpr int64_t kSteps = 100'000, kTileSteps = 10'000;
 constexpr int kChains = 12;
 
 #if defined(__x86_64__)
@@ -66,6 +67,33 @@ void pairsOfProducts() {
   __asm__ volatile(TESSERA_LOOP("vdpbf16ps", "zmm") : "+r"(steps) : : TESSERA_CLOBBERS);
 }
 
+// Four tiles of 16 x 16 sums, of tiles of 16 rows of 64 bytes that are zero.
+#define TESSERA_TILE_LOOP(I)                                                                       \
+  "ldtilecfg %1\n\ttilezero %%tmm0\n\ttilezero %%tmm1\n\ttilezero %%tmm2\n\ttilezero %%tmm3\n\t"   \
+  "tilezero %%tmm4\n\ttilezero %%tmm5\n\ttilezero %%tmm6\n\ttilezero %%tmm7\n\t1:\n\t" I           \
+  " %%tmm6, %%tmm4, %%tmm0\n\t" I " %%tmm7, %%tmm4, %%tmm1\n\t" I " %%tmm6, %%tmm5, %%tmm2\n\t" I  \
+  " %%tmm7, %%tmm5, %%tmm3\n\tdec %0\n\tjnz 1b\n\ttilerelease"
+
+void tileProducts(bool bytes) {
+  struct {
+    uint8_t palette = 1, startRow = 0, reserved[14] = {};
+    uint16_t rowBytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+    uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+  } config; // Intel SDM vol. 1, 18.2: what LDTILECFG reads
+  int64_t steps = kTileSteps;
+  if (bytes)
+    __asm__ volatile(TESSERA_TILE_LOOP("tdpbusd") : "+r"(steps) : "m"(config) : "cc");
+  else
+    __asm__ volatile(TESSERA_TILE_LOOP("tdpbf16ps") : "+r"(steps) : "m"(config) : "cc");
+}
+
+bool hasTiles(int vectorBits) {
+  for (const char *feature : {"amx-tile", "amx-bf16", "amx-int8"})
+    if (!rt::hasCpuFeature(feature))
+      return false;
+  return vectorBits >= 512 && rt::enableCpuFeature("amx-tile");
+}
+
 bool hasPairsOfProducts(int vectorBits) {
   __builtin_cpu_init();
   return vectorBits >= 512 && __builtin_cpu_supports("avx512bf16");
@@ -93,6 +121,8 @@ void multiplyAdd(int) {}
 int widestDotProduct(int) { return 0; }
 void dotProducts(int) {}
 bool hasPairsOfProducts(int) { return false; }
+bool hasTiles(int) { return false; }
+void tileProducts(bool) {}
 void pairsOfProducts() {}
 
 #endif
@@ -128,6 +158,13 @@ double measurePairsOfProducts(int vectorBits) {
     return 0;
   double operations = 2.0 * kSteps * kChains * (vectorBits / 16);
   return operations / bestTime(0.1, [] { pairsOfProducts(); });
+}
+
+double measureTiles(int vectorBits, bool bytes) {
+  if (!hasTiles(vectorBits))
+    return 0;
+  const double operations = 2.0 * kTileSteps * 4 * 16 * 16 * (bytes ? 64 : 32);
+  return operations / bestTime(0.1, [&] { tileProducts(bytes); });
 }
 
 double measureRead() {
@@ -176,6 +213,8 @@ MachinePeak measureMachinePeak(int vectorBits) {
   peak.flopsPerCore = measureFlops(peak.vectorBits);
   peak.byteProductsPerCore = measureDotProducts(widestDotProduct(peak.vectorBits));
   peak.bfloatProductsPerCore = measurePairsOfProducts(peak.vectorBits);
+  peak.tileBytesPerCore = measureTiles(peak.vectorBits, true);
+  peak.tileBfloatsPerCore = measureTiles(peak.vectorBits, false);
   peak.bytesPerSecond = measureRead();
   return peak;
 }

@@ -12,6 +12,8 @@ struct MachinePeak {
   double byteProductsPerCore = 0; // multiplications and additions a second of u8 x s8 (vpdpbusd), 0
                                   // where the processor has no such instruction
   double bfloatProductsPerCore = 0; // the same of bf16 into f32 (vdpbf16ps)
+  double tileBytesPerCore = 0;      // products of bytes by tiles of matrices (AMX), or 0
+  double tileBfloatsPerCore = 0;    // and of bf16
   double bytesPerSecond = 0;        // read by one core from memory, beyond every cache
   int vectorBits = 0;               // of the multiply-adds that were measured
 };

@@ -132,6 +132,8 @@ nlohmann::json toJson(const Benchmark &b) {
             {"flops_per_core", b.peak.flopsPerCore},
             {"byte_products_per_core", b.peak.byteProductsPerCore},
             {"bfloat_products_per_core", b.peak.bfloatProductsPerCore},
+            {"tile_byte_products_per_core", b.peak.tileBytesPerCore},
+            {"tile_bfloat_products_per_core", b.peak.tileBfloatsPerCore},
             {"bytes_per_second", b.peak.bytesPerSecond},
             {"bytes_per_second_of_threads", b.memoryRate},
             {"vector_bits", b.peak.vectorBits}}},
