@@ -3,7 +3,6 @@
 // them. Only moves and multiply-adds on registers: no memory.
 #include "tools/common/MachinePeak.h"
 
-#include "runtime/module/CpuFeatures.h"
 #include "tools/common/Files.h"
 
 #include <algorithm>
@@ -12,6 +11,12 @@
 #include <ctime>
 #include <memory>
 #include <new>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 namespace tessera::tools {
 namespace {
@@ -87,11 +92,14 @@ void tileProducts(bool bytes) {
     __asm__ volatile(TESSERA_TILE_LOOP("tdpbf16ps") : "+r"(steps) : "m"(config) : "cc");
 }
 
+// Intel SDM vol. 2A, CPUID leaf 7; the operating system is asked for the registers (Linux 5.16).
 bool hasTiles(int vectorBits) {
-  for (const char *feature : {"amx-tile", "amx-bf16", "amx-int8"})
-    if (!rt::hasCpuFeature(feature))
-      return false;
-  return vectorBits >= 512 && rt::enableCpuFeature("amx-tile");
+  constexpr uint32_t kTilesOfBytesAndBfloats = 1u << 22 | 1u << 24 | 1u << 25;
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;
+  uint32_t eax, ebx, ecx, edx;
+  return vectorBits >= 512 && __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) &&
+         (edx & kTilesOfBytesAndBfloats) == kTilesOfBytesAndBfloats &&
+         syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 }
 
 bool hasPairsOfProducts(int vectorBits) {

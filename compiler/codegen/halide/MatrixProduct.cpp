@@ -148,7 +148,7 @@ private:
     // Rows as they lie in memory end with a step, so that nothing behind them is read.
     const bool isPacked = at(left->operands.back()).op == Op::RemFloor;
     tiles.stepBytes = isPacked ? kMatrixRowBytes
-                      : depth  ? codegen::matrixStepBytes(*depth * bytes)
+                      : depth  ? schedule::matrixStepBytes(*depth * bytes)
                                : 0;
     if (tiles.stepBytes == 0)
       return false;

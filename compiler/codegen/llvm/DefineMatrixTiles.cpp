@@ -9,10 +9,9 @@
 // 4. Tiles of rows that would be read past the end of the factor's memory are copied row by row.
 #include "compiler/codegen/llvm/DefineMatrixTiles.h"
 
-#include "runtime/base/KernelAbi.h"
+#include "compiler/codegen/llvm/MatrixBlock.h"
 
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/IntrinsicsX86.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -29,22 +28,9 @@ namespace {
 constexpr int64_t kPieceSteps = 8, kPieceBytes = 18 << 10;
 constexpr unsigned kMostTiles = 64;
 
-class Definer {
+class Definer : MatrixBlock {
 public:
-  Definer(Function &function, const MatrixTiles &tiles)
-      : function(function), tiles(tiles), b(function.getContext()),
-        taps(unsigned(tiles.reductions.size() - 1)), stepLoop(tiles.rank + taps) {
-    const unsigned others = tiles.rank - 2 + taps + 1;
-    unsigned next = unsigned(function.arg_size()) - (2 + others + 2);
-    lhs.buffer = function.getArg(next++);
-    rhs.buffer = function.getArg(next++);
-    for (unsigned i = 0; i < others; ++i)
-      extents.push_back(function.getArg(next++));
-    rowCount = function.getArg(next++);
-    sums = function.getArg(next++);
-    lhs.factor = &tiles.lhs;
-    rhs.factor = &tiles.rhs;
-  }
+  using MatrixBlock::MatrixBlock;
 
   void run() {
     b.SetInsertPoint(block("entry"));
@@ -71,164 +57,8 @@ public:
   }
 
 private:
-  struct Side {
-    Value *buffer = nullptr;
-    const MatrixFactor *factor = nullptr;
-    Value *begin = nullptr;          ///< where the first tile of the block begins
-    SmallVector<Value *> moves;      ///< bytes per loop
-    SmallVector<Value *> tapOffsets; ///< of the taps in a piece, in order
-  };
   using Four = std::array<Value *, 4>;
   using Two = std::array<Value *, 2>;
-
-  BasicBlock *block(const Twine &name) {
-    return BasicBlock::Create(function.getContext(), name, &function);
-  }
-  Value *stack(int64_t bytes) {
-    AllocaInst *slot = b.CreateAlloca(b.getInt8Ty(), b.getInt64(bytes));
-    slot->setAlignment(Align(64));
-    return slot;
-  }
-  Value *wide(Value *value) { return b.CreateSExt(value, b.getInt64Ty()); }
-  Value *times(Value *value, int64_t by) { return b.CreateMul(value, b.getInt64(by)); }
-
-  //===-- Buffers ----------------------------------------------------------------===//
-
-  Value *at(Value *base, Value *offset) { return b.CreateInBoundsGEP(b.getInt8Ty(), base, offset); }
-  Value *at(Value *base, int64_t offset) { return at(base, b.getInt64(offset)); }
-  Value *host(Value *buffer) {
-    return b.CreateLoad(b.getPtrTy(), at(buffer, int64_t(offsetof(rt::KernelBuffer, host))));
-  }
-  /// A field of a dimension, counted from the innermost.
-  Value *field(Value *buffer, unsigned dim, uint64_t offset) {
-    Value *dims = b.CreateLoad(b.getPtrTy(), at(buffer, int64_t(offsetof(rt::KernelBuffer, dim))));
-    return at(dims, int64_t(dim * sizeof(rt::KernelDim) + offset));
-  }
-  Value *min(Value *buffer, unsigned dim) {
-    return b.CreateLoad(b.getInt32Ty(), field(buffer, dim, offsetof(rt::KernelDim, min)));
-  }
-  Value *extent(Value *buffer, unsigned dim) {
-    return b.CreateLoad(b.getInt32Ty(), field(buffer, dim, offsetof(rt::KernelDim, extent)));
-  }
-  Value *stride(Value *buffer, unsigned dim) {
-    return wide(b.CreateLoad(b.getInt32Ty(), field(buffer, dim, offsetof(rt::KernelDim, stride))));
-  }
-  /// The dimension of the sums, or of a factor, counted from the innermost.
-  unsigned ofSums(unsigned dim) const { return tiles.rank - 1 - dim; }
-  static unsigned of(const Side &side, unsigned dim) {
-    return unsigned(side.factor->widths.size()) - 1 - dim;
-  }
-  bool isOuter(unsigned loop) const { return loop < tiles.rank - 2; }
-
-  /// Of an outer dimension of the sums. The last block has memory for as many as the others, but
-  /// the sums end before.
-  Value *extentOf(unsigned dim) {
-    Value *left = b.CreateSub(extents[dim], min(sums, ofSums(dim)));
-    left = b.CreateBinaryIntrinsic(Intrinsic::smin, extent(sums, ofSums(dim)), left);
-    return b.CreateBinaryIntrinsic(Intrinsic::smax, left, b.getInt32(0));
-  }
-
-  /// The region of a factor that the block reads, if it has no memory yet.
-  void sayWhatIsRead(const Side &side) {
-    BasicBlock *say = block("say"), *after = block("said");
-    b.CreateCondBr(b.CreateIsNull(host(side.buffer)), say, after);
-    b.SetInsertPoint(say);
-    for (auto [dim, width] : enumerate(side.factor->widths)) {
-      Value *first = b.getInt32(0), *length = b.getInt32(width);
-      for (const MatrixFactor::Move &move : side.factor->moves) {
-        if (move.dim != dim)
-          continue;
-        Value *by = b.getInt32(move.by), *steps = nullptr;
-        if (isOuter(move.loop)) {
-          first = b.CreateAdd(first, b.CreateMul(by, min(sums, ofSums(move.loop))));
-          steps = extentOf(move.loop);
-        } else if (move.loop == tiles.rank - 2) {
-          steps = rowsOfLastTile();
-        } else if (move.loop == tiles.rank - 1) {
-          steps = b.getInt32(kMatrixColumns);
-        } else {
-          steps = move.loop == stepLoop ? count : extents[move.loop - 2];
-        }
-        length = b.CreateAdd(length, b.CreateMul(by, b.CreateSub(steps, b.getInt32(1))));
-      }
-      // The last step of a row in groups may be short.
-      if (const MatrixFactor::Move *step = stepOf(side, unsigned(dim)); step && step->by > 1) {
-        Value *group = b.getInt32(kMatrixGroupBytes / tiles.elementBytes());
-        Value *all = extents.back();
-        if (&side == &rhs)
-          all = b.CreateSDiv(b.CreateAdd(all, b.CreateSub(group, b.getInt32(1))), group);
-        length = all;
-      }
-      const unsigned inner = of(side, unsigned(dim));
-      b.CreateStore(first, field(side.buffer, inner, offsetof(rt::KernelDim, min)));
-      b.CreateStore(length, field(side.buffer, inner, offsetof(rt::KernelDim, extent)));
-    }
-    b.CreateBr(after);
-    b.SetInsertPoint(after);
-  }
-  Value *rowsOfLastTile() {
-    Value *tile = b.CreateAdd(min(sums, ofSums(tiles.rowTiles)), extentOf(tiles.rowTiles));
-    tile = b.CreateSub(tile, b.getInt32(1));
-    Value *there = b.CreateSub(rowCount, b.CreateMul(tile, b.getInt32(tiles.rows)));
-    return b.CreateBinaryIntrinsic(Intrinsic::smin, there, b.getInt32(tiles.rows));
-  }
-  const MatrixFactor::Move *stepOf(const Side &side, unsigned dim) const {
-    auto found = find_if(side.factor->moves, [&](const MatrixFactor::Move &move) {
-      return move.dim == dim && move.loop == stepLoop;
-    });
-    return found == side.factor->moves.end() ? nullptr : &*found;
-  }
-
-  /// Begins, and bytes that each loop moves by.
-  void prepare(Side &side) {
-    side.moves.assign(stepLoop + 1, b.getInt64(0));
-    Value *offset = b.getInt64(0);
-    for (size_t dim = 0; dim < side.factor->widths.size(); ++dim) {
-      Value *bytes = times(stride(side.buffer, of(side, unsigned(dim))), tiles.elementBytes());
-      offset =
-          b.CreateSub(offset, b.CreateMul(wide(min(side.buffer, of(side, unsigned(dim)))), bytes));
-      for (const MatrixFactor::Move &move : side.factor->moves) {
-        if (move.dim != dim)
-          continue;
-        Value *&all = side.moves[move.loop];
-        all = b.CreateAdd(all, times(bytes, move.by));
-      }
-    }
-    for (unsigned loop = 0; isOuter(loop); ++loop)
-      offset = b.CreateAdd(offset, b.CreateMul(wide(min(sums, ofSums(loop))), side.moves[loop]));
-    side.begin = at(host(side.buffer), offset);
-  }
-
-  //===-- Loops ------------------------------------------------------------------===//
-
-  /// `for (i = from; i < to; i += by) body(i)`; nothing where there is nothing.
-  void loop(const Twine &name, Value *from, Value *to, int64_t by,
-            function_ref<void(Value *)> body) {
-    BasicBlock *before = b.GetInsertBlock(), *head = block(name), *inside = block(name + ".body"),
-               *after = block(name + ".end");
-    b.CreateBr(head);
-    b.SetInsertPoint(head);
-    PHINode *i = b.CreatePHI(b.getInt64Ty(), 2);
-    i->addIncoming(from, before);
-    b.CreateCondBr(b.CreateICmpSLT(i, to), inside, after);
-    b.SetInsertPoint(inside);
-    body(i);
-    i->addIncoming(b.CreateAdd(i, b.getInt64(by)), b.GetInsertBlock());
-    b.CreateBr(head);
-    b.SetInsertPoint(after);
-  }
-
-  void branch(Value *condition, function_ref<void()> then, function_ref<void()> otherwise) {
-    BasicBlock *yes = block("yes"), *no = block("no"), *after = block("after");
-    b.CreateCondBr(condition, yes, no);
-    b.SetInsertPoint(yes);
-    then();
-    b.CreateBr(after);
-    b.SetInsertPoint(no);
-    otherwise();
-    b.CreateBr(after);
-    b.SetInsertPoint(after);
-  }
 
   //===-- Blocks -----------------------------------------------------------------===//
 
@@ -613,14 +443,6 @@ private:
     return tiles.rhs.isUnsigned ? Intrinsic::x86_tdpbsud_internal : Intrinsic::x86_tdpbssd_internal;
   }
 
-  Function &function;
-  const MatrixTiles &tiles;
-  IRBuilder<> b;
-  const unsigned taps, stepLoop; ///< reductions but the last; the number of the last one
-  Side lhs, rhs;
-  SmallVector<Value *> extents; ///< of the sums but for the last two dimensions, of reductions
-  Value *rowCount, *sums;
-  Value *count = nullptr;                          ///< steps of instructions
   Value *allSteps = nullptr, *allGroups = nullptr; ///< the same, wide, and its groups
   Value *rowOfSums = nullptr;                      ///< bytes from a row of the sums to the next
   Value *tileEnd = nullptr, *lhsEnd = nullptr;

@@ -9,7 +9,7 @@
 #include "compiler/scheduling/restructure/Restructure.h"
 #include "compiler/scheduling/rules/Plan.h"
 
-#include "compiler/codegen/MatrixTiles.h"
+#include "dialects/schedule/MatrixTiles.h"
 
 #include "llvm/Support/MathExtras.h"
 
@@ -17,10 +17,10 @@ using namespace mlir;
 
 namespace tessera::scheduling {
 
-using codegen::kMatrixColumns;
-using codegen::kMatrixGroupBytes;
-using codegen::kMatrixRowBytes;
-using codegen::kMatrixRows;
+using schedule::kMatrixColumns;
+using schedule::kMatrixGroupBytes;
+using schedule::kMatrixRowBytes;
+using schedule::kMatrixRows;
 
 /// Of a block: pieces of columns stay in L1 while so many tiles of rows pass by; the sums take at
 /// most 64 KB. So many bytes of columns come from L2 for one block of rows after the other.
@@ -41,7 +41,7 @@ static bool readsInPlace(const StageInfo &stage, const GroupedFactors &factors, 
   const Access &rows = *factors.grouped;
   const int64_t extent = stage.extents[depth];
   return rows.operand && rows.isContiguousIn(depth) && !ShapedType::isDynamic(extent) &&
-         codegen::matrixStepBytes(extent * elementBytes(factors)) > 0 &&
+         schedule::matrixStepBytes(extent * elementBytes(factors)) > 0 &&
          llvm::all_of(rows.dims, [&](const IndexForm &form) {
            return form.linear && !form.clamped &&
                   (!form.loops.test(depth) || form.loops.count() == 1) &&

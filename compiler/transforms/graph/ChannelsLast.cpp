@@ -168,9 +168,10 @@ static double conversionCost(Value value) { return isFree(value) ? 0 : 0.5 * ele
 
 /// Measured on AVX2 cores (multiply-adds of f32, peak 98 GFLOP/s): channels-last runs at 70 to 90
 /// whatever the picture; channels-first at 35 to 80 when rows are long, and below that in
-/// proportion to what of its vectors a row fills, for other than grouped convolutions. Where several
-/// short numbers are multiplied by one instruction they are neighbours among the channels: bytes at
-/// 1.6 (AVX2) to 50 times the rate of f32 (AMX), bf16 at that of f32, twice (AVX-512) or 6 times it.
+/// proportion to what of its vectors a row fills, for other than grouped convolutions. Where
+/// several short numbers are multiplied by one instruction they are neighbours among the channels:
+/// bytes at 1.6 (AVX2) to 50 times the rate of f32 (AMX), bf16 at that of f32, twice (AVX-512) or 6
+/// times it.
 static double gainOf(graph::ConvOp op) {
   graph::TensorType weight = graph::getTensorType(op.getWeight());
   if (op.getGroups() != 1)
