@@ -181,16 +181,19 @@ bool Planner::readsOnce(const StageInfo &stage, unsigned columns) {
 /// 512: 27 us, with 8 rows 35), and long pieces of them (4096 x 4096, the same: 35 GB/s, in pieces
 /// of 8 KB of all rows 28).
 void Planner::walkRows(ReducerPlan &plan, int64_t vectors, int64_t depth, int64_t columns) {
-  constexpr int64_t kPieceBytes = 8192, kWholeRowBytes = 16384, kProductRows = 4, kFewRows = 16;
+  constexpr int64_t kPieceBytes = 8192, kWholeRowBytes = 16384, kFewRows = 16;
+  // Processors with tiles follow fewer rows at a time (Granite Rapids: 28.1 ms, with 4 rows 32.0; in
+  // pieces of 48 KB 25.3, which leave nothing to share between threads).
+  const int64_t productRows = target.matrixTiles ? 2 : 4;
   const bool isProduct = plan.stageKind == StageKind::Contraction;
   const int64_t piece = isProduct ? kPieceBytes : kWholeRowBytes;
   plan.block.columnTiles = std::max<int64_t>(1, piece / (vectors * target.vectorBits / 8));
-  plan.block.depth = kProductRows;
+  plan.block.depth = productRows;
   plan.block.groupedBlocks = 0;
   plan.pieceLoops = isProduct ? 1 : 0;
   plan.splitPiece = isProduct;
   plan.blocked =
-      (ShapedType::isDynamic(depth) || depth >= (isProduct ? 2 * kProductRows : kFewRows)) &&
+      (ShapedType::isDynamic(depth) || depth >= (isProduct ? 2 * productRows : kFewRows)) &&
       (ShapedType::isDynamic(columns) || columns > plan.columnTile);
   // Something for each thread.
   if (isProduct && target.cores > 1 && !ShapedType::isDynamic(columns))
