@@ -6,7 +6,9 @@
 //    `kPieceSteps` steps of the last reduction.
 // 3. Two tiles of rows and two of 16 columns are in four registers (16 x 16 each) while they go
 //    through a piece. Steps are written out, each load right before what it is for.
-// 4. Tiles of rows that would be read past the end of the factor's memory are copied row by row.
+// 4. Of tiles of rows that would be read past the end of the factor's memory, what is there is
+// copied
+//    for each piece. The other rows have any numbers, and sums that nobody reads.
 #include "compiler/codegen/llvm/DefineMatrixTiles.h"
 
 #include "compiler/codegen/llvm/MatrixBlock.h"
@@ -36,8 +38,6 @@ public:
     b.SetInsertPoint(block("entry"));
     for (Value *&column : tileTable)
       column = b.CreateAlloca(b.getInt64Ty(), b.getInt64(kMostTiles));
-    for (Value *&copy : copies)
-      copy = stack(kMatrixRows * kMatrixRowBytes);
     rest = stack(kMatrixRows * 2 * kMatrixRowBytes);
     const int64_t step = tiles.stepBytes / tiles.elementBytes();
     Value *depth = extents.back();
@@ -59,6 +59,12 @@ public:
 private:
   using Four = std::array<Value *, 4>;
   using Two = std::array<Value *, 2>;
+  /// Of a tile in a piece: where the rows lie, how far apart, and where each tap begins.
+  struct Rows {
+    Value *begin, *rowBytes;
+    SmallVector<Value *> taps;
+  };
+  using TwoRows = std::array<Rows, 2>;
 
   //===-- Blocks -----------------------------------------------------------------===//
 
@@ -217,13 +223,12 @@ private:
 
   /// (3) Adds a piece to two tiles of rows of a tile of columns. `x`: of the first tile.
   void multiplyTiles(Two entries, Value *x, Value *w, Value *sumsAt, Value *isFirst, Value *from) {
-    Two rows, there;
+    TwoRows rows;
     Four places;
     for (int i : {0, 1}) {
-      rows[i] = at(x, noted(0, entries[i]));
+      rows[i] = readable(i, at(x, noted(0, entries[i])), noted(2, entries[i]), from);
       places[2 * i] = at(sumsAt, noted(1, entries[i]));
       places[2 * i + 1] = at(places[2 * i], kMatrixRowBytes);
-      there[i] = noted(2, entries[i]);
     }
     auto go = [&](bool isFirstPiece) {
       Four values;
@@ -243,13 +248,7 @@ private:
       else
         steps(values, rows, w, from, finish);
     };
-    auto inPlace = [&] { branch(isFirst, [&] { go(true); }, [&] { go(false); }); };
-    if (!canOverrun()) {
-      inPlace();
-      return;
-    }
-    Value *isInside = b.CreateICmpEQ(b.CreateOr(there[0], there[1]), b.getInt64(0));
-    branch(isInside, inPlace, [&] { copied(rows, there, places, w, isFirst, from); });
+    branch(isFirst, [&] { go(true); }, [&] { go(false); });
   }
 
   /// Rows in tiles of their own are all there.
@@ -258,16 +257,16 @@ private:
   }
 
   /// One step at x and w.
-  Four step(Four values, Two x, Value *w, Two rowBytes) {
+  Four step(Four values, const TwoRows &rows, const Two &x, Value *w) {
     Value *rowOfColumns = b.getInt64(2 * kMatrixRowBytes);
     const int64_t groups = tiles.stepBytes / kMatrixGroupBytes;
-    Value *down = load(tiles.rows, tiles.stepBytes, x[0], rowBytes[0]);
+    Value *down = load(tiles.rows, tiles.stepBytes, x[0], rows[0].rowBytes);
     Two across;
     across[0] = load(groups, kMatrixRowBytes, w, rowOfColumns);
     values[0] = multiply(values[0], down, across[0]);
     across[1] = load(groups, kMatrixRowBytes, at(w, kMatrixRowBytes), rowOfColumns);
     values[1] = multiply(values[1], down, across[1]);
-    down = load(tiles.rows, tiles.stepBytes, x[1], rowBytes[1]);
+    down = load(tiles.rows, tiles.stepBytes, x[1], rows[1].rowBytes);
     values[2] = multiply(values[2], down, across[0]);
     values[3] = multiply(values[3], down, across[1]);
     return values;
@@ -279,26 +278,27 @@ private:
   }
 
   /// All steps of a piece whose number is known.
-  void writeOut(Four values, const Two &x, Value *w, function_ref<void(const Four &)> finish) {
-    Value *rowBytes = lhs.moves[tiles.rank - 2];
-    for (auto [left, right] : zip_equal(lhs.tapOffsets, rhs.tapOffsets))
+  void writeOut(Four values, const TwoRows &rows, Value *w,
+                function_ref<void(const Four &)> finish) {
+    for (auto [tap, right] : enumerate(rhs.tapOffsets))
       for (int64_t i = 0; i < knownSteps(); ++i) {
-        Value *across = at(w, b.CreateAdd(right, times(rhs.moves[stepLoop], i)));
-        Value *down = b.CreateAdd(left, times(lhs.moves[stepLoop], i));
-        values = step(values, {at(x[0], down), at(x[1], down)}, across, {rowBytes, rowBytes});
+        Two x;
+        for (int r : {0, 1})
+          x[r] = at(rows[r].begin, b.CreateAdd(rows[r].taps[tap], times(lhs.moves[stepLoop], i)));
+        values = step(values, rows, x, at(w, b.CreateAdd(right, times(rhs.moves[stepLoop], i))));
       }
     finish(values);
   }
+
   /// `kPieceSteps` steps written out, or fewer one after the other.
-  void steps(const Four &values, const Two &x, Value *w, Value *from,
+  void steps(const Four &values, const TwoRows &rows, Value *w, Value *from,
              function_ref<void(const Four &)> finish) {
-    Value *rowBytes = lhs.moves[tiles.rank - 2];
     auto written = [&] {
       Four sums = values;
       for (int64_t i = 0; i < kPieceSteps; ++i) {
         Value *down = times(lhs.moves[stepLoop], i);
-        sums = step(sums, {at(x[0], down), at(x[1], down)}, at(w, times(rhs.moves[stepLoop], i)),
-                    {rowBytes, rowBytes});
+        sums = step(sums, rows, {at(rows[0].begin, down), at(rows[1].begin, down)},
+                    at(w, times(rhs.moves[stepLoop], i)));
       }
       finish(sums);
     };
@@ -311,13 +311,13 @@ private:
     Value *fits = b.CreateICmpSLE(end, allSteps);
     if (isShort())
       fits = b.CreateAnd(fits, b.CreateICmpSLE(groupsOf(end), allGroups));
-    branch(fits, written, [&] { finish(loopOverSteps(values, x, w, from, {rowBytes, rowBytes})); });
+    branch(fits, written, [&] { finish(loopOverSteps(values, rows, w, from)); });
   }
   Value *groupsOf(Value *steps) { return times(steps, tiles.stepBytes / kMatrixGroupBytes); }
 
   /// The steps of a piece from `from` on, at most `kPieceSteps`. Columns of a short last step are
   /// filled up with zeros.
-  Four loopOverSteps(const Four &values, const Two &x, Value *w, Value *from, Two rowBytes) {
+  Four loopOverSteps(const Four &values, const TwoRows &rows, Value *w, Value *from) {
     Value *end = b.CreateAdd(from, b.getInt64(kPieceSteps));
     Value *to = b.CreateBinaryIntrinsic(Intrinsic::smin, end, allSteps);
     Value *last = b.CreateSub(to, b.getInt64(1)), *cut = b.getFalse();
@@ -345,7 +345,7 @@ private:
     Value *across = at(w, b.CreateMul(done, rhs.moves[stepLoop]));
     if (isShort())
       across = b.CreateSelect(b.CreateAnd(cut, b.CreateICmpEQ(i, last)), rest, across);
-    Four next = step(sums, {at(x[0], down), at(x[1], down)}, across, rowBytes);
+    Four next = step(sums, rows, {at(rows[0].begin, down), at(rows[1].begin, down)}, across);
     for (int c = 0; c < 4; ++c)
       carried[c]->addIncoming(next[c], inside);
     i->addIncoming(b.CreateAdd(i, b.getInt64(1)), inside);
@@ -369,68 +369,55 @@ private:
     });
   }
 
-  /// (4) The same with copies of the rows, the last one that is there for those that are not. Sums
-  /// go through memory from step to step.
-  void copied(const Two &x, const Two &there, const Four &places, Value *w, Value *isFirst,
-              Value *from) {
-    auto go = [&](Value *left, Value *right, Value *isFirstStep) {
-      Two rows;
-      for (int i : {0, 1}) {
-        rows[i] = copies[i];
-        copyRows(at(x[i], left), there[i], copies[i]);
-      }
-      Two rowBytes{b.getInt64(kMatrixRowBytes), b.getInt64(kMatrixRowBytes)};
-      branch(
-          isFirstStep,
-          [&] {
-            Four zeros;
-            for (Value *&zero : zeros)
-              zero = b.CreateIntrinsic(Intrinsic::x86_tilezero_internal, {},
-                                       {b.getInt16(tiles.rows), b.getInt16(kMatrixRowBytes)});
-            store(step(zeros, rows, at(w, right), rowBytes), places);
-          },
-          [&] {
-            Four values;
-            for (int i = 0; i < 4; ++i)
-              values[i] = load(tiles.rows, kMatrixRowBytes, places[i], rowOfSums);
-            store(step(values, rows, at(w, right), rowBytes), places);
-          });
-    };
-    Value *end = b.CreateAdd(from, b.getInt64(kPieceSteps));
-    Value *to = isWhole ? allSteps : b.CreateBinaryIntrinsic(Intrinsic::smin, end, allSteps);
-    Value *isFirstTap = isFirst;
-    for (auto [left, right] : zip_equal(lhs.tapOffsets, rhs.tapOffsets)) {
-      Value *down = left, *across = right;
-      loop("copied", from, to, 1, [&](Value *i) {
-        Value *done = b.CreateSub(i, from);
-        go(b.CreateAdd(down, b.CreateMul(done, lhs.moves[stepLoop])),
-           b.CreateAdd(across, b.CreateMul(done, rhs.moves[stepLoop])),
-           b.CreateAnd(isFirstTap, b.CreateICmpEQ(i, b.getInt64(0))));
-      });
-      isFirstTap = b.getFalse();
+  /// (4) Of the tile at x, of which so many rows are there (0: all).
+  Rows readable(int number, Value *x, Value *there, Value *from) {
+    Value *rowBytes = lhs.moves[tiles.rank - 2];
+    if (!canOverrun())
+      return {x, rowBytes, lhs.tapOffsets};
+    const int64_t pitch = bytesOfCopiedRow(), tapBytes = tiles.rows * pitch;
+    Value *&copy = copies[number];
+    if (!copy) {
+      IRBuilder<>::InsertPointGuard guard(b);
+      b.SetInsertPoint(&function.getEntryBlock(), function.getEntryBlock().begin());
+      copy = stack(tapBytes * int64_t(lhs.tapOffsets.size()));
     }
+    Value *isCopied = b.CreateICmpNE(there, b.getInt64(0));
+    branch(
+        isCopied,
+        [&] {
+          for (auto [tap, offset] : enumerate(lhs.tapOffsets))
+            copyRows(at(x, offset), there, from, at(copy, tapBytes * int64_t(tap)), pitch);
+        },
+        [] {});
+    Rows rows{b.CreateSelect(isCopied, copy, x),
+              b.CreateSelect(isCopied, b.getInt64(pitch), rowBytes),
+              {}};
+    for (auto [tap, offset] : enumerate(lhs.tapOffsets))
+      rows.taps.push_back(b.CreateSelect(isCopied, b.getInt64(tapBytes * int64_t(tap)), offset));
+    return rows;
   }
-  void store(const Four &values, const Four &places) {
-    for (int i = 0; i < 4; ++i)
-      b.CreateIntrinsic(
-          Intrinsic::x86_tilestored64_internal, {},
-          {b.getInt16(tiles.rows), b.getInt16(kMatrixRowBytes), places[i], rowOfSums, values[i]});
+  int64_t bytesOfCopiedRow() const {
+    return alignTo((isWhole ? knownSteps() : kPieceSteps) * tiles.stepBytes, kMatrixRowBytes);
   }
 
-  /// `there`: rows that may be read, 0 for all.
-  void copyRows(Value *from, Value *there, Value *to) {
+  /// The steps of a piece, which follow each other as in the factor.
+  void copyRows(Value *x, Value *there, Value *from, Value *to, int64_t pitch) {
     Type *vector = FixedVectorType::get(b.getInt32Ty(), 16);
-    Value *all = b.CreateICmpEQ(there, b.getInt64(0));
-    Value *last = b.CreateSub(b.CreateSelect(all, b.getInt64(tiles.rows), there), b.getInt64(1));
     SmallVector<Constant *> lanes;
     for (int64_t lane = 0; lane < 16; ++lane)
       lanes.push_back(b.getInt1(lane * 4 < tiles.stepBytes));
-    loop("copy", b.getInt64(0), b.getInt64(tiles.rows), 1, [&](Value *row) {
-      Value *source = b.CreateBinaryIntrinsic(Intrinsic::smin, row, last);
-      Value *place = at(from, b.CreateMul(source, lhs.moves[tiles.rank - 2]));
-      b.CreateAlignedStore(b.CreateMaskedLoad(vector, place, Align(1), ConstantVector::get(lanes),
-                                              Constant::getNullValue(vector)),
-                           at(to, times(row, kMatrixRowBytes)), Align(64));
+    Constant *mask = ConstantVector::get(lanes);
+    Value *end = b.CreateBinaryIntrinsic(Intrinsic::smin, b.CreateSub(allSteps, from),
+                                         b.getInt64(isWhole ? knownSteps() : kPieceSteps));
+    loop("copy", b.getInt64(0), there, 1, [&](Value *row) {
+      Value *source = at(x, b.CreateMul(row, lhs.moves[tiles.rank - 2]));
+      Value *target = at(to, times(row, pitch));
+      loop("copy.step", b.getInt64(0), end, 1, [&](Value *step) {
+        Value *offset = times(step, tiles.stepBytes);
+        Value *numbers = b.CreateMaskedLoad(vector, at(source, offset), Align(1), mask,
+                                            Constant::getNullValue(vector));
+        b.CreateMaskedStore(numbers, at(target, offset), Align(4), mask);
+      });
     });
   }
 
@@ -447,7 +434,7 @@ private:
   Value *rowOfSums = nullptr;                      ///< bytes from a row of the sums to the next
   Value *tileEnd = nullptr, *lhsEnd = nullptr;
   std::array<Value *, 3> tileTable; ///< columns of the table of tiles
-  Two copies;                       ///< of rows, for a step
+  Two copies{};                     ///< of the rows of two tiles, for a piece
   Value *rest = nullptr;            ///< the columns of a short step
   bool isWhole = false;             ///< a piece has all steps of the last reduction
   unsigned pieceTaps = 0;           ///< and all of so many taps

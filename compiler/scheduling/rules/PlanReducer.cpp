@@ -182,8 +182,8 @@ bool Planner::readsOnce(const StageInfo &stage, unsigned columns) {
 /// of 8 KB of all rows 28).
 void Planner::walkRows(ReducerPlan &plan, int64_t vectors, int64_t depth, int64_t columns) {
   constexpr int64_t kPieceBytes = 8192, kWholeRowBytes = 16384, kFewRows = 16;
-  // Processors with tiles follow fewer rows at a time (Granite Rapids: 28.1 ms, with 4 rows 32.0; in
-  // pieces of 48 KB 25.3, which leave nothing to share between threads).
+  // Processors with tiles follow fewer rows at a time (Granite Rapids: 28.1 ms, with 4 rows 32.0;
+  // in pieces of 48 KB 25.3, which leave nothing to share between threads).
   const int64_t productRows = target.matrixTiles ? 2 : 4;
   const bool isProduct = plan.stageKind == StageKind::Contraction;
   const int64_t piece = isProduct ? kPieceBytes : kWholeRowBytes;
